@@ -1,0 +1,62 @@
+"""What the networks see in one frame: people and faces.
+
+Coordinates are *grid pixels*: the displayed frame (rotation applied) scaled to
+the analysis size, see `bystander.masks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.masks import Mask
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1, end-exclusive."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """One person in one frame.
+
+    Attributes:
+        box: grid pixels; covers the silhouette.
+        score: the detector's confidence, 0 to 1.
+        mask: the silhouette.
+    """
+
+    box: Box
+    score: float
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One detected face, in the pixels of the picture it was found in.
+
+    Attributes:
+        box: x0, y0, x1, y1.
+        score: the detector's confidence, 0 to 1.
+        landmarks: float32 [5, 2] x, y of right eye, left eye, nose tip and mouth
+            corners, as seen by the viewer from left to right (InsightFace's order).
+    """
+
+    box: Box
+    score: float
+    landmarks: NDArray[np.float32]
+
+
+def box_area(box: Box) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def box_iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (box_area(a) + box_area(b) - both)
