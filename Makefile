@@ -1,0 +1,57 @@
+# Every command of the project; `make demo` is the one to start with.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# Weights beside the repository are used unless the caller names others.
+ifeq ($(origin BYSTANDER_MODELS),undefined)
+ifneq ($(wildcard ../shared/models),)
+export BYSTANDER_MODELS := $(abspath ../shared/models)
+endif
+endif
+
+.PHONY: help demo test lint format bench up clean
+
+help:
+	@echo "make demo    mask an example video and say where the result is"
+	@echo "make test    run the tests"
+	@echo "make lint    check style (ruff) and types (mypy)"
+	@echo "make format  apply the style"
+	@echo "make bench   measure speed and memory beside the alternatives"
+	@echo "make clean   remove what the commands above made, the environment too"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a minute or two)"
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv: $(INSTALLED)
+
+demo: $(INSTALLED)
+	@$(BIN)/bystander demo
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(INSTALLED)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks
+
+up:
+	@echo "There is no service yet: the HTTP service and the web app come with later issues." >&2
+	@echo "Until then: $(BIN)/bystander mask VIDEO --cast PHOTO -o OUT (after make demo)" >&2
+	@exit 1
+
+clean:
+	@rm -rf .venv .venv-bench build dist out .mypy_cache .ruff_cache .pytest_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Speed and quality of Bystander, measured; each module is one command."""

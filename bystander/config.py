@@ -1,0 +1,76 @@
+"""Where the settings files are, and how they are read and checked.
+
+In a checkout they are in `configs/` at the root of the repository; a wheel
+carries them in `bystander/configs/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bystander.errors import ConfigError
+
+CONFIGS_VARIABLE = "BYSTANDER_CONFIGS"
+
+
+class Settings(BaseModel):
+    """Base of every settings class: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def config_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The settings file called `name`, e.g. "models.yaml".
+
+    Looks in the folder named by BYSTANDER_CONFIGS, then in the checkout's
+    `configs/`, then inside the installed package.
+
+    Raises:
+        ConfigError: it is in none of them; the message names each.
+    """
+    package = Path(__file__).resolve().parent
+    folders = [package.parent / "configs", package / "configs"]
+    if named := environ.get(CONFIGS_VARIABLE):
+        folders.insert(0, Path(named))
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    looked_in = ", ".join(str(folder) for folder in folders)
+    raise ConfigError(
+        f"no settings file {name} in {looked_in}",
+        f"Set {CONFIGS_VARIABLE} to the folder that holds it.",
+    )
+
+
+def read_config(path: Path, schema: type[SettingsT]) -> SettingsT:
+    """The YAML file at `path`, checked against `schema`.
+
+    Raises:
+        ConfigError: unreadable, not YAML, or it has a key or value that `schema`
+            refuses; the message names the file and each offending key.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"can't read the settings in {path}: {error}") from error
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """One line that names each refused key and why."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+        for fault in error.errors()
+    )

@@ -1,0 +1,110 @@
+"""Is everything there, and does it work?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import onnxruntime
+
+from bystander.errors import BystanderError
+from bystander.media.photos import load_photo
+from bystander.models import ModelSettings, load_models
+from bystander.models.catalogue import Catalogue
+from bystander.models.store import ModelStore
+from bystander.settings import ProfileName, load_profile
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def check_up() -> list[Check]:
+    """Look at the interpreter, the libraries, the configuration, the networks, the disk."""
+    return [
+        Check("python", sys.version_info >= (3, 11), platform.python_version()),
+        Check("cores", True, str(os.cpu_count())),
+        Check("pyav", True, f"{av.__version__}, FFmpeg {av.library_versions['libavcodec']}"),
+        _attempt("h264 encoder", lambda: av.Codec("libx264", "w").long_name),
+        Check("onnxruntime", True, onnxruntime.__version__),
+        Check("providers", True, ", ".join(onnxruntime.get_available_providers())),
+        Check("opencv", True, cv2.__version__),
+        _package("insightface"),
+        _package("dlib-bin"),
+        _attempt("profiles", _profiles),
+        _attempt("networks", _networks),
+        _attempt("faces", _six_faces),
+    ]
+
+
+def list_models() -> list[dict[str, object]]:
+    """One row a network: role, licence, where it was found."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    rows: list[dict[str, object]] = []
+    for name, entry in catalogue.files.items():
+        try:
+            where = str(store.find(name))
+        except BystanderError:
+            where = "missing" if not store.has(name) else "damaged"
+            where += ", can be pulled" if entry.download else ""
+        rows.append({"name": name, "role": entry.role, "licence": entry.licence, "where": where})
+    return rows
+
+
+def pull_models(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Download the named networks, or all that are missing and can be had."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    chosen = names or [
+        name for name, entry in catalogue.files.items() if entry.download and not store.has(name)
+    ]
+    for name in chosen:
+        yield name, store.pull(name)
+
+
+def _attempt(name: str, run: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, run())
+    except (BystanderError, ImportError, ValueError) as error:
+        return Check(name, False, str(error))
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(name, False, "not installed")
+
+
+def _profiles() -> str:
+    return ", ".join(name for name in ProfileName if load_profile(name))
+
+
+def _networks() -> str:
+    models = load_models(ModelSettings())
+    models.segmenter.segment([np.zeros((384, 640, 3), dtype=np.uint8)])
+    return ", ".join(f"{role} {name}" for role, name in models.describe().items())
+
+
+def _six_faces() -> str:
+    """InsightFace's test picture shows six people."""
+    from bystander.demo import group_photo
+
+    found = load_models(ModelSettings()).faces.detect(load_photo(group_photo()))
+    if len(found) != 6:
+        raise ValueError(f"found {len(found)} faces of 6 in the test picture")
+    return "6 of 6 found in the test picture"

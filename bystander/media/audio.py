@@ -1,0 +1,235 @@
+"""The sound of a video, moved to another file beside its new pictures."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.filter import Graph
+from av.packet import Packet
+from av.stream import Stream
+
+from bystander.media.demux import has_decoder, open_media, read_packets
+
+log = logging.getLogger(__name__)
+
+_AAC_BITS_PER_CHANNEL = 96_000  # per second; transparent for AAC-LC
+_AAC_SAMPLE_RATES = {
+    8000,
+    11025,
+    12000,
+    16000,
+    22050,
+    24000,
+    32000,
+    44100,
+    48000,
+    64000,
+    88200,
+    96000,
+}
+_AAC_MAX_CHANNELS = 8
+_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+class AudioCopier:
+    """Carries every audio stream of a file into an output, a little at a time.
+
+    Packets are copied unchanged if the output's format takes their codec, else
+    decoded and encoded as AAC. Their timestamps stay as they are, less `origin`.
+
+    Args:
+        source: the file whose sound is wanted.
+        output: where to; the streams are added at once, before its header is written.
+        codecs: FFmpeg's names of the codecs that the output takes; None for any.
+        origin: seconds of the source's clock that become 0.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        output: OutputContainer,
+        codecs: frozenset[str] | None,
+        origin: Fraction = Fraction(0),
+    ) -> None:
+        self._source: InputContainer = open_media(source)
+        self._output = output
+        self._tracks: dict[int, _Copy | _Transcode] = {}
+        for stream in self._source.streams.audio:
+            if not has_decoder(stream):
+                log.warning("%s: audio stream %d is of no known codec", source, stream.index)
+            elif codecs is None or _codec_name(stream) in codecs:
+                self._tracks[stream.index] = _Copy(stream, output, origin)
+            else:
+                log.info(
+                    "%s: audio stream %d (%s) becomes AAC",
+                    source,
+                    stream.index,
+                    _codec_name(stream),
+                )
+                self._tracks[stream.index] = _Transcode(stream, output, origin)
+        self._packets = self._read()
+        self._next = next(self._packets, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def advance(self, until: Fraction) -> None:
+        """Write the sound up to `until`, in seconds of the source's clock."""
+        while self._next is not None and _start(self._next) <= until:
+            self._write(self._tracks[self._next.stream_index].convert(self._next))
+            self._next = next(self._packets, None)
+
+    def finish(self) -> None:
+        """Write all that is left."""
+        while self._next is not None:
+            self.advance(_start(self._next))
+        for track in self._tracks.values():
+            self._write(track.flush())
+
+    def _read(self) -> Iterator[Packet[Stream]]:
+        streams = [s for s in self._source.streams if s.index in self._tracks]
+        return read_packets(self._source, streams) if streams else iter(())
+
+    def _write(self, packets: list[Packet[Stream]]) -> None:
+        for packet in packets:
+            try:
+                self._output.mux_one(packet)
+            except av.error.FFmpegError as error:
+                if error.errno in _DISK_ERRORS:
+                    raise
+                log.warning("a damaged audio packet is left out: %s", error)
+
+
+class _Copy:
+    """One stream whose packets are passed on as they are."""
+
+    def __init__(self, stream: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+        self._target = output.add_stream_from_template(stream)
+        self._origin = origin
+        self._last_dts: int | None = None
+
+    def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
+        if packet.dts is None:
+            packet.dts = packet.pts
+        if packet.dts is None or (self._last_dts is not None and packet.dts <= self._last_dts):
+            log.warning("an audio packet out of order (at %s) is left out", packet.dts)
+            return []
+        self._last_dts = packet.dts
+        _shift(packet, self._origin)
+        packet.stream = self._target
+        return [packet]
+
+    def flush(self) -> list[Packet[Stream]]:
+        return []
+
+
+class _Transcode:
+    """One stream decoded and encoded again as AAC, gaps filled with silence."""
+
+    def __init__(self, stream: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+        self._stream = stream
+        self._origin = origin
+        rate = stream.sample_rate if stream.sample_rate in _AAC_SAMPLE_RATES else 48_000
+        layout = stream.layout.name if stream.channels <= _AAC_MAX_CHANNELS else "stereo"
+        self._target = output.add_stream("aac", rate=rate)
+        self._target.codec_context.layout = layout
+        self._target.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * self._target.channels
+        self._target.codec_context.time_base = Fraction(1, rate)
+        self._filter = f"sample_rates={rate}:sample_fmts=fltp:channel_layouts={layout}"
+        self._graph: Graph | None = None
+
+    def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
+        _shift(packet, self._origin)
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            log.warning("a damaged audio packet becomes silence: %s", error)
+            return []
+        return [out for frame in frames for out in self._encode(frame)]
+
+    def flush(self) -> list[Packet[Stream]]:
+        packets = [
+            out for frame in self._stream.codec_context.decode(None) for out in self._encode(frame)
+        ]
+        if self._graph is not None:
+            self._graph.push(None)
+            packets += self._drain(self._graph)
+        return packets + list(self._target.encode(None))
+
+    def _encode(self, frame: AudioFrame) -> list[Packet[Stream]]:
+        if self._graph is None:
+            self._graph = self._make_graph(frame)
+        self._graph.push(frame)
+        return self._drain(self._graph)
+
+    def _drain(self, graph: Graph) -> list[Packet[Stream]]:
+        packets: list[Packet[Stream]] = []
+        while True:
+            try:
+                frame = graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return packets
+            assert isinstance(frame, AudioFrame)
+            packets += self._target.encode(frame)
+
+    def _make_graph(self, frame: AudioFrame) -> Graph:
+        graph = Graph()
+        source = graph.add_abuffer(
+            sample_rate=frame.sample_rate,
+            format=frame.format,
+            layout=frame.layout,
+            time_base=frame.time_base,
+        )
+        # async=1 fills gaps with silence and cuts overlaps, so that timestamps stay true.
+        steps = [
+            source,
+            graph.add("aresample", "async=1"),
+            graph.add("aformat", self._filter),
+            graph.add("asetnsamples", "n=1024:p=0"),  # an AAC frame
+            graph.add("abuffersink"),
+        ]
+        for step, following in pairwise(steps):
+            step.link_to(following)
+        graph.configure()
+        return graph
+
+
+def _codec_name(stream: AudioStream) -> str:
+    # The codec's name, where the decoder's may be another ("mp3float").
+    return stream.codec_context.codec.canonical_name
+
+
+def _start(packet: Packet[Stream]) -> Fraction:
+    ticks = packet.dts if packet.dts is not None else packet.pts or 0
+    return ticks * packet.time_base
+
+
+def _shift(packet: Packet[Stream], origin: Fraction) -> None:
+    ticks = round(origin / packet.time_base)
+    if packet.pts is not None:
+        packet.pts -= ticks
+    if packet.dts is not None:
+        packet.dts -= ticks

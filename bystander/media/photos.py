@@ -1,0 +1,96 @@
+"""Photos of the cast, as upright RGB arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bystander.errors import UnreadablePhoto
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
+_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "MPO")  # MPO: phones' JPEG with a second picture
+
+pillow_heif.register_heif_opener()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLimits:
+    """What a photo may cost to read.
+
+    Attributes:
+        max_bytes: of the file.
+        max_pixels: of the picture in the file, checked before it is decoded.
+        max_side: longer side in pixels of the result; faces need no more.
+    """
+
+    max_bytes: int = 50_000_000
+    max_pixels: int = 100_000_000
+    max_side: int = 2048
+
+
+def load_photo(path: Path, limits: PhotoLimits | None = None) -> NDArray[np.uint8]:
+    """A photo as uint8 [H, W, 3] RGB, upright, transparency laid on white.
+
+    Raises:
+        UnreadablePhoto: missing, no JPEG, PNG, WebP or HEIC, damaged, or too large.
+    """
+    limits = limits or PhotoLimits()
+    if not path.is_file():
+        raise UnreadablePhoto(f"{path} is not a file", "Give the path of a photo.")
+    if (size := path.stat().st_size) > limits.max_bytes:
+        raise UnreadablePhoto(
+            f"{path} has {size / 1e6:.0f} MB, more than {limits.max_bytes / 1e6:.0f}",
+            "Save it smaller.",
+        )
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.width * image.height > limits.max_pixels:
+                raise UnreadablePhoto(
+                    f"{path} has {image.width}x{image.height} pixels, more than "
+                    f"{limits.max_pixels / 1e6:.0f} million",
+                    "Save it smaller.",
+                )
+            return _upright_rgb(image, limits.max_side)
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise UnreadablePhoto(
+            f"{path} is not a photo that can be read", "JPEG, PNG, WebP and HEIC are."
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damage
+        raise UnreadablePhoto(f"{path} is damaged ({error})", "Copy or save it again.") from error
+
+
+def photo_files(path: Path) -> list[Path]:
+    """`path` itself, or the photos in the folder `path`, sorted by name.
+
+    Raises:
+        UnreadablePhoto: it doesn't exist, or the folder has no photos.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise UnreadablePhoto(f"{path} doesn't exist", "Give a photo or a folder of photos.")
+        return [path]
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file()
+        and file.suffix.lower() in PHOTO_SUFFIXES
+        and not file.name.startswith(".")
+    )
+    if not files:
+        raise UnreadablePhoto(f"{path} has no photos", "JPEG, PNG, WebP and HEIC are read.")
+    return files
+
+
+def _upright_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
+    image.draft("RGB", (max_side, max_side))  # JPEG: decodes at a fraction of the size
+    image = ImageOps.exif_transpose(image)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
+    return np.asarray(image.convert("RGB")).copy()

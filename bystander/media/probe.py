@@ -1,0 +1,360 @@
+"""What a video file holds, and whether it can be processed, before any work begins."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+import numpy as np
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.video.reformatter import ColorRange, ColorTrc
+from av.video.stream import VideoStream
+
+from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo
+from bystander.media.demux import (
+    find_video_stream,
+    has_decoder,
+    open_media,
+    read_packets,
+    shows_picture,
+)
+from bystander.media.pictures import is_full_range
+from bystander.media.truncation import truncation
+
+log = logging.getLogger(__name__)
+
+_PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames per second
+_LARGEST_STEP_BACK = 10  # seconds; no codec reorders frames that far
+# Their clocks start anywhere, hours in for a broadcast; players begin at the first frame.
+_FORMATS_WITHOUT_ORIGIN = {"mpegts", "mpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLimits:
+    """Side lengths in pixels between which a picture is accepted."""
+
+    min_side: int = 16
+    max_side: int = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio stream: its index in the file, FFmpeg's codec name, channels, Hz."""
+
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """Static HDR metadata (SMPTE ST 2086, CTA-861.3); None where the video has none.
+
+    Attributes:
+        display: the mastering display's x, y of red, green, blue and white point, then
+            its least and greatest luminance in cd/m2: 10 numbers.
+        light_level: the greatest light level and frame average, cd/m2.
+    """
+
+    display: tuple[Fraction, ...] | None = None
+    light_level: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """Facts about a video. Timestamps are ticks of `time_base`.
+
+    Attributes:
+        container: FFmpeg's name of the format.
+        codec, pixel_format: FFmpeg's names.
+        bit_depth: bits per colour component.
+        coded_width, coded_height: pixels as decoded, before rotation.
+        rotation: clockwise degrees that turn the decoded picture upright: 0, 90, 180, 270.
+        sample_aspect_ratio: width to height of a pixel of the upright picture.
+        time_base: seconds per tick.
+        start_pts, end_pts: when the first frame appears and when the last one ends.
+        origin_pts: the tick at which players start the clock; not 0 only in MPEG
+            transport and program streams.
+        frame_count: pictures shown, counted from packets, without decoding.
+        frame_count_exact: False where packets and pictures may differ by a few.
+        average_rate: frames per second.
+        variable_frame_rate: the frames are not evenly spaced (within a tick).
+        color_primaries, color_transfer, color_matrix, color_range: code points of
+            ITU-T H.273 as FFmpeg numbers them; 2 (for range: 0) is unspecified.
+        hdr: static HDR metadata.
+        audio: every audio stream.
+    """
+
+    container: str
+    codec: str
+    pixel_format: str
+    bit_depth: int
+    coded_width: int
+    coded_height: int
+    rotation: int
+    sample_aspect_ratio: Fraction
+    time_base: Fraction
+    start_pts: int
+    end_pts: int
+    origin_pts: int
+    frame_count: int
+    frame_count_exact: bool
+    average_rate: Fraction
+    variable_frame_rate: bool
+    color_primaries: int
+    color_transfer: int
+    color_matrix: int
+    color_range: int
+    hdr: HdrMetadata
+    audio: tuple[AudioInfo, ...]
+
+    @property
+    def width(self) -> int:
+        """Pixels across the upright picture."""
+        return self.coded_width if self.rotation in (0, 180) else self.coded_height
+
+    @property
+    def height(self) -> int:
+        """Pixels down the upright picture."""
+        return self.coded_height if self.rotation in (0, 180) else self.coded_width
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame's appearance to the last one's end."""
+        return float((self.end_pts - self.start_pts) * self.time_base)
+
+    @property
+    def is_hdr(self) -> bool:
+        """High dynamic range: perceptual quantiser or hybrid log-gamma (ITU-R BT.2100)."""
+        return self.color_transfer in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+
+
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    start_pts: int
+    end_pts: int
+    frame_count: int
+    average_rate: Fraction
+    variable_frame_rate: bool
+
+
+def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
+    """Examine a video: one frame is decoded, all packets are counted.
+
+    Raises:
+        NotAVideo: not a media file, or one without moving pictures.
+        TruncatedVideo: the file ends before its own index says it does.
+        UnsupportedVideo: encrypted, too small or large, or it can't be decoded.
+    """
+    limits = limits or ProbeLimits()
+    _refuse_truncated(path)
+    with open_media(path) as container:
+        stream = find_video_stream(container)
+        if stream is None:
+            raise _no_video(path, container)
+        if not has_decoder(stream):
+            raise UnsupportedVideo(f"{path}: no decoder for its video", _CONVERT)
+        picture = _first_picture(path, container, stream)
+        _refuse_size(path, picture, limits)
+        audio = tuple(
+            AudioInfo(s.index, s.codec_context.name, s.channels, s.sample_rate)
+            for s in container.streams.audio
+            if has_decoder(s)
+        )
+    with open_media(path) as container:
+        stream = find_video_stream(container)
+        assert stream is not None
+        timing = _measure_timing(path, container, stream)
+        return _describe(container, stream, picture, timing, audio, _rotation(path, picture))
+
+
+_CONVERT = "Convert it to H.264 in MP4 and try again."
+
+
+def _refuse_truncated(path: Path) -> None:
+    if path.is_file() and (missing := truncation(path)) is not None:
+        raise TruncatedVideo(
+            f"{path} is incomplete: {missing}",
+            "Copy it again from where it was recorded; the original may be whole.",
+        )
+
+
+def _no_video(path: Path, container: InputContainer) -> NotAVideo:
+    if container.streams.video:
+        return NotAVideo(f"{path} holds a still picture, no video", "Give a video file.")
+    if container.streams.audio:
+        return NotAVideo(f"{path} has sound but no picture", "Give a video file.")
+    return NotAVideo(f"{path} has no video stream", "Give a video file.")
+
+
+def _first_picture(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    """The first picture that decodes: it knows more than the container's header."""
+    seen = 0
+    for packet in read_packets(container, [stream]):
+        seen += 1
+        if packet.has_sidedata("encryption_info"):
+            raise UnsupportedVideo(f"{path} is encrypted", "Give a copy without protection.")
+        if pictures := _decode(stream, packet):
+            return pictures[0]
+        if seen == _PACKETS_TO_TRY:
+            break
+    if pictures := _decode(stream, None):
+        return pictures[0]
+    if seen == 0:
+        raise UnsupportedVideo(f"{path} holds no frames", "Record or copy it again.")
+    raise UnsupportedVideo(f"{path}: none of its first {seen} frames can be decoded", _CONVERT)
+
+
+def _decode(stream: VideoStream, packet: av.Packet[av.stream.Stream] | None) -> list[av.VideoFrame]:
+    try:
+        return stream.codec_context.decode(packet)
+    except av.error.FFmpegError as error:
+        log.debug("a first frame doesn't decode: %s", error)
+        return []
+
+
+def _refuse_size(path: Path, picture: av.VideoFrame, limits: ProbeLimits) -> None:
+    sides = (picture.width, picture.height)
+    if min(sides) < limits.min_side or max(sides) > limits.max_side:
+        raise UnsupportedVideo(
+            f"{path} is {picture.width}x{picture.height} pixels",
+            f"Sides from {limits.min_side} to {limits.max_side} pixels can be processed.",
+        )
+
+
+def _rotation(path: Path, picture: av.VideoFrame) -> int:
+    """Clockwise degrees; FFmpeg's angle is counterclockwise."""
+    matrix = _side_data(picture, "DISPLAYMATRIX")
+    if matrix is None:
+        return 0
+    # ISO/IEC 14496-12, 8.2.2: rows (a, b, u), (c, d, v), (x, y, w).
+    a, b, _, c, d = (int(v) for v in np.frombuffer(matrix, np.int32)[:5])
+    if a * d - b * c < 0:
+        raise UnsupportedVideo(f"{path} is stored mirrored", _CONVERT)
+    if picture.rotation % 90:
+        raise UnsupportedVideo(
+            f"{path} is rotated by {-picture.rotation} degrees, no multiple of 90", _CONVERT
+        )
+    return -picture.rotation % 360
+
+
+def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) -> _Timing:
+    time_base = stream.time_base
+    assert time_base is not None
+    shown = array("q")  # 8 bytes a frame: 2 MB an hour
+    first = latest = end = None
+    for packet in read_packets(container, [stream]):
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            raise UnsupportedVideo(f"{path}: frame {len(shown)} has no timestamp", _CONVERT)
+        first = pts if first is None else first
+        if latest is not None and (latest - pts) * time_base > _LARGEST_STEP_BACK:
+            raise UnsupportedVideo(
+                f"{path}: its clock jumps back at frame {len(shown)}",
+                "It was joined from several recordings; process each of them by itself.",
+            )
+        latest = pts if latest is None else max(latest, pts)
+        if not shows_picture(packet) or pts < first:
+            continue
+        shown.append(pts)
+        end = max(end or pts, pts + (packet.duration or 0))
+    if not shown or end is None:
+        raise UnsupportedVideo(f"{path} shows no frames", "Record or copy it again.")
+    return _timing(np.sort(np.frombuffer(shown, np.int64)), end, stream, time_base)
+
+
+def _timing(
+    pts: np.ndarray[tuple[int], np.dtype[np.int64]],
+    end: int,
+    stream: VideoStream,
+    time_base: Fraction,
+) -> _Timing:
+    start, last, steps = int(pts[0]), int(pts[-1]), np.diff(pts)
+    if last > start:
+        rate = (pts.size - 1) / ((last - start) * time_base)
+        # The header's rate is the rounder number where it says the same.
+        header = stream.average_rate
+        if header and abs(header - rate) < rate / 200:
+            rate = header
+    else:
+        rate = stream.average_rate or Fraction(25)
+    if end <= last:  # the container gives no durations
+        end = last + max(1, round(1 / (rate * time_base)))
+    return _Timing(
+        start_pts=start,
+        end_pts=end,
+        frame_count=int(pts.size),
+        average_rate=rate.limit_denominator(100_000),
+        variable_frame_rate=bool(steps.size and steps.max() - steps.min() > 1),
+    )
+
+
+def _describe(
+    container: InputContainer,
+    stream: VideoStream,
+    picture: av.VideoFrame,
+    timing: _Timing,
+    audio: tuple[AudioInfo, ...],
+    rotation: int,
+) -> VideoInfo:
+    time_base = stream.time_base
+    assert time_base is not None
+    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+    origin = 0
+    if container.format.name in _FORMATS_WITHOUT_ORIGIN:
+        starts = [s.start_time for s in container.streams if s.start_time is not None]
+        # All their streams share one clock, whose tick is the video's.
+        origin = min([timing.start_pts, *starts])
+    return VideoInfo(
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        pixel_format=picture.format.name,
+        bit_depth=max(component.bits for component in picture.format.components),
+        coded_width=picture.width,
+        coded_height=picture.height,
+        rotation=rotation,
+        sample_aspect_ratio=aspect if rotation in (0, 180) else 1 / aspect,
+        time_base=time_base,
+        start_pts=timing.start_pts,
+        end_pts=timing.end_pts,
+        origin_pts=origin,
+        frame_count=timing.frame_count,
+        # MPEG-4 part 2 may pack two frames in one packet.
+        frame_count_exact=stream.codec_context.name != "mpeg4",
+        average_rate=timing.average_rate,
+        variable_frame_rate=timing.variable_frame_rate,
+        color_primaries=picture.color_primaries,
+        color_transfer=picture.color_trc,
+        color_matrix=picture.colorspace,
+        color_range=ColorRange.JPEG if is_full_range(picture) else picture.color_range,
+        hdr=_hdr_metadata(picture),
+        audio=audio,
+    )
+
+
+def _hdr_metadata(picture: av.VideoFrame) -> HdrMetadata:
+    display = light_level = None
+    if (data := _side_data(picture, "MASTERING_DISPLAY_METADATA")) is not None:
+        # AVMasteringDisplayMetadata: 10 AVRational, then two flags: which are set.
+        numbers = [int(n) for n in np.frombuffer(data, np.int32)[:22]]
+        if numbers[20] and numbers[21]:
+            display = tuple(Fraction(numbers[i], numbers[i + 1] or 1) for i in range(0, 20, 2))
+    if (data := _side_data(picture, "CONTENT_LIGHT_LEVEL")) is not None:
+        greatest, average = (int(n) for n in np.frombuffer(data, np.uint32)[:2])
+        light_level = (greatest, average)
+    return HdrMetadata(display, light_level)
+
+
+def _side_data(picture: av.VideoFrame, kind: str) -> bytes | None:
+    # PyAV types what it holds as a dictionary with one key; it is a mapping of buffers.
+    data = cast(Mapping[str, Buffer], picture.side_data).get(kind)
+    return None if data is None else bytes(data)

@@ -1,0 +1,252 @@
+"""Frames of a video, in the order and at the times they are shown.
+
+The packets decide which frames there are, the decoder only supplies their pictures.
+Two passes over a file thus give the same frames at the same timestamps, even where
+damaged packets don't decode: such a frame repeats the picture before it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
+from bystander.media.pictures import Rgb, RgbScaler, convert, rotate
+from bystander.media.probe import VideoInfo
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a video.
+
+    Attributes:
+        index: number of the frame, from 0 at the start of the video.
+        pts: presentation timestamp in ticks of the video's time base; strictly
+            increasing from frame to frame.
+        duration: how long it is shown, in ticks; None where the file doesn't say.
+        picture: as decoded, not rotated. Shared with the decoder: don't write to it.
+        rotation: clockwise degrees that turn the picture upright.
+        damaged: its own picture can't be decoded, this is the one before it (at the
+            start of a video: the first that can be decoded).
+    """
+
+    index: int
+    pts: int
+    duration: int | None
+    picture: av.VideoFrame
+    rotation: int
+    damaged: bool
+    _scaler: RgbScaler = field(repr=False, compare=False)
+
+    def rgb(self, size: tuple[int, int] | None = None) -> Rgb:
+        """The upright picture as uint8 [H, W, 3] RGB.
+
+        Args:
+            size: (W, H) of the result in pixels; None for the video's own size. HDR is
+                reduced to 8 bits without tone mapping: flat, but everything is visible.
+        """
+        sideways = self.rotation in (90, 270)
+        if size is None:
+            size = (self.picture.width, self.picture.height)
+        elif sideways:
+            size = (size[1], size[0])
+        pixels = self._scaler.rgb(self.picture, size)
+        turns = -self.rotation // 90  # numpy counts counterclockwise
+        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+    def upright(self, pixel_format: str) -> av.VideoFrame:
+        """The upright picture in `pixel_format`, in the video's own colour space.
+
+        It may be `picture` itself where nothing is to be done: call `make_writable()`
+        before changing it.
+        """
+        return rotate(convert(self.picture, pixel_format), self.rotation)
+
+
+class VideoReader:
+    """Iterates over a video's frames; a context manager that closes the file.
+
+    Memory doesn't grow with the video's length. Each iteration starts anew.
+
+    Args:
+        path: the file.
+        info: what `probe` said about it.
+        start_pts: give only the frames from this timestamp on, without decoding what
+            comes before the keyframe they need.
+        start_index: the index of the first frame given.
+
+    Raises:
+        NotAVideo: the file is gone or has changed.
+    """
+
+    def __init__(
+        self, path: Path, info: VideoInfo, *, start_pts: int | None = None, start_index: int = 0
+    ) -> None:
+        self._path = path
+        self._info = info
+        self._start_pts = start_pts
+        self._start_index = start_index
+        self._container: InputContainer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames.
+
+        Raises:
+            UnsupportedVideo: not one of them can be decoded.
+        """
+        self.close()
+        self._container = open_media(self._path)
+        stream = find_video_stream(self._container)
+        if stream is None:
+            raise NotAVideo(f"{self._path} has no video any more", "Probe it again.")
+        # Frame threads decode several frames at once, where slice threads need slices
+        # that phones don't make.
+        stream.thread_type = "AUTO"
+        if self._start_pts is not None:
+            _seek(self._container, stream, self._start_pts)
+        yield from _Assembly(self._path, self._info, self._start_pts, self._start_index).frames(
+            self._container, stream
+        )
+
+
+def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
+    """Go to a keyframe shown at or before `pts`, or to the start."""
+    target = pts
+    while True:
+        container.seek(target, stream=stream)
+        landed = next(read_packets(container, [stream]), None)
+        if landed is not None and landed.pts is not None and landed.pts <= pts:
+            container.seek(target, stream=stream)
+            return
+        # Formats without an index land near the target, before or after it.
+        if landed is None or landed.dts is None or landed.dts >= target + 1:
+            break
+        target = landed.dts - 1
+    container.seek(0)
+
+
+class _Assembly:
+    """Puts the decoder's pictures to the timestamps that the packets announced."""
+
+    def __init__(self, path: Path, info: VideoInfo, start_pts: int | None, index: int) -> None:
+        self._path = path
+        self._info = info
+        self._start_pts = start_pts
+        self._index = index
+        self._due: list[tuple[int, int | None]] = []  # heap of pts, duration
+        self._first_pts: int | None = None
+        self._last_pts: int | None = None
+        self._by_rank = False
+        self._good: av.VideoFrame | None = None
+        self._scaler = RgbScaler()
+
+    def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+        for packet in read_packets(container, [stream]):
+            self._announce(packet)
+            for picture in self._decode(stream, packet):
+                yield from self._place(picture)
+        for picture in self._decode(stream, None):
+            yield from self._place(picture)
+        if self._good is None:
+            raise UnsupportedVideo(
+                f"{self._path}: none of its frames can be decoded",
+                "Convert it to H.264 in MP4 and try again.",
+            )
+        while self._due:
+            yield from self._emit(damaged=True)
+
+    def _announce(self, packet: Packet[Stream]) -> None:
+        # AVI has no presentation timestamps: its frames are shown at the decoding
+        # timestamps, in the order in which they leave the decoder.
+        self._by_rank |= packet.pts is None
+        pts = packet.dts if packet.pts is None else packet.pts
+        if pts is None:
+            return
+        if self._first_pts is None:
+            self._first_pts = pts
+        # What is shown before the first keyframe needs frames that aren't there.
+        if shows_picture(packet) and pts >= self._first_pts:
+            heapq.heappush(self._due, (pts, packet.duration or None))
+
+    def _decode(self, stream: VideoStream, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
+        try:
+            return stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            log.debug("%s: a packet doesn't decode: %s", self._path, error)
+            return []  # the frame stays due: `_place` bridges it
+
+    def _place(self, picture: av.VideoFrame) -> Iterator[Frame]:
+        pts = picture.pts
+        if self._by_rank or pts is None:
+            pts = self._due[0][0] if self._due else None
+        if pts is None or not any(due == pts for due, _ in self._due):
+            log.debug("%s: a picture at %s that no packet announced", self._path, pts)
+            return
+        good = None if picture.is_corrupt else self._fitted(picture)
+        if self._good is None:
+            if good is None:
+                return  # stays due until there is a picture to show
+            self._good = good
+        while self._due[0][0] < pts:
+            yield from self._emit(damaged=True)
+        if good is not None:
+            self._good = good
+        yield from self._emit(damaged=good is None)
+
+    def _emit(self, damaged: bool) -> Iterator[Frame]:
+        pts, duration = heapq.heappop(self._due)
+        # Two frames at one time would be refused by every encoder.
+        if self._last_pts is not None and pts <= self._last_pts:
+            pts = self._last_pts + 1
+        self._last_pts = pts
+        if self._start_pts is not None and pts < self._start_pts:
+            return
+        assert self._good is not None
+        if damaged:
+            log.warning(
+                "%s: frame %d is damaged; a neighbour's picture is shown", self._path, self._index
+            )
+        yield Frame(
+            self._index, pts, duration, self._good, self._info.rotation, damaged, self._scaler
+        )
+        self._index += 1
+
+    def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """`picture` in the size and format of the video, should they change within it."""
+        info = self._info
+        found = (picture.width, picture.height, picture.format.name)
+        if found == (info.coded_width, info.coded_height, info.pixel_format):
+            return picture
+        return picture.reformat(info.coded_width, info.coded_height, info.pixel_format)

@@ -1,0 +1,190 @@
+"""Finding a network's file on this machine, and downloading it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bystander.errors import ModelCorrupt, ModelError, ModelNotFound
+from bystander.models.catalogue import Catalogue, Download
+
+MODELS_VARIABLE = "BYSTANDER_MODELS"
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that have arrived and the bytes expected, None if unknown."""
+
+_CHUNK = 1 << 20
+_TIMEOUT = 30.0  # seconds without a byte before a download is given up
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """The places where networks may lie on this machine, searched in this order.
+
+    Attributes:
+        catalogue: what may be looked for.
+        folders: from BYSTANDER_MODELS, then the weights shipped in the package.
+        bentoml: home of the BentoML model store; a model is found under its catalogue name.
+        cache: where `pull` puts downloads.
+    """
+
+    catalogue: Catalogue
+    folders: tuple[Path, ...]
+    bentoml: Path
+    cache: Path
+
+    @classmethod
+    def from_environment(
+        cls, catalogue: Catalogue, environ: Mapping[str, str] = os.environ
+    ) -> ModelStore:
+        """The store that BYSTANDER_MODELS, BENTOML_HOME and XDG_CACHE_HOME describe."""
+        named = [part for part in environ.get(MODELS_VARIABLE, "").split(os.pathsep) if part]
+        shipped = Path(__file__).resolve().parents[1] / "weights"
+        return cls(
+            catalogue=catalogue,
+            folders=(*(Path(part).expanduser() for part in named), shipped),
+            bentoml=Path(environ.get("BENTOML_HOME") or Path.home() / "bentoml"),
+            cache=Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bystander",
+        )
+
+    def find(self, name: str, explicit: Path | None = None) -> Path:
+        """The file of the model called `name`.
+
+        Args:
+            name: a key of the catalogue's `files`.
+            explicit: taken as it is, without a checksum: someone's own weights.
+
+        Raises:
+            ConfigError: the catalogue has no such model.
+            ModelNotFound: it lies in none of the places; the message names each.
+            ModelCorrupt: the file found has another checksum than the catalogue says.
+        """
+        if explicit is not None:
+            if not explicit.is_file():
+                raise ModelNotFound(f"no model file at {explicit}", "Check the path.")
+            return explicit
+        entry = self.catalogue.entry(name)
+        places = self._places(name, entry.file)
+        for path in places:
+            if path.is_file():
+                _check(path, entry.sha256)
+                return path
+        remedy = f"`bystander models pull {name}`, or put" if entry.download else "Put"
+        raise ModelNotFound(
+            f"the model {name} is in none of: {', '.join(str(path) for path in places)}",
+            f"{'Run ' if entry.download else ''}{remedy} {entry.file} in a folder and name the "
+            f"folder in {MODELS_VARIABLE}.",
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a file for `name` lies in one of the places (it may be corrupt)."""
+        return any(p.is_file() for p in self._places(name, self.catalogue.entry(name).file))
+
+    def pull(self, name: str, progress: Progress | None = None) -> Path:
+        """Download `name` into the cache, unless an intact copy is there.
+
+        The file appears under its name only once it is complete and its checksum is right.
+
+        Raises:
+            ConfigError: the catalogue has no such model.
+            ModelNotFound: its publisher offers no download.
+            ModelCorrupt: what arrived has another checksum, or the zip doesn't hold the file.
+            ModelError: the network or the disk failed.
+        """
+        entry = self.catalogue.entry(name)
+        target = self.cache / entry.file
+        if target.is_file() and sha256(target) == entry.sha256:
+            return target
+        if entry.download is None:
+            raise ModelNotFound(
+                f"the model {name} can't be downloaded ({entry.source})",
+                f"Put {entry.file} in a folder and name the folder in {MODELS_VARIABLE}.",
+            )
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with _temporary(self.cache) as arrived:
+                _fetch(entry.download, entry.file, arrived, progress)
+                _check(arrived, entry.sha256)
+                os.replace(arrived, target)
+        except (OSError, urllib.error.URLError) as error:
+            raise ModelError(
+                f"can't download {entry.download.url} to {target}: {error}",
+                "Check the network and the free space, then pull again.",
+            ) from error
+        return target
+
+    def _places(self, name: str, file: str) -> list[Path]:
+        places = [folder / file for folder in self.folders]
+        # BentoML keeps models/NAME/VERSION/ and the current VERSION in a file `latest`:
+        # reading that spares importing bentoml, which takes seconds.
+        latest = self.bentoml / "models" / name / "latest"
+        version = latest.read_text(encoding="utf-8").strip() if latest.is_file() else "latest"
+        return [*places, latest.with_name(version) / file, self.cache / file]
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check(path: Path, expected: str) -> None:
+    if (found := sha256(path)) != expected:
+        raise ModelCorrupt(
+            f"{path} has the checksum {found}, not {expected}",
+            "Delete it and get it again; to use weights of your own, pass their path.",
+        )
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    # In the target's own folder, because a rename is atomic only inside a file system.
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _fetch(download: Download, file: str, target: Path, progress: Progress | None) -> None:
+    if download.archive_sha256 is None:
+        _download(download.url, target, progress)
+        return
+    with _temporary(target.parent) as archive:
+        _download(download.url, archive, progress)
+        _check(archive, download.archive_sha256)
+        _extract(archive, file, target, download.url)
+
+
+def _download(url: str, target: Path, progress: Progress | None) -> None:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, target.open("wb") as stream:
+        length = response.headers.get("Content-Length")
+        total = int(length) if length else None
+        done = 0
+        while chunk := response.read(_CHUNK):
+            stream.write(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, total)
+
+
+def _extract(archive: Path, file: str, target: Path, url: str) -> None:
+    try:
+        with zipfile.ZipFile(archive) as members:
+            # Some of InsightFace's zips hold a folder, some don't: only the name counts.
+            inside = [name for name in members.namelist() if Path(name).name == file]
+            if len(inside) != 1:
+                raise ModelCorrupt(f"{url} holds {len(inside)} files called {file}, not one")
+            with members.open(inside[0]) as source, target.open("wb") as stream:
+                shutil.copyfileobj(source, stream, _CHUNK)
+    except zipfile.BadZipFile as error:
+        raise ModelCorrupt(f"{url} is not a zip: {error}") from error

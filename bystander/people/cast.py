@@ -1,0 +1,134 @@
+"""The cast: photos of the people to keep become references for recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
+from bystander.instances import Face
+from bystander.media.photos import load_photo, photo_files
+from bystander.models.faces import FaceModel
+
+EQUALLY_LARGE: Final = 0.75
+"""A second face at least this large against the largest makes a photo ambiguous."""
+
+# A face that fills the photo is larger than detectors expect: a border and smaller
+# copies bring it back into their range.
+BORDER: Final = 0.25
+LONG_SIDES: Final = (1280, 640, 320)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CastMember:
+    """One person to keep.
+
+    Attributes:
+        name: shown in reports.
+        references: float32 [R, D], one L2-normalised embedding a photo; independent
+            exemplars, never averaged.
+    """
+
+    name: str
+    references: NDArray[np.float32]
+
+    def similarity(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine similarity to the nearest reference: float32 [N] for [N, D]."""
+        return np.asarray((embeddings @ self.references.T).max(axis=1), dtype=np.float32)
+
+
+def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]:
+    """Read the people to keep.
+
+    Args:
+        paths: photos or folders. A folder of photos is one person, a folder of
+            folders is one person a folder; people are named after their folder or file.
+        faces: finds and embeds the faces.
+
+    Raises:
+        UnreadablePhoto: a path doesn't exist, or holds no picture that can be read.
+        NoFaceFound: a photo without a face.
+        AmbiguousFace: a photo with several equally large faces.
+    """
+    members: dict[str, list[NDArray[np.float32]]] = {}
+    for path in paths:
+        for name, photos in _people_in(path):
+            members.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
+    return tuple(CastMember(name, np.stack(refs)) for name, refs in members.items())
+
+
+def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
+    if path.is_file():
+        yield path.stem, [path]
+        return
+    if not path.is_dir():
+        raise UnreadablePhoto(f"{path} does not exist", "Give a photo or a folder of photos.")
+    folders = sorted(
+        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+    found = False
+    for folder in folders or [path]:
+        photos = photo_files(folder)
+        if photos:
+            found = True
+            yield folder.resolve().name, photos
+    if not found:
+        raise UnreadablePhoto(
+            f"{path} holds no photos", "Put JPEG, PNG, WebP or HEIC pictures of the person in it."
+        )
+
+
+def _reference(photo: Path, faces: FaceModel) -> NDArray[np.float32]:
+    image, face = the_face(load_photo(photo), faces, str(photo))
+    return faces.embed(image, [face])[0]
+
+
+def the_face(
+    photo: NDArray[np.uint8], faces: FaceModel, label: str
+) -> tuple[NDArray[np.uint8], Face]:
+    """The one face that a photo is about, and the scaled photo it was found in.
+
+    Args:
+        photo: uint8 [H, W, 3] RGB.
+        faces: the detector.
+        label: names the photo in errors.
+
+    Raises:
+        NoFaceFound, AmbiguousFace
+    """
+    for long_side in LONG_SIDES:
+        image = _prepared(photo, long_side)
+        found = sorted(faces.detect(image), key=_height, reverse=True)
+        if not found:
+            continue
+        if len(found) > 1 and _height(found[1]) >= EQUALLY_LARGE * _height(found[0]):
+            raise AmbiguousFace(
+                f"{label} shows {len(found)} faces and none stands out",
+                "Crop it so that only the person to keep is in it.",
+            )
+        return image, found[0]
+    raise NoFaceFound(
+        f"no face was found in {label}",
+        "Use a photo that shows the person's face from the front, well lit.",
+    )
+
+
+def _prepared(photo: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+    height, width = photo.shape[:2]
+    scale = min(1.0, long_side / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    scaled = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
+    border = round(BORDER * max(size))
+    return np.asarray(
+        cv2.copyMakeBorder(scaled, border, border, border, border, cv2.BORDER_CONSTANT), np.uint8
+    )
+
+
+def _height(face: Face) -> float:
+    return face.box[3] - face.box[1]

@@ -1,0 +1,179 @@
+"""What is learnt about each tracklet while the video is read.
+
+A dossier is divided into *stretches*: whenever two tracklets may have been swapped
+(`tracking.Doubt`), a new stretch begins, and evidence from before does not speak
+for what comes after. Samples are thinned so that a dossier's size is bounded.
+
+Dossiers hold embeddings: they live in memory, for one analysis, and are never saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.people.vocabulary import FrameRecord, Origin
+
+MAX_FACES: Final = 24
+MAX_BODIES: Final = 6
+ENOUGH_FACES: Final = 6
+EVERY: Final = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSample:
+    """One face of a tracklet.
+
+    Attributes:
+        frame: index.
+        embedding: float32 [D], L2-normalised.
+        quality: 0 (useless) to 1 (frontal, sharp, large).
+        height: of the face, source pixels.
+    """
+
+    frame: int
+    embedding: NDArray[np.float32]
+    quality: float
+    height: float
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A part of a tracklet that certainly shows one person.
+
+    Attributes:
+        start: first frame.
+        rivals: tracklets that may have been swapped with this one at `start`.
+        clicks: names under which a person pointed at this stretch.
+        colours: mean colour histogram, float32 [D]; `colour_count` frames went into it.
+    """
+
+    start: int
+    rivals: set[int] = field(default_factory=set)
+    faces: list[FaceSample] = field(default_factory=list)
+    bodies: list[NDArray[np.float32]] = field(default_factory=list)
+    clicks: list[str] = field(default_factory=list)
+    colours: NDArray[np.float32] | None = None
+    colour_count: int = 0
+    faces_offered: int = 0
+    bodies_offered: int = 0
+
+    def wants_face(self, quality: float) -> bool:
+        """Whether another face is worth embedding: the first ones always, later ones
+        now and then or when they are better than most."""
+        self.faces_offered += 1
+        if len(self.faces) < ENOUGH_FACES or self.faces_offered % EVERY == 0:
+            return True
+        return quality > float(np.median([sample.quality for sample in self.faces])) + 0.1
+
+    def wants_body(self) -> bool:
+        """Whether another body is worth embedding: a few at first, then now and then."""
+        self.bodies_offered += 1
+        return len(self.bodies) < 2 or self.bodies_offered % EVERY == 0
+
+    def add_face(self, sample: FaceSample) -> None:
+        self.faces.append(sample)
+        if len(self.faces) > MAX_FACES:
+            self.faces.pop(_most_redundant(self.faces))
+
+    def add_body(self, embedding: NDArray[np.float32]) -> None:
+        """Keep a few bodies, the first ones and then every other one replaced in turn."""
+        if len(self.bodies) < MAX_BODIES:
+            self.bodies.append(embedding)
+        else:
+            self.bodies.pop(1)
+            self.bodies.append(embedding)
+
+    def add_colours(self, histogram: NDArray[np.float32]) -> None:
+        self.colour_count += 1
+        if self.colours is None:
+            self.colours = histogram.copy()
+        else:
+            self.colours += (histogram - self.colours) / self.colour_count
+
+
+@dataclass(slots=True)
+class Dossier:
+    """Everything known about one tracklet."""
+
+    id: int
+    shot: int
+    stretches: list[Stretch] = field(default_factory=list)
+    start: int = -1
+    end: int = -1
+    first_seen: int = -1
+    last_seen: int = -1
+    seen: int = 0
+    heights: list[float] = field(default_factory=list)
+    face: float | None = None
+
+    def stretch(self, frame: int) -> Stretch:
+        """The stretch that `frame` falls into (the first one for earlier frames)."""
+        return next((s for s in reversed(self.stretches) if s.start <= frame), self.stretches[0])
+
+    def span(self, stretch: Stretch) -> tuple[int, int]:
+        """First frame and one past the last of a stretch; extensions go with the ends."""
+        position = self.stretches.index(stretch)
+        last = position == len(self.stretches) - 1
+        start = self.start if position == 0 else stretch.start
+        return start, self.end if last else self.stretches[position + 1].start
+
+    @property
+    def height(self) -> float:
+        """95th percentile of the person's height."""
+        return float(np.percentile(self.heights, 95)) if self.heights else 0.0
+
+
+class Archive:
+    """The dossiers of one video, filled while it is read."""
+
+    def __init__(self, scale: float) -> None:
+        """Args:
+        scale: source pixels per grid pixel.
+        """
+        self._scale = scale
+        self.dossiers: dict[int, Dossier] = {}
+
+    def open(self, tracklet: int, shot: int, frame: int) -> Dossier:
+        """The dossier of a tracklet, new if it is first seen now."""
+        dossier = self.dossiers.get(tracklet)
+        if dossier is None:
+            dossier = Dossier(tracklet, shot, [Stretch(frame)])
+            self.dossiers[tracklet] = dossier
+        return dossier
+
+    def doubt(self, tracklet: int, rival: int, frame: int) -> None:
+        """From `frame` on the tracklet may show whom `rival` showed."""
+        dossier = self.dossiers[tracklet]
+        current = dossier.stretches[-1]
+        if current.start == frame or not current.colour_count:
+            current.rivals.add(rival)
+        else:
+            dossier.stretches.append(Stretch(frame, {rival}))
+
+    def count(self, record: FrameRecord) -> None:
+        """Take a finished frame into the tracklets' spans and sizes."""
+        for sighting in record.sightings:
+            dossier = self.dossiers[sighting.tracklet]
+            dossier.start = record.index if dossier.start < 0 else dossier.start
+            dossier.end = record.index + 1
+            if sighting.origin in (Origin.SEEN, Origin.FACE):
+                dossier.first_seen = record.index if dossier.first_seen < 0 else dossier.first_seen
+                dossier.last_seen = record.index
+                dossier.seen += 1
+                dossier.heights.append((sighting.box[3] - sighting.box[1]) * self._scale)
+                if len(dossier.heights) > 2 * HEIGHTS:
+                    dossier.heights = sorted(dossier.heights)[::2]
+
+
+HEIGHTS: Final = 256
+
+
+def _most_redundant(samples: list[FaceSample]) -> int:
+    """The worse of the two samples nearest in time: what remains is spread out and good."""
+    gaps = [b.frame - a.frame for a, b in zip(samples, samples[1:], strict=False)]
+    first = int(np.argmin(gaps))
+    return first if samples[first].quality < samples[first + 1].quality else first + 1

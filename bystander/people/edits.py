@@ -1,0 +1,59 @@
+"""Changing verdicts by hand: a person decides, and only that person changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bystander.errors import SelectionError
+from bystander.people.timeline import Header
+from bystander.people.vocabulary import Decision, Evidence, EvidenceKind, Tracklet, Verdict
+
+
+def with_decisions(header: Header, keep: Iterable[str], mask: Iterable[str]) -> Header:
+    """The header with the verdicts of some persons or tracklets replaced.
+
+    Args:
+        header: of the timeline.
+        keep, mask: ids as `bystander people` shows them: "p2" for a person, "t17" for
+            a single tracklet. A tracklet's own decision outweighs its person's.
+
+    Raises:
+        SelectionError: an id is unknown, or is to be kept and masked at once.
+    """
+    decisions: dict[int, Decision] = {}
+    chosen: dict[str, Decision] = {}
+    for ids, decision in ((keep, Decision.KEEP), (mask, Decision.MASK)):
+        for given in ids:
+            if chosen.setdefault(given, decision) is not decision:
+                raise SelectionError(f"{given} is to be kept and masked", "Choose one of the two.")
+    # Persons first, so that tracklets named by themselves have the last word.
+    for given, decision in sorted(chosen.items(), key=lambda item: not item[0].startswith("p")):
+        for tracklet in _tracklets(header, given):
+            decisions[tracklet] = decision
+    return replace(
+        header,
+        tracklets=tuple(
+            _decided(t, decisions[t.id]) if t.id in decisions else t for t in header.tracklets
+        ),
+    )
+
+
+def _tracklets(header: Header, given: str) -> tuple[int, ...]:
+    for person in header.persons:
+        if person.id == given:
+            return person.tracklets
+    for tracklet in header.tracklets:
+        if f"t{tracklet.id}" == given:
+            return (tracklet.id,)
+    raise SelectionError(
+        f"{given} is nobody in this timeline",
+        "See who is with 'bystander people TIMELINE'; ids look like p2 or t17.",
+    )
+
+
+def _decided(tracklet: Tracklet, decision: Decision) -> Tracklet:
+    evidence = Evidence(EvidenceKind.USER, reason="decided by hand")
+    return replace(
+        tracklet, verdicts=(Verdict(tracklet.start, tracklet.end, decision, evidence),)
+    )

@@ -1,0 +1,168 @@
+"""Time is a witness: someone seen in frame n-1 and n+1 was there in n.
+
+Gaps inside a tracklet are filled, and tracklets are continued a little before
+their first and after their last sighting, within the shot. Both need to know what
+comes later, so frames are held back for as long as a gap may last, and no longer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.instances import Box
+from bystander.masks import union
+from bystander.people.vocabulary import FrameRecord, Origin, Sighting
+
+
+class FillerSettings(BaseModel):
+    """How far a tracklet reaches beyond what was seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    extension: float = Field(
+        0.2,
+        ge=0,
+        le=5,
+        description="Seconds that a tracklet is continued before its first and after its last "
+        "sighting. Longer hides people whom the network finds late, and masks more empty space.",
+    )
+
+
+_VELOCITY_SIGHTINGS = 4
+
+
+@dataclass(slots=True)
+class _Trail:
+    """The first and the latest sightings of one tracklet, for its motion at both ends."""
+
+    first: list[tuple[int, Sighting]] = field(default_factory=list)
+    last: deque[tuple[int, Sighting]] = field(
+        default_factory=lambda: deque(maxlen=_VELOCITY_SIGHTINGS)
+    )
+    begun: bool = False
+
+
+class Filler:
+    """Completes the frames of a shot; feed it in order.
+
+    Args:
+        grid: width, height of the analysis grid.
+        max_gap: frames a gap may last, see `Tracker.max_gap`.
+        extension: frames that tracklets are continued at both ends.
+    """
+
+    def __init__(self, grid: tuple[int, int], max_gap: int, extension: int) -> None:
+        self._grid = grid
+        self._extension = extension
+        self._lag = max_gap + extension + _VELOCITY_SIGHTINGS
+        self._held: deque[tuple[int, int, list[Sighting]]] = deque()
+        self._trails: dict[int, _Trail] = {}
+
+    def push(
+        self, index: int, pts: int, sightings: Iterable[Sighting], ended: Iterable[int]
+    ) -> Iterator[FrameRecord]:
+        """Add the next frame of the shot; gives back the frames that are complete.
+
+        Args:
+            index, pts: of the frame.
+            sightings: everyone linked in it.
+            ended: tracklets that will not be seen again.
+        """
+        held = list(sightings)
+        self._held.append((index, pts, held))
+        for sighting in held:
+            self._extend_trail(index, sighting)
+        for tracklet in ended:
+            self._finish(tracklet)
+        while len(self._held) > self._lag:
+            yield self._release()
+
+    def flush(self) -> Iterator[FrameRecord]:
+        """End the shot: gives back everything that was held."""
+        for tracklet in list(self._trails):
+            self._finish(tracklet)
+        while self._held:
+            yield self._release()
+
+    def _release(self) -> FrameRecord:
+        index, pts, sightings = self._held.popleft()
+        return FrameRecord(index, pts, tuple(sightings))
+
+    def _extend_trail(self, index: int, sighting: Sighting) -> None:
+        trail = self._trails.setdefault(sighting.tracklet, _Trail())
+        if trail.last:
+            self._fill(trail.last[-1], (index, sighting))
+        trail.last.append((index, sighting))
+        if not trail.begun:
+            trail.first.append((index, sighting))
+            if len(trail.first) == _VELOCITY_SIGHTINGS:
+                self._begin(trail)
+
+    def _fill(self, before: tuple[int, Sighting], after: tuple[int, Sighting]) -> None:
+        (start, a), (end, b) = before, after
+        for frame in range(start + 1, end):
+            share = (frame - start) / (end - start)
+            box = _lerp(a.box, b.box, share)
+            # Nobody saw which pose lies between: both silhouettes are covered.
+            mask = union((a.mask.fitted(box), b.mask.fitted(box)))
+            score = min(a.score, b.score)
+            self._place(frame, Sighting(a.tracklet, box, score, mask, Origin.FILLED))
+
+    def _begin(self, trail: _Trail) -> None:
+        trail.begun = True
+        start, sighting = trail.first[0]
+        velocity = _velocity(trail.first)
+        for step in range(1, self._extension + 1):
+            self._place(start - step, _continued(sighting, -step * velocity))
+        trail.first.clear()
+
+    def _finish(self, tracklet: int) -> None:
+        trail = self._trails.pop(tracklet, None)
+        if trail is None:
+            return
+        if not trail.begun:
+            self._begin(trail)
+        end, sighting = trail.last[-1]
+        velocity = _velocity(list(trail.last))
+        for step in range(1, self._extension + 1):
+            self._place(end + step, _continued(sighting, step * velocity))
+
+    def _place(self, frame: int, sighting: Sighting) -> None:
+        if not self._held or not self._held[0][0] <= frame <= self._held[-1][0]:
+            return  # beyond the shot, or already written
+        mask = sighting.mask.clipped(*self._grid)
+        if mask.bits.any():
+            placed = Sighting(sighting.tracklet, sighting.box, sighting.score, mask, sighting.origin)
+            self._held[frame - self._held[0][0]][2].append(placed)
+
+
+def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:
+    dx, dy = float(shift[0]), float(shift[1])
+    x0, y0, x1, y1 = sighting.box
+    box = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
+    return Sighting(
+        sighting.tracklet, box, sighting.score, sighting.mask.moved(dx, dy), Origin.EXTENDED
+    )
+
+
+def _velocity(sightings: list[tuple[int, Sighting]]) -> NDArray[np.float64]:
+    """Mean motion of the box centre, grid pixels a frame: float64 [2]."""
+    (start, a), (end, b) = sightings[0], sightings[-1]
+    if start == end:
+        return np.zeros(2)
+    return (_centre(b.box) - _centre(a.box)) / (end - start)
+
+
+def _centre(box: Box) -> NDArray[np.float64]:
+    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+
+
+def _lerp(a: Box, b: Box, share: float) -> Box:
+    x0, y0, x1, y1 = (p + share * (q - p) for p, q in zip(a, b, strict=True))
+    return x0, y0, x1, y1

@@ -1,0 +1,311 @@
+"""From what the networks saw to who was where: links instances, gathers evidence.
+
+The one place that knows the order of things within a frame: faces are given to
+silhouettes, faces without one become instances of their own, instances are linked
+to tracklets, evidence goes into their dossiers, and gaps are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.errors import SelectionError
+from bystander.instances import Face, Instance
+from bystander.models import Models
+from bystander.models.faces import quality
+from bystander.people.appearance import colour_histogram
+from bystander.people.dossier import Archive, FaceSample, Stretch
+from bystander.people.filling import Filler, FillerSettings
+from bystander.people.heads import head_and_shoulders, owner_of
+from bystander.people.shots import Thumbnail
+from bystander.people.tracking import Tracker, TrackerSettings
+from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
+
+PICTURE_HEIGHT: Final = 192
+SMALLEST_BODY: Final = 24
+"""Height in pixels of the large view below which a crop says nothing."""
+REACH: Final = 6
+"""A click this many grid pixels beside a silhouette still means it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A person pointed at: whoever is at source pixel (x, y) at `seconds` is kept.
+
+    `seconds` count from the first frame.
+    """
+
+    seconds: float
+    x: float
+    y: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.seconds:g} s at {self.x:g},{self.y:g}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One frame as the networks get it.
+
+    Attributes:
+        grid: uint8 [h, w, 3] RGB at grid size.
+        large: uint8 [H, W, 3] RGB at face size, on frames where faces are looked for.
+    """
+
+    index: int
+    pts: int
+    grid: NDArray[np.uint8]
+    thumb: Thumbnail
+    large: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the networks found in one frame; faces in pixels of `view.large`."""
+
+    view: View
+    cut: bool
+    instances: list[Instance]
+    faces: list[Face]
+
+
+@dataclass(slots=True)
+class _Portrait:
+    """The best picture of a tracklet so far, JPEG."""
+
+    worth: float
+    jpeg: bytes
+
+
+class Follower:
+    """Follows everyone through the video, frame by frame.
+
+    Args:
+        size: width, height of the displayed frame, source pixels.
+        grid: width, height of the analysis grid.
+        fps: average frames per second.
+        tick: seconds per tick of the source's time base.
+        models: embeds faces and bodies.
+        tracking, filling: see there.
+        clicks: people to keep by pointing.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        grid: tuple[int, int],
+        fps: float,
+        tick: float,
+        models: Models,
+        tracking: TrackerSettings,
+        filling: FillerSettings,
+        clicks: Sequence[Click] = (),
+    ) -> None:
+        self.fps = fps
+        self.archive = Archive(size[1] / grid[1])
+        self.shots: list[Shot] = []
+        self._size, self._grid, self._tick, self._models = size, grid, tick, models
+        self._tracker = Tracker(tracking, fps)
+        self._filler = Filler(grid, self._tracker.max_gap, round(filling.extension * fps))
+        self._clicks = sorted(clicks, key=lambda click: click.seconds)
+        self._first_pts: int | None = None
+        self._previous: FrameRecord | None = None
+        self._portraits: dict[int, _Portrait] = {}
+        self.frames = 0
+
+    def take(self, seen: Seen) -> Iterator[FrameRecord]:
+        """Add the next frame; gives back the frames that are complete."""
+        view = seen.view
+        self.frames = view.index + 1
+        if seen.cut:
+            self._tracker.cut()
+            yield from map(self._completed, self._filler.flush())
+            self._begin_shot(view.index)
+        instances = list(seen.instances)
+        owners = self._give_faces(seen, instances)
+        colours = [colour_histogram(view.grid, instance.mask) for instance in instances]
+        step = self._tracker.step(view.index, instances, colours)
+
+        tracklet_of = {link.detection: link.tracklet for link in step.links}
+        sightings = []
+        for position, tracklet in tracklet_of.items():
+            instance = instances[position]
+            self.archive.open(tracklet, len(self.shots) - 1, view.index)
+            drawn = position >= len(seen.instances)
+            origin = Origin.FACE if drawn else Origin.SEEN
+            sightings.append(
+                Sighting(tracklet, instance.box, instance.score, instance.mask, origin)
+            )
+        for doubt in step.doubts:
+            self.archive.doubt(doubt.tracklet, doubt.other, doubt.frame)
+        for position, tracklet in tracklet_of.items():
+            stretch = self.archive.dossiers[tracklet].stretches[-1]
+            stretch.add_colours(colours[position])
+        if view.large is not None:
+            self._gather(view, view.large, seen.faces, owners, instances, tracklet_of)
+        completed = self._filler.push(view.index, view.pts, sightings, step.ended)
+        yield from map(self._completed, completed)
+
+    def finish(self) -> Iterator[FrameRecord]:
+        """End the video; gives back the last frames.
+
+        Raises:
+            SelectionError: a click hit nobody, or lies after the end.
+        """
+        yield from map(self._completed, self._filler.flush())
+        if self.shots:
+            self.shots[-1] = Shot(self.shots[-1].start, self.frames)
+        if self._previous is not None:
+            self._answer_clicks(self._previous, float("inf"))
+
+    def pictures(self) -> Iterator[tuple[int, bytes]]:
+        """A small JPEG of each tracklet."""
+        for tracklet, portrait in sorted(self._portraits.items()):
+            yield tracklet, portrait.jpeg
+
+    def _begin_shot(self, index: int) -> None:
+        if self.shots:
+            self.shots[-1] = Shot(self.shots[-1].start, index)
+        self.shots.append(Shot(index, index))
+
+    def _completed(self, record: FrameRecord) -> FrameRecord:
+        self.archive.count(record)
+        if self._first_pts is None:
+            self._first_pts = record.pts
+        if self._previous is not None:
+            self._answer_clicks(self._previous, self._seconds(record))
+        self._previous = record
+        return record
+
+    def _seconds(self, record: FrameRecord) -> float:
+        return (record.pts - (self._first_pts or 0)) * self._tick
+
+    def _answer_clicks(self, record: FrameRecord, until: float) -> None:
+        """Clicks between this frame's time and the next one's (`until`) belong to it."""
+        while self._clicks and self._clicks[0].seconds < until - 1e-6:
+            click = self._clicks.pop(0)
+            x = click.x * self._grid[0] / self._size[0]
+            y = click.y * self._grid[1] / self._size[1]
+            hit = _nearest(record, x, y)
+            end = self._seconds(record) + 1 / max(self.fps, 1e-6)
+            if until == float("inf") and click.seconds > end + 0.5:
+                raise SelectionError(
+                    f"--keep-at {click.seconds:g}:{click.x:g},{click.y:g} lies after the end of "
+                    f"the video ({end:.2f} s)",
+                    "Give a time within the video, in seconds.",
+                )
+            if hit is None:
+                raise SelectionError(
+                    f"nobody was found at {click.x:g},{click.y:g} at {click.seconds:g} s "
+                    f"(frame {record.index})",
+                    "Point at the middle of the person's body, in pixels of the video.",
+                )
+            self.archive.dossiers[hit].stretch(record.index).clicks.append(click.name)
+
+    def _give_faces(self, seen: Seen, instances: list[Instance]) -> list[int | None]:
+        """Which instance each face belongs to; faces without one are added to `instances`."""
+        large = seen.view.large
+        if large is None:
+            return []
+        scale = self._grid[0] / large.shape[1]
+        owners: list[int | None] = []
+        for face in seen.faces:
+            x0, y0, x1, y1 = (v * scale for v in face.box)
+            owner = owner_of((x0, y0, x1, y1), seen.instances)
+            if owner is None:
+                owner = len(instances)
+                instances.append(head_and_shoulders(face, scale, self._grid))
+            owners.append(owner)
+        return owners
+
+    def _gather(
+        self,
+        view: View,
+        large: NDArray[np.uint8],
+        faces: Sequence[Face],
+        owners: Sequence[int | None],
+        instances: Sequence[Instance],
+        tracklet_of: dict[int, int],
+    ) -> None:
+        """Take this frame's faces and bodies into the dossiers."""
+        to_source = self._size[0] / large.shape[1]
+        best: dict[int, Face] = {}
+        for face, owner in zip(faces, owners, strict=True):
+            if owner in tracklet_of and (owner not in best or face.score > best[owner].score):
+                best[owner] = face
+        wanted: list[tuple[Stretch, Face, float, float]] = []
+        for owner, face in best.items():
+            dossier = self.archive.dossiers[tracklet_of[owner]]
+            height = (face.box[3] - face.box[1]) * to_source
+            dossier.face = max(height, dossier.face or 0.0)
+            worth = quality(face, large)
+            if dossier.stretches[-1].wants_face(worth):
+                wanted.append((dossier.stretches[-1], face, worth, height))
+        if wanted:
+            embeddings = self._models.faces.embed(large, [face for _, face, _, _ in wanted])
+            for (stretch, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
+                stretch.add_face(FaceSample(view.index, embedding, worth, height))
+
+        crops, masks, stretches = [], [], []
+        for position, tracklet in tracklet_of.items():
+            stretch = self.archive.dossiers[tracklet].stretches[-1]
+            crop, mask = _crop(large, instances[position], self._grid)
+            if crop.shape[0] < SMALLEST_BODY or crop.shape[1] < SMALLEST_BODY // 2:
+                continue
+            self._portray(tracklet, crop, crop.shape[0] * (2.0 if position in best else 1.0))
+            if stretch.wants_body():
+                crops.append(crop)
+                masks.append(mask)
+                stretches.append(stretch)
+        if crops:
+            bodies = self._models.bodies.embed(crops, masks)
+            for stretch, body in zip(stretches, bodies, strict=True):
+                stretch.add_body(body)
+
+    def _portray(self, tracklet: int, crop: NDArray[np.uint8], worth: float) -> None:
+        held = self._portraits.get(tracklet)
+        if held is not None and held.worth * 1.2 >= worth:
+            return
+        scale = min(1.0, PICTURE_HEIGHT / crop.shape[0])
+        size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
+        small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        _, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        self._portraits[tracklet] = _Portrait(worth, jpeg.tobytes())
+
+
+def _nearest(record: FrameRecord, x: float, y: float) -> int | None:
+    """The tracklet at grid pixel (x, y): the smallest silhouette there, else the nearest."""
+    under = [s for s in record.sightings if s.mask.contains(x, y)]
+    if under:
+        return min(under, key=lambda s: s.mask.area).tracklet
+    for radius in range(1, REACH + 1):
+        near = [s for s in record.sightings if s.mask.grown(radius).contains(x, y)]
+        if near:
+            return near[0].tracklet
+    return None
+
+
+def _crop(
+    large: NDArray[np.uint8], instance: Instance, grid: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """One person cut out of the large view: uint8 [h, w, 3] RGB and bool [h, w]."""
+    height, width = large.shape[:2]
+    scale_x, scale_y = width / grid[0], height / grid[1]
+    mask = instance.mask.clipped(*grid)
+    x0, y0, x1, y1 = mask.box
+    left, right = int(x0 * scale_x), min(width, round(x1 * scale_x))
+    top, bottom = int(y0 * scale_y), min(height, round(y1 * scale_y))
+    crop = large[top:bottom, left:right]
+    if crop.size == 0:
+        return crop, np.zeros(crop.shape[:2], dtype=bool)
+    bits = cv2.resize(
+        mask.bits.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_NEAREST
+    )
+    return crop, bits.astype(bool)

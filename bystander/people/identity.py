@@ -1,0 +1,381 @@
+"""Who is who, and who may be seen.
+
+Keep only on positive evidence; everything else is masked. In order:
+
+1. *Face*: a stretch is recognised when several face samples, spread in time, agree
+   with a cast member and none of good quality speaks clearly against it.
+2. *Click*: a person pointed at it.
+3. *Carry*: from a recognised stretch to others by looks - over a doubtful crossing by
+   the clothes' colours, over a cut or a turned back by body embedding - but never
+   where someone else looks alike, nor against the testimony of a face.
+4. *Exclusion*: a cast member is in one place at a time. Of two tracklets visible
+   together only the clearly better one is kept, and neither when both are as good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.people.cast import CastMember
+from bystander.people.dossier import Archive, Dossier, FaceSample, Stretch
+from bystander.people.vocabulary import (
+    Decision,
+    Evidence,
+    EvidenceKind,
+    Person,
+    Tracklet,
+    Verdict,
+)
+
+
+class IdentitySettings(BaseModel):
+    """How much evidence it takes to keep someone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(
+        3, ge=1, le=20, description="Face samples that must agree. More is safer and keeps less."
+    )
+    spread: float = Field(
+        0.3, ge=0, le=10, description="Seconds between the first and the last agreeing sample."
+    )
+    quality: float = Field(
+        0.15, ge=0, le=1, description="Face samples below this quality say nothing."
+    )
+    carry_colours: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Least colour similarity (Bhattacharyya) to carry a verdict over a crossing.",
+    )
+    carry_body: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Least body similarity (cosine) to carry a verdict over a cut.",
+    )
+    carry_margin: float = Field(
+        0.08,
+        ge=0,
+        le=1,
+        description="How much better than anybody else's the carried similarity must be.",
+    )
+    exclusion_margin: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="How much better one of two simultaneous candidates must be to be kept.",
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """One stretch up for judgement."""
+
+    dossier: Dossier
+    stretch: Stretch
+    start: int
+    end: int
+
+    def together(self, other: _Case) -> bool:
+        """Whether both were seen at the same time, in the same shot."""
+        if self.dossier.id == other.dossier.id:
+            return False
+        start = max(self.start, other.start, self.dossier.first_seen, other.dossier.first_seen)
+        end = min(self.end, other.end, self.dossier.last_seen + 1, other.dossier.last_seen + 1)
+        return start < end
+
+
+class Judge:
+    """Passes the verdicts once the whole video is known.
+
+    Args:
+        cast: the people to keep; may be empty.
+        settings: how much evidence it takes.
+        same, different: cosine similarities of faces, from the face model's
+            calibration: from `same` on a sample speaks for a cast member, below
+            `different` it speaks against.
+        fps: frames per second.
+        bodies_across_shots: whether the body embedding can be trusted over a cut
+            (a network can, colour histograms can't).
+    """
+
+    def __init__(
+        self,
+        cast: Sequence[CastMember],
+        settings: IdentitySettings,
+        *,
+        same: float,
+        different: float,
+        fps: float,
+        bodies_across_shots: bool,
+    ) -> None:
+        self._cast = cast
+        self._settings = settings
+        self._same, self._different = same, different
+        self._fps = fps
+        self._across = bodies_across_shots
+
+    def judge(self, archive: Archive) -> tuple[tuple[Tracklet, ...], tuple[Person, ...]]:
+        """Verdicts for every tracklet, and the tracklets grouped into persons."""
+        cases = [
+            _Case(dossier, stretch, *dossier.span(stretch))
+            for dossier in archive.dossiers.values()
+            if dossier.end > dossier.start
+            for stretch in dossier.stretches
+        ]
+        evidence = {id(case): self._direct(case) for case in cases}
+        self._exclude(cases, evidence)
+        self._carry(cases, evidence)
+        tracklets = tuple(
+            _tracklet(dossier, [(c, evidence[id(c)]) for c in cases if c.dossier is dossier])
+            for dossier in archive.dossiers.values()
+            if dossier.end > dossier.start
+        )
+        return tracklets, self._persons(tracklets, archive)
+
+    def _direct(self, case: _Case) -> Evidence:
+        """What faces and clicks say about a stretch by itself."""
+        if case.stretch.clicks:
+            return Evidence(
+                EvidenceKind.CLICK, case.stretch.clicks[0], 1.0, 0, "pointed at in the video"
+            )
+        samples = [s for s in case.stretch.faces if s.quality >= self._settings.quality]
+        if not samples or not self._cast:
+            reason = "no cast was given" if not self._cast else "no usable face was seen"
+            return Evidence(EvidenceKind.NONE, reason=reason)
+        best = max((self._face(case, samples, member) for member in self._cast), key=_rank)
+        return best
+
+    def _face(self, case: _Case, samples: list[FaceSample], member: CastMember) -> Evidence:
+        similarity = member.similarity(np.stack([s.embedding for s in samples]))
+        quality = np.array([s.quality for s in samples], dtype=np.float32)
+        agree = [s for s, value in zip(samples, similarity, strict=True) if value >= self._same]
+        score = _upper_half_mean(similarity, quality)
+        against = quality >= np.median(quality)
+        against &= similarity < self._different
+        seconds = (agree[-1].frame - agree[0].frame) / self._fps if agree else 0.0
+        found = Evidence(EvidenceKind.FACE, member.name, round(score, 3), len(agree))
+        if not agree:
+            return replace(found, kind=EvidenceKind.NONE, reason="the face is another one")
+        if len(agree) < self._settings.samples or seconds < self._settings.spread:
+            return replace(
+                found,
+                kind=EvidenceKind.DOUBT,
+                reason=f"only {len(agree)} face sample(s) over {seconds:.1f} s resemble {member.name}",
+            )
+        if np.count_nonzero(against) > len(agree):
+            return replace(
+                found,
+                kind=EvidenceKind.DOUBT,
+                reason=f"{len(agree)} face samples resemble {member.name}, "
+                f"{np.count_nonzero(against)} good ones don't",
+            )
+        return replace(
+            found, reason=f"{len(agree)} face samples over {seconds:.1f} s match {member.name}"
+        )
+
+    def _exclude(self, cases: list[_Case], evidence: dict[int, Evidence]) -> None:
+        """Of two kept at the same time under one name, keep the clearly better one."""
+        kept = [case for case in cases if evidence[id(case)].kind is EvidenceKind.FACE]
+        losers: dict[int, str] = {}
+        for i, a in enumerate(kept):
+            for b in kept[i + 1 :]:
+                mine, theirs = evidence[id(a)], evidence[id(b)]
+                if mine.name != theirs.name or not a.together(b):
+                    continue
+                gap = mine.similarity - theirs.similarity
+                for case, lead in ((a, gap), (b, -gap)):
+                    if lead < self._settings.exclusion_margin:
+                        losers[id(case)] = f"someone seen at the same time resembles {mine.name} too"
+        for key, reason in losers.items():
+            evidence[key] = replace(evidence[key], kind=EvidenceKind.DOUBT, reason=reason)
+
+    def _carry(self, cases: list[_Case], evidence: dict[int, Evidence]) -> None:
+        """Spread verdicts by looks until nothing changes."""
+        changed = True
+        while changed:
+            changed = False
+            sources: dict[str, list[_Case]] = {}
+            for case in cases:
+                found = evidence[id(case)]
+                if _keeps(found) and found.name:
+                    sources.setdefault(found.name, []).append(case)
+            for case in cases:
+                if _keeps(evidence[id(case)]) or self._face_speaks_against(case, evidence):
+                    continue
+                for name, kept in sources.items():
+                    carried = self._carried(case, kept, cases, name)
+                    if carried is not None:
+                        evidence[id(case)] = carried
+                        kept.append(case)
+                        changed = True
+                        break
+
+    def _carried(
+        self, case: _Case, sources: list[_Case], cases: list[_Case], name: str
+    ) -> Evidence | None:
+        if any(source.together(case) for source in sources):
+            return None
+        siblings = [source for source in sources if source.dossier is case.dossier]
+        if siblings:
+            return self._over_crossing(case, siblings, cases, name)
+        return self._over_cut(case, sources, cases, name)
+
+    def _over_crossing(
+        self, case: _Case, siblings: list[_Case], cases: list[_Case], name: str
+    ) -> Evidence | None:
+        """Within a tracklet: the clothes before and after a possible swap."""
+        colours = case.stretch.colours
+        if colours is None:
+            return None
+        own = max(_colours(s.stretch.colours, colours) for s in siblings)
+        rivals = case.stretch.rivals.union(*(s.stretch.rivals for s in siblings))
+        others = [
+            _colours(c.stretch.colours, colours) for c in cases if c.dossier.id in rivals
+        ]
+        if own < self._settings.carry_colours:
+            return None
+        if others and own - max(others) < self._settings.carry_margin:
+            return None
+        return Evidence(
+            EvidenceKind.BODY, name, round(own, 3), 0, f"same clothes as {name} before a crossing"
+        )
+
+    def _over_cut(
+        self, case: _Case, sources: list[_Case], cases: list[_Case], name: str
+    ) -> Evidence | None:
+        """Between tracklets: body embeddings, if nobody else looks like that."""
+        near = [s for s in sources if self._across or s.dossier.shot == case.dossier.shot]
+        recognised = [b for s in near for b in s.stretch.bodies]
+        if not recognised or not case.stretch.bodies:
+            return None
+        own = _bodies(recognised, case.stretch.bodies)
+        if own < self._settings.carry_body:
+            return None
+        source_ids = {s.dossier.id for s in sources}
+        for other in cases:
+            if other.dossier.id in source_ids or other.dossier.id == case.dossier.id:
+                continue
+            apart = other.together(case) or any(other.together(s) for s in near)
+            if apart and other.stretch.bodies:
+                alike = max(
+                    _bodies(recognised, other.stretch.bodies),
+                    _bodies(other.stretch.bodies, case.stretch.bodies),
+                )
+                if own - alike < self._settings.carry_margin:
+                    return None
+        return Evidence(
+            EvidenceKind.BODY, name, round(own, 3), 0, f"looks like {name}, who was recognised nearby"
+        )
+
+    def _face_speaks_against(self, case: _Case, evidence: dict[int, Evidence]) -> bool:
+        """A face that was seen well and wasn't recognised outweighs any likeness of clothes."""
+        good = [s for s in case.stretch.faces if s.quality >= self._settings.quality]
+        return bool(good) and evidence[id(case)].kind is EvidenceKind.NONE and bool(self._cast)
+
+    def _persons(self, tracklets: Sequence[Tracklet], archive: Archive) -> tuple[Person, ...]:
+        """One person for each cast member seen, bystanders grouped by their faces."""
+        groups: list[list[Tracklet]] = []
+        names: list[str | None] = []
+        for tracklet in sorted(tracklets, key=lambda t: t.start - t.end):
+            name = _kept_name(tracklet)
+            for group, group_name in zip(groups, names, strict=True):
+                if name != group_name or any(_overlapping(tracklet, member) for member in group):
+                    continue
+                if name is not None or self._same_face(tracklet, group, archive):
+                    group.append(tracklet)
+                    break
+            else:
+                groups.append([tracklet])
+                names.append(name)
+        order = sorted(range(len(groups)), key=lambda i: (names[i] is None, -_frames(groups[i])))
+        return tuple(
+            Person(
+                f"p{rank}",
+                names[i],
+                tuple(sorted(t.id for t in groups[i])),
+                round(_frames(groups[i]) / self._fps, 2),
+            )
+            for rank, i in enumerate(order, start=1)
+        )
+
+    def _same_face(self, tracklet: Tracklet, group: list[Tracklet], archive: Archive) -> bool:
+        mine = _face_vectors(archive.dossiers[tracklet.id], self._settings.quality)
+        if mine is None:
+            return False
+        for member in group:
+            theirs = _face_vectors(archive.dossiers[member.id], self._settings.quality)
+            if theirs is not None and float(np.median(mine @ theirs.T)) >= self._same:
+                return True
+        return False
+
+
+def _tracklet(dossier: Dossier, judged: list[tuple[_Case, Evidence]]) -> Tracklet:
+    verdicts = tuple(
+        Verdict(case.start, case.end, Decision.KEEP if _keeps(found) else Decision.MASK, found)
+        for case, found in judged
+        if case.end > case.start
+    )
+    return Tracklet(
+        id=dossier.id,
+        shot=dossier.shot,
+        start=dossier.start,
+        end=dossier.end,
+        seen=dossier.seen,
+        height=round(dossier.height, 1),
+        face=None if dossier.face is None else round(dossier.face, 1),
+        verdicts=verdicts,
+    )
+
+
+def _keeps(evidence: Evidence) -> bool:
+    return evidence.kind in (EvidenceKind.FACE, EvidenceKind.CLICK, EvidenceKind.BODY)
+
+
+def _rank(evidence: Evidence) -> tuple[bool, float]:
+    return evidence.kind is EvidenceKind.FACE, evidence.similarity
+
+
+def _kept_name(tracklet: Tracklet) -> str | None:
+    """The name under which most of the tracklet is kept."""
+    frames: dict[str, int] = {}
+    for verdict in tracklet.verdicts:
+        if verdict.decision is Decision.KEEP and verdict.evidence.name:
+            name = verdict.evidence.name
+            frames[name] = frames.get(name, 0) + verdict.end - verdict.start
+    return max(frames, key=lambda name: frames[name]) if frames else None
+
+
+def _overlapping(a: Tracklet, b: Tracklet) -> bool:
+    return max(a.start, b.start) < min(a.end, b.end)
+
+
+def _frames(group: Sequence[Tracklet]) -> int:
+    return sum(t.end - t.start for t in group)
+
+
+def _upper_half_mean(similarity: NDArray[np.float32], quality: NDArray[np.float32]) -> float:
+    """Quality-weighted mean of the better half by quality: blurred samples say little."""
+    order = np.argsort(-quality)[: max(1, (len(quality) + 1) // 2)]
+    return float(np.average(similarity[order], weights=quality[order] + 1e-6))
+
+
+def _colours(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> float:
+    return 0.0 if a is None or b is None else float(np.sqrt(a * b).sum())
+
+
+def _bodies(a: list[NDArray[np.float32]], b: list[NDArray[np.float32]]) -> float:
+    """Mean of each body's best match: robust to one bad crop."""
+    similarity = np.stack(b) @ np.stack(a).T
+    return float(similarity.max(axis=1).mean())
+
+
+def _face_vectors(dossier: Dossier, quality: float) -> NDArray[np.float32] | None:
+    vectors = [s.embedding for st in dossier.stretches for s in st.faces if s.quality >= quality]
+    return np.stack(vectors) if vectors else None

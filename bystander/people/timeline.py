@@ -1,0 +1,371 @@
+"""The timeline: the whole analysis of one video, in one file.
+
+A zip archive that any tool can open:
+
+    timeline.json        header: format version, video, grid, shots, tracklets, persons
+    frames/000000.npz    250 frames each, plain NumPy arrays (never pickled):
+        pts        int64  [F]     presentation timestamps, source ticks
+        count      uint16 [F]     sightings in each frame
+        tracklet   int32  [S]
+        box        float32[S, 4]  x0, y0, x1, y1, grid pixels
+        score      float32[S]
+        origin     uint8  [S]     see `Origin`
+        corner     int32  [S, 4]  mask bitmap: x, y, width, height, grid pixels
+        runs       uint32 [R]     the masks' run-length codes, one after another
+        run_count  uint32 [S]
+    people/7.jpg         a small picture of tracklet 7
+
+Frames are written as they come and read back one chunk at a time, so memory does
+not grow with the video. Editing verdicts rewrites the header and copies the rest.
+No photos and no embeddings are stored: pictures of people are, so a timeline is
+as private as its video.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
+from bystander.masks import decode_runs, encode_runs
+from bystander.people.vocabulary import (
+    FrameRecord,
+    Origin,
+    Person,
+    Shot,
+    Sighting,
+    Tracklet,
+)
+
+FORMAT: Final = "bystander-timeline"
+VERSION: Final = 1
+CHUNK_FRAMES: Final = 250
+HEADER: Final = "timeline.json"
+
+# A hostile file must not unpack into more than this.
+MAX_HEADER_BYTES: Final = 256 * 2**20
+MAX_CHUNK_BYTES: Final = 256 * 2**20
+MAX_GRID: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """The video that a timeline was made from.
+
+    Attributes:
+        width, height: displayed size in source pixels.
+        time_base: numerator and denominator of one tick, seconds.
+        frames: number of frames.
+        rate: average frames per second.
+        fingerprint: see `bystander.media.fingerprint`.
+    """
+
+    width: int
+    height: int
+    time_base: tuple[int, int]
+    frames: int
+    rate: float
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Everything but the frames. `models` maps role to name and checksum."""
+
+    video: VideoFacts
+    grid: tuple[int, int]
+    shots: tuple[Shot, ...]
+    tracklets: tuple[Tracklet, ...]
+    persons: tuple[Person, ...]
+    models: dict[str, str]
+    format: str = FORMAT
+    version: int = VERSION
+
+    def tracklet(self, tracklet_id: int) -> Tracklet:
+        """Raises KeyError for an id that isn't in this timeline."""
+        for tracklet in self.tracklets:
+            if tracklet.id == tracklet_id:
+                return tracklet
+        raise KeyError(tracklet_id)
+
+
+_HEADER: Final = TypeAdapter(Header)
+
+
+class TimelineWriter:
+    """Writes a timeline frame by frame; it appears at `path` only when it is whole.
+
+    Use as a context manager and call `finish` once at the end. Leaving without it,
+    or by an exception, removes the unfinished file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._chunk: list[FrameRecord] = []
+        self._chunks = 0
+        try:
+            self._zip = zipfile.ZipFile(self._part, "w", zipfile.ZIP_STORED)
+        except OSError as error:
+            raise OutputUnwritable(
+                f"the timeline can't be written to {path} ({error.strerror})",
+                "Choose a folder that exists and may be written to.",
+            ) from error
+
+    def __enter__(self) -> TimelineWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+        self._part.unlink(missing_ok=True)
+
+    def add_frame(self, record: FrameRecord) -> None:
+        """Append the next frame, in the order they are shown."""
+        self._chunk.append(record)
+        if len(self._chunk) == CHUNK_FRAMES:
+            self._flush()
+
+    def add_picture(self, tracklet: int, jpeg: bytes) -> None:
+        """Store a small picture of a tracklet, JPEG."""
+        self._write(f"people/{tracklet}.jpg", jpeg)
+
+    def finish(self, header: Header) -> None:
+        """Write the header and move the file into place."""
+        self._flush()
+        self._write(HEADER, _dump(header))
+        self._zip.close()
+        self._part.replace(self._path)
+
+    def _flush(self) -> None:
+        if self._chunk:
+            self._write(f"frames/{self._chunks:06d}.npz", _pack(self._chunk))
+            self._chunks += 1
+            self._chunk = []
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            self._zip.writestr(_entry(name), content)
+        except OSError as error:
+            raise OutputUnwritable(
+                f"the timeline can't be written to {self._path} ({error.strerror})",
+                "Free some space on that disk, or choose another folder.",
+            ) from error
+
+
+class Timeline:
+    """A timeline on disk: the header in memory, the frames read as they are asked for."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+
+    @classmethod
+    def load(cls, path: Path) -> Timeline:
+        """Open and check a timeline.
+
+        Raises:
+            InvalidTimeline: no such file, not a timeline, damaged, or of another version.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                raw = _read(archive, HEADER, MAX_HEADER_BYTES)
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
+            raise InvalidTimeline(
+                f"{path} is not a timeline ({error})",
+                "Make one with 'bystander analyze VIDEO -o TIMELINE'.",
+            ) from error
+        header = _parse(path, raw)
+        return cls(path, header)
+
+    def frames(self) -> Iterator[FrameRecord]:
+        """Every frame in order, one chunk in memory at a time.
+
+        Raises:
+            InvalidTimeline: a chunk is damaged or doesn't fit the header.
+        """
+        index = 0
+        known = {tracklet.id for tracklet in self.header.tracklets}
+        with zipfile.ZipFile(self.path) as archive:
+            for name in sorted(n for n in archive.namelist() if n.startswith("frames/")):
+                try:
+                    records = _unpack(_read(archive, name, MAX_CHUNK_BYTES), index, known)
+                except (ValueError, KeyError, IndexError, zipfile.BadZipFile, OSError) as error:
+                    raise InvalidTimeline(
+                        f"{self.path} is damaged in {name} ({error})", "Analyse the video again."
+                    ) from error
+                yield from records
+                index += len(records)
+        if index != self.header.video.frames:
+            raise InvalidTimeline(
+                f"{self.path} holds {index} frames, its header says {self.header.video.frames}",
+                "Analyse the video again.",
+            )
+
+    def picture(self, tracklet: int) -> bytes | None:
+        """The stored picture of a tracklet, JPEG, if there is one."""
+        with zipfile.ZipFile(self.path) as archive:
+            try:
+                return _read(archive, f"people/{tracklet}.jpg", MAX_CHUNK_BYTES)
+            except KeyError:
+                return None
+
+    def save(self, path: Path, header: Header) -> Timeline:
+        """Write this timeline with another header (edited verdicts) to `path`, atomically."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with (
+                zipfile.ZipFile(self.path) as source,
+                zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as target,
+            ):
+                for entry in source.infolist():
+                    if entry.filename != HEADER:
+                        target.writestr(_entry(entry.filename), source.read(entry))
+                target.writestr(_entry(HEADER), _dump(header))
+            part.replace(path)
+        except OSError as error:
+            raise OutputUnwritable(
+                f"the timeline can't be written to {path} ({error.strerror})",
+                "Choose a folder that exists and may be written to.",
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return Timeline(path, header)
+
+    def check_video(self, path: Path, fingerprint: str) -> None:
+        """Refuse a video that this timeline was not made from: its masks would be elsewhere.
+
+        Raises:
+            TimelineMismatch: the file differs.
+        """
+        if fingerprint != self.header.video.fingerprint:
+            raise TimelineMismatch(
+                f"{self.path} was not made from {path}",
+                "Give the very file that was analysed, or analyse this one.",
+            )
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    # A fixed date: the same analysis gives the same file, and no clock time leaks.
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+
+
+def _dump(header: Header) -> bytes:
+    return _HEADER.dump_json(header)
+
+
+def _parse(path: Path, raw: bytes) -> Header:
+    try:
+        document = json.loads(raw)
+    except ValueError as error:
+        raise InvalidTimeline(f"{path} is damaged ({error})", "Analyse the video again.") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InvalidTimeline(
+            f"{path} is not a timeline", "Make one with 'bystander analyze VIDEO -o TIMELINE'."
+        )
+    if document.get("version") != VERSION:
+        raise InvalidTimeline(
+            f"{path} is a timeline of version {document.get('version')}, this program reads "
+            f"version {VERSION}",
+            "Analyse the video again.",
+        )
+    try:
+        header = _HEADER.validate_json(raw)
+        _check(header)
+    except (ValidationError, ValueError) as error:
+        first = str(error).splitlines()
+        raise InvalidTimeline(
+            f"{path} doesn't fit the timeline format ({'; '.join(first[:3])})",
+            "Analyse the video again.",
+        ) from error
+    return header
+
+
+def _check(header: Header) -> None:
+    width, height = header.grid
+    if not (0 < width <= MAX_GRID and 0 < height <= MAX_GRID):
+        raise ValueError(f"grid {width}x{height} is out of bounds")
+    if header.video.time_base[0] <= 0 or header.video.time_base[1] <= 0:
+        raise ValueError(f"time base {header.video.time_base} is not positive")
+    ids = [tracklet.id for tracklet in header.tracklets]
+    if len(set(ids)) != len(ids):
+        raise ValueError("two tracklets have the same id")
+    owned = [tracklet for person in header.persons for tracklet in person.tracklets]
+    if sorted(owned) != sorted(ids):
+        raise ValueError("persons and tracklets don't match one to one")
+
+
+def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    entry = archive.getinfo(name)
+    if entry.file_size > limit:
+        raise zipfile.BadZipFile(f"{name} unpacks to {entry.file_size} bytes")
+    with archive.open(entry) as file:
+        return file.read(limit + 1)
+
+
+def _pack(records: list[FrameRecord]) -> bytes:
+    sightings = [sighting for record in records for sighting in record.sightings]
+    runs = [encode_runs(sighting.mask) for sighting in sightings]
+    corners = [
+        (s.mask.x, s.mask.y, s.mask.bits.shape[1], s.mask.bits.shape[0]) for s in sightings
+    ]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        pts=np.array([record.pts for record in records], dtype=np.int64),
+        count=np.array([len(record.sightings) for record in records], dtype=np.uint16),
+        tracklet=np.array([s.tracklet for s in sightings], dtype=np.int32),
+        box=np.array([s.box for s in sightings], dtype=np.float32).reshape(-1, 4),
+        score=np.array([s.score for s in sightings], dtype=np.float32),
+        origin=np.array([s.origin for s in sightings], dtype=np.uint8),
+        corner=np.array(corners, dtype=np.int32).reshape(-1, 4),
+        runs=np.concatenate([*runs, np.zeros(0, np.uint32)]),
+        run_count=np.array([run.size for run in runs], dtype=np.uint32),
+    )
+    return buffer.getvalue()
+
+
+def _unpack(content: bytes, first: int, known: set[int]) -> list[FrameRecord]:
+    with zipfile.ZipFile(io.BytesIO(content)) as inner:
+        if sum(entry.file_size for entry in inner.infolist()) > MAX_CHUNK_BYTES:
+            raise ValueError("the chunk unpacks to too many bytes")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        pts: NDArray[np.int64] = arrays["pts"]
+        count, tracklet, box = arrays["count"], arrays["tracklet"], arrays["box"]
+        score, origin, corner = arrays["score"], arrays["origin"], arrays["corner"]
+        runs, run_count = arrays["runs"], arrays["run_count"]
+    ends = np.cumsum(run_count, dtype=np.int64)
+    if not (int(count.sum()) == len(tracklet) == len(box) == len(score) == len(corner)):
+        raise ValueError("the chunk's arrays differ in length")
+    if int(corner[:, 2:].max(initial=0)) > MAX_GRID or int(corner.min(initial=0)) < -MAX_GRID:
+        raise ValueError("a mask lies outside the grid")
+    records, at = [], 0
+    for offset, (ticks, n) in enumerate(zip(pts.tolist(), count.tolist(), strict=True)):
+        sightings = []
+        for i in range(at, at + n):
+            if int(tracklet[i]) not in known:
+                raise ValueError(f"tracklet {int(tracklet[i])} is not in the header")
+            x, y, width, height = (int(v) for v in corner[i])
+            coded = runs[ends[i] - int(run_count[i]) : ends[i]]
+            x0, y0, x1, y1 = (float(v) for v in box[i])
+            sightings.append(
+                Sighting(
+                    tracklet=int(tracklet[i]),
+                    box=(x0, y0, x1, y1),
+                    score=float(score[i]),
+                    mask=decode_runs(coded, x, y, width, height),
+                    origin=Origin(int(origin[i])),
+                )
+            )
+        records.append(FrameRecord(first + offset, ticks, tuple(sightings)))
+        at += n
+    return records

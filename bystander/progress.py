@@ -1,0 +1,79 @@
+"""How far a long job has come, and how to stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bystander.errors import Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Attributes:
+    stage: "analyze" or "render".
+    done, total: frames; `total` may be an estimate.
+    fps: frames per second since the stage began.
+    eta: seconds left in this stage.
+    """
+
+    stage: str
+    done: int
+    total: int
+    fps: float
+    eta: float
+
+
+Report = Callable[[Progress], None]
+"""Called often, from the thread that runs the job; must be quick. Raising
+`Cancelled` in it stops the job and removes what was half-written."""
+
+
+class Meter:
+    """Counts frames and reports, a few times a second at most."""
+
+    def __init__(
+        self,
+        stage: str,
+        total: int,
+        report: Report | None,
+        clock: Callable[[], float] = time.monotonic,
+        interval: float = 0.2,
+    ) -> None:
+        self._stage, self._total, self._report = stage, total, report
+        self._clock, self._interval = clock, interval
+        self._start = self._last = clock()
+        self._done = 0
+
+    def step(self) -> None:
+        """One more frame is done."""
+        self._done += 1
+        now = self._clock()
+        if now - self._last >= self._interval or self._done == self._total:
+            self._last = now
+            self.report()
+
+    def report(self) -> None:
+        if self._report is None:
+            return
+        elapsed = max(self._clock() - self._start, 1e-6)
+        fps = self._done / elapsed
+        left = max(self._total - self._done, 0)
+        eta = left / fps if fps > 0 else 0.0
+        self._report(Progress(self._stage, self._done, max(self._total, self._done), fps, eta))
+
+
+def cancel_when(stopped: Callable[[], bool], report: Report | None = None) -> Report:
+    """A report that stops the job as soon as `stopped()` is true."""
+
+    def check(progress: Progress) -> None:
+        if stopped():
+            raise Cancelled(
+                f"stopped after {progress.done} of {progress.total} frames",
+                "Nothing was written.",
+            )
+        if report is not None:
+            report(progress)
+
+    return check

@@ -1,0 +1,173 @@
+"""Draws the effect over the masked people of a picture, and over nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+
+from bystander.errors import UnsupportedVideo
+from bystander.masks import Bits, Mask
+from bystander.redaction.effects import (
+    Box,
+    EffectSettings,
+    Plane,
+    blur,
+    cell_size,
+    mosaic,
+    solid,
+)
+from bystander.redaction.mattes import Alpha, Matte, MatteMaker
+from bystander.redaction.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """One person to draw over, in one picture.
+
+    Attributes:
+        mask: the silhouette.
+        extent: the person's height in source pixels, best smoothed over the tracklet:
+            growth, softness and the size of the cells follow it. Where the mask is
+            taller, its height counts for the cells.
+        face: height of the largest face seen of them in source pixels, if any was.
+    """
+
+    mask: Mask
+    extent: float
+    face: float | None = None
+
+
+class Compositor:
+    """Draws over people in the pictures of one video.
+
+    Args:
+        grid: width, height of the analysis grid that masks live on.
+        size: width, height of the pictures in pixels, as displayed.
+        settings: what is drawn.
+        pixel_format: the format of the pictures, see `planes.to_planar`.
+        matrix: how the video codes colours; only the solid colour depends on it.
+        full_range: whether samples use their full range; likewise.
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        size: tuple[int, int],
+        settings: EffectSettings,
+        pixel_format: PixelFormat = "yuv420p",
+        matrix: Matrix = "bt709",
+        full_range: bool = False,
+    ) -> None:
+        self._grid, self._size, self._format = grid, size, pixel_format
+        self._settings = settings
+        self._levels = ycbcr(
+            settings.color, matrix, full_range, 10 if pixel_format.endswith("10le") else 8
+        )
+        self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
+        self._mattes = MatteMaker(grid, size, settings, self._subsampling)
+
+    def apply(
+        self,
+        picture: av.VideoFrame,
+        masked: Sequence[Region],
+        kept: Sequence[Mask] = (),
+        whole: bool = False,
+    ) -> av.VideoFrame:
+        """A new picture with the effect over `masked`; `picture` itself stays as it is.
+
+        Pixels that no matte reaches are bit-identical. Growth and softness of the
+        masked give way to the kept; a pixel that a masked and a kept silhouette both
+        claim is masked. In 4:2:0 the chroma of a kept pixel beside a masked one is
+        masked with it.
+
+        Args:
+            picture: in the size and format given to the constructor.
+            masked: the people to draw over.
+            kept: silhouettes of the people to leave alone.
+            whole: draw over the whole picture, for one that couldn't be analysed.
+
+        Returns:
+            A new picture, or `picture` itself where nothing is masked.
+
+        Raises:
+            UnsupportedVideo: the picture has another size or format.
+        """
+        self._check(picture)
+        if whole:
+            everything = Mask(0, 0, np.ones(self._grid[::-1], dtype=bool))
+            masked, kept = [Region(everything, self._size[1])], ()
+        # A mask that was moved may have left the picture.
+        masked = [region for region in masked if region.mask.clipped(*self._grid).area]
+        if not masked:
+            return picture
+        result = copy_of(picture)
+        source, target = planes_of(picture), planes_of(result)
+        only_kept = self._only_kept(kept, (region.mask for region in masked))
+        # Where people overlap, the strongest effect is drawn last and stays.
+        for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
+            matte = self._mattes.matte(region.mask, region.extent, only_kept)
+            self._draw(source, target, matte, cell)
+        return result
+
+    def _check(self, picture: av.VideoFrame) -> None:
+        found = (picture.width, picture.height, picture.format.name)
+        expected = (*self._size, self._format)
+        if found != expected:
+            raise UnsupportedVideo(
+                "The picture at {} s is {}x{} {}, the video began as {}x{} {}".format(
+                    picture.time, *found, *expected
+                ),
+                "Re-encode the video to one size and pixel format first.",
+            )
+
+    def _cell(self, region: Region) -> int:
+        x0, y0, x1, y1 = region.mask.box
+        width = (x1 - x0) * self._size[0] / self._grid[0]
+        height = (y1 - y0) * self._size[1] / self._grid[1]
+        cut_off = x0 <= 0 or x1 >= self._grid[0]
+        return cell_size(self._settings, max(region.extent, height), width, region.face, cut_off)
+
+    def _only_kept(self, kept: Iterable[Mask], masked: Iterable[Mask]) -> Bits:
+        """bool [H, W] over the grid: kept, and claimed by no masked silhouette."""
+        canvas = np.zeros(self._grid[::-1], dtype=bool)
+        for mask in kept:
+            mask.paste(canvas)
+        for mask in masked:
+            mask.clear(canvas)
+        return canvas
+
+    def _draw(
+        self, source: Sequence[Plane], target: Sequence[Plane], matte: Matte, cell: int
+    ) -> None:
+        """Blend the effect on the planes `source` into the planes `target`."""
+        chroma = matte.halved() if self._subsampling == 2 else matte
+        scales = (1, self._subsampling, self._subsampling)
+        for index, part in enumerate((matte, chroma, chroma)):
+            height, width = target[index].shape
+            x, y = part.x, part.y
+            alpha = part.alpha[: height - y, : width - x]
+            box = x, y, x + alpha.shape[1], y + alpha.shape[0]
+            effect = self._effect(index, source[index], box, cell // scales[index])
+            _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
+
+    def _effect(self, index: int, plane: Plane, box: Box, cell: int) -> Plane:
+        """What covers `box` of the Y, Cb or Cr plane (`index` 0, 1, 2)."""
+        match self._settings.name:
+            case "blur":
+                return blur(plane, box, cell)
+            case "mosaic":
+                return mosaic(plane, box, cell)
+            case "solid":
+                return solid(plane, box, self._levels[index])
+
+
+def _blend(canvas: Plane, effect: Plane, alpha: Alpha) -> None:
+    """`effect` over `canvas`, in place; exactly one of them where alpha is 255 or 0."""
+    weight = alpha.astype(canvas.dtype, copy=False)
+    over = cv2.multiply(effect, weight, scale=1 / 255)
+    under = cv2.multiply(canvas, 255 - weight, scale=1 / 255)
+    np.add(under, over, out=canvas)

@@ -1,0 +1,157 @@
+"""What is drawn over a person: blur, mosaic or a solid colour.
+
+Blur and mosaic both keep nothing but the mean of each *cell*, a square of many
+pixels on a grid that is fixed in the frame. Mosaic paints the means as they are,
+blur interpolates between them after smoothing them once more, so it never carries
+more than the mosaic does.
+
+Why the grid is fixed in the frame and doesn't travel with the person: the boxes of
+a detector tremble by a few pixels from frame to frame, so a grid anchored to them
+would measure someone sitting still at ever new offsets, and averaging those frames
+brings detail back. On a fixed grid they yield the same means in every frame. A
+person who walks does cross the grid, but also turns and sways meanwhile, and each
+sample is a mean over a third of their face or more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Plane = NDArray[Any]
+"""One colour plane, uint8 (8 bit) or uint16 (10 bit) [H, W]."""
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in a plane's pixels, end-exclusive."""
+
+CELLS_PER_FACE = 3
+CELLS_PER_BODY = 20
+SMALLEST_CELL = 12
+"""Luma pixels: compression alone blurs less than this."""
+
+FACE_SHARE = ((1.4, 0.60), (2.0, 0.30), (3.0, 0.15))
+"""(visible height / width, height of the face / visible height), the worst case each.
+
+Up to 1.4 the picture may show a head alone, near 2 someone from the waist up, from 3
+on someone standing; in between the share is interpolated."""
+
+
+class EffectSettings(BaseModel):
+    """How masked people are drawn over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["blur", "mosaic", "solid"] = Field(
+        "blur", title="Effect", description="What is drawn over a masked person."
+    )
+    color: str = Field(
+        "#202020",
+        pattern="^#[0-9a-fA-F]{6}$",
+        title="Colour",
+        description="The colour of the solid effect, #rrggbb.",
+    )
+    # No weaker than 1: below it a face would keep more than CELLS_PER_FACE cells.
+    strength: float = Field(
+        1.0,
+        ge=1.0,
+        le=8.0,
+        title="Strength",
+        description="Makes the cells of blur and mosaic this many times larger.",
+    )
+    growth: float = Field(
+        0.02,
+        ge=0.0,
+        le=0.2,
+        title="Growth",
+        description="How far the mask reaches beyond the silhouette, in heights of the person.",
+    )
+    softness: float = Field(
+        0.015,
+        ge=0.0,
+        le=0.2,
+        title="Edge softness",
+        description="Width of the soft edge outside the grown mask, in heights of the person.",
+    )
+
+
+def cell_size(
+    settings: EffectSettings,
+    height: float,
+    width: float,
+    face: float | None = None,
+    cut_off: bool = False,
+) -> int:
+    """The side of a cell for one person, in luma pixels, a multiple of 4.
+
+    A face gets at most 3x3 cells and a body 20 from top to bottom. Where no face was
+    seen, its height is taken for the largest that the person's outline allows
+    (`FACE_SHARE`), because a tall box may be a close-up. Sizes are rounded up to
+    12, 16, 24, 32, 48, 64, 96, ... so that a box that trembles doesn't make the
+    cells flicker.
+
+    Args:
+        settings: `strength` multiplies the size.
+        height: visible height of the person, source pixels.
+        width: visible width of the person, source pixels.
+        face: height of the largest face seen of them, source pixels, if any was.
+        cut_off: the left or right edge of the frame cuts the person, so that the
+            outline says nothing about what part of them is seen.
+    """
+    if not face:
+        aspect = 0.0 if cut_off else height / max(width, 1.0)
+        aspects, shares = zip(*FACE_SHARE, strict=True)
+        face = height * float(np.interp(aspect, aspects, shares))
+    wanted = settings.strength * max(height / CELLS_PER_BODY, face / CELLS_PER_FACE, SMALLEST_CELL)
+    size = 8
+    while size < wanted:
+        # 8, 12, 16, 24, 32, ...: a power of two, then one and a half times it.
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return size
+
+
+def mosaic(plane: Plane, box: Box, cell: int) -> Plane:
+    """`plane` inside `box` as cells of `cell` x `cell` pixels in their mean colour."""
+    means, x, y = _cell_means(plane, box, cell)
+    return _cut(means.repeat(cell, axis=0).repeat(cell, axis=1), box, x, y)
+
+
+def blur(plane: Plane, box: Box, cell: int) -> Plane:
+    """`plane` inside `box` blurred so strongly that it carries no more than its mosaic."""
+    means, x, y = _cell_means(plane, box, cell)
+    means = cv2.GaussianBlur(means, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
+    size = (means.shape[1] * cell, means.shape[0] * cell)
+    smooth = cv2.resize(means, size, interpolation=cv2.INTER_CUBIC)
+    # Cubic interpolation overshoots: 10-bit samples would leave their range.
+    return _cut(np.minimum(smooth, means.max()), box, x, y)
+
+
+def solid(plane: Plane, box: Box, level: int) -> Plane:
+    """The sample `level` all over `box`, in the sample type of `plane`."""
+    x0, y0, x1, y1 = box
+    return np.full((y1 - y0, x1 - x0), level, dtype=plane.dtype)
+
+
+def _cell_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:
+    """Means of the cells under `box` and one cell around it; the first cell's x, y."""
+    height, width = plane.shape
+    left, top = (max(0, edge // cell - 1) * cell for edge in box[:2])
+    right, bottom = ((-(-edge // cell) + 1) * cell for edge in box[2:])
+    right, bottom = min(right, -(-width // cell) * cell), min(bottom, -(-height // cell) * cell)
+    pixels = plane[top : min(bottom, height), left : min(right, width)]
+    if bottom > height or right > width:
+        # The frame ends inside a cell: mirrored, so that a narrow rest is still a
+        # mean over many pixels and not close to a sample.
+        missing = (max(0, bottom - height), max(0, right - width))
+        pixels = cv2.copyMakeBorder(pixels, 0, missing[0], 0, missing[1], cv2.BORDER_REFLECT)
+    size = ((right - left) // cell, (bottom - top) // cell)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), left, top
+
+
+def _cut(pixels: Plane, box: Box, x: int, y: int) -> Plane:
+    """`box` out of `pixels`, whose top-left pixel is at x, y."""
+    x0, y0, x1, y1 = box
+    return pixels[y0 - y : y1 - y, x0 - x : x1 - x]

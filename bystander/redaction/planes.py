@@ -1,0 +1,168 @@
+"""Decoded pictures as numpy planes: formats, rotation, colours.
+
+Redaction works on the Y, Cb and Cr planes themselves: a round trip through RGB
+would change every pixel of the video, and cost more than the redaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from bystander.errors import UnsupportedVideo
+
+PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
+Rotation = Literal[0, 90, 180, 270]
+Matrix = Literal["bt601", "bt709", "bt2020"]
+
+PIXEL_FORMATS: tuple[PixelFormat, ...] = ("yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le")
+
+# Deprecated names of FFmpeg for the same samples in full range.
+FULL_RANGE_NAMES = {"yuvj420p": "yuv420p", "yuvj444p": "yuv444p"}
+
+# Numbers of ITU-T H.273, which FFmpeg uses too.
+SPACE_BT709 = 1
+RANGE_LIMITED, RANGE_FULL = 1, 2
+
+# Kr and Kb: BT.601-7 2.5.1, BT.709-6 3.2, BT.2020-2 table 4 (non-constant luminance).
+LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+}
+
+_CLOCKWISE = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+def planes_of(picture: av.VideoFrame) -> list[NDArray[Any]]:
+    """The Y, Cb and Cr planes of a picture in one of `PIXEL_FORMATS`, without copying.
+
+    Returns:
+        uint8 or uint16 [H, W] views of the picture's own memory, chroma rounded up
+        where the luma size is odd. They write through: write to pictures made by
+        `copy_of` or `blank_like` only, a decoder still refers to those it gave out.
+    """
+    dtype = np.dtype("<u2" if picture.format.name.endswith("10le") else "u1")
+    views = []
+    for plane in picture.planes:
+        stride = plane.line_size // dtype.itemsize  # rows are padded for SIMD
+        samples = np.frombuffer(cast(Any, plane), dtype=dtype)
+        rows = samples[: plane.height * stride].reshape(plane.height, stride)
+        views.append(rows[:, : plane.width])
+    return views
+
+
+def blank_like(picture: av.VideoFrame, pixel_format: str, width: int, height: int) -> av.VideoFrame:
+    """A new picture with the time stamps and colour tags of `picture`, samples undefined.
+
+    Side data isn't taken over: captions and camera data hide in it.
+    """
+    blank = av.VideoFrame(width, height, pixel_format)
+    blank.pts, blank.dts, blank.duration = picture.pts, picture.dts, picture.duration
+    if picture.time_base is not None:
+        blank.time_base = picture.time_base
+    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(blank, tag, getattr(picture, tag))
+    return blank
+
+
+def copy_of(picture: av.VideoFrame) -> av.VideoFrame:
+    """A new picture with the samples, time stamps and colour tags of `picture`."""
+    return _copied(picture, picture.format.name)
+
+
+def to_planar(
+    picture: av.VideoFrame, pixel_format: PixelFormat, rotation: Rotation = 0
+) -> av.VideoFrame:
+    """A decoded picture in `pixel_format`, turned as it is displayed.
+
+    Samples are converted only where the format differs, and are bit-identical to the
+    decoded ones otherwise; `picture` itself is returned where nothing is to be done.
+    Range and matrix stay as they are. RGB becomes BT.709 in limited range.
+
+    Args:
+        picture: as decoded, in any format that swscale reads.
+        pixel_format: one of `PIXEL_FORMATS`.
+        rotation: degrees clockwise from the decoded to the displayed picture.
+
+    Raises:
+        UnsupportedVideo: the picture's format can't be converted, or the rotation
+            isn't by a quarter turn.
+    """
+    if rotation not in (0, 90, 180, 270):
+        raise UnsupportedVideo(
+            f"The picture is rotated by {rotation} degrees",
+            "Only quarter turns can be processed; re-encode the video upright.",
+        )
+    if picture.format.name != pixel_format:
+        picture = _converted(picture, pixel_format)
+    return _rotated(picture, rotation) if rotation else picture
+
+
+def ycbcr(
+    color: str, matrix: Matrix, full_range: bool, bits: Literal[8, 10]
+) -> tuple[int, int, int]:
+    """Y', Cb, Cr samples of an R'G'B' colour '#rrggbb'.
+
+    Source: ITU-T H.273 (07/2024), 8.3, equations for MatrixCoefficients and
+    VideoFullRangeFlag.
+    """
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    kr, kb = LUMA_WEIGHTS[matrix]
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    differences = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
+    unit, top = 1 << (bits - 8), (1 << bits) - 1
+    if full_range:
+        y, *chroma = (top * value for value in (luma, *differences))
+    else:
+        y = unit * (16 + 219 * luma)
+        chroma = [unit * 224 * value for value in differences]
+    cb, cr = (min(top, round(128 * unit + value)) for value in chroma)
+    return round(y), cb, cr
+
+
+def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFrame:
+    name = picture.format.name
+    if FULL_RANGE_NAMES.get(name) == pixel_format:
+        renamed = _copied(picture, pixel_format)
+        renamed.color_range = RANGE_FULL
+        return renamed
+    is_rgb = picture.format.is_rgb or picture.format.has_palette
+    is_full = is_rgb or name.startswith("yuvj") or picture.color_range == RANGE_FULL
+    try:
+        return picture.reformat(
+            format=pixel_format,
+            dst_colorspace=SPACE_BT709 if is_rgb else None,
+            src_color_range=RANGE_FULL if is_full else picture.color_range,
+            dst_color_range=RANGE_FULL if is_full and not is_rgb else RANGE_LIMITED,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+            threads=1,
+        )
+    except (FFmpegError, ValueError) as error:
+        raise UnsupportedVideo(
+            f"Pictures of format {name} can't be converted to {pixel_format}",
+            "Re-encode the video as H.264 in yuv420p first.",
+        ) from error
+
+
+def _rotated(picture: av.VideoFrame, rotation: int) -> av.VideoFrame:
+    width, height = picture.width, picture.height
+    if rotation != 180:
+        width, height = height, width
+    turned = blank_like(picture, picture.format.name, width, height)
+    for target, source in zip(planes_of(turned), planes_of(picture), strict=True):
+        np.copyto(target, cv2.rotate(source, _CLOCKWISE[rotation]))
+    return turned
+
+
+def _copied(picture: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    copy = blank_like(picture, pixel_format, picture.width, picture.height)
+    for target, source in zip(planes_of(copy), planes_of(picture), strict=True):
+        np.copyto(target, source)
+    return copy

@@ -1,0 +1,155 @@
+"""timeline -> video: draw over everyone whose verdict is not 'keep'.
+
+Runs no network. The video is decoded again at full size; drawing happens on its own
+colour planes, so that pixels nobody masked go into the encoder as they were decoded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import av
+
+from bystander.masks import Mask
+from bystander.media.fingerprint import fingerprint
+from bystander.media.prefetch import prefetch
+from bystander.media.probe import VideoInfo, probe
+from bystander.media.reader import Frame, VideoReader
+from bystander.media.writer import EncoderSettings, VideoWriter
+from bystander.people.timeline import Timeline
+from bystander.people.vocabulary import Decision, FrameRecord, Origin, Tracklet
+from bystander.progress import Meter, Report
+from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.effects import EffectSettings
+from bystander.redaction.planes import matrix_of, to_planar
+
+log = logging.getLogger(__name__)
+
+QUEUE: Final = 4
+
+BORROW_SECONDS: Final = 0.5
+"""A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
+BORROW_GROWTH: Final = 0.06
+"""... grown by this share of the grid's height; with no such neighbour it is masked whole."""
+
+
+def render(
+    video: Path,
+    timeline: Timeline,
+    output: Path,
+    *,
+    effect: EffectSettings | None = None,
+    encoder: EncoderSettings | None = None,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> None:
+    """Write the masked video.
+
+    Args:
+        video: the file that the timeline was made from.
+        timeline: who is where, and who may be seen.
+        output: the masked video; appears only when it is whole.
+        effect: what is drawn over people.
+        encoder: codec and quality.
+        overwrite: replace an existing output.
+        report: called with the progress; may raise `Cancelled`.
+
+    Raises:
+        VideoError: the video can't be read.
+        TimelineMismatch: the timeline was made from another video.
+        OutputError: the result can't be written.
+    """
+    info = probe(video)
+    timeline.check_video(video, fingerprint(video))
+    encoder = encoder or EncoderSettings()
+    with (
+        VideoReader(video, info) as reader,
+        VideoWriter(output, info, video, encoder, overwrite=overwrite) as writer,
+    ):
+        meter = Meter("render", timeline.header.video.frames, report)
+        compositor = Compositor(
+            timeline.header.grid,
+            (info.width, info.height),
+            effect or EffectSettings(),
+            writer.pixel_format,
+            *matrix_of(info.color_matrix, info.color_range, info.height),
+        )
+        masked = _masked(reader, timeline, compositor, writer.pixel_format, info)
+        for frame, picture in prefetch(masked, QUEUE):
+            writer.write(picture, frame.pts, frame.duration)
+            meter.step()
+
+
+def _masked(
+    reader: VideoReader,
+    timeline: Timeline,
+    compositor: Compositor,
+    pixel_format: str,
+    info: VideoInfo,
+) -> Iterator[tuple[Frame, av.VideoFrame]]:
+    """Every frame with everyone masked who is to be masked."""
+    tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
+    records = _Records(timeline, round(BORROW_SECONDS / float(info.time_base)))
+    for frame in prefetch(reader, QUEUE):
+        picture = to_planar(frame.picture, pixel_format, frame.rotation)
+        record = records.at(frame.pts)
+        if record is not None:
+            masked, kept = split(record, tracklets)
+        else:
+            masked, kept = [], []
+            radius = round(BORROW_GROWTH * timeline.header.grid[1])
+            for neighbour in records.near(frame.pts):
+                masked += [
+                    Region(region.mask.grown(radius), region.extent, region.face)
+                    for region in split(neighbour, tracklets)[0]
+                ]
+            log.warning("frame %d was not analysed; it borrows its neighbours' masks", frame.index)
+        whole = record is None and not records.near(frame.pts)
+        yield frame, compositor.apply(picture, masked, kept, whole=whole)
+
+
+def split(record: FrameRecord, tracklets: dict[int, Tracklet]) -> tuple[list[Region], list[Mask]]:
+    """One frame's people: regions to draw over, and the silhouettes of those who are kept."""
+    masked: list[Region] = []
+    kept: list[Mask] = []
+    for sighting in record.sightings:
+        tracklet = tracklets[sighting.tracklet]
+        if tracklet.decision_at(record.index) is Decision.MASK:
+            masked.append(Region(sighting.mask, tracklet.height, tracklet.face))
+        elif sighting.origin is Origin.SEEN:
+            # Only what was really seen of a kept person may hold back someone's mask.
+            kept.append(sighting.mask)
+    return masked, kept
+
+
+class _Records:
+    """A timeline's frames, looked up by growing timestamps, a window of them in memory."""
+
+    def __init__(self, timeline: Timeline, reach: int) -> None:
+        self._ahead = timeline.frames()
+        self._reach = reach
+        self._window: deque[FrameRecord] = deque()
+
+    def at(self, pts: int) -> FrameRecord | None:
+        """The frame shown at `pts`, if the timeline has it."""
+        self._slide(pts)
+        return next((record for record in self._window if record.pts == pts), None)
+
+    def near(self, pts: int) -> list[FrameRecord]:
+        """The last frame before and the first one after `pts`, within reach."""
+        before = [r for r in self._window if pts - self._reach <= r.pts < pts]
+        after = [r for r in self._window if pts < r.pts <= pts + self._reach]
+        return before[-1:] + after[:1]
+
+    def _slide(self, pts: int) -> None:
+        while not self._window or self._window[-1].pts <= pts + self._reach:
+            record = next(self._ahead, None)
+            if record is None:
+                break
+            self._window.append(record)
+        while self._window and self._window[0].pts < pts - self._reach:
+            self._window.popleft()

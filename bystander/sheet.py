@@ -1,0 +1,103 @@
+"""Who was found: rows for a table, and a contact sheet to look at."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont
+
+from bystander.errors import OutputUnwritable
+from bystander.people.timeline import Header, Timeline
+from bystander.people.vocabulary import Decision, Person, Tracklet, Verdict
+
+CELL: Final = (220, 300)
+PICTURE: Final = (204, 200)
+COLUMNS: Final = 5
+GREEN, RED, INK, PAPER = (22, 128, 60), (176, 32, 48), (32, 32, 36), (248, 248, 246)
+
+
+def describe_people(header: Header) -> list[dict[str, object]]:
+    """One row a person: id, name, seconds, verdict, evidence and tracklets."""
+    rows: list[dict[str, object]] = []
+    for person in header.persons:
+        tracklets = _tracklets(header, person)
+        leading = _leading(tracklets)
+        rows.append(
+            {
+                "id": person.id,
+                "name": person.name or "",
+                "seconds": person.seconds,
+                "from": round(_seconds(header, tracklets), 2),
+                "verdict": _verdict(tracklets),
+                "evidence": leading.evidence.kind.value,
+                "similarity": leading.evidence.similarity,
+                "reason": leading.evidence.reason,
+                "tracklets": " ".join(f"t{t.id}" for t in tracklets),
+            }
+        )
+    return rows
+
+
+def contact_sheet(timeline: Timeline, path: Path) -> None:
+    """Draw everyone who was found: picture, id, seconds, verdict (PNG by `path`'s suffix).
+
+    Raises:
+        OutputUnwritable: the picture can't be written.
+    """
+    rows = describe_people(timeline.header)
+    lines = max(1, -(-len(rows) // COLUMNS))
+    sheet = Image.new("RGB", (CELL[0] * COLUMNS, CELL[1] * lines), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font, small = ImageFont.load_default(18), ImageFont.load_default(13)
+    for position, (person, row) in enumerate(zip(timeline.header.persons, rows, strict=True)):
+        x, y = position % COLUMNS * CELL[0] + 8, position // COLUMNS * CELL[1] + 8
+        picture = _picture(timeline, person)
+        if picture is not None:
+            sheet.paste(picture, (x + (PICTURE[0] - picture.width) // 2, y))
+        colour = GREEN if row["verdict"] == "keep" else RED
+        draw.rectangle((x, y, x + PICTURE[0], y + PICTURE[1]), outline=colour, width=3)
+        draw.text((x, y + 206), f"{person.id} {person.name or ''}"[:22], INK, font)
+        draw.text((x, y + 230), f"{row['verdict']}, {person.seconds:.1f} s", colour, font)
+        draw.text((x, y + 256), str(row["reason"])[:34], INK, small)
+        draw.text((x, y + 272), str(row["reason"])[34:68], INK, small)
+    try:
+        sheet.save(path)
+    except (OSError, ValueError) as error:
+        raise OutputUnwritable(
+            f"the contact sheet can't be written to {path} ({error})",
+            "Give a name that ends in .png, in a folder that exists.",
+        ) from error
+
+
+def _picture(timeline: Timeline, person: Person) -> Image.Image | None:
+    tracklets = sorted(_tracklets(timeline.header, person), key=lambda t: -t.height)
+    for tracklet in tracklets:
+        jpeg = timeline.picture(tracklet.id)
+        if jpeg is not None:
+            image = Image.open(io.BytesIO(jpeg), formats=("JPEG",)).convert("RGB")
+            image.thumbnail(PICTURE)
+            return image
+    return None
+
+
+def _tracklets(header: Header, person: Person) -> list[Tracklet]:
+    wanted = set(person.tracklets)
+    return [tracklet for tracklet in header.tracklets if tracklet.id in wanted]
+
+
+def _leading(tracklets: Sequence[Tracklet]) -> Verdict:
+    """The verdict to show: one that keeps if there is one, else the longest."""
+    verdicts = [verdict for tracklet in tracklets for verdict in tracklet.verdicts]
+    return max(verdicts, key=lambda v: (v.decision is Decision.KEEP, v.end - v.start))
+
+
+def _verdict(tracklets: Sequence[Tracklet]) -> str:
+    decisions = {verdict.decision for tracklet in tracklets for verdict in tracklet.verdicts}
+    return "keep and mask" if len(decisions) > 1 else decisions.pop().value
+
+
+def _seconds(header: Header, tracklets: Sequence[Tracklet]) -> float:
+    return min(t.start for t in tracklets) / header.video.rate

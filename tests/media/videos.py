@@ -1,0 +1,234 @@
+"""Small videos made at run time: drawn pictures, generated sound, odd clocks and damage.
+
+Every picture has a red upper left quarter as displayed without rotation, and says its
+number in the grey of its lower half: `(40 + 8 * number) % 200`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+RATE = 48_000
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An audio stream: a tone, `delay` seconds after zero."""
+
+    codec: str = "aac"
+    delay: Fraction = Fraction(0)
+    hertz: int = 440
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What `make_video` makes.
+
+    Attributes:
+        pts: timestamp of each frame, ticks of `time_base`.
+        last_duration: how long the last frame is shown, ticks.
+        rotation: clockwise degrees that turn the picture upright, as metadata.
+    """
+
+    pts: Sequence[int] = tuple(range(0, 24 * 512, 512))
+    last_duration: int = 512
+    time_base: Fraction = Fraction(1, 12_800)
+    size: tuple[int, int] = (320, 240)
+    codec: str = "libx264"
+    pixel_format: str = "yuv420p"
+    options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "10"})
+    rotation: int = 0
+    colors: tuple[int, int, int, int] = (2, 2, 2, 0)  # primaries, transfer, matrix, range
+    aspect: Fraction = Fraction(1)
+    sounds: Sequence[Sound] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def picture_array(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Picture `number` as uint8 [H, W, 3] RGB."""
+    pixels = np.full((height, width, 3), 128, np.uint8)
+    pixels[height // 2 :] = (40 + 8 * number) % 200
+    pixels[: height // 2, : width // 2] = (200, 30, 30)
+    return pixels
+
+
+def make_video(path: Path, clip: Clip | None = None) -> Path:
+    """Write `clip` (default: 24 frames, 25 per second, no sound) to `path`."""
+    clip = clip or Clip()
+    options = {"video_track_timescale": str(clip.time_base.denominator)}
+    if path.suffix not in (".mp4", ".mov"):
+        options = {}
+    with av.open(str(path), "w", container_options=options) as output:
+        output.metadata.update(clip.metadata)
+        stream = _video_stream(output, clip)
+        tracks = [(_audio_stream(output, sound), sound) for sound in clip.sounds]
+        durations = dict(zip(clip.pts, np.diff([*clip.pts, clip.pts[-1] + clip.last_duration])))
+        for number, pts in enumerate(clip.pts):
+            frame = av.VideoFrame.from_ndarray(picture_array(number, *clip.size), "rgb24")
+            _, _, matrix, color_range = clip.colors
+            frame = frame.reformat(
+                format=clip.pixel_format,
+                dst_colorspace=matrix if matrix != 2 else 5,
+                dst_color_range=color_range or 1,
+            )
+            frame.pts, frame.time_base = pts, clip.time_base
+            _mux(output, stream.encode(frame), durations)
+        _mux(output, stream.encode(None), durations)
+        seconds = (clip.pts[-1] + clip.last_duration) * clip.time_base
+        for audio, sound in tracks:
+            _write_tone(output, audio, sound, seconds)
+    return path
+
+
+def _mux(
+    output: OutputContainer, packets: Iterable[av.Packet[av.stream.Stream]], durations: dict[int, int]
+) -> None:
+    for packet in packets:
+        assert packet.pts is not None
+        packet.duration = int(durations.get(packet.pts, 0))
+        output.mux(packet)
+
+
+def _video_stream(output: OutputContainer, clip: Clip) -> VideoStream:
+    stream = output.add_stream(clip.codec, rate=25, options=dict(clip.options))
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = clip.size
+    stream.pix_fmt = clip.pixel_format
+    context = stream.codec_context
+    context.time_base = clip.time_base
+    context.sample_aspect_ratio = clip.aspect
+    context.color_primaries, context.color_trc, context.colorspace, context.color_range = (
+        clip.colors
+    )
+    if clip.rotation:
+        stream.set_display_rotation(clip.rotation)
+    return stream
+
+
+def _audio_stream(output: OutputContainer, sound: Sound) -> AudioStream:
+    stream = output.add_stream(sound.codec, rate=RATE)
+    assert isinstance(stream, AudioStream)
+    stream.codec_context.layout = "stereo"
+    stream.codec_context.time_base = Fraction(1, RATE)
+    return stream
+
+
+def _write_tone(
+    output: OutputContainer, stream: AudioStream, sound: Sound, seconds: Fraction
+) -> None:
+    start = round(sound.delay * RATE)
+    count = 1024
+    resampler = av.AudioResampler(stream.codec_context.format, "stereo", RATE)
+    for first in range(start, round(seconds * RATE), count):
+        angle = np.arange(first, first + count) * (2 * np.pi * sound.hertz / RATE)
+        wave = np.repeat((0.3 * np.sin(angle)).astype(np.float32)[None], 2, axis=0)
+        frame = av.AudioFrame.from_ndarray(wave, "fltp", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
+        for converted in resampler.resample(frame):
+            output.mux(stream.encode(converted))
+    output.mux(stream.encode(None))
+
+
+def make_tell_tale_video(path: Path, folder: Path) -> Path:
+    """An MP4 with a place, a title, chapters, a subtitle stream and cover art."""
+    plain = make_video(folder / "plain.mp4", Clip(sounds=[Sound()]))
+    (folder / "words.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nAnna was here\n")
+    (folder / "chapters.txt").write_text(
+        ";FFMETADATA1\ntitle=Holiday of Anna\nlocation=+48.2082+016.3738/\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=Anna arrives\n"
+    )
+    with av.open(str(folder / "cover.png"), "w", format="image2") as output:
+        stream = output.add_stream("png", rate=1)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
+        frame = av.VideoFrame.from_ndarray(picture_array(0, 64, 64), "rgb24")
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    _ffmpeg(
+        *("-i", plain, "-i", folder / "words.srt", "-i", folder / "chapters.txt"),
+        *("-i", folder / "cover.png"),
+        *("-map", "0", "-map", "1", "-map", "3", "-map_metadata", "2", "-map_chapters", "2"),
+        *("-c", "copy", "-c:s", "mov_text", "-disposition:v:1", "attached_pic"),
+        *("-metadata:s:a:0", "language=fin", "-metadata:s:a:0", "handler_name=Anna's phone"),
+        path,
+    )
+    return path
+
+
+def make_audio(path: Path) -> Path:
+    """A second of tone, no picture."""
+    with av.open(str(path), "w") as output:
+        _write_tone(output, _audio_stream(output, Sound()), Sound(), Fraction(1))
+    return path
+
+
+def make_cover_only(path: Path, folder: Path) -> Path:
+    """Sound with cover art, as music players keep it."""
+    make_tell_tale_video(folder / "source.mp4", folder)
+    _ffmpeg(
+        *("-i", folder / "source.mp4", "-i", folder / "cover.png", "-map", "0:a", "-map", "1"),
+        *("-c", "copy", "-disposition:v:0", "attached_pic", path),
+    )
+    return path
+
+
+def make_encrypted(path: Path, source: Path) -> Path:
+    """`source` under ISO common encryption, the key thrown away."""
+    key = "00112233445566778899aabbccddeeff"
+    _ffmpeg(
+        *("-i", source, "-c", "copy", "-encryption_scheme", "cenc-aes-ctr"),
+        *("-encryption_key", key, "-encryption_kid", key, path),
+    )
+    return path
+
+
+def make_frameless(path: Path) -> Path:
+    """An MP4 with a video track that has no samples."""
+    _ffmpeg(*("-f", "lavfi", "-i", "color=s=64x64:d=1", "-frames:v", "0", path))
+    return path
+
+
+def remuxed(source: Path, path: Path, *options: str) -> Path:
+    """`source` in another container."""
+    _ffmpeg("-i", source, "-c", "copy", *options, path)
+    return path
+
+
+def truncated(source: Path, path: Path, keep: float) -> Path:
+    """The first part of `source`, `keep` of its bytes."""
+    data = source.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    return path
+
+
+def damaged(source: Path, path: Path, packets: Sequence[int], kind: str = "video") -> Path:
+    """`source` with all bytes of some packets of its first `kind` stream overwritten."""
+    shutil.copyfile(source, path)
+    with av.open(str(source)) as container, path.open("r+b") as file:
+        stream = next(s for s in container.streams if s.type == kind)
+        for number, packet in enumerate(container.demux(stream)):
+            if number in packets:
+                assert packet.pos is not None
+                file.seek(packet.pos)
+                # A NAL unit of a reserved type, as long as the packet.
+                filler = struct.pack(">I", packet.size - 4) + b"\x1f" * (packet.size - 4)
+                file.write(filler)
+    return path
+
+
+def _ffmpeg(*arguments: str | Path) -> None:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)

@@ -1,0 +1,122 @@
+"""The rules of the house that no single file can keep: see docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+FLOORS = {
+    "errors": 0,
+    "masks": 0,
+    "instances": 0,
+    "config": 0,
+    "progress": 0,
+    "media": 1,
+    "models": 1,
+    "people": 2,
+    "redaction": 2,
+    "settings": 3,
+    "analyze": 3,
+    "render": 3,
+    "audit": 3,
+    "estimate": 3,
+    "sheet": 3,
+    "jobs": 3,
+    "console": 4,
+    "cli": 4,
+    "__main__": 5,
+}
+TRAINING_ONLY = {"torch", "torchvision", "ultralytics"}
+LIBRARY = sorted((REPOSITORY / "bystander").rglob("*.py"))
+
+
+def modules_imported(source: str, package: str) -> Iterator[str]:
+    """Full names of everything that `source`, a module of `package`, imports, at any depth."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports_of(path: Path) -> set[str]:
+    package = ".".join(path.relative_to(REPOSITORY).parent.parts)
+    return set(modules_imported(path.read_text(), package))
+
+
+def room_of(path: Path) -> str:
+    """The folder or module directly under `bystander/` that `path` belongs to."""
+    return path.relative_to(REPOSITORY / "bystander").with_suffix("").parts[0]
+
+
+def room_imported(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "bystander" and len(parts) > 1 else None
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import bystander.media.reader", {"bystander.media.reader"}),
+        ("from bystander.media import reader", {"bystander.media.reader"}),
+        ("from ..media import reader", {"bystander.media.reader"}),
+        ("from . import shots", {"bystander.people.shots"}),
+        ("def late():\n    import torch", {"torch"}),
+    ],
+)
+def test_every_way_to_import_is_seen(source: str, expected: set[str]) -> None:
+    assert set(modules_imported(source, "bystander.people")) == expected
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name)
+def test_imports_point_downwards(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":  # the public face shows every floor
+        return
+    assert room in FLOORS, f"{name(path)} is on no floor: give it one here and in docs/architecture"
+    for module in imports_of(path):
+        other = room_imported(module)
+        if other is None or other == room or other not in FLOORS:
+            continue
+        assert FLOORS[other] <= FLOORS[room], f"{name(path)} imports {module} from above"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name)
+def test_a_plain_install_needs_no_training_framework(path: Path) -> None:
+    roots = {module.split(".")[0] for module in imports_of(path)}
+    assert not roots & TRAINING_ONLY
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name in a requirement such as `Av>=18,<19` (PEP 503)."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found.group()).lower()
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", pin)] == []
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    assert {distribution(line) for line in wanted} <= {distribution(pin) for pin in pins}
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert f"## {project['version']}" in (REPOSITORY / "CHANGELOG.md").read_text()
