@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import av
 
-from bystander.masks import Mask
+from bystander.masks import Mask, union
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
 from bystander.media.writer import EncoderSettings, VideoWriter
 from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Decision, FrameRecord, Origin, Tracklet
+from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
 from bystander.progress import Meter, Report
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
@@ -96,34 +96,59 @@ def _masked(
     records = _Records(timeline, round(BORROW_SECONDS / float(info.time_base)))
     for frame in prefetch(reader, QUEUE):
         picture = to_planar(frame.picture, pixel_format, frame.rotation)
-        record = records.at(frame.pts)
+        record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
-            masked, kept = split(record, tracklets)
+            masked, kept = split(record, tracklets, neighbours)
         else:
-            masked, kept = [], []
-            radius = round(BORROW_GROWTH * timeline.header.grid[1])
-            for neighbour in records.near(frame.pts):
-                masked += [
-                    Region(region.mask.grown(radius), region.extent, region.face)
-                    for region in split(neighbour, tracklets)[0]
-                ]
+            masked, kept = _borrowed(neighbours, tracklets, timeline.header.grid[1]), []
             log.warning("frame %d was not analysed; it borrows its neighbours' masks", frame.index)
-        whole = record is None and not records.near(frame.pts)
-        yield frame, compositor.apply(picture, masked, kept, whole=whole)
+        unknown = record is None and not neighbours
+        yield frame, compositor.apply(picture, masked, kept, whole=unknown)
 
 
-def split(record: FrameRecord, tracklets: dict[int, Tracklet]) -> tuple[list[Region], list[Mask]]:
-    """One frame's people: regions to draw over, and the silhouettes of those who are kept."""
+def split(
+    record: FrameRecord, tracklets: dict[int, Tracklet], neighbours: Sequence[FrameRecord] = ()
+) -> tuple[list[Region], list[Mask]]:
+    """One frame's people: regions to draw over, and the silhouettes of those who are kept.
+
+    Silhouettes flicker: an arm is there, gone for a frame, and there again. So a region
+    reaches as far as the person's silhouettes in the neighbouring frames do, moved along.
+    """
+    beside: dict[int, list[Sighting]] = {}
+    for neighbour in neighbours:
+        for sighting in neighbour.sightings:
+            beside.setdefault(sighting.tracklet, []).append(sighting)
     masked: list[Region] = []
     kept: list[Mask] = []
     for sighting in record.sightings:
         tracklet = tracklets[sighting.tracklet]
         if tracklet.decision_at(record.index) is Decision.MASK:
-            masked.append(Region(sighting.mask, tracklet.height, tracklet.face))
+            moved = [_moved(other, sighting) for other in beside.get(tracklet.id, ())]
+            reach = union((sighting.mask, *moved))
+            masked.append(Region(sighting.mask, tracklet.height, tracklet.face, reach))
         elif sighting.origin is Origin.SEEN:
             # Only what was really seen of a kept person may hold back someone's mask.
             kept.append(sighting.mask)
     return masked, kept
+
+
+def _moved(other: Sighting, here: Sighting) -> Mask:
+    """The silhouette of another frame, its box centre put where it is in this one."""
+    dx = (here.box[0] + here.box[2] - other.box[0] - other.box[2]) / 2
+    dy = (here.box[1] + here.box[3] - other.box[1] - other.box[3]) / 2
+    return other.mask.moved(dx, dy)
+
+
+def _borrowed(
+    neighbours: Sequence[FrameRecord], tracklets: dict[int, Tracklet], height: int
+) -> list[Region]:
+    """For a frame that wasn't analysed: everyone masked beside it, grown."""
+    radius = round(BORROW_GROWTH * height)
+    return [
+        Region(region.mask.grown(radius), region.extent, region.face)
+        for neighbour in neighbours
+        for region in split(neighbour, tracklets)[0]
+    ]
 
 
 class _Records:

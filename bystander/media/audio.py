@@ -39,8 +39,11 @@ _AAC_SAMPLE_RATES = {
     88200,
     96000,
 }
-_AAC_MAX_CHANNELS = 8
-_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
+# By number of channels, from one: those that every AAC decoder knows.
+_AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1", "7.1")
+DISK_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT}
+)
 
 
 class AudioCopier:
@@ -118,7 +121,7 @@ class AudioCopier:
             try:
                 self._output.mux_one(packet)
             except av.error.FFmpegError as error:
-                if error.errno in _DISK_ERRORS:
+                if error.errno in DISK_ERRORS:
                     raise
                 log.warning("a damaged audio packet is left out: %s", error)
 
@@ -153,7 +156,8 @@ class _Transcode:
         self._stream = stream
         self._origin = origin
         rate = stream.sample_rate if stream.sample_rate in _AAC_SAMPLE_RATES else 48_000
-        layout = stream.layout.name if stream.channels <= _AAC_MAX_CHANNELS else "stereo"
+        channels = stream.channels
+        layout = _AAC_LAYOUTS[channels - 1] if channels <= len(_AAC_LAYOUTS) else "stereo"
         self._target = output.add_stream("aac", rate=rate)
         self._target.codec_context.layout = layout
         self._target.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * self._target.channels

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from bystander.errors import UnreadablePhoto
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
-_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "MPO")  # MPO: phones' JPEG with a second picture
+_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 
 pillow_heif.register_heif_opener()
 
@@ -29,7 +29,7 @@ class PhotoLimits:
     """
 
     max_bytes: int = 50_000_000
-    max_pixels: int = 100_000_000
+    max_pixels: int = 89_000_000  # Pillow warns above this
     max_side: int = 2048
 
 
@@ -50,13 +50,11 @@ def load_photo(path: Path, limits: PhotoLimits | None = None) -> NDArray[np.uint
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > limits.max_pixels:
-                raise UnreadablePhoto(
-                    f"{path} has {image.width}x{image.height} pixels, more than "
-                    f"{limits.max_pixels / 1e6:.0f} million",
-                    "Save it smaller.",
-                )
+                raise _too_many_pixels(path, limits)
             return _upright_rgb(image, limits.max_side)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_many_pixels(path, limits) from error
+    except UnidentifiedImageError as error:
         raise UnreadablePhoto(
             f"{path} is not a photo that can be read", "JPEG, PNG, WebP and HEIC are."
         ) from error
@@ -84,6 +82,12 @@ def photo_files(path: Path) -> list[Path]:
     if not files:
         raise UnreadablePhoto(f"{path} has no photos", "JPEG, PNG, WebP and HEIC are read.")
     return files
+
+
+def _too_many_pixels(path: Path, limits: PhotoLimits) -> UnreadablePhoto:
+    return UnreadablePhoto(
+        f"{path} has more than {limits.max_pixels / 1e6:g} million pixels", "Save it smaller."
+    )
 
 
 def _upright_rgb(image: Image.Image, max_side: int) -> NDArray[np.uint8]:

@@ -136,9 +136,11 @@ class VideoReader:
         stream.thread_type = "AUTO"
         if self._start_pts is not None:
             _seek(self._container, stream, self._start_pts)
-        yield from _Assembly(self._path, self._info, self._start_pts, self._start_index).frames(
-            self._container, stream
-        )
+        # AVI has no presentation timestamps. Where frames are reordered, they are shown
+        # at the decoding timestamps, in the order in which they leave the decoder.
+        by_rank = self._info.container == "avi" and stream.codec_context.has_b_frames
+        assembly = _Assembly(self._path, self._info, self._start_pts, self._start_index, by_rank)
+        yield from assembly.frames(self._container, stream)
 
 
 def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
@@ -160,7 +162,9 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
 class _Assembly:
     """Puts the decoder's pictures to the timestamps that the packets announced."""
 
-    def __init__(self, path: Path, info: VideoInfo, start_pts: int | None, index: int) -> None:
+    def __init__(
+        self, path: Path, info: VideoInfo, start_pts: int | None, index: int, by_rank: bool
+    ) -> None:
         self._path = path
         self._info = info
         self._start_pts = start_pts
@@ -168,7 +172,7 @@ class _Assembly:
         self._due: list[tuple[int, int | None]] = []  # heap of pts, duration
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._by_rank = False
+        self._by_rank = by_rank
         self._good: av.VideoFrame | None = None
         self._scaler = RgbScaler()
 
@@ -188,9 +192,6 @@ class _Assembly:
             yield from self._emit(damaged=True)
 
     def _announce(self, packet: Packet[Stream]) -> None:
-        # AVI has no presentation timestamps: its frames are shown at the decoding
-        # timestamps, in the order in which they leave the decoder.
-        self._by_rank |= packet.pts is None
         pts = packet.dts if packet.pts is None else packet.pts
         if pts is None:
             return

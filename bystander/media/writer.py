@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
-from bystander.media.audio import AudioCopier
+from bystander.media.audio import DISK_ERRORS, AudioCopier
 from bystander.media.probe import HdrMetadata, VideoInfo
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ _FORMATS: dict[str, tuple[str, frozenset[str] | None]] = {
     ".mkv": ("matroska", None),
 }
 _ENCODERS = {"h264": "libx264", "h265": "libx265", "av1": "libsvtav1"}
-# SVT-AV1 counts from 13 (fastest) to 0; these take about as long as x265's of that name.
+# SVT-AV1 counts down to 0; it calls those above 9 unfit for anything but live video.
 _SVT_PRESETS: dict[str, str] = {
-    "ultrafast": "12", "superfast": "11", "veryfast": "10", "faster": "9", "fast": "8",
+    "ultrafast": "9", "superfast": "9", "veryfast": "9", "faster": "8", "fast": "7",
     "medium": "6", "slow": "5", "slower": "4", "veryslow": "3",
 }  # fmt: skip
 _MAX_TIMESCALE = 2**31 - 1
@@ -215,14 +215,7 @@ class VideoWriter:
         self._audio = self._resources.enter_context(
             AudioCopier(self._source, self._output, audio_codecs, origin)
         )
-        try:
-            self._output.start_encoding()
-        except (av.error.ExternalError, av.error.ArgumentError, ValueError) as error:
-            raise UnsupportedVideo(
-                f"{self._source}: {self._settings.codec} can't encode pictures of "
-                f"{self._info.width}x{self._info.height} ({self.pixel_format})",
-                "Choose another codec.",
-            ) from error
+        self._output.start_encoding()
 
     def _add_video_stream(self) -> VideoStream:
         info, settings = self._info, self._settings
@@ -242,6 +235,14 @@ class VideoWriter:
             context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         if settings.codec == "h265" and self._path.suffix.lower() != ".mkv":
             context.codec_tag = "hvc1"  # Apple's players don't know "hev1"
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            raise UnsupportedVideo(
+                f"{self._source}: {settings.codec} can't encode pictures of "
+                f"{info.width}x{info.height} ({self.pixel_format})",
+                "Choose another codec.",
+            ) from error
         return stream
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
@@ -272,7 +273,9 @@ class VideoWriter:
         try:
             yield
         except OSError as error:  # FFmpeg's are OSErrors too
-            if error.errno == errno.ENOSPC:
+            if error.errno not in DISK_ERRORS:
+                raise
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 what, advice = "the disk is full", "Free some space and try again."
             else:
                 what, advice = str(error.strerror), "Choose another folder for the output."
@@ -287,20 +290,19 @@ def _pixel_format(info: VideoInfo) -> PixelFormat:
 
 
 def _log_changes(path: Path, info: VideoInfo, pixel_format: PixelFormat) -> None:
-    if info.pixel_format.removesuffix("le").replace("yuvj", "yuv") != pixel_format.removesuffix(
-        "le"
-    ):
-        reason = "an odd size needs 4:4:4" if "444" in pixel_format else "players need 4:2:0"
-        log.info("%s: %s becomes %s (%s)", path, info.pixel_format, pixel_format, reason)
-    if pixel_format != "yuv420p":
-        log.info("%s: %s; some players only take 8-bit 4:2:0", path, pixel_format)
-    if path.suffix.lower() == ".mkv" and info.time_base != Fraction(1, 1000):
-        log.info("%s: Matroska rounds timestamps to milliseconds", path)
+    if info.pixel_format.replace("yuvj", "yuv") != pixel_format:
+        log.info("%s: its %s pictures become %s", path, info.pixel_format, pixel_format)
+    if "444" in pixel_format:
+        log.info("%s: an odd size needs 4:4:4 colour, which some players don't take", path)
+    if "10" in pixel_format:
+        log.info("%s: it keeps 10 bits a colour, which some players don't take", path)
+    if path.suffix.lower() == ".mkv":
+        log.info("%s: Matroska counts in whole milliseconds, from zero", path)
 
 
 def _muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
     # bitexact: no encoder name and no creation time in the file.
-    options = {"fflags": "bitexact"}
+    options = {"fflags": "+bitexact"}
     if muxer == "matroska":
         return options
     timescale = info.time_base.denominator

@@ -285,7 +285,9 @@ def _without_duplicates(sights: list[_Sight], settings: SegmenterSettings) -> li
     kept: list[tuple[_Sight, Mask]] = []
     for sight in sights:  # the most certain first
         mask = sight.mask
-        twins = (i for i, other in enumerate(kept) if _same_person(sight, mask, *other, settings))
+        twins = (
+            i for i, (_, other) in enumerate(kept) if _same_person(sight, mask, other, settings)
+        )
         twin = next(twins, None)
         if twin is None:
             kept.append((sight, mask))
@@ -295,7 +297,7 @@ def _without_duplicates(sights: list[_Sight], settings: SegmenterSettings) -> li
 
 
 def _same_person(
-    sight: _Sight, mask: Mask, certain: _Sight, certain_mask: Mask, settings: SegmenterSettings
+    sight: _Sight, mask: Mask, certain_mask: Mask, settings: SegmenterSettings
 ) -> bool:
     """Whether `sight` shows the person of a more certain one, or a part of that person.
 
@@ -303,12 +305,15 @@ def _same_person(
     opera, silhouettes of one person contain each other by 0.85 to 1, those of two people by
     0.79 at most; parts score 0.46 at most, and wholes are at most 1.55 times the part.
     """
-    smaller = min(mask.area, certain_mask.area)
-    if intersection(mask, certain_mask) <= settings.duplicate_containment * smaller:
+    both = intersection(mask, certain_mask)
+    if both == 0:
         return False
-    if mask.area <= certain_mask.area:
+    area, certain_area = mask.area, certain_mask.area
+    if both <= settings.duplicate_containment * min(area, certain_area):
+        return False
+    if area <= certain_area:
         return sight.score < settings.duplicate_confidence
-    return mask.area <= settings.duplicate_growth * certain_mask.area
+    return area <= settings.duplicate_growth * certain_area
 
 
 def _shared_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -169,6 +170,7 @@ class _OpenVinoSession:
         self._options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if settings.threads:
             self._options["INFERENCE_NUM_THREADS"] = str(settings.threads)
+        self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[tuple[int, ...], ...], Any] = OrderedDict()
         try:
             model = self._core.read_model(content, b"")
@@ -181,22 +183,23 @@ class _OpenVinoSession:
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:
-            # A call of its own per run, because one of OpenVINO's requests serves one thread.
-            results = self._network(feeds)(dict(feeds), share_outputs=False)
+            # A request for each run, because one request serves one thread at a time.
+            results = self._network(feeds).create_infer_request().infer(dict(feeds))
         except (RuntimeError, TypeError, ValueError) as error:
             raise _refused(self._path, feeds, error) from error
-        return [np.asarray(value) for value in results.to_tuple()]
+        return [np.array(value) for value in results.to_tuple()]
 
     def _network(self, feeds: Mapping[str, Array]) -> Any:
         shapes = tuple(feed.shape for feed in feeds.values())
-        if shapes not in self._compiled:
-            model = self._core.read_model(self._content, b"")
-            model.reshape({name: list(feed.shape) for name, feed in feeds.items()})
-            self._compiled[shapes] = self._core.compile_model(model, "CPU", self._options)
-            if len(self._compiled) > _COMPILED_SHAPES:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(shapes)
-        return self._compiled[shapes]
+        with self._lock:
+            if shapes not in self._compiled:
+                model = self._core.read_model(self._content, b"")
+                model.reshape({name: list(feed.shape) for name, feed in feeds.items()})
+                self._compiled[shapes] = self._core.compile_model(model, "CPU", self._options)
+                if len(self._compiled) > _COMPILED_SHAPES:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(shapes)
+            return self._compiled[shapes]
 
 
 def _providers(settings: SessionSettings) -> list[str | tuple[str, dict[str, str]]]:

@@ -77,11 +77,10 @@ class ModelStore:
             if path.is_file():
                 _check(path, entry.sha256)
                 return path
-        remedy = f"`bystander models pull {name}`, or put" if entry.download else "Put"
         raise ModelNotFound(
             f"the model {name} is in none of: {', '.join(str(path) for path in places)}",
-            f"{'Run ' if entry.download else ''}{remedy} {entry.file} in a folder and name the "
-            f"folder in {MODELS_VARIABLE}.",
+            f"{f'Run `bystander models pull {name}`, or put' if entry.download else 'Put'} "
+            f"{entry.file} in a folder and name the folder in {MODELS_VARIABLE}.",
         )
 
     def has(self, name: str) -> bool:

@@ -63,8 +63,10 @@ def layout_correlation(a: Thumbnail, b: Thumbnail) -> float:
     x, y = a.mean(axis=2).ravel(), b.mean(axis=2).ravel()
     x, y = x - x.mean(), y - y.mean()
     scale = float(np.sqrt((x @ x) * (y @ y)))
-    # Two flat pictures have no layout to compare: their colours decide.
-    return float(x @ y) / scale if scale > 1e-3 else 1.0
+    if scale > 1e-3:
+        return float(x @ y) / scale
+    # A flat picture has no layout: it resembles another flat one, and nothing else.
+    return 1.0 if x @ x + y @ y < 1e-3 else 0.0
 
 
 def colour_overlap(a: Thumbnail, b: Thumbnail) -> float:
@@ -94,10 +96,12 @@ def mark_cuts(
     def emit() -> tuple[Item, bool]:
         nonlocal previous
         item, current = ahead.popleft()
-        cut = previous is None or all(
-            _differs(previous, later, settings) for later in (current, *(t for _, t in ahead))
+        changed = previous is None or _differs(previous, current, settings)
+        cut = changed and (
+            previous is None or all(_differs(previous, later, settings) for _, later in ahead)
         )
-        previous = current
+        if cut or not changed:
+            previous = current  # and during a flash, what was there before it
         return item, cut
 
     for item in items:

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from bystander.errors import UnsupportedVideo
-from bystander.masks import Bits, Mask
+from bystander.masks import Bits, Mask, union
+from bystander.media.writer import PixelFormat
 from bystander.redaction.effects import (
     Box,
+    EffectName,
     EffectSettings,
     Plane,
     blur,
@@ -21,7 +23,7 @@ from bystander.redaction.effects import (
     solid,
 )
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
-from bystander.redaction.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
+from bystander.redaction.planes import Matrix, copy_of, planes_of, ycbcr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +36,18 @@ class Region:
             growth, softness and the size of the cells follow it. Where the mask is
             taller, its height counts for the cells.
         face: height of the largest face seen of them in source pixels, if any was.
+        reach: where else they may be; drawn over too, but not where someone is kept.
     """
 
     mask: Mask
     extent: float
     face: float | None = None
+    reach: Mask | None = None
+
+    @property
+    def outline(self) -> Mask:
+        """Everything to be drawn over: the silhouette and its reach."""
+        return self.mask if self.reach is None else union((self.mask, self.reach))
 
 
 class Compositor:
@@ -79,8 +88,8 @@ class Compositor:
     ) -> av.VideoFrame:
         """A new picture with the effect over `masked`; `picture` itself stays as it is.
 
-        Pixels that no matte reaches are bit-identical. Growth and softness of the
-        masked give way to the kept; a pixel that a masked and a kept silhouette both
+        Pixels that no matte reaches are bit-identical. Reach, growth and softness of
+        the masked give way to the kept; a pixel that a masked and a kept silhouette both
         claim is masked. In 4:2:0 the chroma of a kept pixel beside a masked one is
         masked with it.
 
@@ -101,7 +110,7 @@ class Compositor:
             everything = Mask(0, 0, np.ones(self._grid[::-1], dtype=bool))
             masked, kept = [Region(everything, self._size[1])], ()
         # A mask that was moved may have left the picture.
-        masked = [region for region in masked if region.mask.clipped(*self._grid).area]
+        masked = [region for region in masked if region.outline.clipped(*self._grid).area]
         if not masked:
             return picture
         result = copy_of(picture)
@@ -109,7 +118,7 @@ class Compositor:
         only_kept = self._only_kept(kept, (region.mask for region in masked))
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.mask, region.extent, only_kept)
+            matte = self._mattes.matte(region.outline, region.extent, only_kept)
             self._draw(source, target, matte, cell)
         return result
 
@@ -157,11 +166,11 @@ class Compositor:
     def _effect(self, index: int, plane: Plane, box: Box, cell: int) -> Plane:
         """What covers `box` of the Y, Cb or Cr plane (`index` 0, 1, 2)."""
         match self._settings.name:
-            case "blur":
+            case EffectName.BLUR:
                 return blur(plane, box, cell)
-            case "mosaic":
+            case EffectName.MOSAIC:
                 return mosaic(plane, box, cell)
-            case "solid":
+            case EffectName.SOLID:
                 return solid(plane, box, self._levels[index])
 
 

@@ -15,7 +15,8 @@ sample is a mean over a third of their face or more.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,13 +41,19 @@ Up to 1.4 the picture may show a head alone, near 2 someone from the waist up, f
 on someone standing; in between the share is interpolated."""
 
 
+class EffectName(StrEnum):
+    BLUR = "blur"
+    MOSAIC = "mosaic"
+    SOLID = "solid"
+
+
 class EffectSettings(BaseModel):
     """How masked people are drawn over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["blur", "mosaic", "solid"] = Field(
-        "blur", title="Effect", description="What is drawn over a masked person."
+    name: EffectName = Field(
+        EffectName.BLUR, title="Effect", description="What is drawn over a masked person."
     )
     color: str = Field(
         "#202020",
@@ -124,9 +131,8 @@ def blur(plane: Plane, box: Box, cell: int) -> Plane:
     means, x, y = _cell_means(plane, box, cell)
     means = cv2.GaussianBlur(means, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
     size = (means.shape[1] * cell, means.shape[0] * cell)
-    smooth = cv2.resize(means, size, interpolation=cv2.INTER_CUBIC)
-    # Cubic interpolation overshoots: 10-bit samples would leave their range.
-    return _cut(np.minimum(smooth, means.max()), box, x, y)
+    # Linear: cubic overshoots, and 10-bit samples would leave their range.
+    return _cut(cv2.resize(means, size, interpolation=cv2.INTER_LINEAR), box, x, y)
 
 
 def solid(plane: Plane, box: Box, level: int) -> Plane:

@@ -16,18 +16,17 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from bystander.errors import UnsupportedVideo
+from bystander.media.writer import PixelFormat
 
-PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
-Rotation = Literal[0, 90, 180, 270]
 Matrix = Literal["bt601", "bt709", "bt2020"]
-
-PIXEL_FORMATS: tuple[PixelFormat, ...] = ("yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le")
 
 # Deprecated names of FFmpeg for the same samples in full range.
 FULL_RANGE_NAMES = {"yuvj420p": "yuv420p", "yuvj444p": "yuv444p"}
 
-# Numbers of ITU-T H.273, which FFmpeg uses too.
+# Code points of ITU-T H.273, which FFmpeg uses too.
 SPACE_BT709 = 1
+MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
+LARGEST_BT601_HEIGHT = 576
 RANGE_LIMITED, RANGE_FULL = 1, 2
 
 # Kr and Kb: BT.601-7 2.5.1, BT.709-6 3.2, BT.2020-2 table 4 (non-constant luminance).
@@ -41,7 +40,7 @@ _CLOCKWISE = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_
 
 
 def planes_of(picture: av.VideoFrame) -> list[NDArray[Any]]:
-    """The Y, Cb and Cr planes of a picture in one of `PIXEL_FORMATS`, without copying.
+    """The Y, Cb and Cr planes of a picture in a `PixelFormat`, without copying.
 
     Returns:
         uint8 or uint16 [H, W] views of the picture's own memory, chroma rounded up
@@ -78,7 +77,7 @@ def copy_of(picture: av.VideoFrame) -> av.VideoFrame:
 
 
 def to_planar(
-    picture: av.VideoFrame, pixel_format: PixelFormat, rotation: Rotation = 0
+    picture: av.VideoFrame, pixel_format: PixelFormat, rotation: int = 0
 ) -> av.VideoFrame:
     """A decoded picture in `pixel_format`, turned as it is displayed.
 
@@ -88,7 +87,7 @@ def to_planar(
 
     Args:
         picture: as decoded, in any format that swscale reads.
-        pixel_format: one of `PIXEL_FORMATS`.
+        pixel_format: the format to draw in.
         rotation: degrees clockwise from the decoded to the displayed picture.
 
     Raises:
@@ -103,6 +102,19 @@ def to_planar(
     if picture.format.name != pixel_format:
         picture = _converted(picture, pixel_format)
     return _rotated(picture, rotation) if rotation else picture
+
+
+def matrix_of(matrix: int, color_range: int, height: int) -> tuple[Matrix, bool]:
+    """The colour matrix of a video and whether its range is full, from its tags.
+
+    Args:
+        matrix: H.273 MatrixCoefficients. Where it is unspecified or not one of the
+            usual, players go by the size, and so does this.
+        color_range: FFmpeg's, 2 is full.
+        height: as decoded, pixels.
+    """
+    guess: Matrix = "bt601" if height <= LARGEST_BT601_HEIGHT else "bt709"
+    return MATRICES.get(matrix, guess), color_range == RANGE_FULL
 
 
 def ycbcr(

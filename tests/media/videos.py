@@ -19,6 +19,8 @@ import imageio_ffmpeg
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -76,7 +78,7 @@ def make_video(path: Path, clip: Clip | None = None) -> Path:
         output.metadata.update(clip.metadata)
         stream = _video_stream(output, clip)
         tracks = [(_audio_stream(output, sound), sound) for sound in clip.sounds]
-        durations = dict(zip(clip.pts, np.diff([*clip.pts, clip.pts[-1] + clip.last_duration])))
+        durations = _durations(clip)
         for number, pts in enumerate(clip.pts):
             frame = av.VideoFrame.from_ndarray(picture_array(number, *clip.size), "rgb24")
             _, _, matrix, color_range = clip.colors
@@ -94,12 +96,19 @@ def make_video(path: Path, clip: Clip | None = None) -> Path:
     return path
 
 
+def _durations(clip: Clip) -> dict[int, int]:
+    ends = [*clip.pts[1:], clip.pts[-1] + clip.last_duration]
+    return {pts: end - pts for pts, end in zip(clip.pts, ends, strict=True)}
+
+
 def _mux(
-    output: OutputContainer, packets: Iterable[av.Packet[av.stream.Stream]], durations: dict[int, int]
+    output: OutputContainer,
+    packets: Iterable[Packet[Stream]],
+    durations: dict[int, int],
 ) -> None:
     for packet in packets:
         assert packet.pts is not None
-        packet.duration = int(durations.get(packet.pts, 0))
+        packet.duration = durations.get(packet.pts, 0)
         output.mux(packet)
 
 
@@ -115,7 +124,7 @@ def _video_stream(output: OutputContainer, clip: Clip) -> VideoStream:
         clip.colors
     )
     if clip.rotation:
-        stream.set_display_rotation(clip.rotation)
+        stream.set_display_rotation(-clip.rotation)  # it counts counterclockwise
     return stream
 
 
@@ -215,7 +224,7 @@ def truncated(source: Path, path: Path, keep: float) -> Path:
 
 
 def damaged(source: Path, path: Path, packets: Sequence[int], kind: str = "video") -> Path:
-    """`source` with all bytes of some packets of its first `kind` stream overwritten."""
+    """`source`, an MP4, with all bytes of some packets of its first `kind` stream overwritten."""
     shutil.copyfile(source, path)
     with av.open(str(source)) as container, path.open("r+b") as file:
         stream = next(s for s in container.streams if s.type == kind)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from bystander.errors import SelectionError
+from bystander.people.edits import with_decisions
+from bystander.people.timeline import Header, VideoFacts
+from bystander.people.vocabulary import (
+    Decision,
+    Evidence,
+    EvidenceKind,
+    Person,
+    Shot,
+    Tracklet,
+    Verdict,
+)
+
+
+def tracklet(number: int, decision: Decision) -> Tracklet:
+    evidence = Evidence(EvidenceKind.NONE)
+    spans = (Verdict(0, 40, decision, evidence), Verdict(40, 90, Decision.MASK, evidence))
+    return Tracklet(number, 0, 0, 90, 90, 100.0, None, spans)
+
+
+HEADER = Header(
+    VideoFacts(640, 360, (1, 25), 90, 25.0, "abc"),
+    (640, 360),
+    (Shot(0, 90),),
+    (tracklet(1, Decision.KEEP), tracklet(2, Decision.MASK), tracklet(3, Decision.MASK)),
+    (Person("p1", "minji", (1,), 3.6), Person("p2", None, (2, 3), 7.2)),
+    {},
+)
+
+
+def decisions(header: Header) -> dict[int, list[str]]:
+    return {t.id: [v.decision.value for v in t.verdicts] for t in header.tracklets}
+
+
+def test_keeping_a_person_keeps_all_their_tracklets_throughout() -> None:
+    edited = with_decisions(HEADER, ["p2"], [])
+    assert decisions(edited) == {1: ["keep", "mask"], 2: ["keep"], 3: ["keep"]}
+    assert edited.tracklets[1].verdicts[0].evidence.kind is EvidenceKind.USER
+    assert edited.tracklets[1].verdicts[0].end == 90
+
+
+def test_a_tracklet_of_its_own_outweighs_its_person() -> None:
+    edited = with_decisions(HEADER, ["t3"], ["p2", "p1"])
+    assert decisions(edited) == {1: ["mask"], 2: ["mask"], 3: ["keep"]}
+
+
+def test_nobody_else_changes() -> None:
+    edited = with_decisions(HEADER, [], ["p1"])
+    assert edited.tracklets[1:] == HEADER.tracklets[1:]
+
+
+@pytest.mark.parametrize(("keep", "mask"), [(["p9"], []), ([], ["t77"]), (["p1"], ["p1"])])
+def test_unknown_and_contradicting_ids_are_refused(keep: list[str], mask: list[str]) -> None:
+    with pytest.raises(SelectionError):
+        with_decisions(HEADER, keep, mask)

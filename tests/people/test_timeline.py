@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
+from bystander.people.timeline import (
+    CHUNK_FRAMES,
+    Header,
+    Timeline,
+    TimelineWriter,
+    VideoFacts,
+)
+from bystander.people.vocabulary import (
+    Decision,
+    Evidence,
+    EvidenceKind,
+    FrameRecord,
+    Origin,
+    Person,
+    Shot,
+    Sighting,
+    Tracklet,
+    Verdict,
+)
+
+from .figures import GRID, figure
+
+FRAMES = CHUNK_FRAMES + 7
+
+
+def header(frames: int = FRAMES) -> Header:
+    facts = VideoFacts(640, 360, (1, 12800), frames, 25.0, "abc")
+    verdict = Verdict(0, frames, Decision.KEEP, Evidence(EvidenceKind.FACE, "민지", 0.6, 4, "yes"))
+    tracklet = Tracklet(1, 0, 0, frames, frames, 160.0, 21.5, (verdict,))
+    return Header(
+        facts, GRID, (Shot(0, frames),), (tracklet,), (Person("p1", "민지", (1,), 10.3),), {"a": "b"}
+    )
+
+
+def record(index: int) -> FrameRecord:
+    person = figure(index % 100)
+    rng = np.random.default_rng(index)
+    bits = rng.random(person.mask.bits.shape) < 0.5
+    mask = type(person.mask)(person.mask.x, person.mask.y, bits)
+    sightings = () if index % 3 == 0 else (Sighting(1, person.box, 0.5, mask, Origin.FILLED),)
+    return FrameRecord(index, index * 512, sightings)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "timeline"
+    with TimelineWriter(path) as writer:
+        for index in range(FRAMES):
+            writer.add_frame(record(index))
+        writer.add_picture(1, b"\xff\xd8jpeg")
+        writer.finish(header())
+    return path
+
+
+def test_what_was_written_is_read_back(saved: Path) -> None:
+    loaded = Timeline.load(saved)
+    assert loaded.header == header()
+    assert loaded.picture(1) == b"\xff\xd8jpeg"
+    assert loaded.picture(2) is None
+    for expected, found in zip(map(record, range(FRAMES)), loaded.frames(), strict=True):
+        assert (found.index, found.pts) == (expected.index, expected.pts)
+        for a, b in zip(expected.sightings, found.sightings, strict=True):
+            assert (a.tracklet, a.box, a.score, a.origin) == (b.tracklet, b.box, b.score, b.origin)
+            assert (a.mask.x, a.mask.y) == (b.mask.x, b.mask.y)
+            assert np.array_equal(a.mask.bits, b.mask.bits)
+
+
+def test_nothing_appears_before_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), TimelineWriter(tmp_path / "timeline") as writer:
+        writer.add_frame(record(0))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputUnwritable, match="nowhere"):
+        TimelineWriter(tmp_path / "nowhere" / "timeline")
+
+
+def test_an_edited_header_is_saved_with_the_same_frames(saved: Path, tmp_path: Path) -> None:
+    loaded = Timeline.load(saved)
+    copy = loaded.save(tmp_path / "copy", header())
+    assert [r.pts for r in Timeline.load(copy.path).frames()] == [r.pts for r in loaded.frames()]
+
+
+def rewritten(saved: Path, **changes: bytes | None) -> Path:
+    """The file with members replaced (or removed, by None)."""
+    changed = saved.with_name("changed")
+    members = {name.replace("__", "/").replace("_npz", ".npz").replace("_json", ".json"): content
+               for name, content in changes.items()}  # fmt: skip
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(changed, "w") as target:
+        for name in source.namelist():
+            content = members.get(name, source.read(name))
+            if content is not None:
+                target.writestr(name, content)
+    return changed
+
+
+def edited_header(saved: Path, **changes: object) -> Path:
+    with zipfile.ZipFile(saved) as archive:
+        document = json.loads(archive.read("timeline.json"))
+    return rewritten(saved, timeline_json=json.dumps({**document, **changes}).encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"format": "something else"}, "not a timeline"),
+        ({"grid": [0, 10]}, "grid"),
+        ({"shots": "none"}, "doesn't fit"),
+        ({"persons": []}, "one to one"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(
+    saved: Path, changes: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(InvalidTimeline, match=complaint):
+        Timeline.load(edited_header(saved, **changes))
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"no archive")
+    with pytest.raises(InvalidTimeline, match=r"video\.mp4 is not a timeline"):
+        Timeline.load(path)
+    with pytest.raises(InvalidTimeline):
+        Timeline.load(tmp_path / "absent")
+
+
+def test_damaged_frames_are_refused(saved: Path) -> None:
+    changed = rewritten(saved, frames__000001_npz=b"not an array")
+    with pytest.raises(InvalidTimeline, match=r"frames/000001\.npz"):
+        list(Timeline.load(changed).frames())
+
+
+def test_missing_frames_are_noticed(saved: Path) -> None:
+    changed = rewritten(saved, frames__000001_npz=None)
+    with pytest.raises(InvalidTimeline, match=f"holds {CHUNK_FRAMES} frames"):
+        list(Timeline.load(changed).frames())
+
+
+def test_pickled_arrays_are_never_loaded(saved: Path, tmp_path: Path) -> None:
+    poison = tmp_path / "poison.npz"
+    np.savez(poison, pts=np.array([{"run": "me"}], dtype=object))
+    changed = rewritten(saved, frames__000000_npz=poison.read_bytes())
+    with pytest.raises(InvalidTimeline):
+        list(Timeline.load(changed).frames())
+
+
+def test_another_video_is_refused(saved: Path) -> None:
+    loaded = Timeline.load(saved)
+    loaded.check_video(Path("a.mp4"), "abc")
+    with pytest.raises(TimelineMismatch, match=r"b\.mp4"):
+        loaded.check_video(Path("b.mp4"), "xyz")
