@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.deface import VERSION as DEFACE_VERSION
 from benchmarks.deface import deface
-from benchmarks.material import REPOSITORY, Clip, frames, group_pan, repeated
+from benchmarks.material import REPOSITORY, Clip, frames, group_pan, repeated, use_shared_models
 from benchmarks.measure import CommandFailed, Measurement, measure, typical
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -87,7 +87,7 @@ def run(rows: list[Row], output: Path) -> Table:
 def markdown(table: Table, rows: list[Row]) -> str:
     """The table; the first row is the yardstick of the last column."""
     lines = [
-        "| | wall s | frames/s | CPU s | peak MiB | wall per frame / transcode |",
+        "| | wall s | frames/s | CPU s | peak MiB | time per frame / transcode |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     yardstick = table[rows[0].name].wall / rows[0].frames
@@ -105,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each row (default 3)")
     repeats = parser.parse_args().repeats
+    use_shared_models()
     with tempfile.TemporaryDirectory(prefix="bystander-bench-") as scratch:
         folder = Path(scratch)
         subject, planned = rows(folder, repeats)

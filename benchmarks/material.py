@@ -42,6 +42,12 @@ class Clip:
         return self.folder / "persons"
 
 
+def use_shared_models() -> None:
+    """Let the commands that are measured find the shared weights, as `make` does."""
+    if (SHARED / "models").is_dir():
+        os.environ.setdefault("BYSTANDER_MODELS", str(SHARED / "models"))
+
+
 def frames(video: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Every frame in display order: its time in seconds, and uint8 [H, W, 3] RGB."""
     with av.open(str(video)) as container:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.material import Clip, frames
+from benchmarks.material import Clip, frames, use_shared_models
 from benchmarks.scoring import (
     SOLID,
     InstanceScore,
@@ -78,11 +78,11 @@ def report_regions(name: str, regions: list[Region]) -> None:
 def report_instances(name: str, score: InstanceScore) -> None:
     leaks = score.leaks
     total = len({person.frame for person in score.people})
-    keep = "" if score.kept is None else f" keeping {score.kept}: {score.kept_masked:.1%} masked"
+    kept = "" if score.kept is None else f" keeping {score.kept} ({score.kept_masked:.1%} masked)"
     print(
-        f"{name}{keep}: {score.leak:.2%} of bystander pixels visible,"
-        f" {len({leak.frame for leak in leaks})} of {total} frames show more than 5 % of someone,"
-        f" masked beyond the people {score.excess:.0%}"
+        f"{name}{kept}: {score.leak:.2%} of bystander pixels visible,"
+        f" more than 5 % of someone in {len({leak.frame for leak in leaks})} of {total} frames,"
+        f" {score.excess:.0%} as much masked where nobody is"
     )
     for leak in leaks[:WORST_FRAMES]:
         print(f"  frame {leak.frame}: {leak.visible:.0%} of person {leak.person} shows")
@@ -195,6 +195,7 @@ def main() -> None:
             parser.error("--score needs exactly one CLIP")
         score(clips[0], arguments.score, arguments.kept, arguments.save)
         return
+    use_shared_models()
     with tempfile.TemporaryDirectory(prefix="bystander-regions-") as scratch:
         for clip in clips:
             mask_and_score(clip, arguments.outputs or Path(scratch), arguments.save)

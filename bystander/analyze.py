@@ -102,9 +102,7 @@ def analyze(
             rate=follower.fps,
             fingerprint=fingerprint(video),
         )
-        header = Header(
-            facts, grid, tuple(follower.shots), tracklets, persons, models.describe()
-        )
+        header = Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
         writer.finish(header)
     return Timeline(output, header)
 
@@ -128,9 +126,7 @@ def _pictures(
         )
 
 
-def _look(
-    pictures: Iterable[View], models: Models, settings: AnalysisSettings
-) -> Iterator[Seen]:
+def _look(pictures: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
     """Run the networks: people in every frame, faces where they are due."""
     marked = mark_cuts(prefetch(pictures, QUEUE), lambda p: p.thumb, settings.shots)
     for batch in _batches(marked, settings.batch):

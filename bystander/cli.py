@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,12 @@ import typer
 
 from bystander.console import Console
 from bystander.errors import BystanderError, ConfigError, SelectionError
-from bystander.models import Models, ModelSettings, load_models
+from bystander.models import ModelSettings, load_models
 from bystander.people.cast import CastMember, load_cast
 from bystander.people.edits import with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.settings import ProfileName, load_profile
 
 app = typer.Typer(
@@ -35,6 +36,16 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The networks: where they are, and fetching them.")
 app.add_typer(models_app, name="models", no_args_is_help=True)
+
+
+DEFAULT_COLOR = EffectSettings().color
+
+
+class EffectName(StrEnum):
+    BLUR = "blur"
+    MOSAIC = "mosaic"
+    SOLID = "solid"
+
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
 TimelineFile = Annotated[Path, typer.Argument(metavar="TIMELINE", help="Made by 'analyze'.")]
@@ -82,7 +93,7 @@ def mask(
     cast: Cast = None,
     keep_at: KeepAt = None,
     effect: Effect = EffectName.BLUR,
-    color: Color = EffectSettings().color,
+    color: Color = DEFAULT_COLOR,
     timeline: Annotated[
         Path | None,
         typer.Option("--timeline", metavar="FILE", help="Also save the timeline, to review it."),
@@ -93,6 +104,7 @@ def mask(
 ) -> None:
     """Mask everyone in VIDEO but the cast."""
     from bystander.analyze import analyze
+    from bystander.media.probe import probe
     from bystander.media.writer import check_output
     from bystander.render import render
 
@@ -100,6 +112,7 @@ def mask(
         chosen = load_profile(profile)
         drawn = _effect(effect, color)
         clicks = [_click(text) for text in keep_at or ()]
+        probe(video)
         check_output(output, video, overwrite)
         if timeline is not None:
             _check_file(timeline, overwrite)
@@ -142,10 +155,12 @@ def analyze(
 ) -> None:
     """Find everyone in VIDEO and decide who may be seen; writes a timeline, no video."""
     from bystander.analyze import analyze as run
+    from bystander.media.probe import probe
 
     with _console(json) as console:
         chosen = load_profile(profile)
         clicks = [_click(text) for text in keep_at or ()]
+        probe(video)
         _check_file(output, overwrite)
         models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
         people = load_cast(cast or (), models.faces)
@@ -191,7 +206,7 @@ def render(
     keep: Keep = None,
     mask: Mask = None,
     effect: Effect = EffectName.BLUR,
-    color: Color = EffectSettings().color,
+    color: Color = DEFAULT_COLOR,
     save: Annotated[
         Path | None,
         typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
@@ -306,7 +321,7 @@ def _console(json: bool) -> Iterator[Console]:
 
 def _effect(name: EffectName, color: str) -> EffectSettings:
     try:
-        return EffectSettings(name=name, color=color)
+        return EffectSettings(name=name.value, color=color)
     except ValueError as error:
         raise ConfigError(f"'{color}' is not a colour", "Write it like '#ff00ff'.") from error
 
@@ -347,7 +362,7 @@ def _warn_missing(console: Console, cast: tuple[CastMember, ...], timeline: Time
 
 def _summary(timeline: Timeline) -> dict[str, object]:
     header = timeline.header
-    kept = [person.name or person.id for person in header.persons if _kept(timeline, person.tracklets)]
+    kept = [p.name or p.id for p in header.persons if _kept(timeline, p.tracklets)]
     return {
         "frames": header.video.frames,
         "people": len(header.persons),

@@ -39,9 +39,11 @@ class Console:
         self._out = rich.console.Console()
         self._err = rich.console.Console(stderr=True)
         logger = logging.getLogger("bystander")
-        logger.handlers = [_JsonLog(self)] if as_json else [
-            RichHandler(console=self._err, show_time=False, show_path=False)
-        ]
+        logger.handlers = (
+            [_JsonLog(self)]
+            if as_json
+            else [RichHandler(console=self._err, show_time=False, show_path=False)]
+        )
         logger.setLevel(logging.INFO)
         logger.propagate = False
 

@@ -29,7 +29,8 @@ START_UP: Final = 2.0
 """Seconds: loading networks, probing, moving the result into place."""
 TRACKING: Final = 1.15
 """What linking and evidence add to the networks' time, measured on opera and schoolgirls."""
-LOW, HIGH: Final = 0.75, 1.5
+LOW: Final = 0.75
+HIGH: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)

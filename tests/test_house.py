@@ -29,6 +29,8 @@ FLOORS = {
     "estimate": 3,
     "sheet": 3,
     "jobs": 3,
+    "demo": 4,
+    "doctor": 4,
     "console": 4,
     "cli": 4,
     "__main__": 5,

@@ -25,20 +25,9 @@ from bystander.media.demux import has_decoder, open_media, read_packets
 log = logging.getLogger(__name__)
 
 _AAC_BITS_PER_CHANNEL = 96_000  # per second; transparent for AAC-LC
-_AAC_SAMPLE_RATES = {
-    8000,
-    11025,
-    12000,
-    16000,
-    22050,
-    24000,
-    32000,
-    44100,
-    48000,
-    64000,
-    88200,
-    96000,
-}
+_AAC_SAMPLE_RATES = frozenset(
+    {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
+)
 # By number of channels, from one: those that every AAC decoder knows.
 _AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1", "7.1")
 DISK_ERRORS = frozenset(

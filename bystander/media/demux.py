@@ -101,6 +101,6 @@ def shows_picture(packet: Packet[Stream]) -> bool:
     """
     if packet.is_discard:
         return False
-    if packet.stream.codec_context.name.startswith(("vp8", "libvpx")):
+    if packet.stream.codec_context.name == "vp8":
         return bool(memoryview(packet)[0] & 0x10)
     return True

@@ -287,6 +287,10 @@ def _timing(
             rate = header
     else:
         rate = stream.average_rate or Fraction(25)
+    # In MP4 a packet's duration is the step to the next one decoded; where frames are
+    # reordered and uneven, only the track's duration tells how long the last one stays.
+    if stream.start_time == start and stream.duration is not None:
+        end = start + stream.duration
     if end <= last:  # the container gives no durations
         end = last + max(1, round(1 / (rate * time_base)))
     return _Timing(

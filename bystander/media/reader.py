@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -80,9 +81,10 @@ class Frame:
 
 
 class VideoReader:
-    """Iterates over a video's frames; a context manager that closes the file.
+    """Iterates over a video's frames; a context manager that ends the iteration.
 
-    Memory doesn't grow with the video's length. Each iteration starts anew.
+    Memory doesn't grow with the video's length. Each iteration starts anew. It may run
+    in another thread (`prefetch`): the file is closed there, when the iteration ends.
 
     Args:
         path: the file.
@@ -90,9 +92,6 @@ class VideoReader:
         start_pts: give only the frames from this timestamp on, without decoding what
             comes before the keyframe they need.
         start_index: the index of the first frame given.
-
-    Raises:
-        NotAVideo: the file is gone or has changed.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class VideoReader:
         self._info = info
         self._start_pts = start_pts
         self._start_index = start_index
-        self._container: InputContainer | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -116,47 +115,53 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        """End every iteration at its next frame."""
+        self._closed = True
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames.
 
         Raises:
+            NotAVideo: the file is gone or has changed.
             UnsupportedVideo: not one of them can be decoded.
         """
-        self.close()
-        self._container = open_media(self._path)
-        stream = find_video_stream(self._container)
+        with ExitStack() as resources:
+            container, stream = self._open(resources)
+            if self._start_pts is not None and not _seek(container, stream, self._start_pts):
+                container, stream = self._open(resources)  # and pass over what isn't wanted
+            # AVI has no presentation timestamps. Where frames are reordered, they are shown
+            # at the decoding timestamps, in the order in which they leave the decoder.
+            by_rank = self._info.container == "avi" and stream.codec_context.has_b_frames
+            assembly = _Assembly(
+                self._path, self._info, self._start_pts, self._start_index, by_rank
+            )
+            for frame in assembly.frames(container, stream):
+                if self._closed:
+                    return
+                yield frame
+
+    def _open(self, resources: ExitStack) -> tuple[InputContainer, VideoStream]:
+        container = resources.enter_context(open_media(self._path))
+        stream = find_video_stream(container)
         if stream is None:
             raise NotAVideo(f"{self._path} has no video any more", "Probe it again.")
         # Frame threads decode several frames at once, where slice threads need slices
         # that phones don't make.
         stream.thread_type = "AUTO"
-        if self._start_pts is not None:
-            _seek(self._container, stream, self._start_pts)
-        # AVI has no presentation timestamps. Where frames are reordered, they are shown
-        # at the decoding timestamps, in the order in which they leave the decoder.
-        by_rank = self._info.container == "avi" and stream.codec_context.has_b_frames
-        assembly = _Assembly(self._path, self._info, self._start_pts, self._start_index, by_rank)
-        yield from assembly.frames(self._container, stream)
+        return container, stream
 
 
-def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
-    """Go to a keyframe shown at or before `pts`, or to the start."""
-    target = pts
-    while True:
-        container.seek(target, stream=stream)
-        landed = next(read_packets(container, [stream]), None)
-        if landed is not None and landed.pts is not None and landed.pts <= pts:
-            container.seek(target, stream=stream)
-            return
-        # Formats without an index land near the target, before or after it.
-        if landed is None or landed.dts is None or landed.dts >= target + 1:
-            break
-        target = landed.dts - 1
-    container.seek(0)
+def _seek(container: InputContainer, stream: VideoStream, pts: int) -> bool:
+    """Go to a keyframe shown at or before `pts`; False if the file's index gives none.
+
+    Transport streams have no index: FFmpeg lands somewhere near.
+    """
+    container.seek(pts, stream=stream)
+    landed = next(read_packets(container, [stream]), None)
+    if landed is None or landed.pts is None or landed.pts > pts or not landed.is_keyframe:
+        return False
+    container.seek(pts, stream=stream)
+    return True
 
 
 class _Assembly:
@@ -206,7 +211,9 @@ class _Assembly:
             return stream.codec_context.decode(packet)
         except av.error.FFmpegError as error:
             log.debug("%s: a packet doesn't decode: %s", self._path, error)
-            return []  # the frame stays due: `_place` bridges it
+            # The frame stays due, `_place` bridges it. An error while the decoder gives
+            # up its last frames costs those too: PyAV can't go on asking for them.
+            return []
 
     def _place(self, picture: av.VideoFrame) -> Iterator[Frame]:
         pts = picture.pts
@@ -235,6 +242,8 @@ class _Assembly:
         if self._start_pts is not None and pts < self._start_pts:
             return
         assert self._good is not None
+        if self._index == self._info.frame_count - 1:
+            duration = self._info.end_pts - pts
         if damaged:
             log.warning(
                 "%s: frame %d is damaged; a neighbour's picture is shown", self._path, self._index

@@ -17,6 +17,7 @@ from typing import Literal, Self
 import av
 import av.error
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -145,7 +146,12 @@ class VideoWriter:
         self._overwrite = overwrite
         self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
         self._clock = Fraction(1, info.time_base.denominator)
-        self._durations: dict[int, int] = {}
+        self._usual_duration = max(1, round(1 / (info.average_rate * self._clock)))
+        self._durations: dict[int, int] = {}  # by pts, of the frames within the encoder
+        self._start: int | None = None
+        self._end = 0
+        self._last_packet: Packet[VideoStream] | None = None
+        self._first_dts = 0
         self._resources = ExitStack()
         _log_changes(path, info, self.pixel_format)
 
@@ -194,8 +200,9 @@ class VideoWriter:
         picture.pts = (pts - self._info.origin_pts) * scale
         picture.time_base = self._clock
         picture.pict_type = PictureType.NONE  # else the encoder repeats the source's choice
-        if duration is not None:
-            self._durations[picture.pts] = duration * scale
+        self._start = picture.pts if self._start is None else self._start
+        self._durations[picture.pts] = duration * scale if duration else self._usual_duration
+        self._end = picture.pts + self._durations[picture.pts]
         with self._disk_errors():
             self._encode(picture)
             self._audio.advance(pts * self._info.time_base)
@@ -246,14 +253,31 @@ class VideoWriter:
         return stream
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
+        """Encode, and write what comes out but for the last packet."""
         for packet in self._stream.encode(picture):
             assert packet.pts is not None
-            if (duration := self._durations.pop(packet.pts, None)) is not None:
-                packet.duration = duration
-            self._output.mux_one(packet)
+            # Not every encoder passes it on; the one shown last must have it.
+            packet.duration = self._durations.pop(packet.pts, self._usual_duration)
+            if self._last_packet is None:
+                self._first_dts = packet.dts or 0
+            else:
+                self._output.mux_one(self._last_packet)
+            self._last_packet = packet
+
+    def _write_last_packet(self) -> None:
+        """The last packet's duration makes the track as long as its frames are shown.
+
+        In MP4 every other duration is the step to the next decoding timestamp.
+        """
+        packet = self._last_packet
+        if packet is None or packet.dts is None or self._start is None:
+            return
+        packet.duration = self._end - self._start + self._first_dts - packet.dts
+        self._output.mux_one(packet)
 
     def _finish(self) -> None:
         self._encode(None)
+        self._write_last_packet()
         self._audio.finish()
         self._resources.close()
         check_output(self._path, self._source, self._overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -120,10 +121,11 @@ class HistogramBodies:
                 list(self._BINS),
                 list(self._RANGES),
             ).ravel()
-            for top, bottom in zip(edges[:-1], edges[1:], strict=True)
+            for top, bottom in itertools.pairwise(edges)
             if bottom > top
         ]
         # A crop flatter than its stripes leaves some empty.
         stripes += [np.zeros_like(stripes[0])] * (self._STRIPES - len(stripes))
         roots = [np.sqrt(stripe / max(float(stripe.sum()), 1.0)) for stripe in stripes]
-        return normalised(np.concatenate(roots)[np.newaxis])[0]
+        vector: NDArray[np.float32] = normalised(np.concatenate(roots)[np.newaxis])[0]
+        return vector

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +59,7 @@ def quality(face: Face, image: Image) -> float:
     """
     size = min(1.0, _eye_distance(face.landmarks) / _EYE_DISTANCE)
     grey = cv2.cvtColor(align(image, face), cv2.COLOR_RGB2GRAY)
-    sharpness = min(1.0, float(cv2.Laplacian(grey, cv2.CV_32F).var()) / _SHARPNESS) ** 0.5
+    sharpness = math.sqrt(min(1.0, float(cv2.Laplacian(grey, cv2.CV_32F).var()) / _SHARPNESS))
     return size * frontality(face.landmarks) * sharpness * min(1.0, max(0.0, face.score))
 
 
@@ -67,8 +69,9 @@ def frontality(landmarks: NDArray[np.float32]) -> float:
     Args:
         landmarks: float32 [5, 2], see `Face`.
     """
-    eyes = landmarks[1] - landmarks[0]
-    along = float(np.dot(landmarks[2] - landmarks[0], eyes) / max(float(np.dot(eyes, eyes)), 1e-9))
+    (ax, ay), (bx, by), (nx, ny) = (map(float, point) for point in landmarks[:3])
+    across, down = bx - ax, by - ay
+    along = ((nx - ax) * across + (ny - ay) * down) / max(across**2 + down**2, 1e-9)
     return max(0.0, 1.0 - 2.0 * abs(along - 0.5))
 
 

@@ -51,7 +51,7 @@ class SegmenterSettings(Settings):
         default=0.85,
         gt=0,
         le=1,
-        description="silhouettes of which one is inside the other by this share may show one person",
+        description="of two silhouettes, one lying in the other by this share may be one person",
     )
     duplicate_confidence: float = Field(
         default=0.5, ge=0, le=1, description="from this score on, the inner one is a person anyway"

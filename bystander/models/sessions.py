@@ -73,6 +73,12 @@ class Tensor:
     shape: tuple[int | None, ...]
     dtype: str
 
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` fits."""
+        return len(shape) == len(self.shape) and all(
+            side in (None, given) for side, given in zip(self.shape, shape, strict=True)
+        )
+
 
 class Session(Protocol):
     """A network that is ready to run. `run` may be called from several threads."""
@@ -182,6 +188,9 @@ class _OpenVinoSession:
         self.outputs = tuple(_openvino_tensor(port) for port in model.outputs)
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        for tensor in self.inputs:  # OpenVINO would reshape the network to anything
+            if not tensor.takes(feeds[tensor.name].shape):
+                raise _refused(self._path, feeds, f"{tensor.name} is {tensor.shape}")
         try:
             # A request for each run, because one request serves one thread at a time.
             results = self._network(feeds).create_infer_request().infer(dict(feeds))
@@ -244,8 +253,8 @@ def _openvino_tensor(port: Any) -> Tensor:
     return Tensor(port.get_any_name(), shape, f"tensor({kinds.get(kind, kind)})")
 
 
-def _refused(path: Path, feeds: Mapping[str, Array], error: Exception) -> ModelContract:
+def _refused(path: Path, feeds: Mapping[str, Array], why: object) -> ModelContract:
     given = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in feeds.items())
     return ModelContract(
-        f"{path} refuses {given}: {error}", "Check its input contract in configs/models.yaml."
+        f"{path} refuses {given}: {why}", "Check its input contract in configs/models.yaml."
     )

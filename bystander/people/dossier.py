@@ -10,6 +10,7 @@ Dossiers hold embeddings: they live in memory, for one analysis, and are never s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -174,6 +175,6 @@ HEIGHTS: Final = 256
 
 def _most_redundant(samples: list[FaceSample]) -> int:
     """The worse of the two samples nearest in time: what remains is spread out and good."""
-    gaps = [b.frame - a.frame for a, b in zip(samples, samples[1:], strict=False)]
+    gaps = [b.frame - a.frame for a, b in pairwise(samples)]
     first = int(np.argmin(gaps))
     return first if samples[first].quality < samples[first + 1].quality else first + 1

@@ -54,6 +54,4 @@ def _tracklets(header: Header, given: str) -> tuple[int, ...]:
 
 def _decided(tracklet: Tracklet, decision: Decision) -> Tracklet:
     evidence = Evidence(EvidenceKind.USER, reason="decided by hand")
-    return replace(
-        tracklet, verdicts=(Verdict(tracklet.start, tracklet.end, decision, evidence),)
-    )
+    return replace(tracklet, verdicts=(Verdict(tracklet.start, tracklet.end, decision, evidence),))

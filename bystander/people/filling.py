@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +138,7 @@ class Filler:
             return  # beyond the shot, or already written
         mask = sighting.mask.clipped(*self._grid)
         if mask.bits.any():
-            placed = Sighting(sighting.tracklet, sighting.box, sighting.score, mask, sighting.origin)
-            self._held[frame - self._held[0][0]][2].append(placed)
+            self._held[frame - self._held[0][0]][2].append(replace(sighting, mask=mask))
 
 
 def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:

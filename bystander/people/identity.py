@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ from bystander.people.vocabulary import (
     Tracklet,
     Verdict,
 )
+
+
+HANDOVER: Final = 0.2
+"""Seconds that two tracklets of one person may overlap, the old one ending as the new begins."""
 
 
 class IdentitySettings(BaseModel):
@@ -82,13 +87,13 @@ class _Case:
     start: int
     end: int
 
-    def together(self, other: _Case) -> bool:
-        """Whether both were seen at the same time, in the same shot."""
+    def together(self, other: _Case) -> int:
+        """For how many frames both were seen at the same time, as two tracklets."""
         if self.dossier.id == other.dossier.id:
-            return False
+            return 0
         start = max(self.start, other.start, self.dossier.first_seen, other.dossier.first_seen)
         end = min(self.end, other.end, self.dossier.last_seen + 1, other.dossier.last_seen + 1)
-        return start < end
+        return max(0, end - start)
 
 
 class Judge:
@@ -167,7 +172,8 @@ class Judge:
             return replace(
                 found,
                 kind=EvidenceKind.DOUBT,
-                reason=f"only {len(agree)} face sample(s) over {seconds:.1f} s resemble {member.name}",
+                reason=f"only {len(agree)} face sample(s) over {seconds:.1f} s "
+                f"resemble {member.name}",
             )
         if np.count_nonzero(against) > len(agree):
             return replace(
@@ -187,12 +193,13 @@ class Judge:
         for i, a in enumerate(kept):
             for b in kept[i + 1 :]:
                 mine, theirs = evidence[id(a)], evidence[id(b)]
-                if mine.name != theirs.name or not a.together(b):
+                # One body half hidden can pass for two for a moment, two people don't.
+                if mine.name != theirs.name or a.together(b) <= HANDOVER * self._fps:
                     continue
                 gap = mine.similarity - theirs.similarity
                 for case, lead in ((a, gap), (b, -gap)):
                     if lead < self._settings.exclusion_margin:
-                        losers[id(case)] = f"someone seen at the same time resembles {mine.name} too"
+                        losers[id(case)] = f"somebody beside them resembles {mine.name} too"
         for key, reason in losers.items():
             evidence[key] = replace(evidence[key], kind=EvidenceKind.DOUBT, reason=reason)
 
@@ -236,9 +243,7 @@ class Judge:
             return None
         own = max(_colours(s.stretch.colours, colours) for s in siblings)
         rivals = case.stretch.rivals.union(*(s.stretch.rivals for s in siblings))
-        others = [
-            _colours(c.stretch.colours, colours) for c in cases if c.dossier.id in rivals
-        ]
+        others = [_colours(c.stretch.colours, colours) for c in cases if c.dossier.id in rivals]
         if own < self._settings.carry_colours:
             return None
         if others and own - max(others) < self._settings.carry_margin:
@@ -271,7 +276,7 @@ class Judge:
                 if own - alike < self._settings.carry_margin:
                     return None
         return Evidence(
-            EvidenceKind.BODY, name, round(own, 3), 0, f"looks like {name}, who was recognised nearby"
+            EvidenceKind.BODY, name, round(own, 3), 0, f"looks like {name}, recognised elsewhere"
         )
 
     def _face_speaks_against(self, case: _Case, evidence: dict[int, Evidence]) -> bool:

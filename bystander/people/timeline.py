@@ -315,9 +315,7 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 def _pack(records: list[FrameRecord]) -> bytes:
     sightings = [sighting for record in records for sighting in record.sightings]
     runs = [encode_runs(sighting.mask) for sighting in sightings]
-    corners = [
-        (s.mask.x, s.mask.y, s.mask.bits.shape[1], s.mask.bits.shape[0]) for s in sightings
-    ]
+    corners = [(s.mask.x, s.mask.y, s.mask.bits.shape[1], s.mask.bits.shape[0]) for s in sightings]
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

@@ -171,7 +171,8 @@ class Tracker:
             links.append(Link(column, track.id))
         for column in sorted(set(range(len(instances))) - set(matches.values())):
             if instances[column].score >= settings.new_tracklet:
-                links.append(Link(column, self._start(frame, instances[column], appearances[column])))
+                started = self._start(frame, instances[column], appearances[column])
+                links.append(Link(column, started))
         ended = tuple(t.id for t in self._tracks if frame - t.frame >= self.max_gap)
         self._tracks = [t for t in self._tracks if frame - t.frame < self.max_gap]
         self._note_contacts(frame)

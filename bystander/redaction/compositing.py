@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from bystander.errors import UnsupportedVideo
-from bystander.masks import Bits, Mask, union
+from bystander.masks import Mask, union
 from bystander.media.writer import PixelFormat
 from bystander.redaction.effects import (
     Box,
@@ -22,7 +22,7 @@ from bystander.redaction.effects import (
     mosaic,
     solid,
 )
-from bystander.redaction.mattes import Alpha, Matte, MatteMaker
+from bystander.redaction.mattes import Alpha, Claims, Matte, MatteMaker
 from bystander.redaction.planes import Matrix, copy_of, planes_of, ycbcr
 
 
@@ -73,9 +73,8 @@ class Compositor:
     ) -> None:
         self._grid, self._size, self._format = grid, size, pixel_format
         self._settings = settings
-        self._levels = ycbcr(
-            settings.color, matrix, full_range, 10 if pixel_format.endswith("10le") else 8
-        )
+        bits = 10 if pixel_format.endswith("10le") else 8
+        self._levels = ycbcr(settings.color, matrix, full_range, bits)
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, settings, self._subsampling)
 
@@ -115,10 +114,10 @@ class Compositor:
             return picture
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
-        only_kept = self._only_kept(kept, (region.mask for region in masked))
+        claims = Claims.of(self._grid, kept, (region.mask for region in masked))
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.outline, region.extent, only_kept)
+            matte = self._mattes.matte(region.outline, region.extent, claims)
             self._draw(source, target, matte, cell)
         return result
 
@@ -139,15 +138,6 @@ class Compositor:
         height = (y1 - y0) * self._size[1] / self._grid[1]
         cut_off = x0 <= 0 or x1 >= self._grid[0]
         return cell_size(self._settings, max(region.extent, height), width, region.face, cut_off)
-
-    def _only_kept(self, kept: Iterable[Mask], masked: Iterable[Mask]) -> Bits:
-        """bool [H, W] over the grid: kept, and claimed by no masked silhouette."""
-        canvas = np.zeros(self._grid[::-1], dtype=bool)
-        for mask in kept:
-            mask.paste(canvas)
-        for mask in masked:
-            mask.clear(canvas)
-        return canvas
 
     def _draw(
         self, source: Sequence[Plane], target: Sequence[Plane], matte: Matte, cell: int

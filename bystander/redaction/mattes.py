@@ -10,6 +10,7 @@ grown to:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,10 +30,6 @@ analysis size. It also makes interpolation cover the whole silhouette."""
 
 SMALLEST_SOFTNESS = 0.75
 """Grid pixels: with less, the grid's steps show along the edge."""
-
-KEPT_LEVEL = 191
-"""Three quarters of 255. An interpolated mask reaches it only where the nearest grid
-pixel is set, because that one weighs a quarter at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +51,22 @@ class Matte:
         return Matte(self.x // 2, self.y // 2, np.maximum(rows[:, 0::2], rows[:, 1::2]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """Whose silhouettes lie where in one picture: bool [H, W] over the grid each."""
+
+    kept: Bits
+    masked: Bits
+
+    @classmethod
+    def of(cls, grid: tuple[int, int], kept: Iterable[Mask], masked: Iterable[Mask]) -> Claims:
+        claims = cls(np.zeros(grid[::-1], dtype=bool), np.zeros(grid[::-1], dtype=bool))
+        for masks, canvas in ((kept, claims.kept), (masked, claims.masked)):
+            for mask in masks:
+                mask.paste(canvas)
+        return claims
+
+
 class MatteMaker:
     """Makes the mattes of one video.
 
@@ -71,7 +84,7 @@ class MatteMaker:
         self._grid, self._settings, self._step = grid, settings, step
         self._scale = size[0] / grid[0], size[1] / grid[1]
 
-    def matte(self, mask: Mask, extent: float, untouchable: Bits | None = None) -> Matte:
+    def matte(self, mask: Mask, extent: float, claims: Claims) -> Matte:
         """255 over the whole silhouette and its growth, fading out beyond.
 
         What is interpolated is the distance to the silhouette and not the silhouette:
@@ -80,7 +93,7 @@ class MatteMaker:
         Args:
             mask: the silhouette; some of it lies on the grid.
             extent: the person's height in source pixels, which growth and softness follow.
-            untouchable: bool [H, W] over the grid, where the matte is 0.
+            claims: the matte is 0 on kept silhouettes, but not on masked ones.
         """
         growth, softness = self._widths(extent)
         reach = growth + softness
@@ -90,13 +103,21 @@ class MatteMaker:
         mask.moved(-x0, -y0).clear(outside)
         distance = cv2.distanceTransform(outside.view(np.uint8), cv2.DIST_L2, 5)
         nearness = cv2.convertScaleAbs(np.minimum(distance, reach), alpha=-255 / reach, beta=255)
-        nearness = cv2.GaussianBlur(nearness, (3, 3), 0)
-        x, y, scaled = self._upscaled(cast(Alpha, nearness), window)
+        smooth = cast(Alpha, cv2.GaussianBlur(nearness, (3, 3), 0))
+        x, y, scaled = self._upscaled(smooth, window)
         alpha = cast(Alpha, cv2.LUT(scaled, _falloff(softness / reach)))
-        if untouchable is not None and untouchable[y0:y1, x0:x1].any():
-            *_, kept = self._upscaled(untouchable[y0:y1, x0:x1] * np.uint8(255), window)
-            alpha[kept >= KEPT_LEVEL] = 0
+        self._spare(alpha, window, claims)
         return Matte(x, y, alpha)
+
+    def _spare(self, alpha: Alpha, window: Box, claims: Claims) -> None:
+        """Set `alpha` to 0 where someone is kept and no masked silhouette is."""
+        x0, y0, x1, y1 = window
+        kept, masked = (bits[y0:y1, x0:x1] * np.uint8(255) for bits in (claims.kept, claims.masked))
+        if kept.any():
+            # Smooth along the kept; the masked to the pixel, so that none of them shows.
+            *_, kept = self._upscaled(kept, window)
+            *_, masked = self._upscaled(masked, window, cv2.INTER_NEAREST)
+            alpha[(kept > 127) & (masked == 0)] = 0
 
     def _widths(self, extent: float) -> tuple[float, float]:
         """Growth and softness of a person, grid pixels."""
@@ -111,7 +132,9 @@ class MatteMaker:
         left, top = max(0, x0 - margin), max(0, y0 - margin)
         return left, top, min(width, x1 + margin), min(height, y1 + margin)
 
-    def _upscaled(self, values: Alpha, window: Box) -> tuple[int, int, Alpha]:
+    def _upscaled(
+        self, values: Alpha, window: Box, interpolation: int = cv2.INTER_LINEAR
+    ) -> tuple[int, int, Alpha]:
         """x, y of the first source pixel of a window on the grid, and its values there.
 
         0 where the window was widened to begin and end on multiples of `step`.
@@ -120,7 +143,7 @@ class MatteMaker:
         x0, x1 = round(window[0] * across), round(window[2] * across)
         y0, y1 = round(window[1] * down), round(window[3] * down)
         left, right, top, bottom = (edge % self._step for edge in (x0, x1, y0, y1))
-        scaled: Any = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        scaled: Any = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
         if left or right or top or bottom:
             scaled = cv2.copyMakeBorder(scaled, top, bottom, left, right, cv2.BORDER_CONSTANT)
         return x0 - left, y0 - top, scaled

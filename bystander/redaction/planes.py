@@ -117,10 +117,8 @@ def matrix_of(matrix: int, color_range: int, height: int) -> tuple[Matrix, bool]
     return MATRICES.get(matrix, guess), color_range == RANGE_FULL
 
 
-def ycbcr(
-    color: str, matrix: Matrix, full_range: bool, bits: Literal[8, 10]
-) -> tuple[int, int, int]:
-    """Y', Cb, Cr samples of an R'G'B' colour '#rrggbb'.
+def ycbcr(color: str, matrix: Matrix, full_range: bool, bits: int) -> tuple[int, int, int]:
+    """Y', Cb, Cr samples of `bits` each for an R'G'B' colour '#rrggbb'.
 
     Source: ITU-T H.273 (07/2024), 8.3, equations for MatrixCoefficients and
     VideoFullRangeFlag.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ def test_a_big_photo_is_made_smaller(tmp_path: Path) -> None:
 def test_a_photo_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     Image.new("L", (1000, 1000)).save(tmp_path / "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
-    data[16:24] = (20_000).to_bytes(4, "big") * 2  # what the header claims
+    data[16:24] = (20_000).to_bytes(4, "big") * 2  # the size in the header, and its checksum
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (tmp_path / "a.png").write_bytes(data)
 
     with pytest.raises(UnreadablePhoto, match="89 million"):

@@ -32,7 +32,7 @@ def test_it_tells_what_a_plain_video_holds(tmp_path: Path) -> None:
     assert (info.codec, info.pixel_format, info.bit_depth) == ("h264", "yuv420p", 8)
     assert (info.width, info.height, info.rotation) == (320, 240, 0)
     assert (info.frame_count, info.frame_count_exact) == (24, True)
-    assert (info.time_base, info.average_rate) == (Fraction(1, 12_800), 25)
+    assert (info.time_base, info.average_rate) == (Fraction(1, 12_800), Fraction(25))
     assert (info.start_pts, info.end_pts, info.duration) == (0, 24 * 512, 0.96)
     assert not info.variable_frame_rate
     assert not info.is_hdr
@@ -119,11 +119,14 @@ def with_size(size: tuple[int, int]) -> Maker:
     return lambda folder: make_video(folder / "v.mkv", clip)
 
 
+def cut(source: Path, path: Path) -> Path:
+    return truncated(source, path, 0.7)
+
+
 def index_first(folder: Path) -> Path:
     video = make_video(folder / "v.mp4")
-    return truncated(
-        remuxed(video, folder / "f.mp4", "-movflags", "faststart"), folder / "b.mp4", 0.8
-    )
+    whole = remuxed(video, folder / "whole.mp4", "-movflags", "faststart")
+    return truncated(whole, folder / "bad.mp4", 0.8)
 
 
 def without_index(folder: Path) -> Path:
@@ -143,11 +146,11 @@ BAD_INPUT: list[tuple[str, Maker, type[VideoError], str]] = [
     ("audio", lambda folder: make_audio(folder / "a.m4a"), NotAVideo, "no picture"),
     ("cover", lambda folder: make_cover_only(folder / "a.m4a", folder), NotAVideo, "still picture"),
     ("frameless", lambda folder: make_frameless(folder / "v.mp4"), NotAVideo, "no video stream"),
-    ("cut MP4", clip_then(lambda v, bad: truncated(v, bad, 0.7)), TruncatedVideo, "missing"),
+    ("cut MP4", clip_then(cut), TruncatedVideo, "missing"),
     ("cut MP4, index first", index_first, TruncatedVideo, "missing"),
     ("MP4 without index", without_index, TruncatedVideo, "never written"),
-    ("cut MKV", clip_then(lambda v, bad: truncated(v, bad, 0.7), ".mkv"), TruncatedVideo, "missing"),
-    ("cut AVI", clip_then(lambda v, bad: truncated(v, bad, 0.7), ".avi"), TruncatedVideo, "missing"),
+    ("cut MKV", clip_then(cut, ".mkv"), TruncatedVideo, "missing"),
+    ("cut AVI", clip_then(cut, ".avi"), TruncatedVideo, "missing"),
     ("encrypted", clip_then(lambda v, bad: make_encrypted(bad, v)), UnsupportedVideo, "encrypted"),
     ("tiny", with_size((8, 64)), UnsupportedVideo, "8x64"),
 ]  # fmt: skip

@@ -71,7 +71,9 @@ def picture_array(number: int, width: int, height: int) -> NDArray[np.uint8]:
 def make_video(path: Path, clip: Clip | None = None) -> Path:
     """Write `clip` (default: 24 frames, 25 per second, no sound) to `path`."""
     clip = clip or Clip()
-    options = {"video_track_timescale": str(clip.time_base.denominator)}
+    ticks = str(clip.time_base.denominator)
+    # Without the second, FFmpeg rounds a late start to a millisecond.
+    options = {"video_track_timescale": ticks, "movie_timescale": ticks}
     if path.suffix not in (".mp4", ".mov"):
         options = {}
     with av.open(str(path), "w", container_options=options) as output:

@@ -11,7 +11,9 @@ from bystander.masks import Mask
 GRID = (320, 180)
 
 
-def figure(x: float, y: float = 60, width: int = 30, height: int = 80, score: float = 0.9) -> Instance:
+def figure(
+    x: float, y: float = 60, width: int = 30, height: int = 80, score: float = 0.9
+) -> Instance:
     """A person whose top-left corner is at grid x, y."""
     mask = Mask(round(x), round(y), np.ones((height, width), dtype=bool))
     return Instance((x, y, x + width, y + height), score, mask)

@@ -187,3 +187,10 @@ def test_a_long_tracklet_keeps_a_bounded_number_of_samples_spread_over_it() -> N
     faces = scene.archive.dossiers[1].stretches[0].faces
     assert len(faces) <= 24
     assert faces[-1].frame - faces[0].frame > 400
+
+
+def test_a_moment_in_which_one_body_passes_for_two_costs_nobody_their_verdict() -> None:
+    scene = Scene().seen(1, 0, 31).seen(2, 30, 60)
+    scene.face(1, range(0, 30, 5), 0.7).face(2, range(32, 60, 5), 0.68)
+    found, _ = scene.judge()
+    assert (decision(found[1], 9), decision(found[2], 50)) == (Decision.KEEP, Decision.KEEP)

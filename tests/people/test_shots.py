@@ -43,4 +43,6 @@ def test_a_change_of_brightness_is_not_a_cut() -> None:
 
 
 def test_every_frame_is_passed_on_in_order() -> None:
-    assert [item for item, _ in mark_cuts(range(7), lambda _: thumbnail(scene(1)))] == list(range(7))
+    assert [item for item, _ in mark_cuts(range(7), lambda _: thumbnail(scene(1)))] == list(
+        range(7)
+    )

@@ -38,7 +38,12 @@ def header(frames: int = FRAMES) -> Header:
     verdict = Verdict(0, frames, Decision.KEEP, Evidence(EvidenceKind.FACE, "민지", 0.6, 4, "yes"))
     tracklet = Tracklet(1, 0, 0, frames, frames, 160.0, 21.5, (verdict,))
     return Header(
-        facts, GRID, (Shot(0, frames),), (tracklet,), (Person("p1", "민지", (1,), 10.3),), {"a": "b"}
+        facts,
+        GRID,
+        (Shot(0, frames),),
+        (tracklet,),
+        (Person("p1", "민지", (1,), 10.3),),
+        {"a": "b"},
     )
 
 

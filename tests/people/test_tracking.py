@@ -65,9 +65,7 @@ def test_a_cut_ends_every_tracklet() -> None:
 
 
 def test_people_in_different_clothes_can_cross_without_doubt() -> None:
-    frames = [
-        [(figure(100 + 6 * i, y=60), 0), (figure(190 - 6 * i, y=62), 1)] for i in range(16)
-    ]
+    frames = [[(figure(100 + 6 * i, y=60), 0), (figure(190 - 6 * i, y=62), 1)] for i in range(16)]
     ids, doubts = follow(frames)
     assert ids == [[1, 2]] * 16
     assert doubts == []

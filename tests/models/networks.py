@@ -1,0 +1,66 @@
+"""Networks drawn by hand: they answer the same whatever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+SIDE = 64
+ANCHORS = 8 * 8 + 4 * 4 + 2 * 2
+PLANE = SIDE // 4
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One proposal: a box in network pixels and a rectangle of raised logits in it."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    filled: tuple[int, int, int, int]  # x0, y0, x1, y1 in prototype pixels
+    logit: float = 5.0
+    label: int = 0
+
+
+def save(path: Path, shape: Sequence[int | str], outputs: Sequence[NDArray[np.float32]]) -> Path:
+    """A network that takes float32 `shape` and always answers `outputs`."""
+    names = [f"output{i}" for i in range(len(outputs))]
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
+        for name, array in zip(names, outputs, strict=True)
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "drawn",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape)
+            for name, array in zip(names, outputs, strict=True)
+        ],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="tests"
+    )
+    onnx.save(model, path)
+    return path
+
+
+def yolo(path: Path, people: Sequence[Drawn], classes: int = 1, batch: int = 1) -> Path:
+    """A YOLO segmentation network of fixed size 64x64 that proposes `people`."""
+    count = max(1, len(people))
+    proposals = np.zeros((4 + classes + count, ANCHORS), dtype=np.float32)
+    prototypes = np.full((count, PLANE, PLANE), -5, dtype=np.float32)
+    for i, person in enumerate(people):
+        x0, y0, x1, y1 = person.box
+        proposals[:4, i] = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
+        proposals[4 + person.label, i] = person.score
+        proposals[4 + classes + i, i] = 1
+        left, top, right, bottom = person.filled
+        prototypes[i, top:bottom, left:right] = person.logit
+    outputs = [np.stack([array] * batch) for array in (proposals, prototypes)]
+    return save(path, (batch, 3, SIDE, SIDE), outputs)

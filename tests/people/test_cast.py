@@ -1,0 +1,105 @@
+"""Cast photos with the dlib pack, whose weights come with the install."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
+from bystander.media.photos import load_photo
+from bystander.models.catalogue import Catalogue
+from bystander.models.faces import FaceModel, open_faces
+from bystander.models.store import ModelStore
+from bystander.people.cast import load_cast
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceModel:
+    return open_faces("dlib", ModelStore.from_environment(Catalogue.load()))
+
+
+@pytest.fixture(scope="module")
+def group() -> NDArray[np.uint8]:
+    return load_photo(Path(str(files("insightface") / "data" / "images" / "t1.jpg")))
+
+
+@pytest.fixture(scope="module")
+def portraits(group: NDArray[np.uint8], faces: FaceModel) -> list[NDArray[np.uint8]]:
+    """Each of the six people cut out, from left to right."""
+    crops = []
+    for face in sorted(faces.detect(group), key=lambda face: face.box[0]):
+        x0, y0, x1, y1 = (round(v) for v in face.box)
+        margin = (y1 - y0) // 3
+        crops.append(group[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin])
+    return crops
+
+
+def save(picture: NDArray[np.uint8], path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.ascontiguousarray(picture)).save(path)
+    return path
+
+
+def test_a_photo_is_one_person_named_after_the_file(
+    portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
+) -> None:
+    (member,) = load_cast([save(portraits[0], tmp_path / "minji.png")], faces)
+    assert member.name == "minji"
+    assert len(member.references) == 1
+    assert member.similarity(member.references)[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_folder_is_one_person_and_a_folder_of_folders_several(
+    portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
+) -> None:
+    save(portraits[0], tmp_path / "minji" / "a.png")
+    save(portraits[0][:, ::-1], tmp_path / "minji" / "b.png")
+    save(portraits[2], tmp_path / "jun" / "c.png")
+    members = {member.name: member for member in load_cast([tmp_path], faces)}
+    assert {name: len(m.references) for name, m in members.items()} == {"minji": 2, "jun": 1}
+    (alone,) = load_cast([tmp_path / "minji"], faces)
+    assert alone.name == "minji"
+
+
+def test_a_face_that_fills_the_photo_is_found(
+    portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
+) -> None:
+    large = cv2.resize(portraits[1], None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    path = save(np.asarray(large, dtype=np.uint8), tmp_path / "large.png")
+    assert len(load_cast([path], faces)) == 1
+
+
+def test_a_photo_without_a_face_is_refused_by_name(faces: FaceModel, tmp_path: Path) -> None:
+    path = save(np.full((300, 300, 3), 120, dtype=np.uint8), tmp_path / "wall.png")
+    with pytest.raises(NoFaceFound, match=r"wall\.png"):
+        load_cast([path], faces)
+
+
+def test_a_photo_of_several_people_is_refused(
+    group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path
+) -> None:
+    with pytest.raises(AmbiguousFace, match=r"shows \d faces"):
+        load_cast([save(group, tmp_path / "group.png")], faces)
+
+
+def test_a_small_face_behind_does_not_matter(
+    portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
+) -> None:
+    front = cv2.resize(portraits[0], (600, 600))
+    back = cv2.resize(portraits[2], (150, 150))
+    both = np.full((600, 800, 3), 90, dtype=np.uint8)
+    both[:, :600], both[100:250, 625:775] = front, back
+    assert len(load_cast([save(both, tmp_path / "front.png")], faces)) == 1
+
+
+def test_missing_and_empty_places_are_refused(faces: FaceModel, tmp_path: Path) -> None:
+    with pytest.raises(UnreadablePhoto, match="does not exist"):
+        load_cast([tmp_path / "nobody.jpg"], faces)
+    with pytest.raises(UnreadablePhoto, match="no photos"):
+        load_cast([tmp_path], faces)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bystander.config import Settings, config_path, read_config
+from bystander.errors import ConfigError
+
+
+class Lamp(Settings):
+    watts: int
+
+
+def test_the_repository_carries_its_configs() -> None:
+    assert config_path("models.yaml", {}).is_file()
+
+
+def test_a_named_folder_goes_first(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").touch()
+    environ = {"BYSTANDER_CONFIGS": str(tmp_path)}
+    assert config_path("models.yaml", environ) == tmp_path / "models.yaml"
+
+
+def test_a_missing_file_names_the_folders(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=str(tmp_path)):
+        config_path("nothing.yaml", {"BYSTANDER_CONFIGS": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("watts: bright", "watts: Input should be a valid integer"),
+        ("watts: 5\ncolour: red", "colour: Extra inputs"),
+        ("watts: [", "can't read"),
+        ("", "file: "),
+    ],
+    ids=["wrong-type", "unknown-key", "not-yaml", "empty"],
+)
+def test_a_mistake_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "lamp.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        read_config(path, Lamp)
+    assert "lamp.yaml" in str(caught.value)
