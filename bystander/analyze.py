@@ -8,6 +8,7 @@ Verdicts are passed at the end, when everything that can be learnt is known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -60,23 +61,24 @@ def analyze(
     """
     info = probe(video)
     grid = analysis_size(info.width, info.height, settings.long_side)
+    follower = Follower(
+        (info.width, info.height),
+        grid,
+        float(info.average_rate),
+        float(info.time_base),
+        models,
+        settings.tracker,
+        settings.filler,
+        clicks,
+    )
+    meter = Meter("analyze", info.frame_count, report)
     with TimelineWriter(output) as writer, VideoReader(video, info) as reader:
-        meter = Meter("analyze", info.frame_count, report)
-        seen = prefetch(_look(_pictures(reader, info, grid, settings), models, settings), QUEUE)
-        follower = Follower(
-            (info.width, info.height),
-            grid,
-            float(info.average_rate),
-            float(info.time_base),
-            models,
-            settings.tracker,
-            settings.filler,
-            clicks,
-        )
-        for frame in seen:
-            for record in follower.take(frame):
-                writer.add_frame(record)
-            meter.step()
+        views = _views(reader, info, grid, settings)
+        with closing(prefetch(_look(views, models, settings), QUEUE)) as everything_seen:
+            for seen in everything_seen:
+                for record in follower.take(seen):
+                    writer.add_frame(record)
+                meter.step()
         for record in follower.finish():
             writer.add_frame(record)
         if not follower.frames:
@@ -107,7 +109,7 @@ def analyze(
     return Timeline(output, header)
 
 
-def _pictures(
+def _views(
     reader: VideoReader, info: VideoInfo, grid: tuple[int, int], settings: AnalysisSettings
 ) -> Iterator[View]:
     """Decoded frames at grid size, and at face size whenever a look at faces is due."""
@@ -126,14 +128,14 @@ def _pictures(
         )
 
 
-def _look(pictures: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
+def _look(views: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
     """Run the networks: people in every frame, faces where they are due."""
-    marked = mark_cuts(prefetch(pictures, QUEUE), lambda p: p.thumb, settings.shots)
+    marked = mark_cuts(prefetch(views, QUEUE), lambda view: view.thumb, settings.shots)
     for batch in _batches(marked, settings.batch):
-        found = models.segmenter.segment([picture.grid for picture, _ in batch])
-        for (picture, cut), instances in zip(batch, found, strict=True):
-            faces = models.faces.detect(picture.large) if picture.large is not None else []
-            yield Seen(picture, cut, instances, faces)
+        found = models.segmenter.segment([view.grid for view, _ in batch])
+        for (view, cut), instances in zip(batch, found, strict=True):
+            faces = models.faces.detect(view.large) if view.large is not None else []
+            yield Seen(view, cut, instances, faces)
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -150,6 +150,6 @@ def _write_comparison(path: Path, source: Path, masked: Path) -> None:
 def _frame_at(video: Path, seconds: float) -> NDArray[np.uint8]:
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
-            if frame.time is not None and frame.time >= seconds:
+            if frame.time >= seconds:
                 return np.asarray(frame.to_ndarray(width=640, height=360, format="rgb24"))
     raise AssertionError(f"{video} ends before {seconds} s")

@@ -91,7 +91,9 @@ def _package(name: str) -> Check:
 
 
 def _profiles() -> str:
-    return ", ".join(name for name in ProfileName if load_profile(name))
+    for name in ProfileName:
+        load_profile(name)
+    return ", ".join(ProfileName)
 
 
 def _networks() -> str:

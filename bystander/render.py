@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting,
 from bystander.progress import Meter, Report
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
-from bystander.redaction.planes import matrix_of, to_planar
+from bystander.redaction.planes import PixelFormat, matrix_of, to_planar
 
 log = logging.getLogger(__name__)
 
@@ -79,16 +80,17 @@ def render(
             *matrix_of(info.color_matrix, info.color_range, info.height),
         )
         masked = _masked(reader, timeline, compositor, writer.pixel_format, info)
-        for frame, picture in prefetch(masked, QUEUE):
-            writer.write(picture, frame.pts, frame.duration)
-            meter.step()
+        with closing(prefetch(masked, QUEUE)) as pictures:
+            for frame, picture in pictures:
+                writer.write(picture, frame.pts, frame.duration)
+                meter.step()
 
 
 def _masked(
     reader: VideoReader,
     timeline: Timeline,
     compositor: Compositor,
-    pixel_format: str,
+    pixel_format: PixelFormat,
     info: VideoInfo,
 ) -> Iterator[tuple[Frame, av.VideoFrame]]:
     """Every frame with everyone masked who is to be masked."""

@@ -107,4 +107,5 @@ def _bodies(settings: ModelSettings, store: ModelStore) -> OSNetBodies | Histogr
 
 def _first(store: ModelStore, names: Sequence[str], explicit: Path | None = None) -> Path:
     """The first of `names` whose file is here; where none is, `find` says so of the first."""
-    return store.find(next((name for name in names if store.has(name)), names[0]), explicit)
+    found = (name for name in names if store.has(name))
+    return store.find(next(found, names[0]), explicit)

@@ -59,8 +59,8 @@ class Catalogue(Settings):
     """The whole of `configs/models.yaml`. Lists and mappings are in order of preference."""
 
     files: dict[str, ModelFile]
-    segmenters: tuple[str, ...]
-    bodies: tuple[str, ...]
+    segmenters: Annotated[tuple[str, ...], Field(min_length=1)]
+    bodies: Annotated[tuple[str, ...], Field(min_length=1)]
     faces: dict[str, FacePackEntry]
 
     @model_validator(mode="after")

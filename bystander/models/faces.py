@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal
 
 from bystander.errors import ConfigError, ModelNotFound
 from bystander.models.catalogue import FacePackEntry
@@ -25,7 +24,7 @@ __all__ = [
     "quality",
 ]
 
-Runtime = Literal["insightface", "dlib"]
+_PACKAGES = {"insightface": ("insightface",), "dlib": ("dlib", "face_recognition_models")}
 
 
 def open_faces(
@@ -69,13 +68,9 @@ def _files(entry: FacePackEntry) -> list[str]:
 
 
 def _is_here(entry: FacePackEntry, store: ModelStore) -> bool:
-    packages = ("insightface",) if entry.runtime == "insightface" else _DLIB_PACKAGES
-    return all(importlib.util.find_spec(name) for name in packages) and all(
+    return all(importlib.util.find_spec(package) for package in _PACKAGES[entry.runtime]) and all(
         store.has(name) for name in _files(entry)
     )
-
-
-_DLIB_PACKAGES = ("dlib", "face_recognition_models")
 
 
 def _open(

@@ -37,4 +37,4 @@ def colour_histogram(frame: NDArray[np.uint8], mask: Mask) -> NDArray[np.float32
     part = np.minimum(rows * PARTS // max(1, inside.bits.shape[0]), PARTS - 1)
     index = part * bins + colours @ np.array([LEVELS * LEVELS, LEVELS, 1])
     counts = np.bincount(index, minlength=PARTS * bins).astype(np.float32)
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum(), dtype=np.float32)

@@ -86,7 +86,7 @@ def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
 
 def _reference(photo: Path, faces: FaceModel) -> NDArray[np.float32]:
     image, face = the_face(load_photo(photo), faces, str(photo))
-    return faces.embed(image, [face])[0]
+    return np.asarray(faces.embed(image, [face])[0], dtype=np.float32)
 
 
 def the_face(

@@ -30,6 +30,8 @@ from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
 PICTURE_HEIGHT: Final = 192
 SMALLEST_BODY: Final = 24
 """Height in pixels of the large view below which a crop says nothing."""
+LONE_FACE: Final = 0.6
+"""A face without a body counts from this score on: below, walls and bags pass for faces."""
 REACH: Final = 6
 """A click this many grid pixels beside a silhouette still means it."""
 
@@ -219,7 +221,7 @@ class Follower:
         for face in seen.faces:
             x0, y0, x1, y1 = (v * scale for v in face.box)
             owner = owner_of((x0, y0, x1, y1), seen.instances)
-            if owner is None:
+            if owner is None and face.score >= LONE_FACE:
                 owner = len(instances)
                 instances.append(head_and_shoulders(face, scale, self._grid))
             owners.append(owner)

@@ -33,7 +33,6 @@ from bystander.people.vocabulary import (
     Verdict,
 )
 
-
 HANDOVER: Final = 0.2
 """Seconds that two tracklets of one person may overlap, the old one ending as the new begins."""
 

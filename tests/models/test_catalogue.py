@@ -15,10 +15,17 @@ ENTRY = """
     licence: MIT
     source: a test
     input: images
+  body:
+    file: body.onnx
+    role: body
+    sha256: {sha256}
+    licence: MIT
+    source: a test
+    input: images
 """
 
 
-def written(folder: Path, entry: str, rest: str = "bodies: []\nfaces: {}\n") -> Path:
+def written(folder: Path, entry: str, rest: str = "bodies: [body]\nfaces: {}\n") -> Path:
     path = folder / "models.yaml"
     path.write_text(f"files:{entry}segmenters: [net]\n{rest}")
     return path
@@ -38,21 +45,22 @@ def test_the_shipped_catalogue_has_a_pack_for_every_role() -> None:
 @pytest.mark.parametrize(
     ("entry", "rest", "complaint"),
     [
-        (ENTRY.format(role="body", sha256="a" * 64), "bodies: []\nfaces: {}\n", "no segmenter"),
-        (ENTRY.format(role="segmenter", sha256="12ab"), "bodies: []\nfaces: {}\n", "sha256"),
+        (ENTRY.format(role="body", sha256="a" * 64), "bodies: [body]\nfaces: {}\n", "no segmenter"),
+        (ENTRY.format(role="segmenter", sha256="12ab"), "bodies: [body]\nfaces: {}\n", "sha256"),
         (
             ENTRY.format(role="segmenter", sha256="a" * 64),
-            "bodies: []\nfaces: {}\nspeed: 9\n",
+            "bodies: [body]\nfaces: {}\nspeed: 9\n",
             "speed",
         ),
         (
             ENTRY.format(role="segmenter", sha256="a" * 64),
-            "bodies: []\nfaces: {d: {runtime: dlib, same: 0.1, different: 0.5, min_face: 9}}\n",
+            "bodies: [body]\nfaces: {d: {runtime: dlib, same: 0.1, different: 0.5, min_face: 9}}\n",
             "above `same`",
         ),
         (
             ENTRY.format(role="segmenter", sha256="a" * 64),
-            "bodies: []\nfaces: {i: {runtime: insightface, same: 1, different: 0, min_face: 9}}\n",
+            "bodies: [body]\n"
+            "faces: {i: {runtime: insightface, same: 1, different: 0, min_face: 1}}\n",
             "detector",
         ),
     ],

@@ -25,7 +25,7 @@ BACKENDS = [
 @pytest.fixture
 def doubler(tmp_path: Path) -> Path:
     """A network that adds its input, float32 [any, 3], to itself."""
-    shape = ["batch", 3]
+    shape: list[int | str | None] = ["batch", 3]
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"])],
         "doubler",
@@ -78,7 +78,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_provider_names_the_available_ones(doubler: Path) -> None:
-    with pytest.raises(ConfigError, match="Available: .*CPUExecutionProvider"):
+    with pytest.raises(ConfigError, match=r"Available: .*CPUExecutionProvider"):
         open_session(doubler, SessionSettings(providers=("quantum",)))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -30,12 +31,14 @@ def catalogue(download: Download | None = None) -> Catalogue:
         input="none",
         download=download,
     )
-    return Catalogue(files={"net": entry}, segmenters=("net",), bodies=(), faces={})
+    body = entry.model_copy(update={"role": "body", "file": "body.onnx"})
+    files = {"net": entry, "body": body}
+    return Catalogue(files=files, segmenters=("net",), bodies=("body",), faces={})
 
 
 def store(home: Path, download: Download | None = None) -> ModelStore:
     environ = {
-        "BYSTANDER_MODELS": f"{home / 'first'}:{home / 'second'}",
+        "BYSTANDER_MODELS": os.pathsep.join([str(home / "first"), str(home / "second")]),
         "BENTOML_HOME": str(home / "bentoml"),
         "XDG_CACHE_HOME": str(home / "cache"),
     }
@@ -100,7 +103,7 @@ def test_another_checksum_is_corrupt(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Known: net"):
+    with pytest.raises(ConfigError, match="Known: net, body"):
         store(tmp_path).find("yolo99")
 
 

@@ -15,7 +15,7 @@ def complete(
     frames: list[list[Sighting]], max_gap: int = 6, extension: int = 2
 ) -> dict[int, FrameRecord]:
     filler = Filler(GRID, max_gap, extension)
-    records = []
+    records: list[FrameRecord] = []
     for number, sightings in enumerate(frames):
         records += filler.push(number, number * 100, sightings, ())
     records += filler.flush()

@@ -80,10 +80,15 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
             assert np.array_equal(a.mask.bits, b.mask.bits)
 
 
-def test_nothing_appears_before_it_is_whole(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), TimelineWriter(tmp_path / "timeline") as writer:
+def interrupted_write(path: Path) -> None:
+    with TimelineWriter(path) as writer:
         writer.add_frame(record(0))
         raise KeyboardInterrupt
+
+
+def test_nothing_appears_before_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_write(tmp_path / "timeline")
     assert list(tmp_path.iterdir()) == []
 
 

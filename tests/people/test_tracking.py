@@ -18,7 +18,8 @@ def follow(
 ) -> tuple[list[list[int | None]], list[Doubt]]:
     """Tracklet ids of each frame's instances, in their order, and all doubts."""
     tracker = Tracker(settings or TrackerSettings(), fps=10)
-    ids, doubts = [], []
+    ids: list[list[int | None]] = []
+    doubts: list[Doubt] = []
     for number, people in enumerate(frames):
         step = tracker.step(number, [i for i, _ in people], [colours(k) for _, k in people])
         linked = {link.detection: link.tracklet for link in step.links}

@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.masks import Mask
-from bystander.media.writer import PixelFormat
 from bystander.redaction.planes import planes_of
 
 GRID = 160, 90
 SIZE = 480, 270
-FORMATS: tuple[PixelFormat, ...] = ("yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le")
 
 
 def noise(

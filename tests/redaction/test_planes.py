@@ -132,13 +132,8 @@ def test_rgb_becomes_bt709_and_looks_the_same(source: str) -> None:
 
 
 def test_what_swscale_cannot_read_is_refused_by_name() -> None:
-    picture = av.VideoFrame(64, 48, "xyz12le")
-    try:
-        converted = to_planar(picture, "yuv420p")
-    except UnsupportedVideo as error:
-        assert "xyz12le" in str(error)  # noqa: PT017
-    else:
-        assert converted.format.name == "yuv420p"
+    with pytest.raises(UnsupportedVideo, match="rgb96le"):
+        to_planar(av.VideoFrame(64, 48, "rgb96le"), "yuv420p")
 
 
 def test_an_odd_angle_is_refused() -> None:
