@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from bystander.people.cast import CastMember, load_cast
 from bystander.people.edits import with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
-from bystander.redaction.effects import EffectSettings
+from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName, load_profile
 
 app = typer.Typer(
@@ -39,12 +38,6 @@ app.add_typer(models_app, name="models", no_args_is_help=True)
 
 
 DEFAULT_COLOR = EffectSettings().color
-
-
-class EffectName(StrEnum):
-    BLUR = "blur"
-    MOSAIC = "mosaic"
-    SOLID = "solid"
 
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
@@ -130,6 +123,7 @@ def mask(
                     clicks=clicks,
                     report=report,
                 )
+                del models  # rendering runs none, and the encoder needs the memory
                 render(
                     video,
                     found,
@@ -321,7 +315,7 @@ def _console(json: bool) -> Iterator[Console]:
 
 def _effect(name: EffectName, color: str) -> EffectSettings:
     try:
-        return EffectSettings(name=name.value, color=color)
+        return EffectSettings(name=name, color=color)
     except ValueError as error:
         raise ConfigError(f"'{color}' is not a colour", "Write it like '#ff00ff'.") from error
 

@@ -21,7 +21,6 @@ from bystander.media.reader import Frame, VideoReader
 from bystander.media.writer import EncoderSettings, VideoWriter
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
-from bystander.redaction.planes import to_planar
 from bystander.settings import AnalysisSettings, Profile
 
 SAMPLE: Final = 32
@@ -132,6 +131,6 @@ def _encoding_seconds(
         begun = clock()
         with VideoWriter(Path(folder) / "sample.mp4", info, video, settings) as writer:
             for frame in frames:
-                picture = to_planar(frame.picture, writer.pixel_format, frame.rotation)
+                picture = frame.upright(writer.pixel_format)
                 writer.write(picture, frame.pts, frame.duration)
         return (clock() - begun) / len(frames)

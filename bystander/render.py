@@ -17,6 +17,7 @@ import av
 
 from bystander.masks import Mask, union
 from bystander.media.fingerprint import fingerprint
+from bystander.media.planes import PixelFormat, matrix_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
@@ -26,7 +27,6 @@ from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting,
 from bystander.progress import Meter, Report
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
-from bystander.redaction.planes import PixelFormat, matrix_of, to_planar
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _masked(
     tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
     records = _Records(timeline, round(BORROW_SECONDS / float(info.time_base)))
     for frame in prefetch(reader, QUEUE):
-        picture = to_planar(frame.picture, pixel_format, frame.rotation)
+        picture = frame.upright(pixel_format)
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
             masked, kept = split(record, tracklets, neighbours)

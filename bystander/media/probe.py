@@ -26,7 +26,7 @@ from bystander.media.demux import (
     read_packets,
     shows_picture,
 )
-from bystander.media.pictures import is_full_range
+from bystander.media.rgb import is_full_range
 from bystander.media.truncation import truncation
 
 log = logging.getLogger(__name__)

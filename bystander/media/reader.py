@@ -26,8 +26,9 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
-from bystander.media.pictures import Rgb, RgbScaler, convert, rotate
+from bystander.media.planes import PixelFormat, to_planar
 from bystander.media.probe import VideoInfo
+from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +72,13 @@ class Frame:
         turns = -self.rotation // 90  # numpy counts counterclockwise
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
-    def upright(self, pixel_format: str) -> av.VideoFrame:
+    def upright(self, pixel_format: PixelFormat) -> av.VideoFrame:
         """The upright picture in `pixel_format`, in the video's own colour space.
 
         It may be `picture` itself where nothing is to be done: call `make_writable()`
         before changing it.
         """
-        return rotate(convert(self.picture, pixel_format), self.rotation)
+        return to_planar(self.picture, pixel_format, self.rotation)
 
 
 class VideoReader:

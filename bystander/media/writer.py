@@ -25,11 +25,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
 from bystander.media.audio import DISK_ERRORS, AudioCopier
+from bystander.media.planes import PixelFormat
 from bystander.media.probe import HdrMetadata, VideoInfo
 
 log = logging.getLogger(__name__)
 
-PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
 ]
@@ -238,7 +238,7 @@ class VideoWriter:
         context.thread_type = "AUTO"  # PyAV's default of sliced threads costs quality
         context.color_primaries, context.color_trc = info.color_primaries, info.color_transfer
         context.colorspace, context.color_range = info.color_matrix, info.color_range
-        if av.VideoFormat(info.pixel_format).is_rgb:  # RGB, converted by `pictures.convert`
+        if av.VideoFormat(info.pixel_format).is_rgb:  # RGB, converted by `planes.to_planar`
             context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         if settings.codec == "h265" and self._path.suffix.lower() != ".mkv":
             context.codec_tag = "hvc1"  # Apple's players don't know "hev1"

@@ -35,7 +35,8 @@ class DlibPack:
     Args:
         thresholds, min_face: see `FaceModel`.
         upsample: how often a picture is doubled before it is searched; without, faces
-            under 70 pixels are missed, each doubling costs four times as much.
+            under about 70 pixels are missed (3 of 100 at 73, all at 39), and each doubling
+            costs about four times as much.
         score: least score of HOG, about -0.5 to 3.
 
     Raises:
@@ -101,7 +102,7 @@ def _five_landmarks(shape: Any) -> NDArray[np.float32]:
 
 
 def _probability(score: float) -> float:
-    """HOG's margin as a confidence: 0.5 where half of what it finds is no face."""
+    """HOG's margin squeezed between 0 and 1; a convention, not a measured probability."""
     return float(1 / (1 + np.exp(-2 * score)))
 
 

@@ -25,8 +25,9 @@ _TEMPLATE = np.array(
     ]
 )
 
-# From here on, larger or sharper adds nothing. Chosen on LFW photos that were shrunk, blurred
-# and compressed: quality then follows the similarity to photos of the same person.
+# From here on, larger or sharper adds nothing. Chosen by hand on LFW photos that were shrunk,
+# blurred and compressed. Over these, quality and the similarity to photos of the same person
+# have a rank correlation of 0.51; hard compression is what it fails to notice.
 _EYE_DISTANCE = 16.0  # pixels; a face 38 pixels wide
 _SHARPNESS = 80.0  # variance of the chip's Laplacian
 

@@ -119,7 +119,7 @@ def _open(
 
 
 def _model_zoo() -> Any:
-    # Imported late: it brings SciPy, scikit-image and onnx, a second and 70 MB.
+    # Imported late: it brings SciPy, scikit-image and onnx, which takes seconds.
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             return importlib.import_module("insightface.model_zoo")

@@ -30,6 +30,8 @@ from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
 PICTURE_HEIGHT: Final = 192
 SMALLEST_BODY: Final = 24
 """Height in pixels of the large view below which a crop says nothing."""
+FAINT: Final = 0.05
+"""Faces below this quality aren't worth embedding: profiles, smears, a few pixels."""
 LONE_FACE: Final = 0.6
 """A face without a body counts from this score on: below, walls and bags pass for faces."""
 REACH: Final = 6
@@ -248,7 +250,7 @@ class Follower:
             height = (face.box[3] - face.box[1]) * to_source
             dossier.face = max(height, dossier.face or 0.0)
             worth = quality(face, large)
-            if dossier.stretches[-1].wants_face(worth):
+            if worth >= FAINT and dossier.stretches[-1].wants_face(worth):
                 wanted.append((dossier.stretches[-1], face, worth, height))
         if wanted:
             embeddings = self._models.faces.embed(large, [face for _, face, _, _ in wanted])

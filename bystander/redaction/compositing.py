@@ -11,7 +11,7 @@ import numpy as np
 
 from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask, union
-from bystander.media.writer import PixelFormat
+from bystander.media.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
 from bystander.redaction.effects import (
     Box,
     EffectName,
@@ -23,7 +23,6 @@ from bystander.redaction.effects import (
     solid,
 )
 from bystander.redaction.mattes import Alpha, Claims, Matte, MatteMaker
-from bystander.redaction.planes import Matrix, copy_of, planes_of, ycbcr
 
 
 @dataclass(frozen=True, slots=True, eq=False)

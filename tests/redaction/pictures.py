@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.masks import Mask
-from bystander.redaction.planes import planes_of
+from bystander.media.planes import planes_of
 
 GRID = 160, 90
 SIZE = 480, 270

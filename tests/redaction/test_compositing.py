@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask
-from bystander.media.writer import PixelFormat
+from bystander.media.planes import PixelFormat, planes_of, ycbcr
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.redaction.planes import planes_of, ycbcr
 from tests.conftest import shared
 from tests.redaction.pictures import GRID, SIZE, figure, in_source, noise, rectangle, samples
 

@@ -16,8 +16,8 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from bystander.errors import UnsupportedVideo
-from bystander.media.writer import PixelFormat
 
+PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
 # Deprecated names of FFmpeg for the same samples in full range.

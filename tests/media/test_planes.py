@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bystander.errors import UnsupportedVideo
-from bystander.media.writer import PixelFormat
-from bystander.redaction.planes import (
+from bystander.media.planes import (
     Matrix,
+    PixelFormat,
     copy_of,
     matrix_of,
     planes_of,
