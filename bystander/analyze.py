@@ -22,6 +22,7 @@ from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.people.cast import CastMember
 from bystander.people.follow import Click, Follower, Seen, View
+from bystander.people.heads import find_faces
 from bystander.people.identity import Judge
 from bystander.people.shots import mark_cuts, thumbnail
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
@@ -112,10 +113,8 @@ def analyze(
 def _views(
     reader: VideoReader, info: VideoInfo, grid: tuple[int, int], settings: AnalysisSettings
 ) -> Iterator[View]:
-    """Decoded frames at grid size, and at face size whenever a look at faces is due."""
-    large = analysis_size(info.width, info.height, settings.face_long_side)
-    if large[0] > info.width:
-        large = (info.width, info.height)
+    """Decoded frames at grid size, and in detail whenever a look at faces is due."""
+    detail = detail_size(info, settings)
     seconds, due = float(info.time_base), float("-inf")
     for frame in reader:
         now = frame.pts * seconds
@@ -124,8 +123,15 @@ def _views(
             due = now + 1 / settings.faces_per_second - 1e-6
         small = frame.rgb(grid)
         yield View(
-            frame.index, frame.pts, small, thumbnail(small), frame.rgb(large) if look else None
+            frame.index, frame.pts, small, thumbnail(small), frame.rgb(detail) if look else None
         )
+
+
+def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
+    """Width and height at which faces and bodies are recognised."""
+    if max(info.width, info.height) <= settings.detail_long_side:
+        return info.width, info.height
+    return analysis_size(info.width, info.height, settings.detail_long_side)
 
 
 def _look(views: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
@@ -134,7 +140,11 @@ def _look(views: Iterable[View], models: Models, settings: AnalysisSettings) -> 
     for batch in _batches(marked, settings.batch):
         found = models.segmenter.segment([view.grid for view, _ in batch])
         for (view, cut), instances in zip(batch, found, strict=True):
-            faces = models.faces.detect(view.large) if view.large is not None else []
+            faces = (
+                []
+                if view.detail is None
+                else find_faces(view.detail, models.faces, settings.face_long_side)
+            )
             yield Seen(view, cut, instances, faces)
 
 

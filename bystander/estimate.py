@@ -15,12 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from bystander.analyze import detail_size
 from bystander.errors import UnsupportedVideo
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
 from bystander.media.writer import EncoderSettings, VideoWriter
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
+from bystander.people.heads import find_faces
 from bystander.settings import AnalysisSettings, Profile
 
 SAMPLE: Final = 32
@@ -104,15 +106,15 @@ def _analysis_seconds(
 ) -> tuple[float, float]:
     """Seconds a frame in the networks, and people a frame."""
     grid = analysis_size(info.width, info.height, settings.long_side)
-    large = analysis_size(info.width, info.height, settings.face_long_side)
+    detail = detail_size(info, settings)
     some = frames[:: max(1, len(frames) // 6)]
     models.segmenter.segment([some[0].rgb(grid)])  # the first call of a network is slow
     begun = clock()
     found = [models.segmenter.segment([frame.rgb(grid)])[0] for frame in some]
     segmenting = (clock() - begun) / len(some)
     begun = clock()
-    picture = some[0].rgb(large)
-    models.faces.embed(picture, models.faces.detect(picture)[:2])
+    picture = some[0].rgb(detail)
+    models.faces.embed(picture, find_faces(picture, models.faces, settings.face_long_side)[:2])
     faces = clock() - begun
     rate = float(info.average_rate) or 25.0
     share = min(1.0, settings.faces_per_second / rate)

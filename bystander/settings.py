@@ -40,7 +40,17 @@ class AnalysisSettings(BaseModel):
         "time grows with its square.",
     )
     face_long_side: int = Field(
-        1280, ge=256, le=4096, description="Longer side at which faces are looked for."
+        960,
+        ge=256,
+        le=4096,
+        description="Longer side at which faces are looked for. Larger finds smaller faces.",
+    )
+    detail_long_side: int = Field(
+        1920,
+        ge=256,
+        le=4096,
+        description="Longer side at which faces and bodies are recognised, never above the "
+        "source's own.",
     )
     faces_per_second: float = Field(
         5.0, gt=0, le=60, description="How often faces are looked for. They decide who is kept."

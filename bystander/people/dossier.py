@@ -20,8 +20,8 @@ from bystander.people.vocabulary import FrameRecord, Origin
 
 MAX_FACES: Final = 24
 MAX_BODIES: Final = 6
-ENOUGH_FACES: Final = 6
-EVERY: Final = 5
+ENOUGH_FACES: Final = 3
+EVERY: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
 
 PICTURE_HEIGHT: Final = 192
 SMALLEST_BODY: Final = 24
-"""Height in pixels of the large view below which a crop says nothing."""
+"""Height in pixels of the detailed view below which a crop says nothing."""
 FAINT: Final = 0.05
 """Faces below this quality aren't worth embedding: profiles, smears, a few pixels."""
 LONE_FACE: Final = 0.6
@@ -60,19 +60,19 @@ class View:
 
     Attributes:
         grid: uint8 [h, w, 3] RGB at grid size.
-        large: uint8 [H, W, 3] RGB at face size, on frames where faces are looked for.
+        detail: uint8 [H, W, 3] RGB, larger, on frames where faces are looked for.
     """
 
     index: int
     pts: int
     grid: NDArray[np.uint8]
     thumb: Thumbnail
-    large: NDArray[np.uint8] | None
+    detail: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What the networks found in one frame; faces in pixels of `view.large`."""
+    """What the networks found in one frame; faces in pixels of `view.detail`."""
 
     view: View
     cut: bool
@@ -152,8 +152,8 @@ class Follower:
         for position, tracklet in tracklet_of.items():
             stretch = self.archive.dossiers[tracklet].stretches[-1]
             stretch.add_colours(colours[position])
-        if view.large is not None:
-            self._gather(view, view.large, seen.faces, owners, instances, tracklet_of)
+        if view.detail is not None:
+            self._gather(view, view.detail, seen.faces, owners, instances, tracklet_of)
         completed = self._filler.push(view.index, view.pts, sightings, step.ended)
         yield from map(self._completed, completed)
 
@@ -215,10 +215,10 @@ class Follower:
 
     def _give_faces(self, seen: Seen, instances: list[Instance]) -> list[int | None]:
         """Which instance each face belongs to; faces without one are added to `instances`."""
-        large = seen.view.large
-        if large is None:
+        detail = seen.view.detail
+        if detail is None:
             return []
-        scale = self._grid[0] / large.shape[1]
+        scale = self._grid[0] / detail.shape[1]
         owners: list[int | None] = []
         for face in seen.faces:
             x0, y0, x1, y1 = (v * scale for v in face.box)
@@ -232,14 +232,14 @@ class Follower:
     def _gather(
         self,
         view: View,
-        large: NDArray[np.uint8],
+        detail: NDArray[np.uint8],
         faces: Sequence[Face],
         owners: Sequence[int | None],
         instances: Sequence[Instance],
         tracklet_of: dict[int, int],
     ) -> None:
         """Take this frame's faces and bodies into the dossiers."""
-        to_source = self._size[0] / large.shape[1]
+        to_source = self._size[0] / detail.shape[1]
         best: dict[int, Face] = {}
         for face, owner in zip(faces, owners, strict=True):
             if owner in tracklet_of and (owner not in best or face.score > best[owner].score):
@@ -249,18 +249,18 @@ class Follower:
             dossier = self.archive.dossiers[tracklet_of[owner]]
             height = (face.box[3] - face.box[1]) * to_source
             dossier.face = max(height, dossier.face or 0.0)
-            worth = quality(face, large)
+            worth = quality(face, detail)
             if worth >= FAINT and dossier.stretches[-1].wants_face(worth):
                 wanted.append((dossier.stretches[-1], face, worth, height))
         if wanted:
-            embeddings = self._models.faces.embed(large, [face for _, face, _, _ in wanted])
+            embeddings = self._models.faces.embed(detail, [face for _, face, _, _ in wanted])
             for (stretch, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
                 stretch.add_face(FaceSample(view.index, embedding, worth, height))
 
         crops, masks, stretches = [], [], []
         for position, tracklet in tracklet_of.items():
             stretch = self.archive.dossiers[tracklet].stretches[-1]
-            crop, mask = _crop(large, instances[position], self._grid)
+            crop, mask = _crop(detail, instances[position], self._grid)
             if crop.shape[0] < SMALLEST_BODY or crop.shape[1] < SMALLEST_BODY // 2:
                 continue
             self._portray(tracklet, crop, crop.shape[0] * (2.0 if position in best else 1.0))
@@ -297,16 +297,16 @@ def _nearest(record: FrameRecord, x: float, y: float) -> int | None:
 
 
 def _crop(
-    large: NDArray[np.uint8], instance: Instance, grid: tuple[int, int]
+    detail: NDArray[np.uint8], instance: Instance, grid: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """One person cut out of the large view: uint8 [h, w, 3] RGB and bool [h, w]."""
-    height, width = large.shape[:2]
+    """One person cut out of the detailed view: uint8 [h, w, 3] RGB and bool [h, w]."""
+    height, width = detail.shape[:2]
     scale_x, scale_y = width / grid[0], height / grid[1]
     mask = instance.mask.clipped(*grid)
     x0, y0, x1, y1 = mask.box
     left, right = int(x0 * scale_x), min(width, round(x1 * scale_x))
     top, bottom = int(y0 * scale_y), min(height, round(y1 * scale_y))
-    crop = large[top:bottom, left:right]
+    crop = detail[top:bottom, left:right]
     if crop.size == 0:
         return crop, np.zeros(crop.shape[:2], dtype=bool)
     bits = cv2.resize(

@@ -11,9 +11,11 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from bystander.instances import Box, Face, Instance
 from bystander.masks import Mask
+from bystander.models.faces import FaceModel
 
 # In face heights (hairline to chin, as detectors box it), from drawing manuals'
 # proportions with room for hair: the head reaches 0.45 above the face and 0.35 to
@@ -22,6 +24,32 @@ ABOVE: Final = 0.45
 BESIDE: Final = 0.35
 SHOULDER_WIDTH: Final = 3.0
 SHOULDER_DEPTH: Final = 1.5
+
+
+def find_faces(detail: NDArray[np.uint8], faces: FaceModel, long_side: int) -> list[Face]:
+    """Faces of a picture, looked for in a smaller copy of it: finding them takes fewer
+    pixels than recognising them, and costs by the pixel.
+
+    Args:
+        detail: uint8 [H, W, 3] RGB.
+        faces: the detector.
+        long_side: of the copy, in pixels.
+
+    Returns:
+        Faces in pixels of `detail`.
+    """
+    height, width = detail.shape[:2]
+    scale = long_side / max(width, height)
+    if scale >= 1:
+        return faces.detect(detail)
+    size = (round(width * scale), round(height * scale))
+    small = np.asarray(cv2.resize(detail, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return [_scaled(face, 1 / scale) for face in faces.detect(small)]
+
+
+def _scaled(face: Face, scale: float) -> Face:
+    x0, y0, x1, y1 = (value * scale for value in face.box)
+    return Face((x0, y0, x1, y1), face.score, face.landmarks * np.float32(scale))
 
 
 def owner_of(face: Box, instances: Sequence[Instance]) -> int | None:
