@@ -20,7 +20,7 @@ from bystander.people.vocabulary import FrameRecord, Origin
 
 MAX_FACES: Final = 24
 MAX_BODIES: Final = 6
-ENOUGH_FACES: Final = 3
+ENOUGH_FACES: Final = 5
 EVERY: Final = 4
 
 
