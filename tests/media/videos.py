@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 RATE = 48_000
+
+Picture = Callable[[int, int, int], NDArray[np.uint8]]
+"""Number, width, height as coded -> uint8 [H, W, 3] RGB."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ def picture_array(number: int, width: int, height: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def make_video(path: Path, clip: Clip | None = None) -> Path:
-    """Write `clip` (default: 24 frames, 25 per second, no sound) to `path`."""
+def make_video(path: Path, clip: Clip | None = None, picture: Picture = picture_array) -> Path:
+    """Write `clip` (default: 24 frames, 25 per second, no sound) of `picture`s to `path`."""
     clip = clip or Clip()
     ticks = str(clip.time_base.denominator)
     # Without the second, FFmpeg rounds a late start to a millisecond.
@@ -82,7 +85,7 @@ def make_video(path: Path, clip: Clip | None = None) -> Path:
         tracks = [(_audio_stream(output, sound), sound) for sound in clip.sounds]
         durations = _durations(clip)
         for number, pts in enumerate(clip.pts):
-            frame = av.VideoFrame.from_ndarray(picture_array(number, *clip.size), "rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(number, *clip.size), "rgb24")
             _, _, matrix, color_range = clip.colors
             frame = frame.reformat(
                 format=clip.pixel_format,
@@ -154,9 +157,9 @@ def _write_tone(
     output.mux(stream.encode(None))
 
 
-def make_tell_tale_video(path: Path, folder: Path) -> Path:
+def make_tell_tale_video(path: Path, folder: Path, picture: Picture = picture_array) -> Path:
     """An MP4 with a place, a title, chapters, a subtitle stream and cover art."""
-    plain = make_video(folder / "plain.mp4", Clip(sounds=[Sound()]))
+    plain = make_video(folder / "plain.mp4", Clip(sounds=[Sound()]), picture)
     (folder / "words.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nAnna was here\n")
     (folder / "chapters.txt").write_text(
         ";FFMETADATA1\ntitle=Holiday of Anna\nlocation=+48.2082+016.3738/\n"
