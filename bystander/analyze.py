@@ -74,8 +74,10 @@ def analyze(
     )
     meter = Meter("analyze", info.frame_count, report)
     with TimelineWriter(output) as writer, VideoReader(video, info) as reader:
-        views = _views(reader, info, grid, settings)
-        with closing(prefetch(_look(views, models, settings), QUEUE)) as everything_seen:
+        with (
+            closing(prefetch(_views(reader, info, grid, settings), QUEUE)) as views,
+            closing(prefetch(_look(views, models, settings), QUEUE)) as everything_seen,
+        ):
             for seen in everything_seen:
                 for record in follower.take(seen):
                     writer.add_frame(record)
@@ -136,7 +138,7 @@ def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
 
 def _look(views: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
     """Run the networks: people in every frame, faces where they are due."""
-    marked = mark_cuts(prefetch(views, QUEUE), lambda view: view.thumb, settings.shots)
+    marked = mark_cuts(views, lambda view: view.thumb, settings.shots)
     for batch in _batches(marked, settings.batch):
         found = models.segmenter.segment([view.grid for view, _ in batch])
         for (view, cut), instances in zip(batch, found, strict=True):

@@ -1,12 +1,13 @@
 """The command line: a thin layer over the verbs.
 
-Exit codes are those of `bystander.errors`; 2 is wrong usage, 1 a defect.
+Every command runs in `open_console`, which turns errors into messages and exit codes.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,41 +15,87 @@ from typing import Annotated
 
 import typer
 
-from bystander.console import Console
-from bystander.errors import BystanderError, ConfigError, SelectionError
+from bystander import __version__
+from bystander.console import Console, open_console
+from bystander.errors import (
+    ConfigError,
+    ModelError,
+    OutputExists,
+    OutputUnwritable,
+    SelectionError,
+)
+from bystander.media.probe import VideoInfo, probe
+from bystander.media.writer import check_output
 from bystander.models import ModelSettings, load_models
-from bystander.people.cast import CastMember, load_cast
+from bystander.people.cast import load_cast
 from bystander.people.edits import with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
+from bystander.progress import Report
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.settings import ProfileName, load_profile
+from bystander.settings import Profile, ProfileName, load_profile
+
+HELP = """Mask everyone in a video except the people you choose.
+
+\b
+  bystander mask holiday.mp4 --cast photos/anna -o masked.mp4
+
+To look before you mask: 'analyze' finds everyone, 'people' shows who was found,
+'render' masks them, with any verdict changed by hand.
+"""
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    a defect of the program; please report it
+  2    wrong usage of the command line
+  3    the video can't be read or processed
+  4    a photo of the cast can't be used
+  5    the result can't be written
+  6    a network, or another part of the installation, is missing or damaged
+  7    the timeline can't be used
+  8    --keep-at, --keep or --mask names nobody
+  9    a setting is unknown or out of bounds
+  130  stopped by Ctrl-C (143 by kill); nothing half-written is left
+"""
 
 app = typer.Typer(
     name="bystander",
-    help="Mask everyone in a video except the people you choose.",
+    help=HELP,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 2 wrong usage, 3 video, 4 photo, 5 output, 6 model, "
-    "7 timeline, 8 nobody there, 9 setting, 130 stopped.",
 )
-models_app = typer.Typer(help="The networks: where they are, and fetching them.")
-app.add_typer(models_app, name="models", no_args_is_help=True)
-
+models_app = typer.Typer(
+    help="The networks: where they are, and fetching them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(models_app, name="models")
 
 DEFAULT_COLOR = EffectSettings().color
-
+PEOPLE_COLUMNS = {
+    "id": "id",
+    "who": "name",
+    "from": "from",
+    "seconds": "seconds",
+    "verdict": "verdict",
+    "why": "reason",
+}
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
-TimelineFile = Annotated[Path, typer.Argument(metavar="TIMELINE", help="Made by 'analyze'.")]
+TimelineFile = Annotated[
+    Path, typer.Argument(metavar="TIMELINE", help="A file that 'analyze' made.")
+]
 Cast = Annotated[
     list[Path] | None,
     typer.Option(
         "--cast",
         metavar="PATH",
-        help="A person to keep: a photo, a folder of photos of one person, or a folder of such "
-        "folders. May be repeated. Without it everyone is masked.",
+        help="Someone to keep: a photo, a folder of photos of one person, or a folder of such "
+        "folders, one a person. May be repeated. With neither --cast nor --keep-at, everyone "
+        "is masked.",
     ),
 ]
 KeepAt = Annotated[
@@ -56,27 +103,61 @@ KeepAt = Annotated[
     typer.Option(
         "--keep-at",
         metavar="SECONDS:X,Y",
-        help="Keep the person at this pixel at this time, e.g. 2.4:510,260. May be repeated.",
+        help="Keep whoever is at this point at this time, e.g. 2.4:510,260: seconds from the "
+        "first frame; pixels from the top left corner of the video as it is displayed, at its "
+        "full size and upright. May be repeated.",
     ),
 ]
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The result.")]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
+]
 Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over people.")]
 Color = Annotated[
-    str, typer.Option("--color", metavar="'#rrggbb'", help="Colour of the solid effect.")
+    str, typer.Option("--color", metavar="'#rrggbb'", help="The colour of --effect solid.")
 ]
 ProfileOption = Annotated[
-    ProfileName, typer.Option("--profile", help="How thorough, how fast (configs/pipeline.yaml).")
+    ProfileName,
+    typer.Option(
+        "--profile",
+        help="How thoroughly: a thorough analysis finds smaller people and faces, and takes "
+        "longer. What each one means is in configs/pipeline.yaml.",
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
-Json = Annotated[bool, typer.Option("--json", help="Progress and results as JSON lines.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Progress, results and errors as JSON lines, for programs.")
+]
 Keep = Annotated[
     list[str] | None,
-    typer.Option("--keep", metavar="ID", help="Keep this person (p2) or tracklet (t17)."),
+    typer.Option(
+        "--keep",
+        metavar="ID",
+        help="Keep this person (p2, from 'people') or this tracklet, one appearance of a person "
+        "(t17, from 'people --json'). May be repeated.",
+    ),
 ]
 Mask = Annotated[
     list[str] | None,
-    typer.Option("--mask", metavar="ID", help="Mask this person (p2) or tracklet (t17)."),
+    typer.Option("--mask", metavar="ID", help="Mask this person or tracklet. May be repeated."),
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bystander {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def bystander(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -89,86 +170,58 @@ def mask(
     color: Color = DEFAULT_COLOR,
     timeline: Annotated[
         Path | None,
-        typer.Option("--timeline", metavar="FILE", help="Also save the timeline, to review it."),
+        typer.Option(
+            "--timeline",
+            metavar="FILE",
+            help="Also save the timeline, for 'people' and for 'render'.",
+        ),
     ] = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Mask everyone in VIDEO but the cast."""
-    from bystander.analyze import analyze
-    from bystander.media.probe import probe
-    from bystander.media.writer import check_output
+    """Mask everyone in VIDEO but the people to keep."""
     from bystander.render import render
 
-    with _console(json) as console:
-        chosen = load_profile(profile)
-        drawn = _effect(effect, color)
-        clicks = [_click(text) for text in keep_at or ()]
-        probe(video)
+    with open_console(json) as console:
+        chosen, drawn, clicks = load_profile(profile), _effect(effect, color), _clicks(keep_at)
+        _check_clicks(clicks, video, probe(video))
         check_output(output, video, overwrite)
         if timeline is not None:
-            _check_file(timeline, overwrite)
-        models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
-        people = load_cast(cast or (), models.faces)
-        with tempfile.TemporaryDirectory(prefix="bystander-") as scratch:
-            target = timeline or Path(scratch) / "timeline"
-            with console.progress() as report:
-                found = analyze(
-                    video,
-                    target,
-                    models=models,
-                    settings=chosen.analysis,
-                    cast=people,
-                    clicks=clicks,
-                    report=report,
-                )
-                del models  # rendering runs none, and the encoder needs the memory
-                render(
-                    video,
-                    found,
-                    output,
-                    effect=drawn,
-                    encoder=chosen.encoder,
-                    overwrite=overwrite,
-                    report=report,
-                )
-        _warn_missing(console, people, found)
+            _check_file(timeline, overwrite, video, output)
+        with _timeline_file(timeline) as target, console.progress() as report:
+            found = _analyze(console, report, video, target, chosen, cast or (), clicks)
+            render(
+                video,
+                found,
+                output,
+                effect=drawn,
+                encoder=chosen.encoder,
+                overwrite=overwrite,
+                report=report,
+            )
         console.result(output=str(output), **_summary(found))
 
 
 @app.command()
 def analyze(
     video: Video,
-    output: Output,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="TIMELINE", help="The timeline to write.")
+    ],
     cast: Cast = None,
     keep_at: KeepAt = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Find everyone in VIDEO and decide who may be seen; writes a timeline, no video."""
-    from bystander.analyze import analyze as run
-    from bystander.media.probe import probe
-
-    with _console(json) as console:
-        chosen = load_profile(profile)
-        clicks = [_click(text) for text in keep_at or ()]
-        probe(video)
-        _check_file(output, overwrite)
-        models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
-        people = load_cast(cast or (), models.faces)
+    """Find everyone in VIDEO and write a timeline."""
+    with open_console(json) as console:
+        chosen, clicks = load_profile(profile), _clicks(keep_at)
+        _check_clicks(clicks, video, probe(video))
+        _check_file(output, overwrite, video)
         with console.progress() as report:
-            found = run(
-                video,
-                output,
-                models=models,
-                settings=chosen.analysis,
-                cast=people,
-                clicks=clicks,
-                report=report,
-            )
-        _warn_missing(console, people, found)
+            found = _analyze(console, report, video, output, chosen, cast or (), clicks)
         console.result(timeline=str(output), **_summary(found))
 
 
@@ -177,16 +230,23 @@ def people(
     timeline: TimelineFile,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", metavar="PEOPLE.png", help="Also draw a contact sheet."),
+        typer.Option("--sheet", metavar="PEOPLE.png", help="Also draw them on a contact sheet."),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Show who was found, for how long, the verdict and why."""
+    """Show who was found, how long, verdict and why."""
     from bystander.sheet import contact_sheet, describe_people
 
-    with _console(json) as console:
+    with open_console(json) as console:
         loaded = Timeline.load(timeline)
-        console.people(describe_people(loaded.header))
+        if sheet is not None:
+            _check_file(sheet, overwrite, timeline)
+        console.table(
+            "people",
+            describe_people(loaded.header),
+            PEOPLE_COLUMNS,
+        )
         if sheet is not None:
             contact_sheet(loaded, sheet)
             console.result(sheet=str(sheet))
@@ -209,16 +269,14 @@ def render(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Mask VIDEO by an existing timeline, with decisions of your own. Runs no network."""
-    from bystander.media.writer import check_output
+    """Mask VIDEO by a timeline; runs no network."""
     from bystander.render import render as run
 
-    with _console(json) as console:
-        chosen = load_profile(profile)
-        drawn = _effect(effect, color)
+    with open_console(json) as console:
+        chosen, drawn = load_profile(profile), _effect(effect, color)
         check_output(output, video, overwrite)
         if save is not None:
-            _check_file(save, overwrite)
+            _check_file(save, overwrite, video, output)
         loaded = Timeline.load(timeline)
         decided = Timeline(timeline, with_decisions(loaded.header, keep or (), mask or ()))
         with console.progress() as report:
@@ -240,35 +298,39 @@ def render(
 def estimate(
     video: Video, profile: ProfileOption = ProfileName.BALANCED, json: Json = False
 ) -> None:
-    """How long masking VIDEO will take on this machine, with the range."""
+    """Say how long masking VIDEO will take here."""
     from bystander.estimate import estimate as run
 
-    with _console(json) as console:
+    with open_console(json) as console:
         chosen = load_profile(profile)
+        probe(video)
         models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
         console.estimate(run(video, models, chosen))
 
 
 @models_app.command("list")
 def models_list(json: Json = False) -> None:
-    """Show each network, its licence, and where it was found."""
+    """Show each network, its licence, and where it is."""
     from bystander.doctor import list_models
 
-    with _console(json) as console:
-        console.table("models", list_models())
+    with open_console(json) as console:
+        console.table(
+            "models", list_models(), {"name": "name", "licence": "licence", "where": "where"}
+        )
 
 
 @models_app.command("pull")
 def models_pull(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="All that are missing.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="From 'models list'; by default all missing."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Download networks from their official source, verified."""
+    """Download networks from their publishers, verified."""
     from bystander.doctor import pull_models
 
-    with _console(json) as console:
+    with open_console(json) as console:
         for name, path in pull_models(names or ()):
             console.result(model=name, path=str(path))
 
@@ -278,46 +340,74 @@ def doctor(json: Json = False) -> None:
     """Check that everything needed is there and works."""
     from bystander.doctor import check_up
 
-    with _console(json) as console:
+    with open_console(json) as console:
         checks = check_up()
-        console.table("doctor", [asdict(check) for check in checks])
-        if not all(check.ok for check in checks):
-            raise typer.Exit(1)
+        console.table(
+            "doctor",
+            [asdict(check) for check in checks],
+            {"check": "name", "": "ok", "found": "found"},
+        )
+        if failed := [check.name for check in checks if not check.ok]:
+            raise ModelError(f"not in order: {', '.join(failed)}", "What was found says why.")
 
 
 @app.command()
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where results go.")
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the results go.")
     ] = Path("out/demo"),
     json: Json = False,
 ) -> None:
-    """Make a sample video of real people, keep one of them, mask the others."""
+    """Make a sample video and mask all but one in it."""
     from bystander.demo import run_demo
 
-    with _console(json) as console, console.progress() as report:
+    with open_console(json) as console, console.progress() as report:
         console.result(**run_demo(output, report))
 
 
-@contextmanager
-def _console(json: bool) -> Iterator[Console]:
-    """Errors become one clear message and the documented exit code."""
-    console = Console(json)
-    try:
-        yield console
-    except BystanderError as error:
-        console.error(error)
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as interrupt:
-        console.stopped()
-        raise typer.Exit(130) from interrupt
+def _analyze(
+    console: Console,
+    report: Report,
+    video: Path,
+    target: Path,
+    profile: Profile,
+    cast: Sequence[Path],
+    clicks: Sequence[Click],
+) -> Timeline:
+    from bystander.analyze import analyze
+
+    models = load_models(ModelSettings(segmenter=profile.analysis.segmenter))
+    members = load_cast(cast, models.faces)
+    found = analyze(
+        video,
+        target,
+        models=models,
+        settings=profile.analysis,
+        cast=members,
+        clicks=clicks,
+        report=report,
+    )
+    recognised = {person.name for person in found.header.persons}
+    for member in members:
+        if member.name not in recognised:
+            console.warn(
+                f"{member.name} was not recognised anywhere and is masked. More photos, or "
+                "--keep-at, may help; 'bystander people' shows everyone who was found."
+            )
+    return found
 
 
 def _effect(name: EffectName, color: str) -> EffectSettings:
     try:
         return EffectSettings(name=name, color=color)
     except ValueError as error:
-        raise ConfigError(f"'{color}' is not a colour", "Write it like '#ff00ff'.") from error
+        raise ConfigError(
+            f"--color {color} is not a colour", "Write it like '#ff00ff', in quotes."
+        ) from error
+
+
+def _clicks(texts: Sequence[str] | None) -> list[Click]:
+    return [_click(text) for text in texts or ()]
 
 
 def _click(text: str) -> Click:
@@ -334,24 +424,49 @@ def _click(text: str) -> Click:
     return click
 
 
-def _check_file(path: Path, overwrite: bool) -> None:
-    from bystander.errors import OutputExists, OutputUnwritable
+def _check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
+    """Points beside the video are told at once, not after minutes of analysis."""
+    for click in clicks:
+        if click.x >= info.width or click.y >= info.height or click.seconds > info.duration:
+            raise SelectionError(
+                f"{click.name} is not in {video}: {info.width}x{info.height} pixels, "
+                f"{info.duration:.2f} s",
+                "Give seconds from the first frame, and pixels of the video as it is displayed.",
+            )
 
+
+def _check_file(path: Path, overwrite: bool, *others: Path) -> None:
+    """Refuse an output that can't be written, or that is one of the command's `others`."""
+    if path.resolve() in [other.resolve() for other in others]:
+        raise OutputUnwritable(f"{path} is named twice", "Choose another name for one of them.")
+    if not path.parent.is_dir():
+        raise OutputUnwritable(
+            f"{path}: its folder doesn't exist", f"Create {path.parent} and try again."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputUnwritable(f"{path}: its folder can't be written to", "Choose another folder.")
+    if path.exists() and not path.is_file():
+        raise OutputUnwritable(f"{path} is not a regular file", "Choose another name.")
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists already", "Choose another name, or add --overwrite.")
-    if not path.parent.is_dir():
-        raise OutputUnwritable(f"the folder {path.parent} does not exist", "Make it first.")
 
 
-def _warn_missing(console: Console, cast: tuple[CastMember, ...], timeline: Timeline) -> None:
-    """Somebody who was to be kept but was never recognised is worth a word."""
-    found = {person.name for person in timeline.header.persons}
-    for member in cast:
-        if member.name not in found:
-            console.warn(
-                f"{member.name} was not recognised anywhere and is masked. More photos, or "
-                "--keep-at, may help; 'bystander people' shows everyone who was found."
-            )
+@contextmanager
+def _timeline_file(wanted: Path | None) -> Iterator[Path]:
+    """Where the timeline goes: `wanted`, or a folder that is removed afterwards."""
+    if wanted is not None:
+        yield wanted
+        return
+    with tempfile.TemporaryDirectory(prefix="bystander-") as folder:
+        target = Path(folder) / "timeline"
+        try:
+            yield target
+        except OutputUnwritable as error:
+            if str(target) not in error.what:
+                raise
+            raise OutputUnwritable(
+                error.what, "Free some space there, or set TMPDIR to a folder with more."
+            ) from error
 
 
 def _summary(timeline: Timeline) -> dict[str, object]:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.bool_]
+Rectangle = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in grid pixels, end-exclusive."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,25 @@ class Mask:
         """The same silhouette shifted by whole grid pixels (rounded)."""
         return Mask(self.x + round(dx), self.y + round(dy), self.bits)
 
-    def fitted(self, box: tuple[float, float, float, float]) -> Mask:
+    def carried(self, source: Rectangle, target: Rectangle) -> Mask:
+        """The silhouette moved and scaled as the rectangle `source` is to become `target`.
+
+        The two needn't be the silhouette's own outline: a detector's box also covers
+        what it only guesses at.
+        """
+        across = (target[2] - target[0]) / max(source[2] - source[0], 1e-6)
+        down = (target[3] - target[1]) / max(source[3] - source[1], 1e-6)
+        x0, y0, x1, y1 = self.box
+        return self.fitted(
+            (
+                target[0] + (x0 - source[0]) * across,
+                target[1] + (y0 - source[1]) * down,
+                target[0] + (x1 - source[0]) * across,
+                target[1] + (y1 - source[1]) * down,
+            )
+        )
+
+    def fitted(self, box: Rectangle) -> Mask:
         """The silhouette stretched to fill `box` (x0, y0, x1, y1, grid pixels)."""
         x0, y0 = round(box[0]), round(box[1])
         width, height = max(1, round(box[2]) - x0), max(1, round(box[3]) - y0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -79,15 +79,19 @@ def render(
             writer.pixel_format,
             *matrix_of(info.color_matrix, info.color_range, info.height),
         )
-        masked = _masked(reader, timeline, compositor, writer.pixel_format, info)
-        with closing(prefetch(masked, QUEUE)) as pictures:
+        with (
+            closing(prefetch(reader, QUEUE)) as frames,
+            closing(
+                prefetch(_masked(frames, timeline, compositor, writer.pixel_format, info), QUEUE)
+            ) as pictures,
+        ):
             for frame, picture in pictures:
                 writer.write(picture, frame.pts, frame.duration)
                 meter.step()
 
 
 def _masked(
-    reader: VideoReader,
+    frames: Iterable[Frame],
     timeline: Timeline,
     compositor: Compositor,
     pixel_format: PixelFormat,
@@ -96,15 +100,16 @@ def _masked(
     """Every frame with everyone masked who is to be masked."""
     tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
     records = _Records(timeline, round(BORROW_SECONDS / float(info.time_base)))
-    for frame in prefetch(reader, QUEUE):
+    for frame in frames:
         picture = frame.upright(pixel_format)
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
             masked, kept = split(record, tracklets, neighbours)
         else:
             masked, kept = _borrowed(neighbours, tracklets, timeline.header.grid[1]), []
-            log.warning("frame %d was not analysed; it borrows its neighbours' masks", frame.index)
-        unknown = record is None and not neighbours
+            instead = "borrows its neighbours' masks" if masked else "is masked whole"
+            log.warning("frame %d was not analysed; it %s", frame.index, instead)
+        unknown = record is None and not masked
         yield frame, compositor.apply(picture, masked, kept, whole=unknown)
 
 

@@ -68,3 +68,9 @@ def test_fitting_stretches_to_the_box() -> None:
     fitted = block(0, 0, 4, 4).fitted((10.0, 20.0, 18.0, 36.0))
     assert fitted.box == (10, 20, 18, 36)
     assert fitted.area == 8 * 16
+
+
+def test_a_silhouette_is_carried_as_its_box_moves_though_it_does_not_fill_it() -> None:
+    # The box reaches ten pixels below the silhouette: legs that were guessed at.
+    carried = block(10, 10, 10, 20).carried((10, 10, 20, 40), (30, 15, 40, 45))
+    assert carried.box == (30, 15, 40, 35)

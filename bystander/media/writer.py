@@ -254,7 +254,9 @@ class VideoWriter:
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
         """Encode, and write what comes out but for the last packet."""
-        for packet in self._stream.encode(picture):
+        # Lazily: at the end an encoder holds seconds of work, which Ctrl-C must interrupt.
+        for packet in self._stream.codec_context.encode_lazy(picture):
+            packet.stream = self._stream
             assert packet.pts is not None
             # Not every encoder passes it on; the one shown last must have it.
             packet.duration = self._durations.pop(packet.pts, self._usual_duration)

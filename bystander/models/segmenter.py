@@ -43,7 +43,7 @@ class SegmenterSettings(Settings):
     mask_threshold: float = Field(
         default=0.5, gt=0, lt=1, description="least probability of a silhouette's pixel"
     )
-    max_instances: int = Field(default=100, ge=1, description="people in one frame")
+    max_instances: int = Field(default=300, ge=1, description="people in one frame")
     box_growth: float = Field(
         default=0.05, ge=0, le=1, description="how far limbs may reach out of the box, of its sides"
     )
@@ -328,14 +328,12 @@ def _shared_out(
         if sight.score >= settings.claim_confidence:
             there = highest[sight.region]
             np.maximum(there, sight.logits, out=there, where=sight.claimed)
-    return [
-        replace(
-            sight,
-            claimed=sight.claimed
-            & (sight.logits >= highest[sight.region] - settings.overlap_margin),
-        )
-        for sight in sights
-    ]
+    shared = []
+    for sight in sights:
+        own = sight.claimed & (sight.logits >= highest[sight.region] - settings.overlap_margin)
+        # Who would be left with nothing keeps all: an empty silhouette masks nobody.
+        shared.append(replace(sight, claimed=own) if own.any() else sight)
+    return shared
 
 
 def _instance(sight: _Sight) -> Instance:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from bystander.people.vocabulary import FrameRecord, Origin
 
 MAX_FACES: Final = 24
+USABLE: Final = 0.15
+"""Quality from which a face can tell two people apart: worse ones resemble nobody."""
 MAX_BODIES: Final = 6
 ENOUGH_FACES: Final = 5
 EVERY: Final = 4
@@ -146,14 +148,25 @@ class Archive:
             self.dossiers[tracklet] = dossier
         return dossier
 
-    def doubt(self, tracklet: int, rival: int, frame: int) -> None:
-        """From `frame` on the tracklet may show whom `rival` showed."""
+    def doubt(self, tracklet: int, rival: int | None, frame: int) -> None:
+        """From `frame` on the tracklet may show whom `rival` showed, or anybody (None)."""
         dossier = self.dossiers[tracklet]
         current = dossier.stretches[-1]
+        rivals = set() if rival is None else {rival}
         if current.start == frame or not current.colour_count:
-            current.rivals.add(rival)
+            current.rivals |= rivals
         else:
-            dossier.stretches.append(Stretch(frame, {rival}))
+            dossier.stretches.append(Stretch(frame, rivals))
+
+    def add_face(self, tracklet: int, sample: FaceSample, different: float) -> None:
+        """Take a face in; one unlike those before it (median cosine below `different`) tells
+        that somebody else was taken for this person, at some time after the last of them."""
+        faces = [f for f in self.dossiers[tracklet].stretches[-1].faces if f.quality >= USABLE]
+        if faces and sample.quality >= USABLE:
+            likeness = np.stack([face.embedding for face in faces]) @ sample.embedding
+            if float(np.median(likeness)) < different:
+                self.doubt(tracklet, None, faces[-1].frame + 1)
+        self.dossiers[tracklet].stretches[-1].add_face(sample)
 
     def count(self, record: FrameRecord) -> None:
         """Take a finished frame into the tracklets' spans and sizes."""

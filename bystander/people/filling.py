@@ -101,7 +101,8 @@ class Filler:
         trail.last.append((index, sighting))
         if not trail.begun:
             trail.first.append((index, sighting))
-            if len(trail.first) == _VELOCITY_SIGHTINGS:
+            # Not later: frames that wait for sparse sightings are written meanwhile.
+            if index - trail.first[0][0] >= _VELOCITY_SIGHTINGS - 1:
                 self._begin(trail)
 
     def _fill(self, before: tuple[int, Sighting], after: tuple[int, Sighting]) -> None:
@@ -110,7 +111,7 @@ class Filler:
             share = (frame - start) / (end - start)
             box = _lerp(a.box, b.box, share)
             # Nobody saw which pose lies between: both silhouettes are covered.
-            mask = union((a.mask.fitted(box), b.mask.fitted(box)))
+            mask = union((a.mask.carried(a.box, box), b.mask.carried(b.box, box)))
             score = min(a.score, b.score)
             self._place(frame, Sighting(a.tracklet, box, score, mask, Origin.FILLED))
 

@@ -8,7 +8,7 @@ to tracklets, evidence goes into their dossiers, and gaps are filled.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -20,7 +20,7 @@ from bystander.instances import Face, Instance
 from bystander.models import Models
 from bystander.models.faces import quality
 from bystander.people.appearance import colour_histogram
-from bystander.people.dossier import Archive, FaceSample, Stretch
+from bystander.people.dossier import Archive, FaceSample
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.heads import head_and_shoulders, owner_of
 from bystander.people.shots import Thumbnail
@@ -223,7 +223,13 @@ class Follower:
         for face in seen.faces:
             x0, y0, x1, y1 = (v * scale for v in face.box)
             owner = owner_of((x0, y0, x1, y1), seen.instances)
-            if owner is None and face.score >= LONE_FACE:
+            if owner in owners:
+                owner = None  # two faces in one silhouette are two people
+            if owner is not None:
+                # Somebody is there for certain: tracking must not drop a faint silhouette.
+                sure = max(instances[owner].score, face.score)
+                instances[owner] = replace(instances[owner], score=sure)
+            elif face.score >= LONE_FACE:
                 owner = len(instances)
                 instances.append(head_and_shoulders(face, scale, self._grid))
             owners.append(owner)
@@ -244,18 +250,20 @@ class Follower:
         for face, owner in zip(faces, owners, strict=True):
             if owner in tracklet_of and (owner not in best or face.score > best[owner].score):
                 best[owner] = face
-        wanted: list[tuple[Stretch, Face, float, float]] = []
+        wanted: list[tuple[int, Face, float, float]] = []
         for owner, face in best.items():
             dossier = self.archive.dossiers[tracklet_of[owner]]
             height = (face.box[3] - face.box[1]) * to_source
             dossier.face = max(height, dossier.face or 0.0)
             worth = quality(face, detail)
             if worth >= FAINT and dossier.stretches[-1].wants_face(worth):
-                wanted.append((dossier.stretches[-1], face, worth, height))
+                wanted.append((dossier.id, face, worth, height))
         if wanted:
             embeddings = self._models.faces.embed(detail, [face for _, face, _, _ in wanted])
-            for (stretch, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
-                stretch.add_face(FaceSample(view.index, embedding, worth, height))
+            for (tracklet, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
+                sample = FaceSample(view.index, embedding, worth, height)
+                different = self._models.faces.thresholds.different
+                self.archive.add_face(tracklet, sample, different)
 
         crops, masks, stretches = [], [], []
         for position, tracklet in tracklet_of.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -66,10 +67,10 @@ class TrackerSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """From `frame` on, `tracklet` may be showing whom `other` showed before."""
+    """From `frame` on, `tracklet` may be showing whom `other` showed, or anybody (None)."""
 
     tracklet: int
-    other: int
+    other: int | None
     frame: int
 
 
@@ -104,8 +105,12 @@ class _Track:
     def predicted(self, frame: int) -> NDArray[np.float64]:
         # Motion fades: someone not seen for long is rather where they were last
         # than where a straight line leads.
-        steps = min(frame - self.frame, 5)
+        steps = min(frame - self.frame, FADED)
         return self.box + self.velocity * steps
+
+    def walked_on(self, frame: int) -> NDArray[np.float64]:
+        """Where they are if they walked on all the while."""
+        return self.box + self.velocity * (frame - self.frame)
 
     def update(self, frame: int, instance: Instance, appearance: Appearance) -> None:
         box = np.array(instance.box)
@@ -117,6 +122,10 @@ class _Track:
         self.hits += 1
 
 
+FADED: Final = 5
+"""Frames after which motion is no longer believed in."""
+LOST: Final = 3
+"""Frames unseen after which somebody else may have come to a tracklet's place."""
 FADING: Final = 0.5
 """A detection that matches nothing but a long-lost tracklet's place needs this colour match."""
 
@@ -163,10 +172,14 @@ class Tracker:
         left = [row for row in rows if row not in matches]
         matches |= self._match(similarity, left, weak)
 
-        doubts = self._ambiguities(frame, similarity, matches)
+        doubts = self._ambiguities(similarity, matches)
         links = []
         for row, column in matches.items():
             track = self._tracks[row]
+            colour = _bhattacharyya(track.appearance, appearances[column])
+            if frame - track.frame > LOST or colour < FADING:
+                # Somebody else may have come to their place.
+                doubts.append(Doubt(track.id, None, track.frame + 1))
             track.update(frame, instances[column], appearances[column])
             links.append(Link(column, track.id))
         for column in sorted(set(range(len(instances))) - set(matches.values())):
@@ -190,14 +203,16 @@ class Tracker:
         """float64 [tracks, instances], 0 to 1."""
         result = np.zeros((len(self._tracks), len(instances)))
         for row, track in enumerate(self._tracks):
-            predicted = track.predicted(frame)
-            moved = track.mask.fitted(_tuple(predicted)) if track.mask.bits.size else track.mask
+            places = [_tuple(track.predicted(frame))]
+            if frame - track.frame > FADED:
+                places.append(_tuple(track.walked_on(frame)))
+            moved = [track.mask.carried(_tuple(track.box), place) for place in places]
             for column, instance in enumerate(instances):
-                overlap = _overlap(_tuple(predicted), moved, instance)
+                overlap = max(map(_overlap, places, moved, repeat(instance)))
                 if overlap == 0.0:
                     continue
                 colour = _bhattacharyya(track.appearance, appearances[column])
-                lost = frame - track.frame > 3
+                lost = frame - track.frame > LOST
                 if lost and colour < FADING:
                     continue
                 result[row, column] = overlap * (0.6 + 0.4 * colour)
@@ -216,9 +231,7 @@ class Tracker:
             if part[i, j] >= self._settings.overlap
         }
 
-    def _ambiguities(
-        self, frame: int, similarity: NDArray[np.float64], matches: dict[int, int]
-    ) -> list[Doubt]:
+    def _ambiguities(self, similarity: NDArray[np.float64], matches: dict[int, int]) -> list[Doubt]:
         """Pairs whose matching could as well be swapped, and whoever may have taken the
         place of someone now hidden behind or before them."""
         doubts = []
@@ -237,7 +250,7 @@ class Tracker:
                     rival = similarity[b, column_a]
                     unsure = similarity[a, column_a] - rival < self._settings.ambiguity
                 if unsure:
-                    doubts.append(Doubt(track.id, other.id, frame))
+                    doubts.append(Doubt(track.id, other.id, track.frame + 1))
         return doubts
 
     def _note_contacts(self, frame: int) -> None:
