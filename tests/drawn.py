@@ -24,12 +24,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.analyze import analyze
 from bystander.instances import Face, Instance
 from bystander.masks import Mask
+from bystander.media.writer import EncoderSettings
 from bystander.models import Models
 from bystander.models.bodies import Crop, Silhouette
 from bystander.models.face_model import FaceThresholds, normalised
 from bystander.people.cast import CastMember, load_cast
+from bystander.people.follow import Click
+from bystander.people.timeline import Timeline
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.render import render
 from bystander.settings import AnalysisSettings
 from tests.media.videos import Clip, make_video
 
@@ -47,12 +53,17 @@ COLOURS = (RED, YELLOW, GREEN, CYAN, BLUE)
 
 SIZE = (384, 216)
 WIDTH, HEIGHT, PLATE = 40, 110, 20
-SATURATED, WHITE = 110, 185
-SMALLEST = 150
+SATURATED, DARK, WHITE = 110, 60, 185
+SMALLEST = 60
 """Grid pixels: smaller patches of colour are nobody."""
+GAP = 15
+"""Grid pixels: a little more than a face is wide."""
 
 # A grid smaller than the video, as it always is; few pixels are few milliseconds.
 SETTINGS = AnalysisSettings(long_side=256)
+MAGENTA = EffectSettings(name=EffectName.SOLID, color="#ff00ff")
+LOSSLESS = EncoderSettings(preset="ultrafast", crf=0)
+"""What nothing is drawn over comes out bit by bit as it went in."""
 
 Place = Callable[[int], tuple[float, float]]
 """Left and top edge of a figure in frame n, source pixels."""
@@ -179,23 +190,22 @@ def _outline(figure: Figure, number: int, shape: tuple[int, ...]) -> Bits:
 
 
 class DrawnSegmenter:
-    """Finds patches of one hue; what they enclose (a face) belongs to them."""
+    """Finds patches of one hue; a face in them, or a gap as narrow, belongs to them."""
 
     def segment(self, frames: Sequence[Pixels]) -> list[list[Instance]]:
         return [self._instances(frame) for frame in frames]
 
     def _instances(self, frame: Pixels) -> list[Instance]:
         hue, saturation, value = cv2.split(cv2.cvtColor(frame, cv2.COLOR_RGB2HSV))
-        coloured = (saturation > SATURATED) & (value > 60)
+        coloured = (saturation > SATURATED) & (value > DARK)
         sextant = (hue.astype(int) + 15) // 30 % 6  # OpenCV's hue counts to 180
         found = []
         for number in range(6):
             patch = (coloured & (sextant == number)).astype(np.uint8)
-            contours, _ = cv2.findContours(patch, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-            for contour in contours:
-                filled = np.zeros_like(patch)
-                cv2.drawContours(filled, [contour], -1, (1,), cv2.FILLED)
-                mask = Mask.from_frame(filled.astype(bool))
+            closed = cv2.morphologyEx(patch, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))
+            count, labels = cv2.connectedComponents(closed)
+            for label in range(1, count):
+                mask = Mask.from_frame(labels == label)
                 if mask.area >= SMALLEST:
                     x0, y0, x1, y1 = (float(v) for v in mask.box)
                     found.append(Instance((x0, y0, x1, y1), 0.9, mask))
@@ -221,8 +231,8 @@ class DrawnFaces:
             side = (width + height) / 2
             if side < self.min_face or not 0.7 < width / height < 1.4:
                 continue
-            points = [(1.5, 1.5), (3.5, 1.5), (2.5, 2.5), (1.7, 3.5), (3.3, 3.5)]
-            landmarks = np.array(points, dtype=np.float32) * side / 5 + np.float32([x, y])
+            points = np.array([(1.5, 1.5), (3.5, 1.5), (2.5, 2.5), (1.7, 3.5), (3.3, 3.5)])
+            landmarks = (points * side / 5 + (x, y)).astype(np.float32)
             face = Face((x, y, x + width, y + height), 0.9, landmarks)
             if np.ptp(self._patch(image, face)) > SATURATED:  # else white, but no face
                 faces.append(face)
@@ -237,7 +247,7 @@ class DrawnFaces:
         x0, y0, x1, y1 = face.box
         middle_x, middle_y = round((x0 + x1) / 2), round(y0 + 0.6 * (y1 - y0))
         part = image[middle_y - 2 : middle_y + 2, middle_x - 2 : middle_x + 2]
-        return part.reshape(-1, 3).mean(axis=0)
+        return np.asarray(part.reshape(-1, 3).mean(axis=0), dtype=np.float64)
 
 
 class DrawnBodies:
@@ -276,7 +286,8 @@ def cast_of(folder: Path, **faces: Rgb) -> tuple[CastMember, ...]:
 def pictures(path: Path) -> list[Pixels]:
     """Every frame of an upright video: uint8 [H, W, 3] RGB each."""
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        return [np.asarray(frame, dtype=np.uint8) for frame in frames]
 
 
 def shows(picture: Pixels, colour: Rgb, tolerance: float = 20) -> Bits:
@@ -284,4 +295,61 @@ def shows(picture: Pixels, colour: Rgb, tolerance: float = 20) -> Bits:
     hue = round(180 * colorsys.rgb_to_hsv(*(v / 255 for v in colour))[0])
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV).astype(int)
     away = np.abs((hsv[..., 0] - hue + 90) % 180 - 90)
-    return np.asarray((away < tolerance / 2) & (hsv[..., 1] > SATURATED) & (hsv[..., 2] > 60))
+    return np.asarray((away < tolerance / 2) & (hsv[..., 1] > SATURATED) & (hsv[..., 2] > DARK))
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A scene that went through analysis and rendering, in magenta and without loss."""
+
+    scene: Scene
+    source: Path
+    timeline: Timeline
+    output: Path
+
+    def covered(self, figure: Figure, number: int) -> float:
+        """Share of the figure's visible pixels that are drawn over, 1 where there are none."""
+        seen = self.scene.silhouette(figure, number)
+        return float(is_magenta(self.after[number])[seen].mean()) if seen.any() else 1.0
+
+    def change(self, figure: Figure, number: int) -> float:
+        """Mean absolute difference that masking made to the figure's pixels, 0 to 255."""
+        seen = self.scene.silhouette(figure, number)
+        difference = cv2.absdiff(self.before[number], self.after[number])
+        return float(difference[seen].mean()) if seen.any() else 0.0
+
+    @cached_property
+    def before(self) -> list[Pixels]:
+        return pictures(self.source)
+
+    @cached_property
+    def after(self) -> list[Pixels]:
+        return pictures(self.output)
+
+
+def mask_scene(
+    scene: Scene,
+    folder: Path,
+    *,
+    cast: Sequence[CastMember] = (),
+    clicks: Sequence[Click] = (),
+    source: Path | None = None,
+) -> Masked:
+    """Film (unless `source` is that film), analyse and render a scene."""
+    source = source or scene.video(folder / "source.mp4")
+    timeline = analyze(
+        source,
+        folder / "timeline",
+        models=drawn_models(),
+        settings=SETTINGS,
+        cast=cast,
+        clicks=clicks,
+    )
+    render(source, timeline, folder / "masked.mp4", effect=MAGENTA, encoder=LOSSLESS)
+    return Masked(scene, source, timeline, folder / "masked.mp4")
+
+
+def is_magenta(picture: Pixels, tolerance: int = 12) -> Bits:
+    """Where the effect is all that is left: bool [H, W]."""
+    away = np.abs(picture.astype(int) - (255, 0, 255)).max(axis=2)
+    return np.asarray(away < tolerance)

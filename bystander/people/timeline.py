@@ -28,6 +28,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -126,7 +127,8 @@ class TimelineWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zip.close()
+        with suppress(OSError):  # a full disk: the rest isn't wanted any more
+            self._zip.close()
         self._part.unlink(missing_ok=True)
 
     def add_frame(self, record: FrameRecord) -> None:
@@ -143,8 +145,9 @@ class TimelineWriter:
         """Write the header and move the file into place."""
         self._flush()
         self._write(HEADER, _dump(header))
-        self._zip.close()
-        self._part.replace(self._path)
+        with self._disk_errors():
+            self._zip.close()
+            self._part.replace(self._path)
 
     def _flush(self) -> None:
         if self._chunk:
@@ -153,8 +156,13 @@ class TimelineWriter:
             self._chunk = []
 
     def _write(self, name: str, content: bytes) -> None:
-        try:
+        with self._disk_errors():
             self._zip.writestr(_entry(name), content)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise OutputUnwritable(
                 f"the timeline can't be written to {self._path} ({error.strerror})",

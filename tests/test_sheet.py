@@ -1,0 +1,118 @@
+"""Who was found, as a table and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bystander.errors import OutputUnwritable
+from bystander.people.edits import with_decisions
+from bystander.people.follow import Click
+from bystander.people.timeline import Timeline
+from bystander.sheet import (
+    CELL,
+    COLUMNS,
+    GREEN,
+    PAPER,
+    PICTURE,
+    RED,
+    contact_sheet,
+    describe_people,
+)
+from tests import drawn
+from tests.drawn import COLOURS, Figure, Masked, Scene, cast_of, mask_scene, standing
+
+FRAMES = 40
+NUMBER = 6
+"""People in the scene: one more than a line of the sheet holds."""
+
+
+@pytest.fixture(scope="module")
+def party(tmp_path_factory: pytest.TempPathFactory) -> Masked:
+    """Six people: anna is recognised, the second is pointed at, the last comes late."""
+    folder = tmp_path_factory.mktemp("party")
+    colours = [drawn.BLUE, drawn.GREEN, drawn.RED, drawn.YELLOW, drawn.CYAN, drawn.RED]
+    figures = [
+        Figure(colour, standing(4 + 64 * i), present=range(20 if i == 5 else 0, FRAMES))
+        for i, colour in enumerate(colours)
+    ]
+    return mask_scene(
+        Scene(figures, frames=FRAMES),
+        folder,
+        cast=cast_of(folder, anna=drawn.BLUE),
+        clicks=[Click(0.4, 4 + 64 + 20, 150)],
+    )
+
+
+def test_there_is_a_row_for_everyone_with_verdict_and_evidence(party: Masked) -> None:
+    rows = describe_people(party.timeline.header)
+
+    assert [row["id"] for row in rows] == [f"p{i}" for i in range(1, NUMBER + 1)]
+    assert sorted(str(row["verdict"]) for row in rows) == ["keep"] * 2 + ["mask"] * 4
+    anna = next(row for row in rows if row["name"] == "anna")
+    assert (anna["verdict"], anna["evidence"], anna["from"]) == ("keep", "face", 0)
+    assert anna["seconds"] == FRAMES / 25
+    assert anna["similarity"] == pytest.approx(1, abs=0.02)
+    clicked = next(row for row in rows if row["evidence"] == "click")
+    assert (clicked["verdict"], clicked["name"]) == ("keep", "0.4 s at 88,150")
+    assert rows[-1]["seconds"] < anna["seconds"]  # type: ignore[operator]
+    assert rows[-1]["from"] == pytest.approx(15 / 25)  # seen in frame 20, masked a bit before
+
+
+def test_someone_kept_for_a_part_of_the_time_is_both(party: Masked, tmp_path: Path) -> None:
+    header = party.timeline.header
+    tracklet = header.persons[0].tracklets[0]
+    flipped = with_decisions(header, keep=[], mask=[f"t{tracklet}"])
+
+    assert describe_people(flipped)[0]["verdict"] == "mask"
+    assert describe_people(flipped)[0]["evidence"] == "user"
+
+
+def test_the_sheet_shows_everyone_once_framed_in_their_verdicts_colour(
+    party: Masked, tmp_path: Path
+) -> None:
+    contact_sheet(party.timeline, tmp_path / "people.png")
+    with Image.open(tmp_path / "people.png") as image:
+        assert image.format == "PNG"
+        sheet = np.asarray(image.convert("RGB"))
+
+    assert sheet.shape == (2 * CELL[1], COLUMNS * CELL[0], 3)
+    rows = describe_people(party.timeline.header)
+    hues = []
+    for position in range(2 * COLUMNS):
+        x, y = position % COLUMNS * CELL[0], position // COLUMNS * CELL[1]
+        cell = sheet[y : y + CELL[1], x : x + CELL[0]]
+        if position >= NUMBER:
+            assert (cell == PAPER).all()
+            continue
+        expected = GREEN if rows[position]["verdict"] == "keep" else RED
+        assert tuple(cell[8, 100]) == expected
+        picture = cell[12 : 8 + PICTURE[1] - 4, 12 : 8 + PICTURE[0] - 4]
+        share = [float(drawn.shows(picture, colour).mean()) for colour in COLOURS]
+        assert max(share) > 0.05
+        hues.append(int(np.argmax(share)))
+    # One cell each; two wear red.
+    assert sorted(hues) == [0, 0, 1, 2, 3, 4]
+
+
+def test_a_sheet_of_nobody_is_an_empty_page(tmp_path: Path) -> None:
+    timeline = mask_scene(Scene([], frames=2), tmp_path).timeline
+    contact_sheet(timeline, tmp_path / "people.png")
+
+    assert describe_people(timeline.header) == []
+    with Image.open(tmp_path / "people.png") as image:
+        assert image.getcolors() == [(image.width * image.height, PAPER)]
+
+
+@pytest.mark.parametrize("name", ["people.xyz", "missing/people.png"])
+def test_a_sheet_that_cannot_be_written_says_where(
+    party: Masked, tmp_path: Path, name: str
+) -> None:
+    timeline = Timeline.load(party.timeline.path)
+    with pytest.raises(OutputUnwritable, match=name):
+        contact_sheet(timeline, tmp_path / name)
+
+    assert list(tmp_path.iterdir()) == []
