@@ -5,7 +5,11 @@ The verbs are modules of their own: `bystander.analyze` (video to timeline),
 is drawn in docs/architecture.md. Every error is a `bystander.errors.BystanderError`.
 """
 
+import os
 from importlib.metadata import version
+
+# ONNX Runtime reports to its maker by default, from its import on: nothing is sent anywhere.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["__version__"]
 

@@ -1,14 +1,17 @@
 """Drawn people, and networks that find them: the whole pipeline without any weights.
 
 A figure is one saturated colour on a grey background, so that colour alone tells where
-it is. Its face is a white plate with two dark eyes over a patch in the face's own
-colour, and that colour is who it is:
+it is. Its face is a white plate with two dark eyes (E) over a patch (#) in the face's own
+colour, and that colour is who it is; a letter is a fifth of the plate's side:
 
-    . . . . .       Side of the plate: `PLATE` source pixels, one letter a fifth of it.
-    . E . E .
-    . # # # .       `DrawnSegmenter`, `DrawnFaces` and `DrawnBodies` look at nothing but
-    . # # # .       the pixels. A figure that is drawn grey is one they miss.
     . . . . .
+    . E . E .
+    . # # # .
+    . # # # .
+    . . . . .
+
+`DrawnSegmenter`, `DrawnFaces` and `DrawnBodies` look at nothing but the pixels. A figure
+that is drawn grey is one they miss.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from bystander.errors import OutputUnwritable
 from bystander.people.edits import with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
+from bystander.people.vocabulary import Decision, Evidence, EvidenceKind, Verdict
 from bystander.sheet import (
     CELL,
     COLUMNS,
@@ -62,13 +64,24 @@ def test_there_is_a_row_for_everyone_with_verdict_and_evidence(party: Masked) ->
     assert rows[-1]["from"] == pytest.approx(15 / 25)  # seen in frame 20, masked a bit before
 
 
-def test_someone_kept_for_a_part_of_the_time_is_both(party: Masked, tmp_path: Path) -> None:
-    header = party.timeline.header
-    tracklet = header.persons[0].tracklets[0]
-    flipped = with_decisions(header, keep=[], mask=[f"t{tracklet}"])
+def test_a_decision_by_hand_is_what_the_row_tells(party: Masked) -> None:
+    row = describe_people(with_decisions(party.timeline.header, keep=[], mask=["p1"]))[0]
 
-    assert describe_people(flipped)[0]["verdict"] == "mask"
-    assert describe_people(flipped)[0]["evidence"] == "user"
+    assert (row["verdict"], row["evidence"], row["reason"]) == ("mask", "user", "decided by hand")
+
+
+def test_someone_kept_for_a_part_of_the_time_is_both(party: Masked) -> None:
+    header = party.timeline.header
+    person = next(p for p in header.persons if p.name == "anna")
+    anna = header.tracklet(person.tracklets[0])
+    doubt = Evidence(EvidenceKind.DOUBT, reason="someone crossed")
+    (kept,) = anna.verdicts
+    both = (replace(kept, end=20), Verdict(20, FRAMES, Decision.MASK, doubt))
+    tracklets = (replace(anna, verdicts=both), *(t for t in header.tracklets if t.id != anna.id))
+    rows = describe_people(replace(header, tracklets=tracklets))
+
+    row = next(row for row in rows if row["name"] == "anna")
+    assert (row["verdict"], row["evidence"]) == ("keep and mask", "face")
 
 
 def test_the_sheet_shows_everyone_once_framed_in_their_verdicts_colour(

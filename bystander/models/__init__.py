@@ -84,7 +84,7 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
     """
     settings = settings or ModelSettings()
     store = store or ModelStore.from_environment(Catalogue.load())
-    network = _first(store, store.catalogue.segmenters, settings.segmenter_file)
+    network = _first(store, store.catalogue.segmenters, settings.segmenter_file or store.segmenter)
     session = open_session(network, settings.sessions)
     faces = open_faces(settings.faces, store, settings.sessions)
     bodies = _bodies(settings, store)

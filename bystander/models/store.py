@@ -18,6 +18,7 @@ from bystander.errors import ModelCorrupt, ModelError, ModelNotFound
 from bystander.models.catalogue import Catalogue, Download
 
 MODELS_VARIABLE = "BYSTANDER_MODELS"
+SEGMENTER_VARIABLE = "BYSTANDER_SEGMENTER"
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived and the bytes expected, None if unknown."""
 
@@ -34,18 +35,22 @@ class ModelStore:
         folders: from BYSTANDER_MODELS, then the weights shipped in the package.
         bentoml: home of the BentoML model store; a model is found under its catalogue name.
         cache: where `pull` puts downloads.
+        segmenter: someone's own weights, from BYSTANDER_SEGMENTER, instead of the catalogue's.
     """
 
     catalogue: Catalogue
     folders: tuple[Path, ...]
     bentoml: Path
     cache: Path
+    segmenter: Path | None = None
 
     @classmethod
     def from_environment(
         cls, catalogue: Catalogue, environ: Mapping[str, str] = os.environ
     ) -> ModelStore:
-        """The store that BYSTANDER_MODELS, BENTOML_HOME and XDG_CACHE_HOME describe."""
+        """The store that BYSTANDER_MODELS, BYSTANDER_SEGMENTER, BENTOML_HOME and
+        XDG_CACHE_HOME describe."""
+        own = environ.get(SEGMENTER_VARIABLE)
         named = [part for part in environ.get(MODELS_VARIABLE, "").split(os.pathsep) if part]
         shipped = Path(__file__).resolve().parents[1] / "weights"
         return cls(
@@ -53,6 +58,7 @@ class ModelStore:
             folders=(*(Path(part).expanduser() for part in named), shipped),
             bentoml=Path(environ.get("BENTOML_HOME") or Path.home() / "bentoml"),
             cache=Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bystander",
+            segmenter=Path(own).expanduser() if own else None,
         )
 
     def find(self, name: str, explicit: Path | None = None) -> Path:

@@ -168,3 +168,10 @@ def test_a_failed_pull_leaves_nothing_behind(
     with pytest.raises(error):
         here.pull("net")
     assert list((tmp_path / "cache/bystander").iterdir()) == []
+
+
+def test_a_segmenter_of_ones_own_is_named_by_the_environment(tmp_path: Path) -> None:
+    own = tmp_path / "mine.onnx"
+    own.write_bytes(b"weights")
+    store = ModelStore.from_environment(Catalogue.load(), {"BYSTANDER_SEGMENTER": str(own)})
+    assert store.find("yolo11n-seg", store.segmenter) == own

@@ -1,0 +1,70 @@
+"""What the commands take: each argument and option once, with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.settings import ProfileName
+
+DEFAULT_COLOR = EffectSettings().color
+
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
+TimelineFile = Annotated[
+    Path, typer.Argument(metavar="TIMELINE", help="A file that 'analyze' made.")
+]
+Cast = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cast",
+        metavar="PATH",
+        help="Someone to keep: a photo, a folder of photos of one person, or a folder of such "
+        "folders, one a person. May be repeated. With neither --cast nor --keep-at, everyone "
+        "is masked.",
+    ),
+]
+KeepAt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-at",
+        metavar="SECONDS:X,Y",
+        help="Keep whoever is at this point at this time, e.g. 2.4:510,260: seconds from the "
+        "first frame; pixels from the top left corner of the video as it is displayed, at its "
+        "full size and upright. May be repeated.",
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
+]
+Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over people.")]
+Color = Annotated[
+    str, typer.Option("--color", metavar="'#rrggbb'", help="The colour of --effect solid.")
+]
+ProfileOption = Annotated[
+    ProfileName,
+    typer.Option(
+        "--profile",
+        help="How thoroughly: a thorough analysis finds smaller people and faces, and takes "
+        "longer. What each one means is in configs/pipeline.yaml.",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Progress, results and errors as JSON lines, for programs.")
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="ID",
+        help="Keep this person (p2, from 'people') or this tracklet, one appearance of a person "
+        "(t17, from 'people --json'). May be repeated.",
+    ),
+]
+Mask = Annotated[
+    list[str] | None,
+    typer.Option("--mask", metavar="ID", help="Mask this person or tracklet. May be repeated."),
+]
