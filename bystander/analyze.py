@@ -1,21 +1,24 @@
 """video -> timeline: find everyone, follow them, and decide who may be seen.
 
-Decoding, the networks and the tracker overlap: each runs in a thread of its own
-behind a bounded queue, and every part streams, so memory doesn't grow with the video.
+Decoding, the networks and the tracker overlap in threads with bounded queues between
+them, and every part streams, so memory doesn't grow with the video.
 Verdicts are passed at the end, when everything that can be learnt is known.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bystander.errors import UnsupportedVideo
+from bystander.instances import Face
 from bystander.media.fingerprint import fingerprint
-from bystander.media.prefetch import prefetch
+from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models
@@ -74,11 +77,13 @@ def analyze(
     )
     meter = Meter("analyze", info.frame_count, report)
     with TimelineWriter(output) as writer, VideoReader(video, info) as reader:
+        look = partial(_look, models, settings)
+        workers = settings.workers or os.cpu_count() or 1
         with (
             closing(prefetch(_views(reader, info, grid, settings), QUEUE)) as views,
-            closing(prefetch(_look(views, models, settings), QUEUE)) as everything_seen,
+            closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
         ):
-            for seen in everything_seen:
+            for seen in chain.from_iterable(looked):
                 for record in follower.take(seen):
                     writer.add_frame(record)
                 meter.step()
@@ -115,18 +120,27 @@ def analyze(
 def _views(
     reader: VideoReader, info: VideoInfo, grid: tuple[int, int], settings: AnalysisSettings
 ) -> Iterator[View]:
-    """Decoded frames at grid size, and in detail whenever a look at faces is due."""
+    """Decoded frames at grid size, and in detail whenever a look at faces is due.
+
+    Every shot's first second is looked at more often: what is found there decides most.
+    """
     detail = detail_size(info, settings)
-    seconds, due = float(info.time_base), float("-inf")
-    for frame in reader:
-        now = frame.pts * seconds
-        look = now >= due
+    small = ((frame, frame.rgb(grid)) for frame in reader)
+    marked = mark_cuts(
+        ((frame, picture, thumbnail(picture)) for frame, picture in small),
+        lambda item: item[2],
+        settings.shots,
+    )
+    begun = due = 0.0
+    for (frame, picture, _), cut in marked:
+        now = float(frame.pts * info.time_base)
+        if cut:
+            begun = due = now
+        look = now >= due - 1e-6
         if look:
-            due = now + 1 / settings.faces_per_second - 1e-6
-        small = frame.rgb(grid)
-        yield View(
-            frame.index, frame.pts, small, thumbnail(small), frame.rgb(detail) if look else None
-        )
+            early = now < begun + 1
+            due = now + 1 / (settings.faces_per_second if early else settings.later_faces)
+        yield View(frame.index, frame.pts, picture, cut, frame.rgb(detail) if look else None)
 
 
 def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
@@ -136,18 +150,19 @@ def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
     return analysis_size(info.width, info.height, settings.detail_long_side)
 
 
-def _look(views: Iterable[View], models: Models, settings: AnalysisSettings) -> Iterator[Seen]:
+def _look(models: Models, settings: AnalysisSettings, batch: Sequence[View]) -> list[Seen]:
     """Run the networks: people in every frame, faces where they are due."""
-    marked = mark_cuts(views, lambda view: view.thumb, settings.shots)
-    for batch in _batches(marked, settings.batch):
-        found = models.segmenter.segment([view.grid for view, _ in batch])
-        for (view, cut), instances in zip(batch, found, strict=True):
-            faces = (
-                []
-                if view.detail is None
-                else find_faces(view.detail, models.faces, settings.face_long_side)
-            )
-            yield Seen(view, cut, instances, faces)
+    found = models.segmenter.segment([view.grid for view in batch])
+    return [
+        Seen(view, instances, _faces(view, models, settings))
+        for view, instances in zip(batch, found, strict=True)
+    ]
+
+
+def _faces(view: View, models: Models, settings: AnalysisSettings) -> list[Face]:
+    if view.detail is None:
+        return []
+    return find_faces(view.detail, models.faces, settings.face_long_side)
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -40,7 +40,7 @@ class AnalysisSettings(BaseModel):
         "time grows with its square.",
     )
     face_long_side: int = Field(
-        960,
+        832,
         ge=256,
         le=4096,
         description="Longer side at which faces are looked for. Larger finds smaller faces.",
@@ -53,7 +53,24 @@ class AnalysisSettings(BaseModel):
         "source's own.",
     )
     faces_per_second: float = Field(
-        5.0, gt=0, le=60, description="How often faces are looked for. They decide who is kept."
+        5.0,
+        gt=0,
+        le=60,
+        description="How often faces are looked for in the first second of a shot. They decide "
+        "who is kept.",
+    )
+    later_faces: float = Field(
+        3.0,
+        gt=0,
+        le=60,
+        description="... and afterwards. Keep filler.face_extension above the time between looks.",
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Frames looked at at once, each by networks of one thread; 0 is one a core. "
+        "On a processor that beats one frame at a time on all cores; on a GPU take 1 or 2.",
     )
     batch: int = Field(
         1, ge=1, le=64, description="Frames a call of the segmenter; larger pays off on a GPU."

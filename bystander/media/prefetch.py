@@ -1,13 +1,16 @@
-"""Runs an iterator ahead of its consumer, in a thread."""
+"""Runs an iterator, or a function over its items, ahead of the consumer, in threads."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _End:
@@ -31,6 +34,29 @@ def prefetch(iterable: Iterable[Item], depth: int) -> Generator[Item]:
     if depth < 1:
         raise ValueError(f"prefetch depth must be at least 1, not {depth}")
     return _prefetch(iterable, depth)
+
+
+def map_ahead(
+    function: Callable[[Item], Result], iterable: Iterable[Item], workers: int
+) -> Generator[Result]:
+    """`function` of each item, in the items' order, `workers` of them worked on at once.
+
+    The iterable is iterated by the consumer, a few items ahead: enough to keep the
+    workers busy while the consumer is at work on one that takes it longer.
+    An exception in the function is raised here, in its item's place. Closing this
+    generator waits for the calls under way.
+    """
+    pending: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+    try:
+        for item in iterable:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 3 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _prefetch(iterable: Iterable[Item], depth: int) -> Generator[Item]:

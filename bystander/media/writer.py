@@ -65,7 +65,7 @@ class EncoderSettings(BaseModel):
         description="h264 plays everywhere; h265 and av1 make smaller files, more slowly.",
     )
     preset: Preset = Field(
-        default="medium", title="Preset", description="Slower presets make smaller files."
+        default="fast", title="Preset", description="Slower presets make smaller files."
     )
     crf: int = Field(
         default=20,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -85,16 +86,22 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
     settings = settings or ModelSettings()
     store = store or ModelStore.from_environment(Catalogue.load())
     network = _first(store, store.catalogue.segmenters, settings.segmenter_file or store.segmenter)
-    session = open_session(network, settings.sessions)
-    faces = open_faces(settings.faces, store, settings.sessions)
-    bodies = _bodies(settings, store)
+    with ThreadPoolExecutor(1) as pool:  # while InsightFace imports half of SciPy
+        opening = pool.submit(_segmenter, network, settings)
+        faces = open_faces(settings.faces, store, settings.sessions)
+        bodies = _bodies(settings, store)
+        segmenter = opening.result()
     files = (network, *faces.files, *bodies.files)
     return Models(
-        segmenter=PersonSegmenter(session, settings.segmenter),
+        segmenter=segmenter,
         faces=faces,
         bodies=bodies,
         checksums={path.name: sha256(path) for path in files},
     )
+
+
+def _segmenter(network: Path, settings: ModelSettings) -> PersonSegmenter:
+    return PersonSegmenter(open_session(network, settings.sessions), settings.segmenter)
 
 
 def _bodies(settings: ModelSettings, store: ModelStore) -> OSNetBodies | HistogramBodies:

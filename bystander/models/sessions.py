@@ -50,7 +50,13 @@ class SessionSettings(Settings):
         "own names; auto is cuda where it is available and cpu otherwise. TensorRT is never "
         "chosen by itself: building its engines takes minutes",
     )
-    threads: int = Field(default=0, ge=0, le=256, description="per network; 0 is one a core")
+    threads: int = Field(
+        default=1,
+        ge=0,
+        le=256,
+        description="per network; 0 is one a core. An analysis looks at several frames at once "
+        "instead, which wastes less",
+    )
     spinning: bool = Field(
         default=False,
         description="idle inference threads wait in a busy loop; it starves decoding and encoding",

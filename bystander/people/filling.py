@@ -32,6 +32,13 @@ class FillerSettings(BaseModel):
         description="Seconds that a tracklet is continued before its first and after its last "
         "sighting. Longer hides people whom the network finds late, and masks more empty space.",
     )
+    face_extension: float = Field(
+        0.35,
+        ge=0,
+        le=5,
+        description="The same for someone of whom only the face was found: faces are not "
+        "looked for in every frame.",
+    )
 
 
 _VELOCITY_SIGHTINGS = 4
@@ -55,12 +62,20 @@ class Filler:
         grid: width, height of the analysis grid.
         max_gap: frames a gap may last, see `Tracker.max_gap`.
         extension: frames that tracklets are continued at both ends.
+        face_extension: the same where only a face was found.
     """
 
-    def __init__(self, grid: tuple[int, int], max_gap: int, extension: int) -> None:
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        max_gap: int,
+        extension: int,
+        face_extension: int | None = None,
+    ) -> None:
         self._grid = grid
         self._extension = extension
-        self._lag = max_gap + extension + _VELOCITY_SIGHTINGS
+        self._face_extension = extension if face_extension is None else face_extension
+        self._lag = max_gap + max(extension, self._face_extension) + _VELOCITY_SIGHTINGS
         self._held: deque[tuple[int, int, list[Sighting]]] = deque()
         self._trails: dict[int, _Trail] = {}
 
@@ -119,7 +134,7 @@ class Filler:
         trail.begun = True
         start, sighting = trail.first[0]
         velocity = _velocity(trail.first)
-        for step in range(1, self._extension + 1):
+        for step in range(1, self._reach(sighting) + 1):
             self._place(start - step, _continued(sighting, -step * velocity))
         trail.first.clear()
 
@@ -131,8 +146,11 @@ class Filler:
             self._begin(trail)
         end, sighting = trail.last[-1]
         velocity = _velocity(list(trail.last))
-        for step in range(1, self._extension + 1):
+        for step in range(1, self._reach(sighting) + 1):
             self._place(end + step, _continued(sighting, step * velocity))
+
+    def _reach(self, sighting: Sighting) -> int:
+        return self._face_extension if sighting.origin is Origin.FACE else self._extension
 
     def _place(self, frame: int, sighting: Sighting) -> None:
         if not self._held or not self._held[0][0] <= frame <= self._held[-1][0]:

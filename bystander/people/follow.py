@@ -23,7 +23,6 @@ from bystander.people.appearance import colour_histogram
 from bystander.people.dossier import Archive, FaceSample
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.heads import head_and_shoulders, owner_of
-from bystander.people.shots import Thumbnail
 from bystander.people.tracking import Tracker, TrackerSettings
 from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
 
@@ -60,13 +59,14 @@ class View:
 
     Attributes:
         grid: uint8 [h, w, 3] RGB at grid size.
+        cut: a new shot begins here.
         detail: uint8 [H, W, 3] RGB, larger, on frames where faces are looked for.
     """
 
     index: int
     pts: int
     grid: NDArray[np.uint8]
-    thumb: Thumbnail
+    cut: bool
     detail: NDArray[np.uint8] | None
 
 
@@ -75,7 +75,6 @@ class Seen:
     """What the networks found in one frame; faces in pixels of `view.detail`."""
 
     view: View
-    cut: bool
     instances: list[Instance]
     faces: list[Face]
 
@@ -117,7 +116,12 @@ class Follower:
         self.shots: list[Shot] = []
         self._size, self._grid, self._tick, self._models = size, grid, tick, models
         self._tracker = Tracker(tracking, fps)
-        self._filler = Filler(grid, self._tracker.max_gap, round(filling.extension * fps))
+        self._filler = Filler(
+            grid,
+            self._tracker.max_gap,
+            round(filling.extension * fps),
+            round(filling.face_extension * fps),
+        )
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
         self._first_pts: int | None = None
         self._previous: FrameRecord | None = None
@@ -128,7 +132,7 @@ class Follower:
         """Add the next frame; gives back the frames that are complete."""
         view = seen.view
         self.frames = view.index + 1
-        if seen.cut:
+        if view.cut:
             self._tracker.cut()
             yield from map(self._completed, self._filler.flush())
             self._begin_shot(view.index)
