@@ -89,32 +89,45 @@ def analyze(
                 meter.step()
         for record in follower.finish():
             writer.add_frame(record)
-        if not follower.frames:
-            raise UnsupportedVideo(
-                f"{video} has no frame that can be decoded", "Export it again from its source."
-            )
-        judge = Judge(
-            cast,
-            settings.identity,
-            same=models.faces.thresholds.same,
-            different=models.faces.thresholds.different,
-            fps=follower.fps,
-            bodies_across_shots=models.bodies.across_shots,
-        )
-        tracklets, persons = judge.judge(follower.archive)
+        header = _verdicts(video, info, grid, follower, models, settings, cast)
         for tracklet, jpeg in follower.pictures():
             writer.add_picture(tracklet, jpeg)
-        facts = VideoFacts(
-            width=info.width,
-            height=info.height,
-            time_base=(info.time_base.numerator, info.time_base.denominator),
-            frames=follower.frames,
-            rate=follower.fps,
-            fingerprint=fingerprint(video),
-        )
-        header = Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
         writer.finish(header)
     return Timeline(output, header)
+
+
+def _verdicts(
+    video: Path,
+    info: VideoInfo,
+    grid: tuple[int, int],
+    follower: Follower,
+    models: Models,
+    settings: AnalysisSettings,
+    cast: Sequence[CastMember],
+) -> Header:
+    """Now that the whole video is known, decide who may be seen."""
+    if not follower.frames:
+        raise UnsupportedVideo(
+            f"{video} has no frame that can be decoded", "Export it again from its source."
+        )
+    judge = Judge(
+        cast,
+        settings.identity,
+        same=models.faces.thresholds.same,
+        different=models.faces.thresholds.different,
+        fps=follower.fps,
+        bodies_across_shots=models.bodies.across_shots,
+    )
+    tracklets, persons = judge.judge(follower.archive)
+    facts = VideoFacts(
+        width=info.width,
+        height=info.height,
+        time_base=(info.time_base.numerator, info.time_base.denominator),
+        frames=follower.frames,
+        rate=follower.fps,
+        fingerprint=fingerprint(video),
+    )
+    return Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
 
 
 def _views(

@@ -138,6 +138,7 @@ def mask(
     json: Json = False,
 ) -> None:
     """Mask everyone in VIDEO but the people to keep."""
+    from bystander.memory import release_memory
     from bystander.render import render
 
     with open_console(json) as console:
@@ -148,6 +149,7 @@ def mask(
             _check_file(timeline, overwrite, video, output)
         with _timeline_file(timeline) as target, console.progress() as report:
             found = _analyze(console, report, video, target, chosen, cast or (), clicks)
+            release_memory()  # the networks are done with, the encoder needs as much
             render(
                 video,
                 found,

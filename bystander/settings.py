@@ -60,7 +60,7 @@ class AnalysisSettings(BaseModel):
         "who is kept.",
     )
     later_faces: float = Field(
-        3.0,
+        5.0,
         gt=0,
         le=60,
         description="... and afterwards. Keep filler.face_extension above the time between looks.",

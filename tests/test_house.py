@@ -32,6 +32,7 @@ FLOORS = {
     "demo": 4,
     "doctor": 4,
     "console": 4,
+    "memory": 0,
     "options": 4,
     "cli": 4,
     "__main__": 5,

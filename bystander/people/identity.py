@@ -37,6 +37,10 @@ HANDOVER: Final = 0.2
 """Seconds that two tracklets of one person may overlap, the old one ending as the new begins."""
 
 
+JOINT: Final = 0.6
+"""The same with the continuations that both have got by then (`filling`)."""
+
+
 class IdentitySettings(BaseModel):
     """How much evidence it takes to keep someone."""
 
@@ -144,19 +148,15 @@ class Judge:
 
     def judge(self, archive: Archive) -> tuple[tuple[Tracklet, ...], tuple[Person, ...]]:
         """Verdicts for every tracklet, and the tracklets grouped into persons."""
-        cases = [
-            _Case(dossier, stretch, *dossier.span(stretch))
-            for dossier in archive.dossiers.values()
-            if dossier.end > dossier.start
-            for stretch in dossier.stretches
-        ]
+        shown = [d for d in archive.dossiers.values() if d.end > d.start]
+        by_dossier = [[_Case(d, s, *d.span(s)) for s in d.stretches] for d in shown]
+        cases = [case for those in by_dossier for case in those]
         evidence = {id(case): self._direct(case) for case in cases}
         self._exclude(cases, evidence)
         self._carry(cases, evidence)
         tracklets = tuple(
-            _tracklet(dossier, [(c, evidence[id(c)]) for c in cases if c.dossier is dossier])
-            for dossier in archive.dossiers.values()
-            if dossier.end > dossier.start
+            _tracklet(dossier, [(case, evidence[id(case)]) for case in those])
+            for dossier, those in zip(shown, by_dossier, strict=True)
         )
         return tracklets, self._persons(tracklets, archive)
 
@@ -325,7 +325,9 @@ class Judge:
             name = _kept_name(tracklet)
             nobody = name is None and vectors[tracklet.id] is None
             for group, group_name in () if nobody else zip(groups, names, strict=True):
-                if name != group_name or any(_overlapping(tracklet, member) for member in group):
+                if name != group_name or any(
+                    _overlap(tracklet, member) > JOINT * self._fps for member in group
+                ):
                     continue
                 if name is not None or self._same_face(tracklet, group, vectors):
                     group.append(tracklet)
@@ -396,8 +398,9 @@ def _kept_name(tracklet: Tracklet) -> str | None:
     return max(frames, key=lambda name: frames[name]) if frames else None
 
 
-def _overlapping(a: Tracklet, b: Tracklet) -> bool:
-    return max(a.start, b.start) < min(a.end, b.end)
+def _overlap(a: Tracklet, b: Tracklet) -> int:
+    """Frames that both tracklets cover, continuations included."""
+    return min(a.end, b.end) - max(a.start, b.start)
 
 
 def _frames(group: Sequence[Tracklet]) -> int:
