@@ -83,10 +83,15 @@ class ModelStore:
             if path.is_file():
                 _check(path, entry.sha256)
                 return path
+        own = (
+            f", or name any YOLO segmentation export in {SEGMENTER_VARIABLE} (README, Weights)"
+            if entry.role == "segmenter"
+            else ""
+        )
         raise ModelNotFound(
             f"the model {name} is in none of: {', '.join(str(path) for path in places)}",
             f"{f'Run `bystander models pull {name}`, or put' if entry.download else 'Put'} "
-            f"{entry.file} in a folder and name the folder in {MODELS_VARIABLE}.",
+            f"{entry.file} in a folder and name the folder in {MODELS_VARIABLE}{own}.",
         )
 
     def has(self, name: str) -> bool:

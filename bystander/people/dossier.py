@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bystander.people.vocabulary import FrameRecord, Origin
 
 MAX_FACES: Final = 24
+HEIGHTS: Final = 256
 USABLE: Final = 0.15
 """Quality from which a face can tell two people apart: worse ones resemble nobody."""
 MAX_BODIES: Final = 6
@@ -181,9 +182,6 @@ class Archive:
                 dossier.heights.append((sighting.box[3] - sighting.box[1]) * self._scale)
                 if len(dossier.heights) > 2 * HEIGHTS:
                     dossier.heights = sorted(dossier.heights)[::2]
-
-
-HEIGHTS: Final = 256
 
 
 def _most_redundant(samples: list[FaceSample]) -> int:

@@ -35,8 +35,6 @@ from bystander.people.vocabulary import (
 
 HANDOVER: Final = 0.2
 """Seconds that two tracklets of one person may overlap, the old one ending as the new begins."""
-
-
 JOINT: Final = 0.6
 """The same with the continuations that both have got by then (`filling`)."""
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from bystander.media.prefetch import prefetch
+from bystander.media.prefetch import map_ahead, prefetch
 
 
 def test_items_come_in_order_from_another_thread() -> None:
@@ -74,3 +75,45 @@ def test_no_more_than_depth_items_wait() -> None:
 def test_a_depth_of_zero_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         prefetch([1], 0)
+
+
+def test_results_come_in_the_items_order_whoever_is_done_first() -> None:
+    def slow_when_even(number: int) -> int:
+        time.sleep(0.01 if number % 2 == 0 else 0)
+        return number
+
+    assert list(map_ahead(slow_when_even, range(20), 3)) == list(range(20))
+
+
+def test_workers_really_work_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=5)
+
+    def meet(number: int) -> int:
+        meeting.wait()  # breaks, and raises, unless a second worker comes
+        return number
+
+    assert list(map_ahead(meet, range(4), 2)) == [0, 1, 2, 3]
+
+
+def test_an_exception_in_a_worker_arrives_in_its_items_place() -> None:
+    results = map_ahead(lambda number: 1 // (2 - number), range(5), 2)
+
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_items_are_taken_only_a_few_ahead_and_closing_ends_the_workers() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = map_ahead(str, items(), 2)
+    next(results)
+    results.close()
+
+    assert len(taken) <= 8
+    assert not [t for t in threading.enumerate() if t.name.startswith("worker")]

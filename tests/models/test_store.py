@@ -170,6 +170,12 @@ def test_a_failed_pull_leaves_nothing_behind(
     assert list((tmp_path / "cache/bystander").iterdir()) == []
 
 
+def test_who_has_no_segmenter_is_told_of_every_way_to_one(tmp_path: Path) -> None:
+    store = ModelStore(Catalogue.load(), (), tmp_path / "bentoml", tmp_path / "cache")
+    with pytest.raises(ModelNotFound, match=r"BYSTANDER_MODELS, or .* BYSTANDER_SEGMENTER"):
+        store.find("yolo11n-seg")
+
+
 def test_a_segmenter_of_ones_own_is_named_by_the_environment(tmp_path: Path) -> None:
     own = tmp_path / "mine.onnx"
     own.write_bytes(b"weights")
