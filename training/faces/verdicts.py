@@ -1,0 +1,123 @@
+"""What the product itself would say: its judge, given a track and a photo.
+
+The samples are those that an analysis would have kept (its rate of looks, its choice which
+face is worth embedding), the verdict is `bystander.people.identity.Judge`'s.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.models.faces import FaceThresholds
+from bystander.people.cast import CastMember
+from bystander.people.dossier import USABLE, Archive, FaceSample
+from bystander.people.follow import FAINT
+from bystander.people.identity import IdentitySettings, Judge
+from bystander.people.vocabulary import EvidenceKind
+from bystander.settings import AnalysisSettings
+from training.faces.settings import FaceExperimentSettings
+from training.faces.several import references
+from training.faces.tracks import Case, FaceTrack
+from training.faces.verification import Row
+
+Vectors = NDArray[np.float32]
+
+FPS: Final = 1000
+"""The judge counts frames; here they are milliseconds."""
+
+
+def verdict(
+    track: FaceTrack,
+    photos: Vectors,
+    thresholds: FaceThresholds,
+    settings: IdentitySettings,
+    looks_per_second: float,
+) -> EvidenceKind:
+    """Whether `track` would be kept by its faces.
+
+    Args:
+        photos: float32 [R, D], the cast member's references.
+
+    Returns:
+        FACE: kept. DOUBT: not enough. NONE: another one, or no usable face.
+    """
+    archive = Archive(1.0)
+    dossier = archive.open(0, 0, 0)
+    stretch = dossier.stretches[0]
+    due = -np.inf
+    for now, worth, vector in zip(
+        track.seconds, track.samples.quality, track.samples.vectors, strict=True
+    ):
+        if now < due - 1e-6:
+            continue
+        due = now + 1 / looks_per_second
+        if worth >= FAINT and stretch.wants_face(worth):
+            stretch.add_face(FaceSample(round(FPS * now), vector, worth, 0.0))
+    dossier.start, dossier.end = 0, round(FPS * track.seconds[-1]) + 1
+    judge = Judge(
+        [CastMember("photo", photos)],
+        settings,
+        same=thresholds.same,
+        different=thresholds.different,
+        fps=FPS,
+        bodies_across_shots=False,
+    )
+    tracklets, _ = judge.judge(archive)
+    return tracklets[0].verdicts[0].evidence.kind
+
+
+def against_own(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings) -> list[Case]:
+    """Faces that count as photos, each with its own track from `settings.apart` seconds away."""
+    cases = []
+    for track in tracks:
+        photos = track.usable(USABLE)
+        for row in references(photos, settings):
+            away = np.flatnonzero(np.abs(track.seconds - photos.seconds[row]) >= settings.apart)
+            if len(away):
+                cases.append((track.rows(away), photos.samples.vectors[[row]]))
+    return cases
+
+
+def against_rivals(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings) -> list[Case]:
+    """Faces that count as photos, each with every track seen together with its own."""
+    return [
+        (track, photos.samples.vectors[[row]])
+        for other in tracks
+        for photos in [other.usable(USABLE)]
+        for row in references(photos, settings)
+        for track in tracks
+        if track is not other and track.meets(other)
+    ]
+
+
+def against_people(
+    tracks: Sequence[FaceTrack], vectors: Vectors, person: NDArray[np.intp]
+) -> list[Case]:
+    """Each track, and all photos of one stranger."""
+    return [(track, vectors[person == who]) for track in tracks for who in np.unique(person)]
+
+
+def told(
+    name: str,
+    cases: Iterable[Case],
+    thresholds: FaceThresholds,
+    settings: AnalysisSettings,
+) -> Row:
+    """How often the product keeps, doubts and masks."""
+    counts = Counter(
+        verdict(track, photos, thresholds, settings.identity, settings.later_faces)
+        for track, photos in cases
+    )
+    total = max(1, counts.total())
+    return {
+        "track and photo": name,
+        "cases": counts.total(),
+        "kept": counts[EvidenceKind.FACE] / total,
+        "in doubt": counts[EvidenceKind.DOUBT] / total,
+        "masked": counts[EvidenceKind.NONE] / total,
+    }

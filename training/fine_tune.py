@@ -1,0 +1,248 @@
+"""Fine-tuning a YOLO11 segmenter on people only. Needs torch and Ultralytics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import nn
+from torch.utils.data import Sampler
+from ultralytics.data.build import InfiniteDataLoader, seed_worker
+from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.nn.tasks import torch_safe_load
+
+from bystander.config import Settings
+from training.dataset import read_manifest
+from training.export.checkpoint import read_checkpoint
+
+
+class FineTuningSettings(Settings):
+    """How the network is trained."""
+
+    start: str = Field(
+        default="yolo11n-seg.pt",
+        description="checkpoint to start from; ${VARIABLES} of the environment are filled in, and "
+        "Ultralytics downloads the ones it published",
+    )
+    epochs: int = Field(default=4, ge=1, description="times every picture is seen")
+    batch: int = Field(default=8, ge=1)
+    long_side: int = Field(default=640, ge=64, multiple_of=32, description="pixels")
+    learning_rate: float = Field(default=2e-4, gt=0, lt=1, description="of AdamW, at its highest")
+    frozen_layers: int = Field(
+        default=0, ge=0, le=22, description="layers from the input on that keep their weights"
+    )
+    scale: float = Field(default=0.35, ge=0, lt=1, description="pictures grow and shrink by this")
+    keep_start: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the starting weights in the final ones (WiSE-FT): what fine-tuning "
+        "on few pictures forgets comes back, what it taught mostly stays",
+    )
+    bf16: bool = Field(default=False, description="compute in bfloat16")
+    repeats: dict[str, int] = Field(
+        default={}, description="sources whose pictures are seen several times an epoch"
+    )
+    workers: int = Field(default=2, ge=0, description="processes that load pictures")
+    threads: int = Field(default=0, ge=0, description="on a CPU; 0 is one a core")
+    seed: int = 0
+
+
+Array = NDArray[Any]
+
+
+class RectangularOrder(Sampler[int]):
+    """Pictures such that each batch is of one shape, in an order that is new in each epoch.
+
+    Ultralytics trains on rectangles only in a fixed order.
+
+    Args:
+        shapes: [N, 2] height, width that each picture is letterboxed to.
+        repeats: [N] how often each picture is seen in an epoch.
+        batch: pictures in a batch; a shape's last batch is filled up with pictures seen twice.
+    """
+
+    def __init__(self, shapes: Array, repeats: Array, batch: int, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._batch = batch
+        _, kinds = np.unique(shapes, axis=0, return_inverse=True)
+        pictures = np.repeat(np.arange(len(shapes)), repeats)
+        of_kind = kinds.ravel()[pictures]
+        self._groups = [pictures[of_kind == kind] for kind in range(kinds.max() + 1)]
+
+    def __len__(self) -> int:
+        return sum(-(-len(group) // self._batch) for group in self._groups) * self._batch
+
+    def __iter__(self) -> Iterator[int]:
+        batches = []
+        for group in self._groups:
+            missing = -len(group) % self._batch
+            filled = np.append(self._rng.permutation(group), self._rng.choice(group, missing))
+            batches.append(filled.reshape(-1, self._batch))
+        yield from self._rng.permutation(np.concatenate(batches)).ravel().tolist()
+
+
+class PersonTrainer(SegmentationTrainer):  # type: ignore[misc]  # Ultralytics is untyped
+    """Ultralytics' trainer, on rectangles and with BatchNorm left alone.
+
+    The statistics of small batches of crowds would spoil what BatchNorm learnt from COCO;
+    and in checkpoints whose BatchNorm was folded into the convolutions it must stay as it is.
+
+    Attributes:
+        repeats: how often a picture is seen in an epoch, by file name; once if not named.
+        threads: of a training on the CPU; 0 is one a core.
+        bf16: whether a CPU computes in bfloat16.
+    """
+
+    repeats: Mapping[str, int] = MappingProxyType({})
+    threads: int = 0
+    bf16: bool = False
+
+    def _model_train(self) -> None:
+        super()._model_train()
+        if self.device.type == "cpu":  # Ultralytics leaves a core idle
+            torch.set_num_threads(self.threads or os.cpu_count() or 1)
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> Any:
+        # Ultralytics offers bfloat16 on GPUs only. This is called inside its autocast block,
+        # which puts everything back at its end.
+        if self.bf16 and self.device.type == "cpu":
+            torch.set_autocast_dtype("cpu", torch.bfloat16)
+            torch.set_autocast_enabled("cpu", True)
+        return super().preprocess_batch(batch)
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        self.args.rect = True
+        return super().build_dataset(img_path, mode, batch)
+
+    def get_dataloader(
+        self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
+    ) -> Any:
+        if mode != "train" or rank != -1:
+            return super().get_dataloader(dataset_path, batch_size, rank, mode)
+        dataset = self.build_dataset(dataset_path, mode, batch_size)
+        shapes = dataset.batch_shapes[dataset.batch]
+        repeats = np.array([self.repeats.get(Path(file).name, 1) for file in dataset.im_files])
+        workers = self.args.workers
+        return InfiniteDataLoader(
+            dataset=dataset,
+            batch_size=batch_size,
+            sampler=RectangularOrder(shapes, repeats, batch_size, self.args.seed),
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=self.device.type == "cuda",
+            collate_fn=dataset.collate_fn,
+            worker_init_fn=seed_worker,
+        )
+
+    def plot_training_labels(self) -> None:
+        """Of one class there is nothing to plot."""
+
+
+def fine_tune(
+    start: Path, data: Path, folder: Path, settings: FineTuningSettings, resume: bool = True
+) -> Path:
+    """Train, and write `folder`/person-seg.pt.
+
+    Args:
+        start: checkpoint of a YOLO11 segmenter.
+        data: data.yaml of the YOLO-seg data set.
+        folder: for checkpoints, plots and results.csv (the learning curves).
+        resume: go on where an interrupted training in `folder` stopped.
+
+    Raises:
+        CheckpointError: `start` is of another architecture, or damaged.
+    """
+    read_checkpoint(start)  # says what is wrong with it before hours are spent
+    last = folder / "run" / "weights" / "last.pt"
+    going_on = resume and last.is_file()
+    on_gpu = torch.cuda.is_available()
+    trainer = PersonTrainer(
+        overrides={
+            "model": str(last if going_on else start),
+            "resume": str(last) if going_on else False,
+            "data": str(data),
+            "project": str(folder),
+            "name": "run",
+            "exist_ok": True,
+            "epochs": settings.epochs,
+            "batch": settings.batch,
+            "nbs": max(16, settings.batch),
+            "imgsz": settings.long_side,
+            "rect": True,
+            "optimizer": "AdamW",
+            "lr0": settings.learning_rate,
+            "lrf": 0.05,
+            "cos_lr": True,
+            "warmup_epochs": 0.2,
+            "warmup_bias_lr": 0.0,
+            "freeze": settings.frozen_layers,
+            "scale": settings.scale,
+            "mosaic": 0.0,
+            # "amp": True would download a network to check itself with.
+            "amp": "bf16" if settings.bf16 and on_gpu else False,
+            "device": 0 if on_gpu else "cpu",
+            "workers": settings.workers,
+            "seed": settings.seed,
+            "plots": True,
+            "save_period": 1,  # so that the network of any epoch can be evaluated
+        }
+    )
+    trainer.repeats = {
+        Path(line.file).name: settings.repeats.get(line.source, 1)
+        for line in read_manifest(data.parent)
+    }
+    trainer.threads, trainer.bf16 = settings.threads, settings.bf16
+    trainer.train()
+    target = folder / "person-seg.pt"
+    _save(mixed(start, last, settings.keep_start), target)
+    return target
+
+
+def mixed(start: Path, trained: Path, keep_start: float) -> nn.Module:
+    """The trained network, its weights drawn by `keep_start` towards those it started from.
+
+    Weights of one training's start and end can be averaged: the path between them is flat
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
+    Args:
+        start: checkpoint of a YOLO11 segmenter; of its classes only person counts.
+        trained: what was fine-tuned from it, of the one class.
+        keep_start: 0 is the trained network, 1 the start.
+    """
+    network, origin = _network(trained), _network(start)
+    person = {name: index for index, name in origin.names.items()}["person"]
+    old = origin.state_dict()
+    new = network.state_dict()
+    for name, value in new.items():
+        before = old[name]
+        if before.shape != value.shape:  # the last convolutions of the class branches
+            before = before[person : person + 1]
+        if value.dtype.is_floating_point:
+            new[name] = (1 - keep_start) * value + keep_start * before
+    network.load_state_dict(new)
+    return network
+
+
+def _network(path: Path) -> Any:
+    content, _ = torch_safe_load(path, safe_only=True)
+    return (content.get("ema") or content["model"]).float()
+
+
+def _save(network: nn.Module, path: Path) -> None:
+    """A checkpoint as Ultralytics writes them, appearing under its name when it is complete."""
+    partial = path.with_suffix(".part")
+    content = {"model": network, "ema": None, "date": datetime.now(UTC).isoformat()}
+    torch.save(content, partial)
+    os.replace(partial, path)
