@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TRAINING := .venv-training
+TRAINER := $(TRAINING)/.installed
 
 # Weights beside the repository are used unless the caller names others.
 ifeq ($(origin BYSTANDER_MODELS),undefined)
@@ -11,7 +13,14 @@ export BYSTANDER_MODELS := $(abspath ../shared/models)
 endif
 endif
 
-.PHONY: help demo test lint format bench up clean
+# Pictures and clips to train and test on, see configs/training/.
+ifeq ($(origin BYSTANDER_SHARED),undefined)
+ifneq ($(wildcard ../shared/images),)
+export BYSTANDER_SHARED := $(abspath ../shared)
+endif
+endif
+
+.PHONY: help demo test lint format bench train train-smoke up clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
@@ -19,6 +28,7 @@ help:
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
 	@echo "make bench   measure speed and memory beside the alternatives"
+	@echo "make train   make the person segmenter's weights again (hours; 6 GB of packages)"
 	@echo "make clean   remove what the commands above made, the environment too"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -47,11 +57,26 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
 
+# torch and Ultralytics stay out of .venv: nothing but training needs them.
+$(TRAINER): pyproject.toml constraints.txt
+	@test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
+	@echo "installing into $(TRAINING) (6 GB, a few minutes)"
+	@$(TRAINING)/bin/python -m pip install -qq -c constraints.txt -e '.[dev,training]'
+	@touch $@
+
+train: $(TRAINER)
+	@$(TRAINING)/bin/python -m training configs/training/person-seg-n.yaml -o out/training
+
+train-smoke: $(TRAINER)
+	@rm -rf out/smoke
+	@$(TRAINING)/bin/python -m training configs/training/smoke.yaml -o out/smoke
+	@$(TRAINING)/bin/python -m pytest tests/training/test_fine_tune.py tests/training/export
+
 up:
 	@echo "There is no service yet: the HTTP service and the web app come with later issues." >&2
 	@echo "Until then: $(BIN)/bystander mask VIDEO --cast PHOTO -o OUT (after make demo)" >&2
 	@exit 1
 
 clean:
-	@rm -rf .venv .venv-bench build dist out .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-bench .venv-training build dist out .mypy_cache .ruff_cache .pytest_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

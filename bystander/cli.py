@@ -294,6 +294,22 @@ def models_pull(
             console.result(model=name, path=str(path))
 
 
+@models_app.command("import-bento")
+def models_import_bento(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="From 'models list'; by default all that are here."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy networks into BentoML's model store."""
+    from bystander.doctor import import_models
+
+    with open_console(json) as console:
+        for name, tag in import_models(names or ()):
+            console.result(model=name, tag=tag)
+
+
 @app.command()
 def doctor(json: Json = False) -> None:
     """Check that everything needed is there and works."""

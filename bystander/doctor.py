@@ -18,6 +18,7 @@ import onnxruntime
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
+from bystander.models.bento_store import import_model
 from bystander.models.catalogue import Catalogue
 from bystander.models.store import ModelStore
 from bystander.settings import ProfileName, load_profile
@@ -74,6 +75,14 @@ def pull_models(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
     ]
     for name in chosen:
         yield name, store.pull(name)
+
+
+def import_models(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Copy the named networks, or all that are here, into BentoML's model store."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    for name in names or [name for name in catalogue.files if store.has(name)]:
+        yield name, import_model(store, name)
 
 
 def _attempt(name: str, run: Callable[[], str]) -> Check:

@@ -105,6 +105,12 @@ def test_a_plain_install_needs_no_training_framework(path: Path) -> None:
     assert not roots & TRAINING_ONLY
 
 
+@pytest.mark.parametrize("folder", ["bystander", "benchmarks"])
+def test_nothing_imports_training(folder: str) -> None:
+    for path in sorted((REPOSITORY / folder).rglob("*.py")):
+        assert not {m for m in imports_of(path) if m.split(".")[0] == "training"}, name(path)
+
+
 def distribution(requirement: str) -> str:
     """The normalised name in a requirement such as `Av>=18,<19` (PEP 503)."""
     found = re.match(r"[A-Za-z0-9._-]+", requirement)
@@ -117,8 +123,10 @@ def test_constraints_pin_every_direct_dependency() -> None:
     lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", pin)] == []
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    assert {distribution(line) for line in wanted} <= {distribution(pin) for pin in pins}
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["dev"] + extras["training"] + extras["preparation"]
+    names = {distribution(line) for line in wanted} - {project["name"]}
+    assert names <= {distribution(pin) for pin in pins}
 
 
 def test_the_version_is_in_the_changelog() -> None:

@@ -89,6 +89,58 @@ def evaluate_networks(
     return rows
 
 
+def compare(
+    files: Mapping[str, Path],
+    sets: Sequence[TestSet],
+    output: Path,
+    command: str,
+    history: Path | None = None,
+    markdown_file: Path | None = None,
+    worst_images: int = 8,
+    report: Report | None = None,
+) -> list[dict[str, str]]:
+    """Evaluate networks, and write evaluation.json and evaluation.html to `output`.
+
+    Args:
+        files: ONNX files by name; the first is what the others are compared to.
+        sets: the images, with the truth.
+        command: how to get the figures again, for the report.
+        history: results.csv of the training run, for learning curves.
+        markdown_file: the table is written here, for the model card.
+        worst_images: failures shown of each test set and candidate.
+        report: called with the progress.
+
+    Returns:
+        The table's lines.
+
+    Raises:
+        DataError: an image or its truth can't be read.
+        ModelError: a file can't be read, or isn't a segmenter.
+    """
+    curves = [learning_curves(history)] if history else []
+    networks = {name: open_network(path) for name, path in files.items()}
+    rows = evaluate_networks(networks, sets, report)
+    times = milliseconds(networks, next(sets[-1].scenes()).rgb)
+    lines = table(rows, times)
+    facts = {
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "method": METHOD,
+        "networks": {name: _checksum([path]) for name, path in files.items()},
+        "sets": {one.name: {"images": one.count, "truth": _checksum(one.files)} for one in sets},
+    }
+    page = _page(rows, lines, curves)
+    _add_failures(page, rows, networks, sets, worst_images)
+    with arriving(output / "evaluation.json") as path:
+        path.write_text(as_json(rows, times, **facts), encoding="utf-8")
+    with arriving(output / "evaluation.html") as path:
+        page.save(path)
+    if markdown_file:
+        with arriving(markdown_file) as path:
+            path.write_text(markdown(lines), encoding="utf-8")
+    return lines
+
+
 @app.command()
 def evaluate(
     start: Annotated[Path, typer.Option(help="ONNX file of the network to compare with.")],
@@ -120,30 +172,17 @@ def evaluate(
     with open_console(as_json=False) as console:
         images = _listed(sets, coco, idmaps, clip).open()
         files = _named([start, *(candidate or ())])
-        curves = [learning_curves(history)] if history else []
-        networks = {name: open_network(path) for name, path in files.items()}
         with console.progress() as report:
-            rows = evaluate_networks(networks, images, report)
-        times = milliseconds(networks, next(images[-1].scenes()).rgb)
-        lines = table(rows, times)
-        facts = {
-            "command": f"python -m training.evaluate {shlex.join(sys.argv[1:])}",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "method": METHOD,
-            "networks": {name: _checksum([path]) for name, path in files.items()},
-            "sets": {
-                one.name: {"images": one.count, "truth": _checksum(one.files)} for one in images
-            },
-        }
-        page = _page(rows, lines, curves)
-        _add_failures(page, rows, networks, images, worst_images)
-        with arriving(output / "evaluation.json") as path:
-            path.write_text(as_json(rows, times, **facts), encoding="utf-8")
-        with arriving(output / "evaluation.html") as path:
-            page.save(path)
-        if markdown_file:
-            with arriving(markdown_file) as path:
-                path.write_text(markdown(lines), encoding="utf-8")
+            lines = compare(
+                files,
+                images,
+                output,
+                command=f"python -m training.evaluate {shlex.join(sys.argv[1:])}",
+                history=history,
+                markdown_file=markdown_file,
+                worst_images=worst_images,
+                report=report,
+            )
         show(lines)
         console.note(f"{output / 'evaluation.html'} shows the curves and the failures")
 

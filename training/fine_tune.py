@@ -12,49 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import nn
 from torch.utils.data import Sampler
 from ultralytics.data.build import InfiniteDataLoader, seed_worker
 from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.nn.tasks import torch_safe_load
 
-from bystander.config import Settings
 from training.dataset import read_manifest
 from training.export.checkpoint import read_checkpoint
-
-
-class FineTuningSettings(Settings):
-    """How the network is trained."""
-
-    start: str = Field(
-        default="yolo11n-seg.pt",
-        description="checkpoint to start from; ${VARIABLES} of the environment are filled in, and "
-        "Ultralytics downloads the ones it published",
-    )
-    epochs: int = Field(default=4, ge=1, description="times every picture is seen")
-    batch: int = Field(default=8, ge=1)
-    long_side: int = Field(default=640, ge=64, multiple_of=32, description="pixels")
-    learning_rate: float = Field(default=2e-4, gt=0, lt=1, description="of AdamW, at its highest")
-    frozen_layers: int = Field(
-        default=0, ge=0, le=22, description="layers from the input on that keep their weights"
-    )
-    scale: float = Field(default=0.35, ge=0, lt=1, description="pictures grow and shrink by this")
-    keep_start: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="share of the starting weights in the final ones (WiSE-FT): what fine-tuning "
-        "on few pictures forgets comes back, what it taught mostly stays",
-    )
-    bf16: bool = Field(default=False, description="compute in bfloat16")
-    repeats: dict[str, int] = Field(
-        default={}, description="sources whose pictures are seen several times an epoch"
-    )
-    workers: int = Field(default=2, ge=0, description="processes that load pictures")
-    threads: int = Field(default=0, ge=0, description="on a CPU; 0 is one a core")
-    seed: int = 0
-
+from training.recipe import FineTuningSettings
 
 Array = NDArray[Any]
 

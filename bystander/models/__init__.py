@@ -85,7 +85,11 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
     """
     settings = settings or ModelSettings()
     store = store or ModelStore.from_environment(Catalogue.load())
-    network = _first(store, store.catalogue.segmenters, settings.segmenter_file or store.segmenter)
+    network = _first(
+        store,
+        store.catalogue.segmenters_of(settings.segmenter.variant),
+        settings.segmenter_file or store.segmenter,
+    )
     with ThreadPoolExecutor(1) as pool:  # while InsightFace imports half of SciPy
         opening = pool.submit(_segmenter, network, settings)
         faces = open_faces(settings.faces, store, settings.sessions)

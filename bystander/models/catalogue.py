@@ -13,6 +13,7 @@ from bystander.errors import ConfigError
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 Role = Literal["segmenter", "face-detector", "face-embedder", "body"]
+Variant = Literal["float", "int8"]
 
 
 class Download(Settings):
@@ -30,6 +31,7 @@ class ModelFile(Settings):
     file: str = Field(description="file name, without folders")
     role: Role
     sha256: Sha256
+    variant: Variant = Field(default="float", description="of its arithmetic")
     licence: str
     source: str = Field(description="who made it and from what")
     input: str = Field(description="the input contract: shape, colour order, scaling")
@@ -82,6 +84,19 @@ class Catalogue(Settings):
             ConfigError: absent, not YAML, or not of this form.
         """
         return read_config(path or config_path("models.yaml"), cls)
+
+    def segmenters_of(self, variant: Variant) -> list[str]:
+        """Names of the person segmenters whose files are of this variant, in order.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        names = [name for name in self.segmenters if self.files[name].variant == variant]
+        if not names:
+            raise ConfigError(
+                f"`segmenters` of models.yaml has no {variant} network", "Choose another variant."
+            )
+        return names
 
     def entry(self, name: str) -> ModelFile:
         """The file called `name`.

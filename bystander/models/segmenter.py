@@ -20,6 +20,7 @@ from bystander.config import Settings
 from bystander.errors import ModelContract
 from bystander.instances import Box, Instance
 from bystander.masks import Bits, Mask, intersection
+from bystander.models.catalogue import Variant
 from bystander.models.letterbox import STRIDE, Frame, Letterbox
 from bystander.models.sessions import Session
 
@@ -32,8 +33,12 @@ _PROPOSALS = 1000  # more boxes than this are noise, and would make suppression 
 
 
 class SegmenterSettings(Settings):
-    """What counts as a person and as part of a silhouette."""
+    """Which network looks, what counts as a person and as part of a silhouette."""
 
+    variant: Variant = Field(
+        default="float",
+        description="of the network's file; int8 is faster on a CPU and finds a little less",
+    )
     confidence: float = Field(
         default=0.1, gt=0, lt=1, description="least score; tracking decides about the doubtful"
     )

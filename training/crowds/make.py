@@ -15,7 +15,6 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bystander.config import Settings
-from bystander.errors import ConfigError
 from bystander.masks import Bits
 from bystander.models import Segmenter
 from training.crowds.backgrounds import panorama, strips_beside
@@ -23,6 +22,7 @@ from training.crowds.compose import Canvas, Hidden, Ids, Scene, clutter, populat
 from training.crowds.cutouts import Cutout, CutoutFile, Rgb, cut_out, list_cutouts, read_photo
 from training.errors import DataError
 from training.pictures import Annotation, Picture, Split
+from training.sources.base import resolve
 
 Part = Literal["train", "val", "test"]
 PEOPLE_FILE = "people.jsonl"
@@ -39,6 +39,9 @@ class CrowdSettings(Settings):
         description="folder with images/ and masks/; ${VARIABLES} of the environment are filled in"
     )
     licence: str = Field(description="of the cutouts, for the manifest")
+    limit: int | None = Field(
+        default=None, ge=20, description="use only the first cutouts, to try things"
+    )
     train: int = Field(default=2500, ge=1, description="pictures to train on")
     val: int = Field(default=100, ge=1, description="pictures to choose settings by")
     test: int = Field(default=200, ge=1, description="pictures that nothing is chosen by")
@@ -94,12 +97,7 @@ def make_crowds(
         DataError: no cutouts, or damaged ones.
         ConfigError: the path of the cutouts names an unset variable.
     """
-    source = os.path.expandvars(settings.cutouts)
-    if "$" in source:
-        raise ConfigError(
-            f"the path of the cutouts, {settings.cutouts}, names an unset variable", "Set it."
-        )
-    parts = _parted(list_cutouts(Path(source)))
+    parts = _parted(list_cutouts(resolve(settings.cutouts, Path()))[: settings.limit])
     usable = [picture for picture in annotated if not any(p.crowd for p in picture.people)]
     for number, (part, files) in enumerate(parts.items()):
         if (folder / part / PEOPLE_FILE).is_file():

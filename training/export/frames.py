@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -29,6 +29,11 @@ def frames_in(folder: Path) -> Iterator[Frame]:
     paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise DataError(f"there is no JPEG or PNG picture in {folder}", "Check the folder.")
+    yield from frames(paths)
+
+
+def frames(paths: Iterable[Path]) -> Iterator[Frame]:
+    """The pictures at `paths`, shrunk to analysis size, as `frames_in`."""
     for path in paths:
         bgr = cv2.imread(str(path))
         if bgr is None:

@@ -1,0 +1,175 @@
+"""From data to weights: the stages of a recipe, one after the other.
+
+OUT/start.onnx        the network that training starts from, to compare with
+OUT/cleaning/         findings.json, report.html
+OUT/crowds/           train, val, test
+OUT/dataset/          what training reads, with its manifest
+OUT/training/         checkpoints, learning curves, person-seg.pt
+OUT/export/           the network as fp32, fp16 and int8, parity.json
+OUT/evaluation/       the table, curves and failures
+
+A stage whose result is there is not done again; a training that was interrupted goes on.
+To do a stage again, remove its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+import cv2
+
+from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
+from bystander.models.sessions import open_session
+from bystander.progress import Report
+from training.cleaning import apply, clean, greyed, read_overrides
+from training.cleaning.files import load
+from training.cleaning.report import write_report
+from training.crowds.make import make_crowds, read_crowds
+from training.dataset import DATA, build, read_manifest
+from training.evaluate import compare
+from training.evaluation.sets import SetPaths
+from training.export import export
+from training.export.files import save
+from training.export.frames import frames
+from training.pictures import Picture
+from training.recipe import Recipe
+from training.sources import read
+from training.sources.base import resolve
+
+CROWDS = "crowds"
+"""Source of the synthetic pictures, in keys, in the manifest and for `repeats`."""
+
+_DOUBTFUL = 0.05  # a person this likely spoils a background
+_FRAMES = 100  # that int8 is calibrated on, and that parity is measured on
+
+Say = Callable[[str], None]
+
+
+class Stage(StrEnum):
+    """Where a run may end."""
+
+    CLEANING = "cleaning"
+    DATASET = "dataset"
+    TRAINING = "training"
+    EXPORT = "export"
+    EVALUATION = "evaluation"
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    until: Stage = Stage.EVALUATION,
+    say: Say = print,
+    report: Report | None = None,
+) -> None:
+    """Make a network by `recipe` in the folder `out`.
+
+    Args:
+        until: the last stage to do.
+        say: told what has begun.
+        report: called with the progress of the evaluation.
+
+    Raises:
+        DataError, CheckpointError, ConfigError: see the stages.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = resolve(recipe.training.start, Path())
+    start = _start(checkpoint, out / "start.onnx")
+    if until is Stage.CLEANING or not (out / "dataset" / DATA).is_file():
+        say("cleaning")
+        pictures = _cleaned(recipe, start, out / "cleaning")
+        if until is Stage.CLEANING:
+            return
+        if recipe.crowds is not None:
+            say("making crowds")
+            segmenter = _segmenter(start)
+            training = [picture for picture in pictures if picture.split == "train"]
+            make_crowds(recipe.crowds, out / CROWDS, segmenter, training)
+        say("building the data set")
+        build(_mix(pictures, recipe, out / CROWDS), out / "dataset")
+    if until is Stage.DATASET:
+        return
+    trained = out / "training" / "person-seg.pt"
+    if not trained.is_file():
+        # Here, because everything before needs no torch.
+        from training.fine_tune import fine_tune
+
+        say("training")
+        fine_tune(checkpoint, out / "dataset" / DATA, out / "training", recipe.training)
+    if until is Stage.TRAINING:
+        return
+    say("exporting")
+    exported = export(
+        trained,
+        out / "export",
+        recipe.export,
+        frames(_spread(out / "dataset", "train")),
+        list(frames(_spread(out / "dataset", "val"))),
+    )
+    if until is Stage.EXPORT:
+        return
+    say("evaluating")
+    sets = recipe.evaluation
+    if recipe.crowds is not None:
+        sets = SetPaths(
+            coco=sets.coco, idmaps=(*sets.idmaps, str(out / CROWDS / "test")), clips=sets.clips
+        )
+    compare(
+        {"start": start, "fp32": exported.fp32, "fp16": exported.fp16, "int8": exported.int8},
+        sets.open(),
+        out / "evaluation",
+        command="python -m training run",
+        history=out / "training" / "run" / "results.csv",
+        markdown_file=out / "evaluation" / "evaluation.md",
+        report=report,
+    )
+
+
+def _start(checkpoint: Path, target: Path) -> Path:
+    from training.export.checkpoint import read_checkpoint, to_onnx
+
+    if not target.is_file():
+        save(to_onnx(read_checkpoint(checkpoint), opset=17), target, {"name": "start"})
+    return target
+
+
+def _segmenter(network: Path) -> PersonSegmenter:
+    return PersonSegmenter(open_session(network), SegmenterSettings(confidence=_DOUBTFUL))
+
+
+def _cleaned(recipe: Recipe, start: Path, folder: Path) -> list[Picture]:
+    pictures = [picture for source in recipe.sources for picture in read(source, Path())]
+    findings = clean(pictures, recipe.cleaning, _segmenter(start))
+    write_report(pictures, findings, folder)
+    kept = apply(pictures, findings, read_overrides(recipe.overrides))
+    return [_painted(picture, folder / "greyed") for picture in kept]
+
+
+def _painted(picture: Picture, folder: Path) -> Picture:
+    """The picture with its crowds painted over, as a file of its own if it has any."""
+    people = tuple(person for person in picture.people if not person.crowd)
+    if len(people) == len(picture.people):
+        return picture
+    path = folder / f"{picture.source}-{picture.path.stem}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = greyed(picture, load(picture.path))
+    cv2.imwrite(str(path), cv2.cvtColor(grey, cv2.COLOR_RGB2BGR))
+    return replace(picture, path=path, people=people)
+
+
+def _mix(pictures: Sequence[Picture], recipe: Recipe, crowds: Path) -> Iterator[Picture]:
+    yield from pictures
+    if recipe.crowds is not None:
+        licence = recipe.crowds.licence
+        yield from read_crowds(crowds / "train", CROWDS, licence, "train")
+        yield from read_crowds(crowds / "val", CROWDS, licence, "val")
+
+
+def _spread(dataset: Path, split: str) -> list[Path]:
+    """Pictures of the data set, evenly from its sources' beginning to their end."""
+    files = [dataset / line.file for line in read_manifest(dataset) if line.split == split]
+    step = max(1, -(-len(files) // _FRAMES))
+    return files[::step]
