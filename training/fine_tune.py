@@ -25,7 +25,7 @@ from training.recipe import FineTuningSettings
 Array = NDArray[Any]
 
 
-class RectangularOrder(Sampler[int]):
+class RectangularOrder(Sampler[int]):  # type: ignore[misc]  # without torch it is Any
     """Pictures such that each batch is of one shape, in an order that is new in each epoch.
 
     Ultralytics trains on rectangles only in a fixed order.
@@ -56,7 +56,7 @@ class RectangularOrder(Sampler[int]):
         yield from self._rng.permutation(np.concatenate(batches)).ravel().tolist()
 
 
-class PersonTrainer(SegmentationTrainer):  # type: ignore[misc]  # Ultralytics is untyped
+class PersonTrainer(SegmentationTrainer):  # type: ignore[misc]  # untyped
     """Ultralytics' trainer, on rectangles and with BatchNorm left alone.
 
     The statistics of small batches of crowds would spoil what BatchNorm learnt from COCO;

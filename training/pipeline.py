@@ -155,7 +155,7 @@ def _painted(picture: Picture, folder: Path) -> Picture:
         return picture
     path = folder / f"{picture.source}-{picture.path.stem}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    grey = greyed(picture, load(picture.path))
+    grey = greyed(load(picture.path), picture)
     cv2.imwrite(str(path), cv2.cvtColor(grey, cv2.COLOR_RGB2BGR))
     return replace(picture, path=path, people=people)
 

@@ -35,7 +35,7 @@ def import_model(store: ModelStore, name: str) -> str:
     entry = store.catalogue.entry(name)
     file = store.find(name)
     tag = f"{name}:{entry.sha256[:12]}"
-    if not any(str(model.tag) == tag for model in bentoml.models.list(name)):
+    if not any(str(model.tag) == tag for model in bentoml.models.list()):
         facts = {"sha256": entry.sha256, "licence": entry.licence, "source": entry.source}
         with bentoml.models.create(tag, labels={"role": entry.role}, metadata=facts) as model:
             shutil.copyfile(file, Path(model.path) / entry.file)

@@ -100,7 +100,8 @@ class Canvas:
 
     def _points(self, corners: Polygon) -> NDArray[np.int32]:
         points = ((corners - self._corner) * self._scale).round()
-        return np.clip(points, -_FAR, _FAR).astype(np.int32)
+        near: NDArray[np.float64] = np.clip(points, -_FAR, _FAR)
+        return near.astype(np.int32)
 
 
 def beside(pictures: Sequence[Rgb]) -> Rgb:

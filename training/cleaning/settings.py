@@ -11,7 +11,7 @@ class CleaningSettings(Settings):
     """Limits of the checks; lengths and areas are in pixels of the picture."""
 
     hash_distance: int = Field(
-        default=12,
+        default=14,
         ge=0,
         le=20,
         description="bits of 64 by which two pictures' perceptual hashes may differ for them to "

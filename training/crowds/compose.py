@@ -64,7 +64,8 @@ class Canvas:
 
     def __init__(self, background: Rgb, already: Sequence[Bits] = ()) -> None:
         self._rgb = background.astype(np.float32)
-        self._ids = np.zeros(background.shape[:2], dtype=np.uint8)
+        self._height, self._width = background.shape[:2]
+        self._ids = np.zeros((self._height, self._width), dtype=np.uint8)
         self._whole: list[int] = []  # pixels of each whole body, by id - 1
         for bits in already:
             self._whole.append(int(np.count_nonzero(bits)))
@@ -77,8 +78,7 @@ class Canvas:
     @property
     def size(self) -> tuple[int, int]:
         """Width, height in pixels."""
-        height, width = self._ids.shape
-        return width, height
+        return self._width, self._height
 
     def put(self, person: Cutout, place: Place, rng: np.random.Generator) -> None:
         """Paste `person`, lit roughly as the surroundings are."""
@@ -96,7 +96,8 @@ class Canvas:
 
     def cover(self, texture: Rgb, bits: Bits) -> None:
         """Put a thing (a table, a car) in front: `texture` (the canvas's size) where `bits`."""
-        alpha = cv2.GaussianBlur(bits.astype(np.float32), (0, 0), 0.8)
+        alpha: Floats = bits.astype(np.float32)
+        cv2.GaussianBlur(alpha, (0, 0), 0.8, dst=alpha)
         self._blend((slice(None), slice(None)), texture.astype(np.float32), alpha)
         self._ids[bits] = 0
 
@@ -172,7 +173,8 @@ def _leaning(layers: Floats, degrees: float) -> Floats:
     margin = int(abs(np.sin(np.radians(degrees))) * height) + 1
     turn = cv2.getRotationMatrix2D((width / 2, height), degrees, 1.0)
     turn[0, 2] += margin
-    return cv2.warpAffine(layers, turn, (width + 2 * margin, height)).astype(np.float32, copy=False)
+    leaning = cv2.warpAffine(layers, turn, (width + 2 * margin, height))
+    return np.asarray(leaning, dtype=np.float32)
 
 
 def _overlap(
@@ -196,4 +198,4 @@ def _lit(rgb: Floats, alpha: Floats, place: Floats, rng: np.random.Generator) ->
     wanted = own + rng.uniform(0, 0.5) * (place.reshape(-1, 3).mean(axis=0) - own)
     gain = np.clip(wanted / np.maximum(own, 1), 0.4, 1.8) * rng.uniform(0.8, 1.2)
     contrast = rng.uniform(0.8, 1.15)
-    return ((rgb - own) * contrast + own * gain).astype(np.float32)
+    return np.asarray((rgb - own) * contrast + own * gain, dtype=np.float32)

@@ -21,7 +21,7 @@ from training.crowds.backgrounds import panorama, strips_beside
 from training.crowds.compose import Canvas, Hidden, Ids, Scene, clutter, populate
 from training.crowds.cutouts import Cutout, CutoutFile, Rgb, cut_out, list_cutouts, read_photo
 from training.errors import DataError
-from training.pictures import Annotation, Picture, Split
+from training.pictures import Annotation, Picture, Polygon, Split
 from training.sources.base import resolve
 
 Part = Literal["train", "val", "test"]
@@ -158,12 +158,16 @@ def read_ids(path: Path) -> Ids:
     return ids.astype(np.uint8, copy=False)
 
 
-def polygons_of(bits: Bits) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], ...]:
+def polygons_of(bits: Bits) -> tuple[Polygon, ...]:
     """The outlines of the pieces of a silhouette, through the centres of its border pixels."""
     outlines, _ = cv2.findContours(
         bits.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1
     )
-    pieces = [outline[:, 0, :] + 0.5 for outline in outlines if cv2.contourArea(outline) >= _SPECK]
+    pieces = [
+        outline[:, 0, :].astype(np.float64) + 0.5
+        for outline in outlines
+        if cv2.contourArea(outline) >= _SPECK
+    ]
     return tuple(piece for piece in pieces if len(piece) >= 3)
 
 

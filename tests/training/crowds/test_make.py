@@ -1,0 +1,145 @@
+"""Making crowds: parts that share nobody, files that say what was pasted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bystander.errors import ConfigError
+from bystander.instances import Instance
+from bystander.masks import Mask
+from bystander.models.letterbox import Frame
+from training.crowds.backgrounds import panorama, strips_beside
+from training.crowds.make import (
+    CrowdSettings,
+    Part,
+    make_crowds,
+    polygons_of,
+    read_crowds,
+    read_ids,
+)
+from training.errors import DataError
+from training.pictures import Annotation, Picture
+
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+class Nobody:
+    """A segmenter that sees no one."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+        return [[] for _ in frames]
+
+
+class Somebody:
+    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+        mask = Mask(0, 0, np.ones((4, 4), dtype=bool))
+        return [[Instance((0, 0, 4, 4), 0.3, mask)] for _ in frames]
+
+
+@pytest.fixture
+def cutouts(tmp_path: Path) -> Path:
+    """Twenty people of twenty colours, each in the middle of a photo."""
+    folder = tmp_path / "cutouts"
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(20):
+        photo = np.full((160, 260, 3), 128, dtype=np.uint8)
+        mask = np.zeros((160, 260), dtype=np.uint8)
+        photo[20:150, 110:150] = (12 * number, 255 - 12 * number, 60)
+        mask[20:150, 110:150] = 255
+        cv2.imwrite(str(folder / "images" / f"{number:02}.jpg"), photo)
+        cv2.imwrite(str(folder / "masks" / f"{number:02}.png"), mask)
+    return folder
+
+
+def settings(cutouts: Path, **changes: object) -> CrowdSettings:
+    base = {"cutouts": str(cutouts), "licence": "none", "train": 4, "val": 2, "test": 2}
+    return CrowdSettings.model_validate({**base, "sizes": [(160, 96)], **changes})
+
+
+def test_the_folder_says_who_is_where(cutouts: Path, tmp_path: Path) -> None:
+    made = make_crowds(settings(cutouts), tmp_path / "crowds", Nobody())
+    assert set(made) == set(PARTS)
+    for part, count in zip(PARTS, (4, 2, 2), strict=True):
+        pictures = list(read_crowds(made[part], "crowds", "none", "train"))
+        assert len(pictures) == count
+        for picture in pictures:
+            shown = cv2.imread(str(picture.path))
+            assert shown is not None
+            assert shown.shape[:2] == (picture.height, picture.width)
+            ids = read_ids(made[part] / "persons" / f"{picture.path.stem}.png")
+            assert {int(person.key) for person in picture.people} == set(np.unique(ids)) - {0}
+
+
+def test_a_complete_part_is_not_made_again(cutouts: Path, tmp_path: Path) -> None:
+    make_crowds(settings(cutouts), tmp_path / "crowds", Nobody())
+    marked = tmp_path / "crowds" / "val" / "images" / "val-00000.jpg"
+    marked.write_bytes(b"mine")
+    (tmp_path / "crowds" / "train" / "people.jsonl").unlink()
+    make_crowds(settings(cutouts), tmp_path / "crowds", Nobody())
+    assert marked.read_bytes() == b"mine"
+    assert (tmp_path / "crowds" / "train" / "people.jsonl").is_file()
+
+
+def test_people_of_an_annotated_background_stay_annotated(cutouts: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.full((96, 160, 3), 200, dtype=np.uint8))
+    square = np.array([[10, 10], [60, 10], [60, 60], [10, 60]], dtype=float)
+    annotated = Picture("a/photo", photo, 160, 96, (Annotation("1", (square,)),), "a", "none")
+    make_crowds(
+        settings(cutouts, annotated=1.0, most_people=1, cluttered=0.0, train=12),
+        tmp_path / "crowds",
+        Nobody(),
+        [annotated],
+    )
+    pictures = read_crowds(tmp_path / "crowds" / "train", "crowds", "none", "train")
+    assert sum(any(p.key == "1" for p in picture.people) for picture in pictures) >= 6
+
+
+def test_outlines_fill_to_the_silhouette_they_came_from() -> None:
+    bits = np.zeros((80, 80), dtype=bool)
+    yy, xx = np.mgrid[:80, :80]
+    bits[(yy - 40) ** 2 + (xx - 30) ** 2 < 500] = True
+    bits[60:75, 60:75] = True
+    again = Annotation("1", polygons_of(bits)).bits(80, 80)
+    assert (again & bits).sum() / (again | bits).sum() > 0.95
+
+
+def test_a_place_where_someone_else_is_seen_is_not_used() -> None:
+    photo = np.zeros((100, 300, 3), dtype=np.uint8)
+    person = np.zeros((100, 300), dtype=bool)
+    person[:, 140:160] = True
+    assert [strip.shape for strip in strips_beside(photo, person, Nobody())] == [
+        (100, 132, 3),
+        (100, 132, 3),
+    ]
+    assert strips_beside(photo, person, Somebody()) == []
+
+
+def test_a_panorama_has_the_size_asked_for() -> None:
+    strip = np.random.default_rng(0).integers(0, 255, (100, 70, 3), dtype=np.uint8)
+    for seed in range(10):
+        made = panorama([strip], 320, 192, np.random.default_rng(seed))
+        assert made.shape == (192, 320, 3)
+        assert made.std() > 5
+
+
+def test_no_place_without_people_is_an_error(cutouts: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no place without people"):
+        make_crowds(settings(cutouts), tmp_path / "crowds", Somebody())
+
+
+def test_a_folder_without_cutouts_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no cutouts"):
+        make_crowds(settings(tmp_path), tmp_path / "crowds", Nobody())
+
+
+def test_an_unset_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    with pytest.raises(ConfigError, match="NOWHERE"):
+        make_crowds(settings(Path("${NOWHERE}")), tmp_path / "crowds", Nobody())
