@@ -36,7 +36,7 @@ from training.export.files import save
 from training.export.frames import frames
 from training.pictures import Picture
 from training.recipe import Recipe
-from training.sources import read
+from training.sources import CocoSource, read
 from training.sources.base import resolve
 
 CROWDS = "crowds"
@@ -141,11 +141,24 @@ def _segmenter(network: Path) -> PersonSegmenter:
 
 
 def _cleaned(recipe: Recipe, start: Path, folder: Path) -> list[Picture]:
+    """What is to be learned from: nothing broken, and nothing that is tested on."""
     pictures = [picture for source in recipe.sources for picture in read(source, Path())]
-    findings = clean(pictures, recipe.cleaning, _segmenter(start))
-    write_report(pictures, findings, folder)
-    kept = apply(pictures, findings, read_overrides(recipe.overrides))
-    return [_painted(picture, folder / "greyed") for picture in kept]
+    # Among validation pictures, so that cleaning finds them if they are in the training data.
+    tests = [picture for source in _test_sources(recipe) for picture in read(source, Path())]
+    findings = clean([*pictures, *tests], recipe.cleaning, _segmenter(start))
+    write_report([*pictures, *tests], findings, folder)
+    kept = apply([*pictures, *tests], findings, read_overrides(recipe.overrides))
+    names = {source.name for source in recipe.sources}
+    return [_painted(picture, folder / "greyed") for picture in kept if picture.source in names]
+
+
+def _test_sources(recipe: Recipe) -> list[CocoSource]:
+    return [
+        CocoSource(
+            name=f"test-{n}", annotations=paths.annotations, images=paths.images, split="val"
+        )
+        for n, paths in enumerate(recipe.evaluation.coco)
+    ]
 
 
 def _painted(picture: Picture, folder: Path) -> Picture:

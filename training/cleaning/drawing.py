@@ -57,8 +57,8 @@ def drawn(finding: Finding, picture: Picture, other: Picture | None, after: Pict
         view.outline(meant, _RED)
         if finding.sighting is not None:
             view.polygon(np.array(finding.sighting.outline), _RED)
-    if box is not None:
-        views[0].rectangle(box)
+        if box is not None:
+            view.rectangle(box)
     return beside([view.pixels for view in views])
 
 

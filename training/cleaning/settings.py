@@ -41,7 +41,11 @@ class CleaningSettings(Settings):
         description="how far a corner may lie outside the picture, as rounding puts it there",
     )
     twin_iou: float = Field(
-        default=0.9, gt=0, le=1, description="silhouettes that overlap more are one person's"
+        default=0.8,
+        gt=0,
+        le=1,
+        description="silhouettes that overlap more are one person's; those of different people "
+        "reached 0.11 in 184 pictures of COCO",
     )
     box_iou: float = Field(
         default=0.5,

@@ -17,10 +17,11 @@ from training.pictures import Annotation, Picture, Polygon
 def judged(picture: Picture, settings: CleaningSettings) -> list[Finding]:
     """What is wrong with the silhouettes of `picture`, of each person at most one thing."""
     people = [person for person in picture.people if not person.crowd]
+    # Boxes first: a speck of a silhouette in a large box is somebody, not nobody.
     found = [
         finding
         for person in people
-        if (finding := useless(picture, person, settings) or wrong_box(picture, person, settings))
+        if (finding := wrong_box(picture, person, settings) or useless(picture, person, settings))
     ]
     doubted = {finding.annotation for finding in found if finding.action != "clip annotation"}
     sound = [person for person in people if person.key not in doubted]

@@ -18,6 +18,9 @@ from training.evaluation.truth import TestSet, clip_set, coco_set, crowd_set
 class CocoPaths(Settings):
     annotations: str = Field(description="the JSON file")
     images: str = Field(description="the folder of its images")
+    exclude: tuple[str, ...] = Field(
+        default=(), description="file names left out, e.g. because a network has seen them"
+    )
 
 
 class SetPaths(Settings):
@@ -36,7 +39,7 @@ class SetPaths(Settings):
             DataError: a set isn't there, is empty, or isn't what it should be.
         """
         sets = [
-            *(coco_set(expanded(p.annotations), expanded(p.images)) for p in self.coco),
+            *(coco_set(expanded(p.annotations), expanded(p.images), p.exclude) for p in self.coco),
             *(crowd_set(expanded(folder)) for folder in self.idmaps),
             *(clip_set(expanded(folder)) for folder in self.clips),
         ]

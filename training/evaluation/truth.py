@@ -86,12 +86,13 @@ class TestSet:
     alike: int = 1
 
 
-def coco_set(annotations: Path, folder: Path) -> TestSet:
+def coco_set(annotations: Path, folder: Path, exclude: Collection[str] = ()) -> TestSet:
     """People annotated in COCO's format, crowds as regions to ignore.
 
     Args:
         annotations: the JSON file; category 1 is person.
         folder: its images.
+        exclude: file names of images to leave out.
 
     Raises:
         DataError: the JSON can't be read; later, an image can't.
@@ -99,7 +100,9 @@ def coco_set(annotations: Path, folder: Path) -> TestSet:
     """
     try:
         content = json.loads(annotations.read_text(encoding="utf-8"))
-        images: list[dict[str, Any]] = content["images"]
+        images: list[dict[str, Any]] = [
+            image for image in content["images"] if image["file_name"] not in exclude
+        ]
         by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for annotation in content["annotations"]:
             if annotation["category_id"] == 1:
