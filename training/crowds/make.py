@@ -12,11 +12,14 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from PIL import Image
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bystander.config import Settings
 from bystander.masks import Bits
 from bystander.models import Segmenter
+from training.cleaning import CleaningSettings
+from training.cleaning.duplicates import fingerprint, pairs
 from training.crowds.backgrounds import panorama, strips_beside
 from training.crowds.compose import Canvas, Hidden, Ids, Scene, clutter, populate
 from training.crowds.cutouts import Cutout, CutoutFile, Rgb, cut_out, list_cutouts, read_photo
@@ -176,9 +179,22 @@ def _annotation(person: Hidden, ids: Ids) -> Annotation:
 
 
 def _parted(files: Sequence[CutoutFile]) -> dict[Part, Sequence[CutoutFile]]:
-    """Neighbours in the series may show one person: the parts are contiguous."""
+    """Neighbours in the series may show one person, so that the parts are contiguous.
+
+    A photo that is in an earlier part too is left out.
+    """
     first, second = round(len(files) * 0.8), round(len(files) * 0.87)
-    return {"train": files[:first], "val": files[first:second], "test": files[second:]}
+    part = np.digitize(np.arange(len(files)), [first, second])
+    prints = []
+    for file in files:
+        with Image.open(file.photo) as photo:
+            prints.append(fingerprint(photo))
+    again = {pair.b for pair in pairs(prints, CleaningSettings()) if part[pair.a] != part[pair.b]}
+    chosen = [
+        [file for index, file in enumerate(files) if part[index] == number and index not in again]
+        for number in range(3)
+    ]
+    return {"train": chosen[0], "val": chosen[1], "test": chosen[2]}
 
 
 def _scenes(

@@ -14,9 +14,11 @@ from bystander.instances import Instance
 from bystander.masks import Mask
 from bystander.models.letterbox import Frame
 from training.crowds.backgrounds import panorama, strips_beside
+from training.crowds.cutouts import list_cutouts
 from training.crowds.make import (
     CrowdSettings,
     Part,
+    _parted,
     make_crowds,
     polygons_of,
     read_crowds,
@@ -41,20 +43,25 @@ class Somebody:
         return [[Instance((0, 0, 4, 4), 0.3, mask)] for _ in frames]
 
 
-@pytest.fixture
-def cutouts(tmp_path: Path) -> Path:
-    """Twenty people of twenty colours, each in the middle of a photo."""
-    folder = tmp_path / "cutouts"
+def write_cutouts(folder: Path) -> Path:
+    """Twenty people, each in the middle of a photo of another place."""
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(0)
     for number in range(20):
-        photo = np.full((160, 260, 3), 128, dtype=np.uint8)
-        mask = np.zeros((160, 260), dtype=np.uint8)
+        coarse = rng.integers(0, 255, (10, 16, 3), dtype=np.uint8)
+        photo = cv2.resize(coarse, (260, 160), interpolation=cv2.INTER_CUBIC)
         photo[20:150, 110:150] = (12 * number, 255 - 12 * number, 60)
+        mask = np.zeros((160, 260), dtype=np.uint8)
         mask[20:150, 110:150] = 255
-        cv2.imwrite(str(folder / "images" / f"{number:02}.jpg"), photo)
+        cv2.imwrite(str(folder / "images" / f"{number:02}.png"), photo)
         cv2.imwrite(str(folder / "masks" / f"{number:02}.png"), mask)
     return folder
+
+
+@pytest.fixture
+def cutouts(tmp_path: Path) -> Path:
+    return write_cutouts(tmp_path / "cutouts")
 
 
 def settings(cutouts: Path, **changes: object) -> CrowdSettings:
@@ -132,6 +139,16 @@ def test_a_panorama_has_the_size_asked_for() -> None:
 def test_no_place_without_people_is_an_error(cutouts: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no place without people"):
         make_crowds(settings(cutouts), tmp_path / "crowds", Somebody())
+
+
+def test_a_photo_that_is_there_twice_is_not_tested_on(cutouts: Path) -> None:
+    first = (cutouts / "images" / "00.png").read_bytes()
+    (cutouts / "images" / "19.png").write_bytes(first)
+    parts = _parted(list_cutouts(cutouts))
+    names = {part: [file.name for file in files] for part, files in parts.items()}
+    assert "00" in names["train"]
+    assert "19" not in names["test"]
+    assert sum(map(len, names.values())) == 19
 
 
 def test_a_folder_without_cutouts_is_an_error(tmp_path: Path) -> None:
