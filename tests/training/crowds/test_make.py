@@ -43,8 +43,10 @@ class Somebody:
         return [[Instance((0, 0, 4, 4), 0.3, mask)] for _ in frames]
 
 
-def write_cutouts(folder: Path) -> Path:
+@pytest.fixture
+def cutouts(tmp_path: Path) -> Path:
     """Twenty people, each in the middle of a photo of another place."""
+    folder = tmp_path / "cutouts"
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -57,11 +59,6 @@ def write_cutouts(folder: Path) -> Path:
         cv2.imwrite(str(folder / "images" / f"{number:02}.png"), photo)
         cv2.imwrite(str(folder / "masks" / f"{number:02}.png"), mask)
     return folder
-
-
-@pytest.fixture
-def cutouts(tmp_path: Path) -> Path:
-    return write_cutouts(tmp_path / "cutouts")
 
 
 def settings(cutouts: Path, **changes: object) -> CrowdSettings:
