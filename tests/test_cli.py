@@ -546,11 +546,12 @@ def test_wrong_usage_is_told_apart(drawn: Path, output: Path) -> None:
     assert call("masque").exit_code == 2
 
 
-def test_missing_networks_are_told(drawn: Path, output: Path) -> None:
-    if (Path(bystander.cli.__file__).parent / "weights").exists():
-        pytest.skip("the package ships a segmenter")
+def test_missing_networks_are_told(
+    drawn: Path, output: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BYSTANDER_SEGMENTER", str(scratch / "mine.onnx"))
 
-    refused(call("mask", drawn, "-o", output), 6, "BYSTANDER_MODELS")
+    refused(call("mask", drawn, "-o", output), 6, "mine.onnx")
 
 
 @pytest.mark.usefixtures("networks")
@@ -692,15 +693,20 @@ def test_an_unknown_model_is_not_pulled() -> None:
     refused(call("models", "pull", "nothing"), 9, "nothing", "yolo11n-seg")
 
 
-def test_doctor_says_what_is_missing(scratch: Path) -> None:
-    if (Path(bystander.cli.__file__).parent / "weights").exists():
-        pytest.skip("the package ships a segmenter")
+def test_doctor_says_what_is_missing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BYSTANDER_SEGMENTER", str(scratch / "mine.onnx"))
 
     result = call("doctor")
 
     assert result.exit_code == 6
     assert "networks" in result.stderr
-    assert "BYSTANDER_MODELS" in result.stdout
+    assert "mine.onnx" in result.stdout
+
+
+def test_a_bare_machine_is_complete() -> None:
+    (told,) = events(succeeded(call("doctor", "--json")))
+
+    assert all(check["ok"] for check in told["doctor"])
 
 
 @pytest.mark.usefixtures("networks")

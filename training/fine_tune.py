@@ -130,6 +130,7 @@ def fine_tune(
     Raises:
         CheckpointError: `start` is of another architecture, or damaged.
     """
+    folder = folder.resolve()  # Ultralytics puts what is relative into a folder of its own
     read_checkpoint(start)  # says what is wrong with it before hours are spent
     last = folder / "run" / "weights" / "last.pt"
     going_on = resume and last.is_file()
