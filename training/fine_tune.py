@@ -116,16 +116,13 @@ class PersonTrainer(SegmentationTrainer):  # type: ignore[misc]  # untyped
         """Of one class there is nothing to plot."""
 
 
-def fine_tune(
-    start: Path, data: Path, folder: Path, settings: FineTuningSettings, resume: bool = True
-) -> Path:
-    """Train, and write `folder`/person-seg.pt.
+def fine_tune(start: Path, data: Path, folder: Path, settings: FineTuningSettings) -> Path:
+    """Train, and write `folder`/person-seg.pt; goes on where a training there was interrupted.
 
     Args:
         start: checkpoint of a YOLO11 segmenter.
         data: data.yaml of the YOLO-seg data set.
         folder: for checkpoints, plots and results.csv (the learning curves).
-        resume: go on where an interrupted training in `folder` stopped.
 
     Raises:
         CheckpointError: `start` is of another architecture, or damaged.
@@ -133,7 +130,7 @@ def fine_tune(
     folder = folder.resolve()  # Ultralytics puts what is relative into a folder of its own
     read_checkpoint(start)  # says what is wrong with it before hours are spent
     last = folder / "run" / "weights" / "last.pt"
-    going_on = resume and last.is_file()
+    going_on = last.is_file()
     on_gpu = torch.cuda.is_available()
     trainer = PersonTrainer(
         overrides={

@@ -29,6 +29,7 @@ from training.cleaning.files import load
 from training.cleaning.report import write_report
 from training.crowds.make import make_crowds, read_crowds
 from training.dataset import DATA, build, read_manifest
+from training.errors import DataError, DownloadInterrupted
 from training.evaluate import compare
 from training.evaluation.sets import SetPaths
 from training.export import export
@@ -76,8 +77,7 @@ def run(
         DataError, CheckpointError, ConfigError: see the stages.
     """
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = resolve(recipe.training.start, Path())
-    start = _start(checkpoint, out / "start.onnx")
+    start = _start(recipe, out)
     if until is Stage.CLEANING or not (out / "dataset" / DATA).is_file():
         say("cleaning")
         pictures = _cleaned(recipe, start, out / "cleaning")
@@ -89,6 +89,7 @@ def run(
             training = [picture for picture in pictures if picture.split == "train"]
             make_crowds(recipe.crowds, out / CROWDS, segmenter, training)
         say("building the data set")
+        _check_splits(pictures, recipe)
         build(_mix(pictures, recipe, out / CROWDS), out / "dataset")
     if until is Stage.DATASET:
         return
@@ -98,6 +99,7 @@ def run(
         from training.fine_tune import fine_tune
 
         say("training")
+        checkpoint = _checkpoint(recipe, out)
         fine_tune(checkpoint, out / "dataset" / DATA, out / "training", recipe.training)
     if until is Stage.TRAINING:
         return
@@ -121,18 +123,44 @@ def run(
         {"start": start, "fp32": exported.fp32, "fp16": exported.fp16, "int8": exported.int8},
         sets.open(),
         out / "evaluation",
-        command="python -m training run",
+        command="python -m training RECIPE, its last stage",
         history=out / "training" / "run" / "results.csv",
         markdown_file=out / "evaluation" / "evaluation.md",
         report=report,
     )
 
 
-def _start(checkpoint: Path, target: Path) -> Path:
-    from training.export.checkpoint import read_checkpoint, to_onnx
+def _checkpoint(recipe: Recipe, out: Path) -> Path:
+    """The file that training starts from; one that Ultralytics published is downloaded."""
+    path = resolve(recipe.training.start, Path())
+    if path.is_file() or path != Path(path.name):
+        return path
+    from ultralytics.utils.downloads import attempt_download_asset
 
+    try:
+        return Path(attempt_download_asset(out / path))
+    except OSError as error:
+        raise DownloadInterrupted(
+            f"can't download {path} from Ultralytics: {error}",
+            "Check the network, or name a file that is here as `training: start`.",
+        ) from error
+
+
+def _check_splits(pictures: Sequence[Picture], recipe: Recipe) -> None:
+    splits = {picture.split for picture in pictures}
+    if recipe.crowds is None and splits != {"train", "val"}:
+        raise DataError(
+            f"after cleaning the recipe's sources hold {' and '.join(splits) or 'no'} pictures",
+            "Training needs pictures of both splits, train and val: add a source, or crowds.",
+        )
+
+
+def _start(recipe: Recipe, out: Path) -> Path:
+    target = out / "start.onnx"
     if not target.is_file():
-        save(to_onnx(read_checkpoint(checkpoint), opset=17), target, {"name": "start"})
+        from training.export.checkpoint import read_checkpoint, to_onnx
+
+        save(to_onnx(read_checkpoint(_checkpoint(recipe, out)), recipe.export.opset), target, {})
     return target
 
 

@@ -13,6 +13,7 @@ from bystander.config import read_config
 from bystander.errors import ConfigError
 from tests.conftest import REPOSITORY, SHARED, shared
 from training.dataset import read_manifest
+from training.errors import DataError
 from training.pipeline import Stage, run
 from training.recipe import Recipe
 
@@ -105,6 +106,12 @@ def test_a_recipe_that_names_an_unset_variable_says_so(
         run(recipe, tmp_path)
 
 
+def test_without_validation_pictures_nothing_is_trained(out: Path) -> None:
+    recipe = small(out).model_copy(update={"crowds": None})
+    with pytest.raises(DataError, match="train and val"):
+        run(recipe, out, Stage.DATASET, lambda _: None)
+
+
 def test_a_picture_that_is_tested_on_is_not_learned_from(out: Path) -> None:
     recipe = small(out)
     (source,) = recipe.sources
@@ -116,9 +123,12 @@ def test_a_picture_that_is_tested_on_is_not_learned_from(out: Path) -> None:
         "annotations": str(SHARED / "images" / "persons" / "person_instances_val2017.json"),
         "images": str(SHARED / "images" / "persons" / "val2017"),
     }
-    both = Recipe.model_validate({"sources": [source], "evaluation": {"coco": [tests]}})
+    crowds = recipe.crowds
+    both = Recipe.model_validate(
+        {"sources": [source], "crowds": crowds, "evaluation": {"coco": [tests]}}
+    )
     run(both, out, Stage.DATASET, lambda _: None)
-    lines = read_manifest(out / "dataset")
+    lines = [line for line in read_manifest(out / "dataset") if line.source == "coco"]
     assert len(lines) > 80
     assert {line.split for line in lines} == {"train"}
     assert not any(photo in line.key for line in lines)
