@@ -7,7 +7,6 @@ import pytest
 from bystander.doctor import check_up, list_models, pull_models
 from bystander.errors import ConfigError, ModelNotFound
 from bystander.models.catalogue import Catalogue
-from bystander.models.store import ModelStore
 from tests.conftest import shared
 
 
@@ -25,14 +24,15 @@ def test_everything_is_in_order_where_the_networks_are(monkeypatch: pytest.Monke
     assert [check for check in check_up() if not check.ok] == []
 
 
-def test_a_missing_network_is_told_with_the_place_for_it(bare: Path) -> None:
-    if ModelStore.from_environment(Catalogue.load()).has(Catalogue.load().segmenters[0]):
-        pytest.skip("the package ships a segmenter")
+def test_a_missing_network_is_told_with_the_place_for_it(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BYSTANDER_SEGMENTER", str(bare / "mine.onnx"))
 
     failed = {check.name: check.found for check in check_up() if not check.ok}
 
     assert set(failed) == {"networks", "faces"}
-    assert "BYSTANDER_MODELS" in failed["networks"]
+    assert "mine.onnx" in failed["networks"]
 
 
 def test_a_network_is_listed_as_found_damaged_or_missing(bare: Path) -> None:
