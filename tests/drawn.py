@@ -224,6 +224,8 @@ class DrawnFaces:
     name = "drawn"
     thresholds = FaceThresholds(same=0.9, different=0.6)
     min_face = 10
+    smallest = 10
+    """Pixels; smaller ones aren't found."""
 
     def detect(self, image: Pixels) -> list[Face]:
         white = (image.min(axis=2) > WHITE).astype(np.uint8)
@@ -232,7 +234,7 @@ class DrawnFaces:
         for contour in contours:
             x, y, width, height = cv2.boundingRect(contour)
             side = (width + height) / 2
-            if side < self.min_face or not 0.7 < width / height < 1.4:
+            if side < self.smallest or not 0.7 < width / height < 1.4:
                 continue
             points = np.array([(1.5, 1.5), (3.5, 1.5), (2.5, 2.5), (1.7, 3.5), (3.3, 3.5)])
             landmarks = (points * side / 5 + (x, y)).astype(np.float32)

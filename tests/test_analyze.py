@@ -30,6 +30,7 @@ from tests.drawn import (
     SETTINGS,
     SIZE,
     YELLOW,
+    DrawnFaces,
     DrawnSegmenter,
     Figure,
     Masked,
@@ -114,6 +115,17 @@ def test_someone_who_shows_their_face_for_a_moment_only_is_masked(tmp_path: Path
     assert_masked(result, friend)
     (tracklet,) = result.timeline.header.tracklets
     assert tracklet.verdicts[0].evidence.kind is EvidenceKind.DOUBT
+
+
+def test_a_face_too_small_to_tell_people_apart_keeps_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cast = cast_of(tmp_path, anna=BLUE)
+    friend = Figure(BLUE, standing(100))
+
+    # It is found as ever; only comparing it is guesswork.
+    monkeypatch.setattr(DrawnFaces, "min_face", 500)
+    assert_masked(mask_scene(Scene([friend], frames=40), tmp_path, cast=cast), friend)
 
 
 def test_a_detection_missed_for_some_frames_leaves_none_unmasked(tmp_path: Path) -> None:

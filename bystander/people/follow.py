@@ -259,6 +259,8 @@ class Follower:
             dossier = self.archive.dossiers[tracklet_of[owner]]
             height = (face.box[3] - face.box[1]) * to_source
             dossier.face = max(height, dossier.face or 0.0)
+            if face.box[2] - face.box[0] < self._models.faces.min_face:
+                continue  # it is masked like any face, but says nothing about who it is
             worth = quality(face, detail)
             if worth >= FAINT and dossier.stretches[-1].wants_face(worth):
                 wanted.append((dossier.id, face, worth, height))
