@@ -18,6 +18,7 @@ import typer
 from bystander import __version__
 from bystander.console import Console, open_console
 from bystander.errors import (
+    AuditFailed,
     ConfigError,
     ModelError,
     OutputExists,
@@ -70,6 +71,7 @@ Exit codes:
   7    the timeline can't be used
   8    --keep-at, --keep or --mask names nobody
   9    a setting is unknown or out of bounds
+  11   the audit found a leak
   130  stopped by Ctrl-C (143 by kill); nothing half-written is left
 """
 
@@ -251,6 +253,45 @@ def render(
         if save is not None:
             loaded.save(save, decided.header)
         console.result(output=str(output), **_summary(decided))
+
+
+@app.command()
+def audit(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The video that was masked.")],
+    masked: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The masked video.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="REPORT.html", help="The report; JSON beside it."),
+    ],
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            "--timeline",
+            metavar="FILE",
+            help="Who may be seen: the timeline that OUTPUT was rendered from. Without it, "
+            "people who can be seen are only listed.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Attack a masked video, and report what it gives away."""
+    from bystander.audit import audit as run
+
+    with open_console(json) as console:
+        for path in (output, output.with_suffix(".json")):
+            _check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
+        if output.suffix.lower() not in (".html", ".htm"):
+            raise OutputUnwritable(f"{output} is no name of a page", "Name it REPORT.html.")
+        for video in (source, masked):
+            probe(video)
+        known = None if timeline is None else Timeline.load(timeline)
+        models = load_models(ModelSettings())
+        with console.progress() as report:
+            found = run(source, masked, output, models=models, timeline=known, report=report)
+        console.result(report=str(output), passed=found.passed, findings=len(found.findings))
+        if not found.passed:
+            raise AuditFailed(f"{masked}: {found.summary()}", f"{output} shows it.")
 
 
 @app.command()

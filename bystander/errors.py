@@ -21,6 +21,7 @@ BystanderError                     exit code
 │   └── TimelineMismatch               it was made from another video
 ├── SelectionError                 8   a click or an id names nobody
 ├── ConfigError                    9   a setting is unknown or out of bounds
+├── AuditFailed                   11   a masked video shows more than it should
 └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
 Exit code 1 is kept for defects of the program, 2 for wrong command-line usage.
@@ -129,6 +130,10 @@ class SelectionError(BystanderError):
 
 class ConfigError(BystanderError):
     exit_code = 9
+
+
+class AuditFailed(BystanderError):
+    exit_code = 11
 
 
 class Cancelled(BystanderError):

@@ -22,6 +22,7 @@ FLOORS = {
     "models": 1,
     "people": 2,
     "redaction": 2,
+    "auditing": 2,
     "settings": 3,
     "analyze": 3,
     "render": 3,

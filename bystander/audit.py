@@ -1,0 +1,181 @@
+"""source, masked video -> report: attack the finished file as a stranger would.
+
+Both files are decoded in step. In every frame, whomever the timeline masks must have lost
+their detail; at every few frames, and around each cut, networks look for people and faces
+in the output, at other scales than the analysis did. Nothing that the analysis believed is
+believed here but whom it keeps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_file
+from bystander.auditing.likeness import compare, luma
+from bystander.auditing.masked import allowed, masked_badly
+from bystander.auditing.pairs import Pair, Step, looked_at
+from bystander.auditing.recognition import recognisable_faces
+from bystander.auditing.report import Result, write_report
+from bystander.auditing.settings import AuditSettings
+from bystander.auditing.sightings import visible_faces, visible_people
+from bystander.auditing.streams import carried
+from bystander.auditing.views import Compared, View
+from bystander.media.fingerprint import fingerprint
+from bystander.media.prefetch import map_ahead, prefetch
+from bystander.media.probe import VideoInfo, probe
+from bystander.models import Models
+from bystander.models.segmenter import analysis_size
+from bystander.models.store import sha256
+from bystander.people.timeline import Header, Timeline
+from bystander.people.vocabulary import FrameRecord, Tracklet
+from bystander.progress import Meter, Report
+
+QUEUE: Final = 4
+
+
+def audit(
+    source: Path,
+    output: Path,
+    page: Path,
+    *,
+    models: Models,
+    timeline: Timeline | None = None,
+    settings: AuditSettings | None = None,
+    report: Report | None = None,
+) -> Result:
+    """Audit a masked video and write what was found.
+
+    Args:
+        source: the video that was masked.
+        output: the masked video.
+        page: where the report goes, an HTML page; the same as JSON goes beside it.
+        models: the networks that look.
+        timeline: who may be seen, with the decisions that the output was rendered with.
+            Without it, people who can be seen are listed but aren't held for leaks.
+        settings: how thoroughly.
+        report: called with the progress; may raise `Cancelled`.
+
+    Raises:
+        VideoError: one of the videos can't be read.
+        TimelineError: the timeline is damaged, or was made from another video.
+        OutputUnwritable: the report can't be written.
+    """
+    settings = settings or AuditSettings()
+    infos = probe(source), probe(output)
+    if timeline is not None:
+        timeline.check_video(source, fingerprint(source))
+    findings = Gatherer()
+    meter = Meter("audit", infos[0].frame_count, report)
+    step = Step((source, infos[0]), (output, infos[1]), findings)
+    header = timeline.header if timeline else None
+    look = partial(_look, models, settings, header, infos[1])
+    workers = settings.workers or os.cpu_count() or 1
+    with (
+        closing(prefetch(_views(step, infos, timeline, settings), QUEUE)) as views,
+        closing(map_ahead(look, views, workers)) as looked,
+    ):
+        for signs in looked:
+            findings.add(signs)
+            meter.step()
+    result = Result(
+        source=source,
+        output=output,
+        checksums=(sha256(source), sha256(output)),
+        frames=infos[0].frame_count,
+        seconds=infos[0].duration,
+        header=header,
+        models=models.checksums,
+        findings=(*_whole_file(output, infos), *findings.findings()),
+    )
+    write_report(result, infos[1], page, settings.pictures)
+    return result
+
+
+def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Finding]:
+    yield from carried(output)
+    sizes = [f"{info.width}x{info.height}" for info in infos]
+    if sizes[0] != sizes[1]:
+        detail = f"the output is {sizes[1]} pixels, the source {sizes[0]}"
+        yield in_file(Kind.OUT_OF_STEP, "size", detail)
+
+
+def _views(
+    step: Step,
+    infos: tuple[VideoInfo, VideoInfo],
+    timeline: Timeline | None,
+    settings: AuditSettings,
+) -> Iterator[View]:
+    """What is looked at in each frame: everything small, and more where a look is due."""
+    compared, people, detail = (
+        _size(infos[1], long_side, enlarge)
+        for long_side, enlarge in (
+            (settings.compare_long_side, False),
+            (settings.people_long_side, True),
+            (settings.face_long_side, False),
+        )
+    )
+    pairs = looked_at(step.pairs(), settings.shots)
+    for pair, record in _with_records(pairs, timeline):
+        look = pair.close or pair.source.index % settings.every == 0
+        yield View(
+            pair.source.index,
+            pair.seconds,
+            pair.source.rgb(compared),
+            pair.output.rgb(compared),
+            pair.output.rgb(people) if look else None,
+            (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
+            record,
+        )
+
+
+def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
+    if not enlarge and max(info.width, info.height) <= long_side:
+        return info.width, info.height
+    return analysis_size(info.width, info.height, long_side)
+
+
+def _with_records(
+    pairs: Iterable[Pair], timeline: Timeline | None
+) -> Iterator[tuple[Pair, FrameRecord | None]]:
+    """Each pair with what the timeline knows of its frame."""
+    records = iter(timeline.frames() if timeline else ())
+    record = next(records, None)
+    for pair in pairs:
+        while record is not None and record.pts < pair.source.pts:
+            record = next(records, None)
+        yield pair, record if record is not None and record.pts == pair.source.pts else None
+
+
+def _look(
+    models: Models,
+    settings: AuditSettings,
+    header: Header | None,
+    info: VideoInfo,
+    view: View,
+) -> list[Finding]:
+    """Everything that is wrong in one frame."""
+    likeness = compare(luma(view.source), luma(view.output))
+    plain = Compared(view, likeness, None, (info.width, info.height))
+    if header is None or view.record is None:
+        # Nobody is known to be kept here: what is seen is told, and a person decides.
+        return list(_seen(plain, models, settings, Severity.NOTE))
+    tracklets: Mapping[int, Tracklet] = {t.id: t for t in header.tracklets}
+    may_be_seen = plain.enlarged(allowed(view.record, tracklets, header.grid))
+    compared = Compared(view, likeness, may_be_seen, plain.size)
+    return [
+        *masked_badly(compared, tracklets, header.grid),
+        *_seen(compared, models, settings, Severity.LEAK),
+    ]
+
+
+def _seen(
+    compared: Compared, models: Models, settings: AuditSettings, severity: Severity
+) -> Iterator[Finding]:
+    yield from visible_people(compared, models, settings, severity)
+    yield from visible_faces(compared, models.faces, settings, severity)
+    yield from recognisable_faces(compared, models.faces)

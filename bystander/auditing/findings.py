@@ -1,0 +1,140 @@
+"""What an audit finds, in single frames and joined to spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from bystander.instances import Box, box_iou
+
+JOIN_SECONDS: Final = 1.0
+"""Signs of the same thing no further apart than this are one finding."""
+SAME_PLACE: Final = 0.2
+"""IoU from which two signs without a name are about the same person."""
+
+
+class Kind(StrEnum):
+    """What can be wrong with a masked video."""
+
+    UNMASKED = "unmasked"  # the timeline masks someone, the video doesn't
+    VISIBLE_PERSON = "visible person"
+    VISIBLE_FACE = "visible face"
+    WEAK_MASK = "weak mask"
+    RECOGNISABLE = "recognisable"
+    OUT_OF_STEP = "out of step"
+    METADATA = "metadata"
+    STREAM = "stream"
+
+
+class Severity(StrEnum):
+    LEAK = "leak"  # the audit isn't passed
+    NOTE = "note"  # to be looked at
+
+
+ADVICE: Final = {
+    Kind.UNMASKED: "Render again from this timeline; if it stays, analyse with --profile thorough.",
+    Kind.VISIBLE_PERSON: "Analyse with --profile thorough, or cut these seconds out.",
+    Kind.VISIBLE_FACE: "Analyse with --profile thorough, or cut these seconds out.",
+    Kind.WEAK_MASK: "Render again with the default strength, or with --effect solid.",
+    Kind.RECOGNISABLE: "Render again with --effect solid.",
+    Kind.OUT_OF_STEP: "Publish the file as 'bystander render' wrote it, without editing it.",
+    Kind.METADATA: "Publish the file as 'bystander render' wrote it: it carries no such entry.",
+    Kind.STREAM: "Publish the file as 'bystander render' wrote it: picture and sound only.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found, in one frame or over a span.
+
+    Attributes:
+        start, end: seconds from the first frame; `end` is when the last such frame appears.
+        seconds: when the worst frame appears.
+        frame: the worst one, counted from 0; None for the file as a whole.
+        frames: in how many of the frames looked at.
+        box: in that frame, pixels of the displayed output.
+        share: how bad it is, 0 to 1: of what could be seen, how much is seen.
+        who: the tracklet it is about ("t7"), or what in the file; may be empty.
+        detail: one plain sentence.
+    """
+
+    kind: Kind
+    severity: Severity
+    start: float
+    end: float
+    seconds: float
+    frame: int | None
+    frames: int
+    box: Box | None
+    share: float
+    who: str
+    detail: str
+
+    @property
+    def advice(self) -> str:
+        return ADVICE[self.kind]
+
+
+def in_file(kind: Kind, who: str, detail: str, severity: Severity = Severity.LEAK) -> Finding:
+    """A finding about the file as a whole."""
+    return Finding(kind, severity, 0.0, 0.0, 0.0, None, 0, None, 1.0, who, detail)
+
+
+def in_frame(
+    kind: Kind,
+    severity: Severity,
+    at: tuple[int, float],
+    box: Box | None,
+    share: float,
+    detail: str,
+    who: str = "",
+) -> Finding:
+    """A finding in one frame: `at` is its number and second."""
+    index, seconds = at
+    return Finding(kind, severity, seconds, seconds, seconds, index, 1, box, share, who, detail)
+
+
+class Gatherer:
+    """Joins single frames' findings to spans, as they come; what it holds is the spans."""
+
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+        self._open: list[tuple[Finding, Box | None]] = []
+
+    def add(self, signs: Iterable[Finding]) -> None:
+        """Take the findings of a frame, the frames in order."""
+        for sign in signs:
+            self._close_before(sign.start - JOIN_SECONDS)
+            for position, (span, last) in enumerate(self._open):
+                if _same(span, last, sign):
+                    self._open[position] = (_joined(span, sign), sign.box)
+                    break
+            else:
+                self._open.append((sign, sign.box))
+
+    def findings(self) -> list[Finding]:
+        """Everything found: leaks first, then by how long and how bad."""
+        self._close_before(float("inf"))
+        return sorted(
+            self._findings,
+            key=lambda f: (f.severity is not Severity.LEAK, -f.share * max(f.frames, 1), f.start),
+        )
+
+    def _close_before(self, seconds: float) -> None:
+        self._findings += [span for span, _ in self._open if span.end < seconds]
+        self._open = [pair for pair in self._open if pair[0].end >= seconds]
+
+
+def _same(span: Finding, last: Box | None, sign: Finding) -> bool:
+    if (span.kind, span.severity, span.who) != (sign.kind, sign.severity, sign.who):
+        return False
+    if span.who or last is None or sign.box is None:
+        return True
+    return box_iou(last, sign.box) >= SAME_PLACE
+
+
+def _joined(span: Finding, sign: Finding) -> Finding:
+    worse = sign if sign.share > span.share else span
+    return replace(worse, start=span.start, end=sign.end, frames=span.frames + sign.frames)

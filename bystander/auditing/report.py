@@ -1,0 +1,219 @@
+"""The audit's report: a page that anyone can read, and the same as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import cv2
+import numpy as np
+
+from bystander.auditing.findings import Finding, Severity
+from bystander.auditing.page import PAGE, PICTURE
+from bystander.errors import OutputUnwritable
+from bystander.media.probe import VideoInfo
+from bystander.media.reader import VideoReader
+from bystander.people.timeline import Header
+from bystander.people.vocabulary import Decision
+
+PICTURE_WIDTH: Final = 560
+"""Pixels of a picture in the page."""
+MARGIN: Final = 0.004
+"""Seconds by which the clocks of source and output may differ."""
+FORMAT: Final = "bystander-audit"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an audit came to.
+
+    Attributes:
+        checksums: SHA-256 of source and output.
+        frames, seconds: of the source.
+        header: of the timeline, if there was one.
+        models: file name to SHA-256 of the networks used.
+        findings: the worst first.
+    """
+
+    source: Path
+    output: Path
+    checksums: tuple[str, str]
+    frames: int
+    seconds: float
+    header: Header | None
+    models: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.LEAK)
+
+    @property
+    def passed(self) -> bool:
+        return not self.leaks
+
+    def summary(self) -> str:
+        """One sentence: what was found, and where to look first."""
+        if self.passed:
+            return "no leak was found"
+        counts = Counter(finding.kind.value for finding in self.leaks)
+        found = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
+        where = [_clock(f.start) for f in self.leaks if f.frame is not None][:5]
+        return found + (f"; look at {', '.join(where)}" if where else "")
+
+
+def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> None:
+    """Write the page, and the JSON beside it; each appears only when it is whole.
+
+    Args:
+        info: of the output, whose riskiest seconds are shown.
+        pictures: how many of them.
+
+    Raises:
+        OutputUnwritable: a file can't be written.
+        VideoError: the output can't be read any more.
+    """
+    _write(page.with_suffix(".json"), json.dumps(as_json(result), indent=2, ensure_ascii=False))
+    _write(page, as_page(result, info, pictures))
+
+
+def as_json(result: Result) -> dict[str, object]:
+    """The report for programs. Boxes are pixels of the displayed output."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "passed": result.passed,
+        "source": {"name": result.source.name, "sha256": result.checksums[0]},
+        "output": {"name": result.output.name, "sha256": result.checksums[1]},
+        "frames": result.frames,
+        "seconds": result.seconds,
+        "timeline": result.header is not None,
+        "networks": dict(result.models),
+        "kept": [{"who": who, "why": why} for who, why in kept_people(result.header)],
+        "findings": [asdict(f) | {"advice": f.advice} for f in result.findings],
+    }
+
+
+def as_page(result: Result, info: VideoInfo, pictures: int) -> str:
+    """The report as one HTML page that needs no other file."""
+    shown = [finding for finding in result.findings if finding.frame is not None][:pictures]
+    return Template(PAGE).substitute(
+        colour="good" if result.passed else "bad",
+        verdict="Passed" if result.passed else "Not passed",
+        summary=escape(_explained(result)),
+        name=escape(result.output.name),
+        frames=result.frames,
+        seconds=f"{result.seconds:.1f}",
+        kept="".join(_item(f"{who}: {why}") for who, why in kept_people(result.header))
+        or _item("nobody" if result.header else "not known: no timeline was given"),
+        pictures="".join(_pictures(shown, result.output, info)) or "<p>Nothing to look at.</p>",
+        rows="".join(_row(finding) for finding in result.findings)
+        or "<tr><td colspan=5>Nothing was found.</td></tr>",
+        source=escape(result.source.name),
+        source_sum=result.checksums[0],
+        output_sum=result.checksums[1],
+        networks="".join(_item(f"{n}, SHA-256 {s}") for n, s in result.models.items())
+        or _item("none"),
+    )
+
+
+def kept_people(header: Header | None) -> Iterator[tuple[str, str]]:
+    """Who is kept, by name or number, and the reasons given for it."""
+    if header is None:
+        return
+    for person in header.persons:
+        reasons = {
+            verdict.evidence.reason or verdict.evidence.kind.value
+            for tracklet in header.tracklets
+            if tracklet.id in person.tracklets
+            for verdict in tracklet.verdicts
+            if verdict.decision is Decision.KEEP
+        }
+        if reasons:
+            yield person.name or person.id, "; ".join(sorted(reasons))
+
+
+def _explained(result: Result) -> str:
+    if not result.passed:
+        return f"The masked video should not be published as it is: {result.summary()}."
+    if result.header is None:
+        return (
+            "Nothing is wrong with the file itself. Whether the people who can be seen may be "
+            "seen isn't known without a timeline: please look at those listed."
+        )
+    return "Nobody was found whom the timeline masks or doesn't know. No program sees everything."
+
+
+def _pictures(shown: list[Finding], output: Path, info: VideoInfo) -> Iterator[str]:
+    for finding in shown:
+        jpeg = _picture(finding, output, info)
+        yield Template(PICTURE).substitute(
+            data=base64.b64encode(jpeg).decode(),
+            title=escape(f"{_clock(finding.seconds)}: {finding.kind}"),
+            detail=escape(finding.detail),
+            advice=escape(finding.advice),
+            colour="bad" if finding.severity is Severity.LEAK else "note",
+        )
+
+
+def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
+    """The output's frame with the finding's box, JPEG."""
+    reader = VideoReader(output, info, start_pts=_pts(finding, info))
+    frame = next(iter(reader), None)
+    scale = PICTURE_WIDTH / info.width
+    size = PICTURE_WIDTH, max(1, round(info.height * scale))
+    # Black where the output lacks the source's last frames.
+    black = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    picture = black if frame is None else frame.rgb(size)
+    if finding.box is not None:
+        x0, y0, x1, y1 = (round(value * scale) for value in finding.box)
+        cv2.rectangle(picture, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2), (230, 30, 60), 2)
+    _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return jpeg.tobytes()
+
+
+def _pts(finding: Finding, info: VideoInfo) -> int:
+    """A tick just before the finding's worst frame."""
+    return info.start_pts + int((finding.seconds - MARGIN) / info.time_base)
+
+
+def _row(finding: Finding) -> str:
+    colour = "bad" if finding.severity is Severity.LEAK else "note"
+    when = "whole file" if finding.frame is None else _clock(finding.start)
+    if finding.end > finding.start:
+        when += f" to {_clock(finding.end)}"
+    where = "" if finding.frame is None else f"frame {finding.frame}, {finding.share:.0%}"
+    cells = (when, finding.kind.value, finding.detail, where, finding.advice)
+    columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f'<tr class="{colour}">{columns}</tr>'
+
+
+def _item(text: str) -> str:
+    return f"<li>{escape(text)}</li>"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:05.2f}"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"the report can't be written to {path} ({error.strerror})",
+            "Choose a folder that exists and has space.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

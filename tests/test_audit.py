@@ -1,0 +1,209 @@
+"""The audit as a stranger: what it finds in drawn scenes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import bystander.cli
+from bystander.audit import audit
+from bystander.auditing.findings import Kind
+from bystander.auditing.report import Result
+from bystander.auditing.settings import AuditSettings
+from bystander.cli import app
+from bystander.errors import OutputUnwritable, TimelineMismatch
+from bystander.people.edits import with_decisions
+from bystander.people.timeline import Timeline
+from bystander.people.vocabulary import FrameRecord
+from bystander.render import render
+from tests.drawn import (
+    BLUE,
+    GREEN,
+    LOSSLESS,
+    MAGENTA,
+    RED,
+    Figure,
+    Masked,
+    Scene,
+    cast_of,
+    drawn_models,
+    mask_scene,
+    standing,
+    walking,
+)
+from tests.media.videos import Clip, make_video, remuxed
+
+SETTINGS = AuditSettings(every=3, people_long_side=384)
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Masked:
+    """Anna, who is kept, and two strangers; a cut after half a second."""
+    folder = tmp_path_factory.mktemp("street")
+    figures = [
+        Figure(BLUE, standing(20)),
+        Figure(RED, walking(120, 1)),
+        Figure(GREEN, standing(300)),
+    ]
+    cast = cast_of(folder, anna=BLUE)
+    return mask_scene(Scene(figures, frames=40, cuts=[20]), folder, cast=cast)
+
+
+class Tampered(Timeline):
+    """A timeline of which some frames are rendered as if nobody was there."""
+
+    def __init__(self, timeline: Timeline, tamper: Callable[[FrameRecord], FrameRecord]) -> None:
+        super().__init__(timeline.path, timeline.header)
+        self._tamper = tamper
+
+    def frames(self) -> Iterator[FrameRecord]:
+        return map(self._tamper, super().frames())
+
+
+def audited(masked: Masked, output: Path, page: Path, known: bool = True) -> Result:
+    return audit(
+        masked.source,
+        output,
+        page,
+        models=drawn_models(),
+        timeline=masked.timeline if known else None,
+        settings=SETTINGS,
+    )
+
+
+def tampered(masked: Masked, output: Path, tamper: Callable[[FrameRecord], FrameRecord]) -> Path:
+    timeline = Tampered(masked.timeline, tamper)
+    render(masked.source, timeline, output, effect=MAGENTA, encoder=LOSSLESS)
+    return output
+
+
+def test_a_video_masked_well_passes_and_says_who_is_kept(tmp_path: Path, street: Masked) -> None:
+    result = audited(street, street.output, tmp_path / "report.html")
+    assert result.passed, result.findings
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["passed"] is True
+    assert [person["who"] for person in document["kept"]] == ["anna"]
+    assert document["kept"][0]["why"]
+
+
+def test_one_frame_without_masks_is_found(tmp_path: Path, street: Masked) -> None:
+    def tamper(record: FrameRecord) -> FrameRecord:
+        return replace(record, sightings=()) if record.index == 13 else record
+
+    result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
+    assert {(f.kind, f.frame) for f in result.leaks} >= {(Kind.UNMASKED, 13)}
+    assert all(f.frame == 13 for f in result.leaks)
+
+
+def test_a_moved_mask_is_found(tmp_path: Path, street: Masked) -> None:
+    def tamper(record: FrameRecord) -> FrameRecord:
+        if not 30 <= record.index < 33:
+            return record
+        moved = tuple(replace(s, mask=s.mask.moved(8, 0)) for s in record.sightings)
+        return replace(record, sightings=moved)
+
+    result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
+    leaks = [f for f in result.leaks if f.kind is Kind.UNMASKED]
+    assert leaks
+    assert all(1.16 <= f.start <= f.end <= 1.32 for f in leaks)
+
+
+def test_someone_the_timeline_never_saw_is_found_by_the_networks(
+    tmp_path: Path, street: Masked
+) -> None:
+    """The red stranger stays visible, and the timeline doesn't mention them."""
+    header = street.timeline.header
+    record = next(iter(street.timeline.frames()))
+    hidden = {s.tracklet for s in record.sightings if s.mask.contains(95, 95)}
+
+    def tamper(record: FrameRecord) -> FrameRecord:
+        left = tuple(s for s in record.sightings if s.tracklet not in hidden)
+        return replace(record, sightings=left)
+
+    assert hidden
+    blind = replace(street, timeline=Tampered(street.timeline, tamper))
+    result = audited(blind, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
+    kinds = {f.kind for f in result.leaks}
+    assert Kind.VISIBLE_PERSON in kinds
+    assert Kind.UNMASKED not in kinds
+    assert header == blind.timeline.header
+
+
+def test_without_a_timeline_people_are_listed_and_only_the_file_can_fail(
+    tmp_path: Path, street: Masked
+) -> None:
+    result = audited(street, street.output, tmp_path / "r.html", known=False)
+    assert result.passed
+    assert Kind.VISIBLE_PERSON in {f.kind for f in result.findings}
+
+    tagged = remuxed(street.output, tmp_path / "tagged.mp4", "-metadata", "title=Anna at home")
+    result = audited(street, tagged, tmp_path / "t.html", known=False)
+    assert [f.kind for f in result.leaks] == [Kind.METADATA]
+
+
+def test_frames_out_of_step_are_found(tmp_path: Path, street: Masked) -> None:
+    pictures = street.after
+    pts = [512 * number for number in range(len(pictures)) if number not in (7, 8)]
+    clip = Clip(pts=pts, size=street.scene.size)
+    lacking = make_video(tmp_path / "o.mp4", clip, lambda number, *_: pictures[pts[number] // 512])
+    result = audited(street, lacking, tmp_path / "r.html")
+    (found,) = [f for f in result.leaks if f.kind is Kind.OUT_OF_STEP]
+    assert found.frames == 2
+    assert found.start == pytest.approx(0.28)
+
+
+def test_the_page_needs_nothing_else_and_escapes_names(tmp_path: Path, street: Masked) -> None:
+    def tamper(record: FrameRecord) -> FrameRecord:
+        return replace(record, sightings=())
+
+    output = tampered(street, tmp_path / "<b>o.mp4", tamper)
+    audited(street, output, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "<b>o" not in page
+    assert "&lt;b&gt;o.mp4" in page
+    assert "data:image/jpeg;base64," in page
+    assert "http" not in page
+    assert "Not passed" in page
+
+
+def test_a_timeline_of_another_video_is_refused(tmp_path: Path, street: Masked) -> None:
+    other = replace(street, source=make_video(tmp_path / "other.mp4"))
+    with pytest.raises(TimelineMismatch):
+        audited(other, street.output, tmp_path / "r.html")
+
+
+def test_an_unwritable_report_is_an_output_error(tmp_path: Path, street: Masked) -> None:
+    with pytest.raises(OutputUnwritable):
+        audited(street, street.output, tmp_path / "nowhere" / "r.html")
+
+
+def test_the_command_ends_with_11_when_there_is_a_leak(
+    tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    page = tmp_path / "report.html"
+    arguments = ["audit", str(street.source), str(street.output), "-o", str(page)]
+    arguments += ["--timeline", str(street.timeline.path), "--json"]
+    runner = CliRunner()
+
+    assert runner.invoke(app, arguments).exit_code == 0
+    assert runner.invoke(app, arguments).exit_code == 5  # the report exists
+
+    # The timeline now says that nobody is kept: Anna, who can be seen, is a leak.
+    everybody = [person.id for person in street.timeline.header.persons]
+    strict = street.timeline.save(
+        tmp_path / "strict", with_decisions(street.timeline.header, keep=[], mask=everybody)
+    )
+    arguments = [*arguments[:5], "--timeline", str(strict.path), "--json", "--overwrite"]
+    done = runner.invoke(app, arguments)
+    assert done.exit_code == 11
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["kind"] == "AuditFailed"
+    assert "unmasked" in last["what"]
+    assert np.all([line.startswith("{") for line in done.stdout.splitlines()])
