@@ -1,0 +1,108 @@
+"""Scenes as files: the video, whose every pixel is, and the photos of whom to keep.
+
+FOLDER/video.mp4            H.264
+FOLDER/persons/%05d.png     pixel = person id, 0 = nobody, one file a frame
+FOLDER/cast/ID.jpg          a photo of each person to keep
+FOLDER/truth.json           kept, either, faces: [frame, person, x0, y0, x1, y1]
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.quality.people import Person, Rgb, read_photos, recruit
+from benchmarks.quality.places import build_place, empty_strips
+from benchmarks.quality.scenes import FPS, PLACE_SIZE, Crew, Scene, name_of
+from benchmarks.quality.stage import SeenFace, Take, film
+from bystander.models import Models
+
+PEOPLE, STRIPS = 14, 16
+PLACES = 2
+CRF = "16"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of a scene on disk.
+
+    Attributes:
+        persons: folder of the id maps.
+        kept: ids of people who must be clear.
+        either: ids of people who may be clear or masked.
+        faces: those that the camera sees, by frame; None where nobody knows.
+    """
+
+    persons: Path
+    kept: frozenset[int]
+    either: frozenset[int]
+    faces: dict[int, list[SeenFace]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """The people and street strips that all scenes are made from."""
+
+    people: Sequence[Person]
+    strips: Sequence[Rgb]
+    seed: int
+
+    @classmethod
+    def open(cls, cutouts: Path, models: Models, seed: int) -> Studio:
+        """Choose people with open faces and strips with nobody in them.
+
+        Raises:
+            UnreadablePhoto, NoFaceFound: the folder has no cut-outs, or too few.
+        """
+        photos = read_photos(cutouts, np.random.default_rng(seed))
+        people = recruit(photos, models.faces, PEOPLE)
+        return cls(people, empty_strips(photos, models.segmenter, STRIPS), seed)
+
+    def produce(self, make: Callable[[Crew], Scene], folder: Path) -> Truth:
+        """Make one scene in `folder`; the same whichever others are made."""
+        rng = np.random.default_rng((self.seed, zlib.crc32(name_of(make).encode())))
+        people = [self.people[int(position)] for position in rng.permutation(len(self.people))]
+        places = [build_place(self.strips, PLACE_SIZE, rng) for _ in range(PLACES)]
+        scene = make(Crew(people, places))
+        takes = chain.from_iterable(film(shot, rng) for shot in scene.shots)
+        return write_scene(folder, scene, takes)
+
+
+def write_scene(folder: Path, scene: Scene, takes: Iterator[Take]) -> Truth:
+    """Write the files of a scene that was filmed."""
+    persons, cast = folder / "persons", folder / "cast"
+    for wanted in (persons, cast):
+        wanted.mkdir(parents=True, exist_ok=True)
+        for old in wanted.iterdir():  # of an earlier, perhaps longer, version
+            old.unlink()
+    for person, photo in scene.kept.items():
+        cv2.imwrite(str(cast / f"{person}.jpg"), photo)
+    faces: dict[int, list[SeenFace]] = {}
+    width, height = scene.shots[0].size
+    with av.open(str(folder / "video.mp4"), "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(FPS), options={"crf": CRF, "preset": "veryfast"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index, take in enumerate(takes):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(take.rgb, format="rgb24")))
+            cv2.imwrite(str(persons / f"{index:05d}.png"), take.ids)
+            faces[index] = list(take.faces)
+        container.mux(stream.encode(None))
+    truth = Truth(persons, frozenset(scene.kept) - {*scene.either}, frozenset(scene.either), faces)
+    document = {
+        "kept": sorted(truth.kept),
+        "either": sorted(truth.either),
+        "faces": [[n, face.person, *face.box] for n in faces for face in faces[n]],
+    }
+    (folder / "truth.json").write_text(json.dumps(document))
+    return truth

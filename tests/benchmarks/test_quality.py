@@ -1,0 +1,56 @@
+"""The figures of the quality table, from counted pixels."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.quality.score import QualityScore
+from benchmarks.scoring import PersonInFrame
+
+
+def score(*people: PersonInFrame, kept: int | None = 1, nobody: int = 0) -> QualityScore:
+    return QualityScore(
+        kept=frozenset() if kept is None else frozenset({kept}),
+        either=frozenset({9}),
+        people=people,
+        nobody_masked=nobody,
+        faces=None,
+    )
+
+
+def seen(frame: int, person: int, area: int, masked: int) -> PersonInFrame:
+    return PersonInFrame(frame=frame, person=person, area=area, masked=masked)
+
+
+def test_bystanders_pixels_that_show_are_a_leak_and_kept_ones_are_not() -> None:
+    result = score(seen(0, 1, 100, 0), seen(0, 2, 100, 90), seen(1, 2, 100, 100))
+    assert result.leak == pytest.approx(0.05)
+    assert result.leaking_frames == 1
+    assert result.worst == seen(0, 2, 100, 90)
+    assert result.kept_masked == 0
+
+
+def test_a_bystander_is_kept_when_mostly_visible_in_more_than_two_frames() -> None:
+    shown = [seen(frame, 2, 100, 40) for frame in range(3)]
+    assert score(*shown[:2]).bystanders_kept == []
+    assert score(*shown).bystanders_kept == [2]
+
+
+def test_kept_frames_are_those_that_leave_the_kept_person_clear() -> None:
+    frames = [seen(0, 1, 100, 0), seen(1, 1, 100, 20), seen(2, 1, 100, 60), seen(3, 1, 100, 90)]
+    assert score(*frames).kept_frames == 0.5
+    assert score(*frames).cast_masked == []
+    assert score(*frames, seen(4, 1, 100, 51)).cast_masked == [1]
+
+
+def test_a_sliver_of_the_kept_person_is_not_asked_to_be_clear() -> None:
+    assert score(seen(0, 1, 100, 0), seen(1, 1, 9, 9)).kept_frames == 1
+
+
+def test_who_may_be_either_counts_for_nothing() -> None:
+    assert score(seen(0, 9, 100, 0)).leak == 0
+
+
+def test_masked_area_is_measured_against_everyone() -> None:
+    assert score(seen(0, 1, 60, 0), seen(0, 2, 40, 40), nobody=50).excess == 0.5
+    assert score(kept=None).kept_frames is None
