@@ -60,3 +60,12 @@ def box_iou(a: Box, b: Box) -> float:
         return 0.0
     both = width * height
     return both / (box_area(a) + box_area(b) - both)
+
+
+def shared(a: Box, b: Box) -> float:
+    """Intersection over the smaller of two boxes, 0 to 1."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / max(min(box_area(a), box_area(b)), 1e-6)

@@ -124,13 +124,16 @@ def split(
     beside: dict[int, list[Sighting]] = {}
     for neighbour in neighbours:
         for sighting in neighbour.sightings:
+            if sighting.origin is Origin.SHARED:
+                continue  # as much of them as another silhouette holds: it doesn't travel
             beside.setdefault(sighting.tracklet, []).append(sighting)
     masked: list[Region] = []
     kept: list[Mask] = []
     for sighting in record.sightings:
         tracklet = tracklets[sighting.tracklet]
         if tracklet.decision_at(record.index) is Decision.MASK:
-            moved = [_moved(other, sighting) for other in beside.get(tracklet.id, ())]
+            others = () if sighting.origin is Origin.SHARED else beside.get(tracklet.id, ())
+            moved = [_moved(other, sighting) for other in others]
             reach = union((sighting.mask, *moved))
             masked.append(Region(sighting.mask, tracklet.height, tracklet.face, reach))
         elif sighting.origin is Origin.SEEN:

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.instances import Box
 from bystander.people.vocabulary import FrameRecord, Origin
 
 MAX_FACES: Final = 24
@@ -52,7 +53,9 @@ class Stretch:
         start: first frame.
         rivals: tracklets that may have been swapped with this one at `start`.
         clicks: names under which a person pointed at this stretch.
-        colours: mean colour histogram, float32 [D]; `colour_count` frames went into it.
+        colours: mean colour histogram, float32 [D], of `colour_count` frames: those in which
+            nobody else was near, if there are any (`colours_apart`).
+        first, last: frame and box of the first and the last sighting; grid pixels.
     """
 
     start: int
@@ -62,6 +65,9 @@ class Stretch:
     clicks: list[str] = field(default_factory=list)
     colours: NDArray[np.float32] | None = None
     colour_count: int = 0
+    colours_apart: bool = False
+    first: tuple[int, Box] | None = None
+    last: tuple[int, Box] | None = None
     faces_offered: int = 0
     bodies_offered: int = 0
 
@@ -91,7 +97,17 @@ class Stretch:
             self.bodies.pop(1)
             self.bodies.append(embedding)
 
-    def add_colours(self, histogram: NDArray[np.float32]) -> None:
+    def see(self, frame: int, box: Box) -> None:
+        """Take in where the tracklet was seen."""
+        self.first = self.first or (frame, box)
+        self.last = frame, box
+
+    def add_colours(self, histogram: NDArray[np.float32], apart: bool = True) -> None:
+        """Take in what the tracklet looked like; `apart` if nobody else was near."""
+        if self.colours_apart and not apart:
+            return
+        if apart and not self.colours_apart:
+            self.colours, self.colour_count, self.colours_apart = None, 0, True
         self.colour_count += 1
         if self.colours is None:
             self.colours = histogram.copy()
@@ -118,12 +134,12 @@ class Dossier:
         """The stretch that `frame` falls into (the first one for earlier frames)."""
         return next((s for s in reversed(self.stretches) if s.start <= frame), self.stretches[0])
 
-    def span(self, stretch: Stretch) -> tuple[int, int]:
-        """First frame and one past the last of a stretch; extensions go with the ends."""
-        position = self.stretches.index(stretch)
-        last = position == len(self.stretches) - 1
-        start = self.start if position == 0 else stretch.start
-        return start, self.end if last else self.stretches[position + 1].start
+    def spans(self) -> list[tuple[Stretch, int, int]]:
+        """The stretches in which something was seen, each with its first frame and one past
+        its last; continuations go with both ends."""
+        seen = [s for s in self.stretches if s.colour_count or s.clicks] or self.stretches[:1]
+        starts = [self.start, *(stretch.start for stretch in seen[1:])]
+        return list(zip(seen, starts, [*starts[1:], self.end], strict=True))
 
     @property
     def height(self) -> float:

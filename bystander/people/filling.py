@@ -92,7 +92,8 @@ class Filler:
         held = list(sightings)
         self._held.append((index, pts, held))
         for sighting in held:
-            self._extend_trail(index, sighting)
+            if sighting.origin is not Origin.SHARED:
+                self._extend_trail(index, sighting)
         for tracklet in ended:
             self._finish(tracklet)
         while len(self._held) > self._lag:

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from bystander.errors import SelectionError
 from bystander.instances import Face, Instance
+from bystander.masks import union
 from bystander.models import Models
 from bystander.models.faces import quality
 from bystander.people.appearance import colour_histogram
 from bystander.people.dossier import Archive, FaceSample
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.heads import head_and_shoulders, owner_of
-from bystander.people.tracking import Tracker, TrackerSettings
+from bystander.people.ownership import Ownership
+from bystander.people.tracking import Link, Tracker, TrackerSettings
 from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
 
 PICTURE_HEIGHT: Final = 192
@@ -116,6 +118,7 @@ class Follower:
         self.shots: list[Shot] = []
         self._size, self._grid, self._tick, self._models = size, grid, tick, models
         self._tracker = Tracker(tracking, fps)
+        self._ownership = Ownership(grid)
         self._filler = Filler(
             grid,
             self._tracker.max_gap,
@@ -134,14 +137,16 @@ class Follower:
         self.frames = view.index + 1
         if view.cut:
             self._tracker.cut()
+            self._ownership.cut()
             yield from map(self._completed, self._filler.flush())
             self._begin_shot(view.index)
         instances = list(seen.instances)
         owners = self._give_faces(seen, instances)
         colours = [colour_histogram(view.grid, instance.mask) for instance in instances]
-        step = self._tracker.step(view.index, instances, colours)
-
-        tracklet_of = {link.detection: link.tracklet for link in step.links}
+        self._ownership.look(view.grid)
+        step = self._tracker.step(view.index, instances, colours, self._ownership.is_part)
+        tracklet_of = {link.detection: link.tracklet for link in step.links if not link.part}
+        instances = _with_parts(instances, step.links)
         sightings = []
         for position, tracklet in tracklet_of.items():
             instance = instances[position]
@@ -155,7 +160,9 @@ class Follower:
             self.archive.doubt(doubt.tracklet, doubt.other, doubt.frame)
         for position, tracklet in tracklet_of.items():
             stretch = self.archive.dossiers[tracklet].stretches[-1]
-            stretch.add_colours(colours[position])
+            stretch.see(view.index, instances[position].box)
+            stretch.add_colours(colours[position], step.apart[position])
+        sightings = self._ownership.settle(sightings, step.contacts)
         if view.detail is not None:
             self._gather(view, view.detail, seen.faces, owners, instances, tracklet_of)
         completed = self._filler.push(view.index, view.pts, sightings, step.ended)
@@ -296,6 +303,21 @@ class Follower:
         small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
         _, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
         self._portraits[tracklet] = _Portrait(worth, jpeg.tobytes())
+
+
+def _with_parts(instances: Sequence[Instance], links: Sequence[Link]) -> list[Instance]:
+    """The instances, with what was detected apart added to whom it belongs to."""
+    whole_of = {link.tracklet: link.detection for link in links if not link.part}
+    complete = list(instances)
+    for link in links:
+        if link.part:
+            whole, part = complete[whole_of[link.tracklet]], instances[link.detection]
+            boxes = np.array([whole.box, part.box])
+            x0, y0 = (float(v) for v in boxes[:, :2].min(axis=0))
+            x1, y1 = (float(v) for v in boxes[:, 2:].max(axis=0))
+            mask = union((whole.mask, part.mask))
+            complete[whole_of[link.tracklet]] = replace(whole, box=(x0, y0, x1, y1), mask=mask)
+    return complete
 
 
 def _nearest(record: FrameRecord, x: float, y: float) -> int | None:

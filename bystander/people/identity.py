@@ -5,9 +5,9 @@ Keep only on positive evidence; everything else is masked. In order:
 1. *Face*: a stretch is recognised when several face samples, spread in time, agree
    with a cast member, and so does the mean of all that are good enough to count.
 2. *Click*: a person pointed at it.
-3. *Carry*: from a recognised stretch to others by looks - over a doubtful crossing by
-   the clothes' colours, over a cut or a turned back by body embedding - but never
-   where someone else looks alike, nor against the testimony of a face.
+3. *Carry*: from a recognised stretch to others by looks - within a shot, over a doubtful
+   crossing or behind somebody, by the clothes' colours, over a cut by body embedding -
+   but never where someone else looks alike, nor against the testimony of a face.
 4. *Exclusion*: a cast member is in one place at a time. Of two tracklets visible
    together only the clearly better one is kept, and neither when both are as good.
 """
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from bystander.instances import shared
 from bystander.people.cast import CastMember
 from bystander.people.dossier import Archive, Dossier, FaceSample, Stretch
 from bystander.people.vocabulary import (
@@ -35,6 +36,10 @@ from bystander.people.vocabulary import (
 
 HANDOVER: Final = 0.2
 """Seconds that two tracklets of one person may overlap, the old one ending as the new begins."""
+HIDING: Final = 0.4
+"""The same where the two touch: of someone half hidden, two parts can pass for two people."""
+TOUCHING: Final = 0.3
+"""Share of the smaller box within the other from which two boxes touch."""
 JOINT: Final = 0.6
 """The same with the continuations that both have got by then (`filling`)."""
 
@@ -72,8 +77,28 @@ class IdentitySettings(BaseModel):
         0.88,
         ge=0,
         le=1,
-        description="Least colour similarity (Bhattacharyya) to carry a verdict over a crossing: "
+        description="Least colour similarity (Bhattacharyya) to carry a verdict within a shot: "
         "parts of one tracklet have 0.92 and more, people in other clothes 0.85 at most.",
+    )
+    carry_at_once: float = Field(
+        0.84,
+        ge=0,
+        le=1,
+        description="The same where one tracklet ends and the other begins at the same time and "
+        "place.",
+    )
+    carry_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="Longest absence, in seconds, over which colours carry a verdict.",
+    )
+    carry_reach: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="How far away, in body heights, somebody may come back who was hidden; and as "
+        "much again for every second.",
     )
     carry_body: float = Field(
         0.8,
@@ -113,6 +138,15 @@ class _Case:
         end = min(self.end, other.end, self.dossier.last_seen + 1, other.dossier.last_seen + 1)
         return max(0, end - start)
 
+    def hands_over(self, other: _Case) -> bool:
+        """Whether one ends where and when the other begins, touching it."""
+        if self.end < other.start or other.end < self.start:
+            return False
+        earlier, later = (self, other) if self.start <= other.start else (other, self)
+        if earlier.stretch.last is None or later.stretch.first is None:
+            return False
+        return shared(earlier.stretch.last[1], later.stretch.first[1]) >= TOUCHING
+
 
 class Judge:
     """Passes the verdicts once the whole video is known.
@@ -147,7 +181,7 @@ class Judge:
     def judge(self, archive: Archive) -> tuple[tuple[Tracklet, ...], tuple[Person, ...]]:
         """Verdicts for every tracklet, and the tracklets grouped into persons."""
         shown = [d for d in archive.dossiers.values() if d.end > d.start]
-        by_dossier = [[_Case(d, s, *d.span(s)) for s in d.stretches] for d in shown]
+        by_dossier = [[_Case(d, *span) for span in d.spans()] for d in shown]
         cases = [case for those in by_dossier for case in those]
         evidence = {id(case): self._direct(case) for case in cases}
         self._exclude(cases, evidence)
@@ -218,62 +252,125 @@ class Judge:
             evidence[key] = replace(evidence[key], kind=EvidenceKind.DOUBT, reason=reason)
 
     def _carry(self, cases: list[_Case], evidence: dict[int, Evidence]) -> None:
-        """Spread verdicts by looks, but not from what was itself carried: likeness wears off."""
+        """Spread verdicts by looks.
+
+        Always compared with what was recognised, never with what was itself carried:
+        likeness wears off.
+        """
         sources: dict[str, list[_Case]] = {}
         for case in cases:
             found = evidence[id(case)]
             if _keeps(found) and found.name:
                 sources.setdefault(found.name, []).append(case)
         strangers = {id(case) for case in cases if self._face_speaks_against(case, evidence)}
+        kept = {name: list(of) for name, of in sources.items()}
+        self._carry_within_shots(cases, evidence, sources, kept, strangers)
         others = {
             name: strangers | {id(c) for c in cases if any(c.together(s) for s in of)}
             for name, of in sources.items()
         }
-        kept = {name: list(of) for name, of in sources.items()}
         for case in cases:
             if _keeps(evidence[id(case)]) or id(case) in strangers:
                 continue
-            for name in sources:
+            for name, of in sources.items():
                 if any(other.together(case) for other in kept[name]):
                     continue
-                carried = self._carried(case, sources[name], cases, others[name], name)
+                faces = [source for source in of if not source.stretch.clicks]
+                carried = self._over_cut(case, faces, cases, others[name], name)
                 if carried is not None:
                     evidence[id(case)] = carried
                     kept[name].append(case)
                     break
 
-    def _carried(
+    def _carry_within_shots(
+        self,
+        cases: list[_Case],
+        evidence: dict[int, Evidence],
+        sources: dict[str, list[_Case]],
+        kept: dict[str, list[_Case]],
+        strangers: set[int],
+    ) -> None:
+        """From stretch to stretch, as long as each begins where and when another ends."""
+        for name, of in sources.items():
+            for shot in {source.dossier.shot for source in of}:
+                here = [case for case in cases if case.dossier.shot == shot]
+                known = [source for source in of if source.dossier.shot == shot]
+                grows = True
+                while grows:
+                    grows = False
+                    for case in here:
+                        if _keeps(evidence[id(case)]) or id(case) in strangers:
+                            continue
+                        family = [c for c in kept[name] if c.dossier.shot == shot]
+                        found = self._within_shot(case, known, family, here, name)
+                        if found is not None:
+                            evidence[id(case)] = found
+                            kept[name].append(case)
+                            grows = True
+
+    def _within_shot(
         self,
         case: _Case,
         sources: list[_Case],
+        family: list[_Case],
         cases: list[_Case],
-        others: set[int],
         name: str,
     ) -> Evidence | None:
-        siblings = [source for source in sources if source.dossier is case.dossier]
-        if siblings:
-            return self._over_crossing(case, siblings, cases, name)
-        faces = [source for source in sources if not source.stretch.clicks]
-        return self._over_cut(case, faces, cases, others, name)
+        """By the clothes: whether `case` goes on where one of `family` ended, or the reverse.
 
-    def _over_crossing(
-        self, case: _Case, siblings: list[_Case], cases: list[_Case], name: str
-    ) -> Evidence | None:
-        """Within a tracklet: the clothes before and after a possible swap."""
-        colours = case.stretch.colours
-        if colours is None:
-            return None
-        own = max(_colours(s.stretch.colours, colours) for s in siblings)
-        # All of them: whoever was swapped in at one doubt may still be here after the next.
-        rivals = set().union(*(s.rivals for s in case.dossier.stretches))
-        others = [_colours(c.stretch.colours, colours) for c in cases if c.dossier.id in rivals]
+        Args:
+            sources: recognised stretches of the shot, whose looks count.
+            family: these, and all that was carried from them.
+            cases: all stretches of the shot.
+        """
+        own = max(_colours(s.stretch.colours, case.stretch.colours) for s in sources)
         if own < self._settings.carry_colours:
+            at_once = own >= self._settings.carry_at_once and any(map(case.hands_over, family))
+            if not at_once:
+                return None
+        if not any(self._follows(case, one) for one in family):
             return None
-        if others and own - max(others) < self._settings.carry_margin:
+        if any(self._two_people(case, one) for one in family):
             return None
+        # Not only at this doubt: who was swapped in at one may still be here after the next.
+        so_far = (s for s in case.dossier.stretches if s.start <= case.stretch.start)
+        swapped = set().union(*(stretch.rivals for stretch in so_far))
+        for other in cases:
+            if other is case or other in family:
+                continue
+            # Who is seen beside both is neither of them; who is seen beside the family and
+            # not beside this one may be this one.
+            suspect = not self._two_people(case, other) and any(
+                self._two_people(other, one) for one in family
+            )
+            if other.dossier.id not in swapped and not suspect:
+                continue
+            alike = _colours(other.stretch.colours, case.stretch.colours)
+            if own - alike < self._settings.carry_margin and 1 - own >= (1 - alike) / 2:
+                return None
         return Evidence(
-            EvidenceKind.BODY, name, round(own, 3), 0, f"same clothes as {name} before a crossing"
+            EvidenceKind.BODY, name, round(own, 3), 0, f"same clothes as {name} a moment before"
         )
+
+    def _follows(self, case: _Case, one: _Case) -> bool:
+        """Whether one of two stretches begins where and when the other ended."""
+        if case.dossier is one.dossier:
+            return True
+        earlier, later = (case, one) if case.start <= one.start else (one, case)
+        if earlier.stretch.last is None or later.stretch.first is None:
+            return False
+        (end, a), (start, b) = earlier.stretch.last, later.stretch.first
+        absence = max(0, start - end) / self._fps
+        if absence > self._settings.carry_seconds:
+            return False
+        reach = self._settings.carry_reach * max(a[3] - a[1], b[3] - b[1]) * (1 + absence)
+        apart = np.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2
+        return bool(apart <= reach)
+
+    def _two_people(self, a: _Case, b: _Case) -> bool:
+        """Whether two stretches were seen together for too long to be one person."""
+        allowed = HIDING if a.hands_over(b) else HANDOVER
+        return a.together(b) > allowed * self._fps
 
     def _over_cut(
         self,

@@ -1,0 +1,250 @@
+"""Whose pixels are they? Where two people touch, networks draw both as one, or one as two.
+
+Pixels are somebody's if they were a moment ago, followed by optical flow (DIS, Kroeger et
+al. 2016). Three uses:
+
+- A weak detection in somebody's territory is a part of them: a bag, a hand.
+- What a silhouette takes of somebody else's territory is given back.
+- Pixels new to a silhouette, where somebody else may be - seen, or hidden and about to
+  come out - are both people's, unless the colours speak for the first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.instances import Box
+from bystander.masks import Bits, Mask
+from bystander.people.appearance import known_colours, likelihood_ratio
+from bystander.people.tracking import Appearance, Contact
+from bystander.people.vocabulary import Origin, Sighting
+
+Picture = NDArray[np.uint8]
+Weights = NDArray[np.float32]
+Rectangle = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in grid pixels, end-exclusive."""
+
+FLOW_SCALE: Final = 0.5
+"""Flow is computed on a picture this much smaller: four times as fast, and smoother."""
+MEMORY: Final = 0.6
+"""How much of a pixel's ownership lasts from frame to frame; the rest is the new silhouette."""
+OWNED: Final = 0.25
+"""Ownership from which a pixel is the person's own: one uncontested frame is enough."""
+LONG_OWNED: Final = 0.7
+"""... and from which it has been for some frames."""
+SLACK: Final = 2
+"""Grid pixels by which flow and silhouettes may err."""
+SPECK: Final = 3
+"""Grid pixels: narrower contested parts are the edge's trembling."""
+OWN_COLOURS: Final = 0.1
+"""Log-likelihood ratio up to which new pixels are the person's own."""
+OTHERS_COLOURS: Final = 1.2
+"""Log-likelihood ratio from which pixels not owned for long are the other's, too."""
+NOT_OWN_COLOURS: Final = -0.1
+"""Log-likelihood ratio from which new pixels in the other's territory are given back."""
+PART: Final = 0.6
+"""A detection of which this share was somebody's a moment ago is a part of them ..."""
+PART_COLOURS: Final = 0.7
+"""... if this share of it has colours that they were seen in."""
+REMEMBERED: Final = 5
+"""Frames for which the territory of somebody unseen is followed."""
+MOTION: Final = 12
+"""Grid pixels that somebody may move in a frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Territory:
+    """How much somebody owns the pixels of a rectangle whose corner is at `x, y`.
+
+    Attributes:
+        weights: float32 [h, w], 0 to 1.
+        age: frames since they were seen.
+    """
+
+    x: int
+    y: int
+    weights: Weights
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Contest:
+    """What of a silhouette isn't its own: bool of the silhouette's shape each.
+
+    Attributes:
+        given_back: is certainly the other's.
+        both: may be the other's.
+    """
+
+    given_back: Bits
+    both: Bits
+
+
+class Ownership:
+    """Follows through a shot which pixels are whose. For every frame: `look`, then `settle`.
+
+    Args:
+        grid: width, height of the analysis grid.
+    """
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        self._grid = grid
+        self._estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._frame: Picture = np.zeros((grid[1], grid[0], 3), dtype=np.uint8)
+        self._now: Picture | None = None
+        self._before: Picture | None = None
+        self._flow: NDArray[np.float32] | None = None
+        self._territories: dict[int, _Territory] = {}
+
+    def cut(self) -> None:
+        """Forget everything: a new shot begins."""
+        self._now = None
+        self._territories = {}
+
+    def look(self, frame: Picture) -> None:
+        """Go on to the next frame, uint8 [H, W, 3] RGB at grid size."""
+        size = tuple(round(side * FLOW_SCALE) for side in self._grid)
+        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        self._frame, self._before = frame, self._now
+        self._now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        self._flow = None
+
+    def is_part(self, mask: Mask, tracklet: int, looks: Appearance) -> bool:
+        """Whether a silhouette in this frame is only a part of somebody seen a moment ago.
+
+        Args:
+            looks: `colour_histogram` of that person, seen apart.
+        """
+        inside = mask.clipped(*self._grid)
+        owned = self._carried(tracklet, inside.box) if inside.area else None
+        if owned is None or float((owned[inside.bits] >= OWNED).mean()) < PART:
+            return False
+        return known_colours(self._frame, inside, looks) >= PART_COLOURS
+
+    def settle(self, sightings: Sequence[Sighting], contacts: Sequence[Contact]) -> list[Sighting]:
+        """Decide who owns what in this frame.
+
+        Args:
+            sightings: everyone linked in it, one sighting a tracklet.
+            contacts: who may be mixed up with whom.
+
+        Returns:
+            The sightings, without what is certainly somebody else's, and after them what may
+            be somebody else's, too, as sightings of that person, `Origin.SHARED`.
+        """
+        touching: dict[int, list[Contact]] = defaultdict(list)
+        for contact in contacts:
+            touching[contact.tracklet].append(contact)
+        settled: list[Sighting] = []
+        shared: list[Sighting] = []
+        territories: dict[int, _Territory] = {}
+        for sighting in sightings:
+            mask = sighting.mask.clipped(*self._grid)
+            others = touching[sighting.tracklet]
+            history = self._carried(sighting.tracklet, mask.box) if others and mask.area else None
+            weights = mask.bits.astype(np.float32)
+            own = mask.bits
+            if history is not None:
+                contests = [self._contest(mask, history, contact) for contact in others]
+                for contact, contest in zip(others, contests, strict=True):
+                    if contest.both.any():
+                        shared.append(_shared(sighting, contact.other, mask, contest.both))
+                    own = own & ~contest.given_back
+                contested = np.any([contest.both for contest in contests], axis=0)
+                weights = MEMORY * history * mask.bits + (1 - MEMORY) * (mask.bits & ~contested)
+            if own is not mask.bits and own.any():
+                sighting = replace(sighting, mask=Mask(mask.x, mask.y, own))
+            settled.append(sighting)
+            territories[sighting.tracklet] = _Territory(mask.x, mask.y, weights)
+        self._territories = self._unseen(territories) | territories
+        return settled + shared
+
+    def _contest(self, mask: Mask, history: Weights, contact: Contact) -> _Contest:
+        """What of a silhouette is, or may be, the other's.
+
+        Args:
+            history: how much the silhouette's person owned its pixels, of the mask's shape.
+        """
+        near = mask.bits & _inside(contact.place, mask.box)
+        new = near & (history < OWNED)
+        height = contact.place[1], contact.place[3]
+        ratio = likelihood_ratio(self._frame, mask, contact.own, contact.others, height)
+        both = new & (ratio > OWN_COLOURS)
+        both |= near & (history < LONG_OWNED) & (ratio > OTHERS_COLOURS)
+        theirs = self._carried(contact.other, mask.box)
+        if theirs is None:
+            given_back = np.zeros_like(new)
+        else:
+            given_back = new & (theirs >= LONG_OWNED) & (ratio > NOT_OWN_COLOURS)
+        return _Contest(_without_specks(given_back), _without_specks(both))
+
+    def _unseen(self, seen: dict[int, _Territory]) -> dict[int, _Territory]:
+        """The territories of people who were there a moment ago and aren't in `seen`."""
+        followed: dict[int, _Territory] = {}
+        for tracklet, territory in self._territories.items():
+            if tracklet in seen or territory.age >= REMEMBERED:
+                continue
+            height, width = territory.weights.shape
+            x0, y0 = max(0, territory.x - MOTION), max(0, territory.y - MOTION)
+            x1 = min(self._grid[0], territory.x + width + MOTION)
+            y1 = min(self._grid[1], territory.y + height + MOTION)
+            weights = self._carried(tracklet, (x0, y0, x1, y1)) if x0 < x1 and y0 < y1 else None
+            if weights is not None:
+                followed[tracklet] = _Territory(x0, y0, weights, territory.age + 1)
+        return followed
+
+    def _carried(self, tracklet: int, box: Rectangle) -> Weights | None:
+        """Somebody's territory of the previous frame, carried by flow into `box`."""
+        before = self._territories.get(tracklet)
+        if before is None or self._before is None or self._now is None or before.weights.size == 0:
+            return None
+        if self._flow is None:
+            estimate = cast(Any, self._estimator.calc)  # its stub wants a flow to begin with
+            self._flow = np.asarray(estimate(self._now, self._before, None), dtype=np.float32)
+        x0, y0, x1, y1 = box
+        columns, rows = np.meshgrid(
+            np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
+        )
+        at_u, at_v = (columns + 0.5) * FLOW_SCALE - 0.5, (rows + 0.5) * FLOW_SCALE - 0.5
+        replicate = cv2.BORDER_REPLICATE
+        motion = cv2.remap(self._flow, at_u, at_v, cv2.INTER_LINEAR, borderMode=replicate)
+        u, v = (np.asarray(motion[..., i], dtype=np.float32) / FLOW_SCALE for i in (0, 1))
+        edges = SLACK, SLACK, SLACK, SLACK
+        padded = cv2.copyMakeBorder(before.weights, *edges, cv2.BORDER_CONSTANT)
+        spread = cv2.dilate(padded, np.ones((2 * SLACK + 1, 2 * SLACK + 1), np.uint8))
+        carried = cv2.remap(
+            spread,
+            np.asarray(columns + u - before.x + SLACK, dtype=np.float32),
+            np.asarray(rows + v - before.y + SLACK, dtype=np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        return np.asarray(carried, dtype=np.float32)
+
+
+def _shared(sighting: Sighting, other: int, mask: Mask, both: Bits) -> Sighting:
+    """A part of a sighting's silhouette as a sighting of another person."""
+    part = Mask.from_frame(both, mask.x, mask.y)
+    x0, y0, x1, y1 = part.box
+    box = float(x0), float(y0), float(x1), float(y1)
+    return replace(sighting, tracklet=other, box=box, mask=part, origin=Origin.SHARED)
+
+
+def _inside(place: Box, box: Rectangle) -> Bits:
+    """Which pixels of the rectangle `box` lie in `place`: bool [h, w]."""
+    columns, rows = np.arange(box[0], box[2]), np.arange(box[1], box[3])
+    across = (columns >= place[0]) & (columns < place[2])
+    down = (rows >= place[1]) & (rows < place[3])
+    return np.asarray(across & down[:, np.newaxis])
+
+
+def _without_specks(bits: Bits) -> Bits:
+    kernel = np.ones((SPECK, SPECK), np.uint8)
+    return np.asarray(cv2.morphologyEx(bits.view(np.uint8), cv2.MORPH_OPEN, kernel), dtype=bool)
