@@ -36,6 +36,7 @@ BORROW_SECONDS: Final = 0.5
 """A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
 BORROW_GROWTH: Final = 0.06
 """... grown by this share of the grid's height; with no such neighbour it is masked whole."""
+PARTS: Final = (Origin.SHARED, Origin.CARRIED)
 
 
 def render(
@@ -119,22 +120,28 @@ def split(
     """One frame's people: regions to draw over, and the silhouettes of those who are kept.
 
     Silhouettes flicker: an arm is there, gone for a frame, and there again. So a region
-    reaches as far as the person's silhouettes in the neighbouring frames do, moved along.
+    reaches as far as what was carried on from the frames before, and as the person's
+    silhouette in the next one, moved along.
     """
+    carried = {s.tracklet: s.mask for s in record.sightings if s.origin is Origin.CARRIED}
+    ahead = [neighbour for neighbour in neighbours if neighbour.index > record.index]
     beside: dict[int, list[Sighting]] = {}
-    for neighbour in neighbours:
-        for sighting in neighbour.sightings:
-            if sighting.origin is Origin.SHARED:
-                continue  # as much of them as another silhouette holds: it doesn't travel
+    for sighting in (s for neighbour in ahead for s in neighbour.sightings):
+        # Parts of silhouettes say nothing about where they'd be in another frame.
+        if sighting.origin not in PARTS:
             beside.setdefault(sighting.tracklet, []).append(sighting)
     masked: list[Region] = []
     kept: list[Mask] = []
     for sighting in record.sightings:
+        if sighting.origin is Origin.CARRIED:
+            continue
         tracklet = tracklets[sighting.tracklet]
         if tracklet.decision_at(record.index) is Decision.MASK:
-            others = () if sighting.origin is Origin.SHARED else beside.get(tracklet.id, ())
-            moved = [_moved(other, sighting) for other in others]
-            reach = union((sighting.mask, *moved))
+            reach = sighting.mask
+            if sighting.origin not in PARTS:
+                moved = [_moved(other, sighting) for other in beside.get(tracklet.id, ())]
+                moved += [carried[tracklet.id]] if tracklet.id in carried else []
+                reach = union((reach, *moved))
             masked.append(Region(sighting.mask, tracklet.height, tracklet.face, reach))
         elif sighting.origin is Origin.SEEN:
             # Only what was really seen of a kept person may hold back someone's mask.

@@ -46,7 +46,7 @@ from tests.drawn import (
 from tests.media.videos import Clip, damaged
 
 WHOLE = 0.99
-TOUCHING = 0.97
+TOUCHING = 0.94
 """Beside someone kept nothing is grown, and the grid's pixels are larger than the video's."""
 
 

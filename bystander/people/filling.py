@@ -8,15 +8,16 @@ comes later, so frames are held back for as long as a gap may last, and no longe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.instances import Box
-from bystander.masks import union
+from bystander.masks import Mask, union
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
 
 
@@ -39,9 +40,18 @@ class FillerSettings(BaseModel):
         description="The same for someone of whom only the face was found: faces are not "
         "looked for in every frame.",
     )
+    edge_extension: float = Field(
+        0.5,
+        ge=0,
+        le=5,
+        description="The same at the left and right edge of the picture: the network finds "
+        "people late who come in, and they walk out of the picture by themselves.",
+    )
 
 
 _VELOCITY_SIGHTINGS = 4
+EDGE = 2.0
+"""Grid pixels from the edge at which somebody is cut off by it."""
 
 
 @dataclass(slots=True)
@@ -55,6 +65,16 @@ class _Trail:
     begun: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A frame that may still be completed."""
+
+    index: int
+    pts: int
+    sightings: list[Sighting]
+    firm: Mapping[int, Mask]
+
+
 class Filler:
     """Completes the frames of a shot; feed it in order.
 
@@ -63,6 +83,7 @@ class Filler:
         max_gap: frames a gap may last, see `Tracker.max_gap`.
         extension: frames that tracklets are continued at both ends.
         face_extension: the same where only a face was found.
+        edge_extension: the same at the left and right edge of the picture.
     """
 
     def __init__(
@@ -71,16 +92,24 @@ class Filler:
         max_gap: int,
         extension: int,
         face_extension: int | None = None,
+        edge_extension: int = 0,
     ) -> None:
         self._grid = grid
         self._extension = extension
         self._face_extension = extension if face_extension is None else face_extension
-        self._lag = max_gap + max(extension, self._face_extension) + _VELOCITY_SIGHTINGS
-        self._held: deque[tuple[int, int, list[Sighting]]] = deque()
+        self._edge_extension = edge_extension
+        longest = max(extension, self._face_extension, edge_extension)
+        self._lag = max_gap + longest + _VELOCITY_SIGHTINGS
+        self._held: deque[_Held] = deque()
         self._trails: dict[int, _Trail] = {}
 
     def push(
-        self, index: int, pts: int, sightings: Iterable[Sighting], ended: Iterable[int]
+        self,
+        index: int,
+        pts: int,
+        sightings: Iterable[Sighting],
+        ended: Iterable[int],
+        firm: Mapping[int, Mask] = MappingProxyType({}),
     ) -> Iterator[FrameRecord]:
         """Add the next frame of the shot; gives back the frames that are complete.
 
@@ -88,11 +117,12 @@ class Filler:
             index, pts: of the frame.
             sightings: everyone linked in it.
             ended: tracklets that will not be seen again.
+            firm: by tracklet, pixels that are surely theirs: nobody else is guessed there.
         """
         held = list(sightings)
-        self._held.append((index, pts, held))
+        self._held.append(_Held(index, pts, held, firm))
         for sighting in held:
-            if sighting.origin is not Origin.SHARED:
+            if sighting.origin not in (Origin.SHARED, Origin.CARRIED):
                 self._extend_trail(index, sighting)
         for tracklet in ended:
             self._finish(tracklet)
@@ -107,8 +137,8 @@ class Filler:
             yield self._release()
 
     def _release(self) -> FrameRecord:
-        index, pts, sightings = self._held.popleft()
-        return FrameRecord(index, pts, tuple(sightings))
+        frame = self._held.popleft()
+        return FrameRecord(frame.index, frame.pts, tuple(frame.sightings))
 
     def _extend_trail(self, index: int, sighting: Sighting) -> None:
         trail = self._trails.setdefault(sighting.tracklet, _Trail())
@@ -151,14 +181,23 @@ class Filler:
             self._place(end + step, _continued(sighting, step * velocity))
 
     def _reach(self, sighting: Sighting) -> int:
-        return self._face_extension if sighting.origin is Origin.FACE else self._extension
+        if sighting.origin is Origin.FACE:
+            return self._face_extension
+        at_edge = sighting.box[0] <= EDGE or sighting.box[2] >= self._grid[0] - EDGE
+        return max(self._extension, self._edge_extension if at_edge else 0)
 
     def _place(self, frame: int, sighting: Sighting) -> None:
-        if not self._held or not self._held[0][0] <= frame <= self._held[-1][0]:
+        if not self._held or not self._held[0].index <= frame <= self._held[-1].index:
             return  # beyond the shot, or already written
+        held = self._held[frame - self._held[0].index]
         mask = sighting.mask.clipped(*self._grid)
-        if mask.bits.any():
-            self._held[frame - self._held[0][0]][2].append(replace(sighting, mask=mask))
+        bits = mask.bits.copy()
+        for tracklet, firm in held.firm.items():
+            if tracklet != sighting.tracklet and sighting.origin is Origin.EXTENDED:
+                firm.moved(-mask.x, -mask.y).clear(bits)
+        if bits.any():
+            mask = Mask.from_frame(bits, mask.x, mask.y)
+            held.sightings.append(replace(sighting, mask=mask))
 
 
 def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:

@@ -124,6 +124,7 @@ class Follower:
             self._tracker.max_gap,
             round(filling.extension * fps),
             round(filling.face_extension * fps),
+            round(filling.edge_extension * fps),
         )
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
         self._first_pts: int | None = None
@@ -165,7 +166,8 @@ class Follower:
         sightings = self._ownership.settle(sightings, step.contacts)
         if view.detail is not None:
             self._gather(view, view.detail, seen.faces, owners, instances, tracklet_of)
-        completed = self._filler.push(view.index, view.pts, sightings, step.ended)
+        firm = self._ownership.firm()
+        completed = self._filler.push(view.index, view.pts, sightings, step.ended, firm)
         yield from map(self._completed, completed)
 
     def finish(self) -> Iterator[FrameRecord]:

@@ -1,8 +1,9 @@
 """Whose pixels are they? Where two people touch, networks draw both as one, or one as two.
 
 Pixels are somebody's if they were a moment ago, followed by optical flow (DIS, Kroeger et
-al. 2016). Three uses:
+al. 2016). Four uses:
 
+- What the network loses of somebody for a few frames stays theirs.
 - A weak detection in somebody's territory is a part of them: a bag, a hand.
 - What a silhouette takes of somebody else's territory is given back.
 - Pixels new to a silhouette, where somebody else may be - seen, or hidden and about to
@@ -43,7 +44,7 @@ SLACK: Final = 2
 """Grid pixels by which flow and silhouettes may err."""
 SPECK: Final = 3
 """Grid pixels: narrower contested parts are the edge's trembling."""
-OWN_COLOURS: Final = 0.1
+OWN_COLOURS: Final = 0.3
 """Log-likelihood ratio up to which new pixels are the person's own."""
 OTHERS_COLOURS: Final = 1.2
 """Log-likelihood ratio from which pixels not owned for long are the other's, too."""
@@ -53,6 +54,10 @@ PART: Final = 0.6
 """A detection of which this share was somebody's a moment ago is a part of them ..."""
 PART_COLOURS: Final = 0.7
 """... if this share of it has colours that they were seen in."""
+RECENT: Final = 0.1
+"""Ownership from which lost pixels are still taken for the person's: for four frames."""
+MISMATCH: Final = 20.0
+"""Grey levels from which flow has not found a pixel again."""
 REMEMBERED: Final = 5
 """Frames for which the territory of somebody unseen is followed."""
 MOTION: Final = 12
@@ -66,12 +71,19 @@ class _Territory:
     Attributes:
         weights: float32 [h, w], 0 to 1.
         age: frames since they were seen.
+        new: they weren't there a frame ago.
     """
 
     x: int
     y: int
     weights: Weights
     age: int = 0
+    new: bool = False
+
+    @property
+    def box(self) -> Rectangle:
+        height, width = self.weights.shape
+        return self.x, self.y, self.x + width, self.y + height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +113,7 @@ class Ownership:
         self._now: Picture | None = None
         self._before: Picture | None = None
         self._flow: NDArray[np.float32] | None = None
+        self._errors: NDArray[np.float32] | None = None
         self._territories: dict[int, _Territory] = {}
 
     def cut(self) -> None:
@@ -114,7 +127,7 @@ class Ownership:
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         self._frame, self._before = frame, self._now
         self._now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        self._flow = None
+        self._flow = self._errors = None
 
     def is_part(self, mask: Mask, tracklet: int, looks: Appearance) -> bool:
         """Whether a silhouette in this frame is only a part of somebody seen a moment ago.
@@ -123,7 +136,7 @@ class Ownership:
             looks: `colour_histogram` of that person, seen apart.
         """
         inside = mask.clipped(*self._grid)
-        owned = self._carried(tracklet, inside.box) if inside.area else None
+        owned = self._carried(tracklet, inside.box, SLACK) if inside.area else None
         if owned is None or float((owned[inside.bits] >= OWNED).mean()) < PART:
             return False
         return known_colours(self._frame, inside, looks) >= PART_COLOURS
@@ -136,35 +149,63 @@ class Ownership:
             contacts: who may be mixed up with whom.
 
         Returns:
-            The sightings, without what is certainly somebody else's, and after them what may
-            be somebody else's, too, as sightings of that person, `Origin.SHARED`.
+            The sightings, without what is certainly somebody else's; after them what may be
+            somebody else's, too, as sightings of that person (`Origin.SHARED`); and what the
+            network just lost of somebody, followed by flow (`Origin.CARRIED`).
         """
         touching: dict[int, list[Contact]] = defaultdict(list)
         for contact in contacts:
             touching[contact.tracklet].append(contact)
         settled: list[Sighting] = []
-        shared: list[Sighting] = []
+        more: list[Sighting] = []
         territories: dict[int, _Territory] = {}
         for sighting in sightings:
             mask = sighting.mask.clipped(*self._grid)
+            if not mask.area:
+                settled.append(sighting)
+                continue
+            own, contested = mask.bits, np.zeros_like(mask.bits)
             others = touching[sighting.tracklet]
-            history = self._carried(sighting.tracklet, mask.box) if others and mask.area else None
-            weights = mask.bits.astype(np.float32)
-            own = mask.bits
+            history = self._carried(sighting.tracklet, mask.box, SLACK) if others else None
             if history is not None:
-                contests = [self._contest(mask, history, contact) for contact in others]
-                for contact, contest in zip(others, contests, strict=True):
+                history = history * self._followed(mask.box)
+            if history is not None:
+                for contact in others:
+                    contest = self._contest(mask, history, contact)
                     if contest.both.any():
-                        shared.append(_shared(sighting, contact.other, mask, contest.both))
+                        more.append(_shared(sighting, contact.other, mask, contest.both))
                     own = own & ~contest.given_back
-                contested = np.any([contest.both for contest in contests], axis=0)
-                weights = MEMORY * history * mask.bits + (1 - MEMORY) * (mask.bits & ~contested)
-            if own is not mask.bits and own.any():
-                sighting = replace(sighting, mask=Mask(mask.x, mask.y, own))
-            settled.append(sighting)
-            territories[sighting.tracklet] = _Territory(mask.x, mask.y, weights)
+                    contested |= contest.both
+            territory = self._territory(sighting.tracklet, mask, history, contested)
+            territories[sighting.tracklet] = territory
+            more += _carried_on(sighting, mask, territory)
+            settled.append(_cropped(sighting, mask, own))
         self._territories = self._unseen(territories) | territories
-        return settled + shared
+        return settled + more
+
+    def _territory(
+        self, tracklet: int, mask: Mask, history: Weights | None, contested: Bits
+    ) -> _Territory:
+        """What somebody owns after this frame: the silhouette, and what it lost just now."""
+        x0, y0, x1, y1 = _widened(mask.box, MOTION, self._grid)
+        weights = np.zeros((y1 - y0, x1 - x0), dtype=np.float32)
+        before = self._carried(tracklet, (x0, y0, x1, y1))
+        if before is not None:
+            weights[:] = MEMORY * np.where(self._followed((x0, y0, x1, y1)), before, 0)
+        inside = mask.bits.astype(np.float32)
+        if history is not None:
+            inside = MEMORY * history * mask.bits + (1 - MEMORY) * (mask.bits & ~contested)
+        rows, columns = slice(mask.y - y0, mask.box[3] - y0), slice(mask.x - x0, mask.box[2] - x0)
+        weights[rows, columns] = np.where(mask.bits, inside, weights[rows, columns])
+        return _Territory(x0, y0, weights, new=before is None)
+
+    def firm(self) -> dict[int, Mask]:
+        """By tracklet, what is surely theirs in this frame, and has been for a while."""
+        return {
+            tracklet: Mask(territory.x, territory.y, territory.weights >= LONG_OWNED)
+            for tracklet, territory in self._territories.items()
+            if territory.age == 0 and not territory.new
+        }
 
     def _contest(self, mask: Mask, history: Weights, contact: Contact) -> _Contest:
         """What of a silhouette is, or may be, the other's.
@@ -178,7 +219,7 @@ class Ownership:
         ratio = likelihood_ratio(self._frame, mask, contact.own, contact.others, height)
         both = new & (ratio > OWN_COLOURS)
         both |= near & (history < LONG_OWNED) & (ratio > OTHERS_COLOURS)
-        theirs = self._carried(contact.other, mask.box)
+        theirs = self._carried(contact.other, mask.box, SLACK)
         if theirs is None:
             given_back = np.zeros_like(new)
         else:
@@ -191,42 +232,99 @@ class Ownership:
         for tracklet, territory in self._territories.items():
             if tracklet in seen or territory.age >= REMEMBERED:
                 continue
-            height, width = territory.weights.shape
-            x0, y0 = max(0, territory.x - MOTION), max(0, territory.y - MOTION)
-            x1 = min(self._grid[0], territory.x + width + MOTION)
-            y1 = min(self._grid[1], territory.y + height + MOTION)
-            weights = self._carried(tracklet, (x0, y0, x1, y1)) if x0 < x1 and y0 < y1 else None
+            box = _widened(territory.box, MOTION, self._grid)
+            weights = self._carried(tracklet, box, SLACK)
             if weights is not None:
-                followed[tracklet] = _Territory(x0, y0, weights, territory.age + 1)
+                followed[tracklet] = _Territory(box[0], box[1], weights, territory.age + 1)
         return followed
 
-    def _carried(self, tracklet: int, box: Rectangle) -> Weights | None:
-        """Somebody's territory of the previous frame, carried by flow into `box`."""
+    def _carried(self, tracklet: int, box: Rectangle, slack: int = 0) -> Weights | None:
+        """Somebody's territory of the previous frame, carried by flow into `box`.
+
+        Args:
+            slack: also as much as was owned within so many pixels.
+        """
         before = self._territories.get(tracklet)
-        if before is None or self._before is None or self._now is None or before.weights.size == 0:
+        flow = self._flow_now()
+        if before is None or flow is None:
             return None
-        if self._flow is None:
-            estimate = cast(Any, self._estimator.calc)  # its stub wants a flow to begin with
-            self._flow = np.asarray(estimate(self._now, self._before, None), dtype=np.float32)
         x0, y0, x1, y1 = box
         columns, rows = np.meshgrid(
             np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
         )
         at_u, at_v = (columns + 0.5) * FLOW_SCALE - 0.5, (rows + 0.5) * FLOW_SCALE - 0.5
-        replicate = cv2.BORDER_REPLICATE
-        motion = cv2.remap(self._flow, at_u, at_v, cv2.INTER_LINEAR, borderMode=replicate)
+        motion = cv2.remap(flow, at_u, at_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         u, v = (np.asarray(motion[..., i], dtype=np.float32) / FLOW_SCALE for i in (0, 1))
-        edges = SLACK, SLACK, SLACK, SLACK
+        edges = slack, slack, slack, slack
         padded = cv2.copyMakeBorder(before.weights, *edges, cv2.BORDER_CONSTANT)
-        spread = cv2.dilate(padded, np.ones((2 * SLACK + 1, 2 * SLACK + 1), np.uint8))
+        spread = cv2.dilate(padded, np.ones((2 * slack + 1, 2 * slack + 1), np.uint8))
         carried = cv2.remap(
             spread,
-            np.asarray(columns + u - before.x + SLACK, dtype=np.float32),
-            np.asarray(rows + v - before.y + SLACK, dtype=np.float32),
+            np.asarray(columns + u - before.x + slack, dtype=np.float32),
+            np.asarray(rows + v - before.y + slack, dtype=np.float32),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
         )
         return np.asarray(carried, dtype=np.float32)
+
+    def _followed(self, box: Rectangle) -> Bits:
+        """Where flow found the pixels of the frame before again: bool of the rectangle's shape.
+
+        It doesn't where something that was hidden comes out.
+        """
+        flow = self._flow_now()
+        if flow is None or self._before is None or self._now is None:
+            return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
+        if self._errors is None:
+            height, width = self._now.shape
+            columns, rows = np.meshgrid(
+                np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+            )
+            again = cv2.remap(
+                self._before, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR
+            )
+            errors = cv2.absdiff(again, self._now).astype(np.float32)
+            smooth = cv2.blur(errors, (3, 3))
+            self._errors = np.asarray(cv2.resize(smooth, self._grid), dtype=np.float32)
+        return self._errors[box[1] : box[3], box[0] : box[2]] <= MISMATCH
+
+    def _flow_now(self) -> NDArray[np.float32] | None:
+        """Where each pixel was in the frame before: float32 [h, w, 2], at `FLOW_SCALE`."""
+        if self._before is None or self._now is None:
+            return None
+        if self._flow is None:
+            estimate = cast(Any, self._estimator.calc)  # its stub wants a flow to begin with
+            self._flow = np.asarray(estimate(self._now, self._before, None), dtype=np.float32)
+        return self._flow
+
+
+def _widened(box: Rectangle, margin: int, grid: tuple[int, int]) -> Rectangle:
+    """A rectangle on the grid, wider by `margin` on all sides."""
+    x0, y0, x1, y1 = box
+    return (
+        max(0, x0 - margin),
+        max(0, y0 - margin),
+        min(grid[0], x1 + margin),
+        min(grid[1], y1 + margin),
+    )
+
+
+def _cropped(sighting: Sighting, mask: Mask, own: Bits) -> Sighting:
+    """A sighting with only its own pixels; with all, if it would have none."""
+    if not own.any() or own is mask.bits:
+        return sighting
+    return replace(sighting, mask=Mask(mask.x, mask.y, own))
+
+
+def _carried_on(sighting: Sighting, mask: Mask, territory: _Territory) -> list[Sighting]:
+    """What somebody owned until just now, and the silhouette lacks."""
+    lost = territory.weights >= RECENT
+    mask.moved(-territory.x, -territory.y).clear(lost)
+    lost = _without_specks(lost)
+    if not lost.any():
+        return []
+    part = Mask.from_frame(lost, territory.x, territory.y)
+    return [replace(sighting, mask=part, origin=Origin.CARRIED)]
 
 
 def _shared(sighting: Sighting, other: int, mask: Mask, both: Bits) -> Sighting:

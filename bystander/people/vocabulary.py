@@ -20,6 +20,7 @@ class Origin(IntEnum):
     FACE = 1  # a face without a silhouette: head and shoulders drawn from it
     FILLED = 2  # between two sightings of the same tracklet
     EXTENDED = 3  # before the first or after the last sighting
+    CARRIED = 5  # what the network just lost of someone, beside what it saw of them
     SHARED = 4  # a part of somebody else's silhouette that looks like this one
 
 

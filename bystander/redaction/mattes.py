@@ -24,9 +24,8 @@ from bystander.redaction.effects import Box, EffectSettings
 Alpha = NDArray[np.uint8]
 """uint8 [H, W], 255 where only the effect is seen, 0 where only the picture is."""
 
-SMALLEST_GROWTH = 2.0
-"""Grid pixels: half a pixel of the network's own masks, which are a quarter of the
-analysis size. It also makes interpolation cover the whole silhouette."""
+SMALLEST_GROWTH = 1.25
+"""Grid pixels: makes interpolation cover the whole silhouette."""
 
 SMALLEST_SOFTNESS = 0.75
 """Grid pixels: with less, the grid's steps show along the edge."""
