@@ -384,6 +384,8 @@ class Tracker:
             if track.frame != frame:
                 continue
             for other in (by_id[partner] for partner in track.partners if partner in by_id):
+                if other.hits < KNOWN:
+                    continue
                 place = _grown(other.place(frame), WIDER)
                 if box_iou(place, _tuple(track.box)) > 0.0:
                     yield Contact(track.id, other.id, place, track.appearance, other.appearance)
