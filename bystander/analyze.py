@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bystander.errors import UnsupportedVideo
-from bystander.instances import Face
+from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
@@ -27,6 +27,7 @@ from bystander.people.cast import CastMember
 from bystander.people.follow import Click, Follower, Seen, View
 from bystander.people.heads import find_faces
 from bystander.people.identity import Judge
+from bystander.people.second_look import look_again
 from bystander.people.shots import mark_cuts, thumbnail
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
 from bystander.progress import Meter, Report
@@ -164,12 +165,23 @@ def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
 
 
 def _look(models: Models, settings: AnalysisSettings, batch: Sequence[View]) -> list[Seen]:
-    """Run the networks: people in every frame, faces where they are due."""
+    """Run the networks: people in every frame; faces, and small people again, where due."""
     found = models.segmenter.segment([view.grid for view in batch])
     return [
-        Seen(view, instances, _faces(view, models, settings))
+        Seen(view, _people(view, instances, models, settings), _faces(view, models, settings))
         for view, instances in zip(batch, found, strict=True)
     ]
+
+
+def _people(
+    view: View, first: list[Instance], models: Models, settings: AnalysisSettings
+) -> list[Instance]:
+    if view.detail is None:
+        return first
+    height, width = view.grid.shape[:2]
+    return look_again(
+        first, view.detail, (width, height), view.index, models.segmenter, settings.second_look
+    )
 
 
 def _faces(view: View, models: Models, settings: AnalysisSettings) -> list[Face]:

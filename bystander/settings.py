@@ -17,6 +17,7 @@ from bystander.media.writer import EncoderSettings
 from bystander.models.segmenter import SegmenterSettings
 from bystander.people.filling import FillerSettings
 from bystander.people.identity import IdentitySettings
+from bystander.people.second_look import SecondLookSettings
 from bystander.people.shots import ShotSettings
 from bystander.people.tracking import TrackerSettings
 
@@ -77,6 +78,7 @@ class AnalysisSettings(BaseModel):
     )
     shots: ShotSettings = ShotSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
+    second_look: SecondLookSettings = SecondLookSettings()
     tracker: TrackerSettings = TrackerSettings()
     filler: FillerSettings = FillerSettings()
     identity: IdentitySettings = IdentitySettings()

@@ -58,7 +58,7 @@ def likelihood_ratio(
     mask: Mask,
     own: NDArray[np.float32],
     other: NDArray[np.float32],
-    height: tuple[float, float],
+    heights: tuple[tuple[float, float], tuple[float, float]],
 ) -> NDArray[np.float32]:
     """How much rather a silhouette's pixels have somebody else's colours than the person's own.
 
@@ -70,7 +70,7 @@ def likelihood_ratio(
         mask: the silhouette, within the grid.
         own: `colour_histogram` of the silhouette's person, seen apart.
         other: that of the other person.
-        height: from where to where the other reaches, grid rows.
+        heights: from where to where the person and the other reach, grid rows.
 
     Returns:
         float32 [h, w] of the mask's shape; above 0 the colours are rather the other's.
@@ -79,8 +79,8 @@ def likelihood_ratio(
     pixels = frame[y0:y1, x0:x1].astype(np.int32) * LEVELS // 256
     bins = pixels @ np.array([LEVELS * LEVELS, LEVELS, 1])
     rows = np.arange(y0, y1)
-    mine = _log_likelihood(own)[_part(rows, y0, y1)[:, None], bins]
-    theirs = _log_likelihood(other)[_part(rows, *height)[:, None], bins]
+    mine = _log_likelihood(own)[_part(rows, *heights[0])[:, None], bins]
+    theirs = _log_likelihood(other)[_part(rows, *heights[1])[:, None], bins]
     window = (NEIGHBOURHOOD, NEIGHBOURHOOD)
     inside = mask.bits.astype(np.float32)
     weight = np.maximum(cv2.blur(inside, window), 1e-3)

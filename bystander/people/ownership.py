@@ -112,7 +112,7 @@ class Ownership:
         self._frame: Picture = np.zeros((grid[1], grid[0], 3), dtype=np.uint8)
         self._now: Picture | None = None
         self._before: Picture | None = None
-        self._flow: NDArray[np.float32] | None = None
+        self._motion: tuple[Weights, Weights] | None = None
         self._errors: NDArray[np.float32] | None = None
         self._territories: dict[int, _Territory] = {}
 
@@ -127,7 +127,7 @@ class Ownership:
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         self._frame, self._before = frame, self._now
         self._now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        self._flow = self._errors = None
+        self._motion = self._errors = None
 
     def is_part(self, mask: Mask, tracklet: int, looks: Appearance) -> bool:
         """Whether a silhouette in this frame is only a part of somebody seen a moment ago.
@@ -214,16 +214,23 @@ class Ownership:
             history: how much the silhouette's person owned its pixels, of the mask's shape.
         """
         near = mask.bits & _inside(contact.place, mask.box)
-        new = near & (history < OWNED)
-        height = contact.place[1], contact.place[3]
-        ratio = likelihood_ratio(self._frame, mask, contact.own, contact.others, height)
-        both = new & (ratio > OWN_COLOURS)
-        both |= near & (history < LONG_OWNED) & (ratio > OTHERS_COLOURS)
-        theirs = self._carried(contact.other, mask.box, SLACK)
-        if theirs is None:
-            given_back = np.zeros_like(new)
-        else:
-            given_back = new & (theirs >= LONG_OWNED) & (ratio > NOT_OWN_COLOURS)
+        unsettled = near & (history < LONG_OWNED)
+        both, given_back = np.zeros_like(near), np.zeros_like(near)
+        part = Mask.from_frame(unsettled)
+        if part.area == 0:
+            return _Contest(given_back, both)
+        # Only where it matters: colours are the costly part.
+        x0, y0, x1, y1 = part.box
+        window = slice(y0, y1), slice(x0, x1)
+        here = Mask(mask.x + x0, mask.y + y0, mask.bits[window])
+        heights = (float(mask.y), float(mask.box[3])), (contact.place[1], contact.place[3])
+        ratio = likelihood_ratio(self._frame, here, contact.own, contact.others, heights)
+        new = (near & (history < OWNED))[window]
+        both[window] = new & (ratio > OWN_COLOURS)
+        both[window] |= unsettled[window] & (ratio > OTHERS_COLOURS)
+        theirs = self._carried(contact.other, here.box, SLACK)
+        if theirs is not None:
+            given_back[window] = new & (theirs >= LONG_OWNED) & (ratio > NOT_OWN_COLOURS)
         return _Contest(_without_specks(given_back), _without_specks(both))
 
     def _unseen(self, seen: dict[int, _Territory]) -> dict[int, _Territory]:
@@ -245,23 +252,17 @@ class Ownership:
             slack: also as much as was owned within so many pixels.
         """
         before = self._territories.get(tracklet)
-        flow = self._flow_now()
-        if before is None or flow is None:
+        came_from = self._came_from()
+        if before is None or came_from is None:
             return None
-        x0, y0, x1, y1 = box
-        columns, rows = np.meshgrid(
-            np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
-        )
-        at_u, at_v = (columns + 0.5) * FLOW_SCALE - 0.5, (rows + 0.5) * FLOW_SCALE - 0.5
-        motion = cv2.remap(flow, at_u, at_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        u, v = (np.asarray(motion[..., i], dtype=np.float32) / FLOW_SCALE for i in (0, 1))
+        rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
         edges = slack, slack, slack, slack
         padded = cv2.copyMakeBorder(before.weights, *edges, cv2.BORDER_CONSTANT)
         spread = cv2.dilate(padded, np.ones((2 * slack + 1, 2 * slack + 1), np.uint8))
         carried = cv2.remap(
             spread,
-            np.asarray(columns + u - before.x + slack, dtype=np.float32),
-            np.asarray(rows + v - before.y + slack, dtype=np.float32),
+            came_from[0][rows, columns] - np.float32(before.x - slack),
+            came_from[1][rows, columns] - np.float32(before.y - slack),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
         )
@@ -272,30 +273,32 @@ class Ownership:
 
         It doesn't where something that was hidden comes out.
         """
-        flow = self._flow_now()
-        if flow is None or self._before is None or self._now is None:
+        if self._came_from() is None or self._errors is None:
             return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
-        if self._errors is None:
-            height, width = self._now.shape
-            columns, rows = np.meshgrid(
-                np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-            )
-            again = cv2.remap(
-                self._before, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR
-            )
-            errors = cv2.absdiff(again, self._now).astype(np.float32)
-            smooth = cv2.blur(errors, (3, 3))
-            self._errors = np.asarray(cv2.resize(smooth, self._grid), dtype=np.float32)
-        return self._errors[box[1] : box[3], box[0] : box[2]] <= MISMATCH
+        return np.asarray(self._errors[box[1] : box[3], box[0] : box[2]] <= MISMATCH)
 
-    def _flow_now(self) -> NDArray[np.float32] | None:
-        """Where each pixel was in the frame before: float32 [h, w, 2], at `FLOW_SCALE`."""
+    def _came_from(self) -> tuple[Weights, Weights] | None:
+        """Where each grid pixel was in the frame before: x, y, float32 [H, W] each."""
         if self._before is None or self._now is None:
             return None
-        if self._flow is None:
+        if self._motion is None:
             estimate = cast(Any, self._estimator.calc)  # its stub wants a flow to begin with
-            self._flow = np.asarray(estimate(self._now, self._before, None), dtype=np.float32)
-        return self._flow
+            flow = estimate(self._now, self._before, None)
+            columns, rows = _pixels(self._now.shape[1], self._now.shape[0])
+            x, y = columns + flow[..., 0], rows + flow[..., 1]
+            again = cv2.remap(self._before, x, y, cv2.INTER_LINEAR)
+            errors = cv2.blur(cv2.absdiff(again, self._now), (3, 3))
+            self._errors = cv2.resize(errors, self._grid).astype(np.float32, copy=False)
+            u, v = (cv2.resize(flow[..., i], self._grid) / FLOW_SCALE for i in (0, 1))
+            columns, rows = _pixels(*self._grid)
+            self._motion = columns + u.astype(np.float32), rows + v.astype(np.float32)
+        return self._motion
+
+
+def _pixels(width: int, height: int) -> tuple[Weights, Weights]:
+    """x and y of every pixel, float32 [height, width] each."""
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    return columns.astype(np.float32), rows.astype(np.float32)
 
 
 def _widened(box: Rectangle, margin: int, grid: tuple[int, int]) -> Rectangle:

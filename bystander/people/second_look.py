@@ -26,8 +26,9 @@ from bystander.models import Segmenter
 Picture = NDArray[np.uint8]
 
 MAGNIFICATION: Final = 2
-"""Three finds fewer people than two: what stands around somebody helps to recognise them.
-A source without that many pixels has nothing more to show: enlarging it found nobody."""
+"""Of 20 sightings of small people in a 1080p crowd 18 were covered at 2 and 16 at 3: what stands
+around somebody helps to recognise them. A source without that many pixels has little more to
+show: enlarging a 768-pixel one covered 1 more of 142."""
 EDGE: Final = 2.0
 """Grid pixels: who reaches this close to a window's edge may be cut off by it."""
 SWING: Final = (5**0.5 - 1) / 2
@@ -69,8 +70,8 @@ class SecondLookSettings(Settings):
         default=0.4,
         gt=0,
         le=1,
-        description="Silhouettes of both looks that overlap by more are one person's. Measured: "
-        "two people's by 0.37 at most, one person's by 0.48 at least",
+        description="Silhouettes of both looks that overlap by more are one person's. Higher "
+        "splits a person whom the first look saw coarsely, and the tracker loses them",
     )
     containment: float = Field(
         default=0.85,
