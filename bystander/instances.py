@@ -69,3 +69,18 @@ def shared(a: Box, b: Box) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / max(min(box_area(a), box_area(b)), 1e-6)
+
+
+def shift(before: Box, after: Box) -> tuple[float, float]:
+    """How far someone moved, x and y, as their box went from `before` to `after`.
+
+    Only as far as opposite edges moved together: where one edge moves and the other
+    doesn't, somebody is being covered or uncovered, and stays where they are.
+    """
+    moves = (a - b for a, b in zip(after, before, strict=True))
+    left, top, right, bottom = moves
+    return _common(left, right), _common(top, bottom)
+
+
+def _common(a: float, b: float) -> float:
+    return min(a, b, key=abs) if a * b > 0 else 0.0

@@ -15,6 +15,7 @@ from typing import Final
 
 import av
 
+from bystander.instances import shift
 from bystander.masks import Mask, union
 from bystander.media.fingerprint import fingerprint
 from bystander.media.planes import PixelFormat, matrix_of
@@ -150,10 +151,8 @@ def split(
 
 
 def _moved(other: Sighting, here: Sighting) -> Mask:
-    """The silhouette of another frame, its box centre put where it is in this one."""
-    dx = (here.box[0] + here.box[2] - other.box[0] - other.box[2]) / 2
-    dy = (here.box[1] + here.box[3] - other.box[1] - other.box[3]) / 2
-    return other.mask.moved(dx, dy)
+    """The silhouette of another frame, put where the person is in this one."""
+    return other.mask.moved(*shift(other.box, here.box))
 
 
 def _borrowed(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.instances import Box
+from bystander.instances import Box, shift
 from bystander.masks import Mask, union
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
 
@@ -210,15 +210,11 @@ def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:
 
 
 def _velocity(sightings: list[tuple[int, Sighting]]) -> NDArray[np.float64]:
-    """Mean motion of the box centre, grid pixels a frame: float64 [2]."""
+    """Mean motion, grid pixels a frame: float64 [2]."""
     (start, a), (end, b) = sightings[0], sightings[-1]
     if start == end:
         return np.zeros(2)
-    return (_centre(b.box) - _centre(a.box)) / (end - start)
-
-
-def _centre(box: Box) -> NDArray[np.float64]:
-    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    return np.array(shift(a.box, b.box)) / (end - start)
 
 
 def _lerp(a: Box, b: Box, share: float) -> Box:
