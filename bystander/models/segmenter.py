@@ -46,7 +46,7 @@ class SegmenterSettings(Settings):
         default=0.6, gt=0, lt=1, description="boxes that overlap more are one person's"
     )
     mask_threshold: float = Field(
-        default=0.4, gt=0, lt=1, description="least probability of a silhouette's pixel"
+        default=0.35, gt=0, lt=1, description="least probability of a silhouette's pixel"
     )
     max_instances: int = Field(default=300, ge=1, description="people in one frame")
     box_growth: float = Field(

@@ -1,27 +1,31 @@
 """What is drawn over a person: blur, mosaic or a solid colour.
 
 Blur and mosaic both keep nothing but the mean of each *cell*, a square of many
-pixels on a grid that is fixed in the frame. Mosaic paints the means as they are,
-blur interpolates between them after smoothing them once more, so it never carries
-more than the mosaic does.
+pixels on a grid that is fixed in the frame, smoothed once more over the cells around
+it. Mosaic paints these as tiles, blur interpolates between them, so both carry the
+same. Cells are larger than would stop a face recogniser, because one that is taught
+with masked photos makes do with less (docs/strength.md).
 
 Why the grid is fixed in the frame and doesn't travel with the person: the boxes of
 a detector tremble by a few pixels from frame to frame, so a grid anchored to them
 would measure someone sitting still at ever new offsets, and averaging those frames
 brings detail back. On a fixed grid they yield the same means in every frame. A
 person who walks does cross the grid, but also turns and sways meanwhile, and each
-sample is a mean over a third of their face or more.
+sample is a mean over half of their face or more.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
+
+from bystander.config import Settings
+from bystander.errors import ConfigError
 
 Plane = NDArray[Any]
 """One colour plane, uint8 (8 bit) or uint16 (10 bit) [H, W]."""
@@ -29,8 +33,8 @@ Plane = NDArray[Any]
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in a plane's pixels, end-exclusive."""
 
-CELLS_PER_FACE = 3
-CELLS_PER_BODY = 20
+CELLS_PER_FACE = 2
+CELLS_PER_BODY = 13
 SMALLEST_CELL = 12
 """Luma pixels: compression alone blurs less than this."""
 
@@ -47,10 +51,12 @@ class EffectName(StrEnum):
     SOLID = "solid"
 
 
-class EffectSettings(BaseModel):
-    """How masked people are drawn over."""
+class EffectSettings(Settings):
+    """How masked people are drawn over.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Raises:
+        ConfigError: blur or mosaic weaker than the defaults, and `i_know` isn't set.
+    """
 
     name: EffectName = Field(
         EffectName.BLUR, title="Effect", description="What is drawn over a masked person."
@@ -61,28 +67,51 @@ class EffectSettings(BaseModel):
         title="Colour",
         description="The colour of the solid effect, #rrggbb.",
     )
-    # No weaker than 1: below it a face would keep more than CELLS_PER_FACE cells.
     strength: float = Field(
         1.0,
-        ge=1.0,
+        ge=0.25,
         le=8.0,
         title="Strength",
-        description="Makes the cells of blur and mosaic this many times larger.",
+        description="Makes the cells of blur and mosaic this many times larger. Below 1 people "
+        "may be recognised, and i_know is asked for.",
+    )
+    i_know: bool = Field(
+        False,
+        title="I know",
+        description="Take a strength below 1 all the same.",
     )
     growth: float = Field(
-        0.02,
+        0.01,
         ge=0.0,
         le=0.2,
         title="Growth",
         description="How far the mask reaches beyond the silhouette, in heights of the person.",
     )
     softness: float = Field(
-        0.015,
+        0.012,
         ge=0.0,
         le=0.2,
         title="Edge softness",
         description="Width of the soft edge outside the grown mask, in heights of the person.",
     )
+
+    @property
+    def weak(self) -> bool:
+        """Whether more of a person is left than the defaults leave."""
+        return self.name is not EffectName.SOLID and self.strength < 1
+
+    @model_validator(mode="after")
+    def _refuse_weak(self) -> Self:
+        # Here, so that no way to make these settings goes around it: command line, API, file.
+        if self.weak and not self.i_know:
+            cells = round(CELLS_PER_FACE / self.strength)
+            raise ConfigError(
+                f"strength {self.strength:g} is too weak for {self.name}: up to {cells}x{cells} "
+                "cells of each face would be left, and a face recogniser that was taught with "
+                "masked photos may tell who it is",
+                "Choose a strength of 1 or more, or solid; to insist, add --i-know (i_know: true).",
+            )
+        return self
 
 
 def cell_size(
@@ -94,7 +123,7 @@ def cell_size(
 ) -> int:
     """The side of a cell for one person, in luma pixels, a multiple of 4.
 
-    A face gets at most 3x3 cells and a body 20 from top to bottom. Where no face was
+    A face gets at most 2x2 cells and a body 13 from top to bottom. Where no face was
     seen, its height is taken for the largest that the person's outline allows
     (`FACE_SHARE`), because a tall box may be a close-up. Sizes are rounded up to
     12, 16, 24, 32, 48, 64, 96, ... so that a box that trembles doesn't make the
@@ -121,15 +150,14 @@ def cell_size(
 
 
 def mosaic(plane: Plane, box: Box, cell: int) -> Plane:
-    """`plane` inside `box` as cells of `cell` x `cell` pixels in their mean colour."""
-    means, x, y = _cell_means(plane, box, cell)
+    """`plane` inside `box` as cells of `cell` x `cell` pixels in their smoothed mean colour."""
+    means, x, y = _smoothed_means(plane, box, cell)
     return _cut(means.repeat(cell, axis=0).repeat(cell, axis=1), box, x, y)
 
 
 def blur(plane: Plane, box: Box, cell: int) -> Plane:
     """`plane` inside `box` blurred so strongly that it carries no more than its mosaic."""
-    means, x, y = _cell_means(plane, box, cell)
-    means = cv2.GaussianBlur(means, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
+    means, x, y = _smoothed_means(plane, box, cell)
     size = (means.shape[1] * cell, means.shape[0] * cell)
     # Linear: cubic overshoots, and 10-bit samples would leave their range.
     return _cut(cv2.resize(means, size, interpolation=cv2.INTER_LINEAR), box, x, y)
@@ -139,6 +167,16 @@ def solid(plane: Plane, box: Box, level: int) -> Plane:
     """The sample `level` all over `box`, in the sample type of `plane`."""
     x0, y0, x1, y1 = box
     return np.full((y1 - y0, x1 - x0), level, dtype=plane.dtype)
+
+
+def _smoothed_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:
+    """Means of the cells, each mixed with those around it; the first cell's x, y.
+
+    Where a person crosses the grid, sharp means are many measurements of the same face,
+    and laid over each other they tell more than one does; smoothed ones tell little more.
+    """
+    means, x, y = _cell_means(plane, box, cell)
+    return cv2.GaussianBlur(means, (3, 3), 0, borderType=cv2.BORDER_REPLICATE), x, y
 
 
 def _cell_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:

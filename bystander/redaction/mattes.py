@@ -24,7 +24,7 @@ from bystander.redaction.effects import Box, EffectSettings
 Alpha = NDArray[np.uint8]
 """uint8 [H, W], 255 where only the effect is seen, 0 where only the picture is."""
 
-SMALLEST_GROWTH = 1.25
+SMALLEST_GROWTH = 1.2
 """Grid pixels: makes interpolation cover the whole silhouette."""
 
 SMALLEST_SOFTNESS = 0.75

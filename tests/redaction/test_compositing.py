@@ -189,9 +189,7 @@ def test_larger_people_get_larger_tiles_in_luma_and_chroma() -> None:
         plane[:] = np.linspace(0, 255, plane.shape[1]).astype(np.uint8)
     widths = []
     for height in (30, 88):
-        region = Region(
-            rectangle(40, 1, 120, 1 + height), height * SCALE, face=height * SCALE / 1.25
-        )
+        region = Region(rectangle(40, 1, 120, 1 + height), height * SCALE, face=height * SCALE / 2)
         luma, cb, _ = planes_of(compositor(settings).apply(ramp, [region]))
         for plane, scale in ((luma, SCALE), (cb, SCALE / 2)):
             row = plane[int(15 * scale), int(40 * scale) : int(120 * scale)]
