@@ -320,7 +320,7 @@ def test_a_special_video_is_masked_at_the_right_place_and_else_stays_as_it_was(
     assert_nothing_else_is_left(result.output)
     shown = zip(displayed(source), displayed(result.output), strict=True)
     for number, (before, after) in enumerate(shown):
-        assert result.covered(stranger, number) >= 0.98, f"frame {number}"
+        assert result.covered(stranger, number) >= 0.95, f"frame {number}"
         # Turned chroma sits elsewhere between the luma, which shows along edges.
         assert cv2.absdiff(before, after)[scene.silhouette(friend, number)].mean() < 3
 
