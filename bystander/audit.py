@@ -1,29 +1,31 @@
 """source, masked video -> report: attack the finished file as a stranger would.
 
 Both files are decoded in step. In every frame, whomever the timeline masks must have lost
-their detail; at every few frames, and around each cut, networks look for people and faces
-in the output, at other scales than the analysis did. Nothing that the analysis believed is
-believed here but whom it keeps.
+their detail, and must not look more like the source than like what was to be drawn; at
+every few frames, and around each cut, networks look for people and faces in the output, at
+other scales than the analysis did. Nothing that the analysis believed is believed here but
+whom it keeps.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_file
+from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_file, in_frame
 from bystander.auditing.likeness import compare, luma
 from bystander.auditing.masked import allowed, masked_badly
 from bystander.auditing.pairs import Pair, Step, looked_at
 from bystander.auditing.recognition import recognisable_faces
+from bystander.auditing.redrawn import Redrawing
 from bystander.auditing.report import Result, write_report
 from bystander.auditing.settings import AuditSettings
 from bystander.auditing.sightings import visible_faces, visible_people
-from bystander.auditing.streams import carried
+from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.views import Compared, View
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
@@ -34,6 +36,8 @@ from bystander.models.store import sha256
 from bystander.people.timeline import Header, Timeline
 from bystander.people.vocabulary import FrameRecord, Tracklet
 from bystander.progress import Meter, Report
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redraw import Drawing, with_neighbours
 
 QUEUE: Final = 4
 
@@ -45,6 +49,7 @@ def audit(
     *,
     models: Models,
     timeline: Timeline | None = None,
+    effect: EffectSettings | None = None,
     settings: AuditSettings | None = None,
     report: Report | None = None,
 ) -> Result:
@@ -57,6 +62,8 @@ def audit(
         models: the networks that look.
         timeline: who may be seen, with the decisions that the output was rendered with.
             Without it, people who can be seen are listed but aren't held for leaks.
+        effect: what the output was drawn with; by default found out, among those that are
+            drawn by default.
         settings: how thoroughly.
         report: called with the progress; may raise `Cancelled`.
 
@@ -71,17 +78,25 @@ def audit(
         timeline.check_video(source, fingerprint(source))
     findings = Gatherer()
     meter = Meter("audit", infos[0].frame_count, report)
+    of_frames: set[str] = set()  # what the source's frames carry beside their pixels
     step = Step((source, infos[0]), (output, infos[1]), findings)
     header = timeline.header if timeline else None
-    look = partial(_look, models, settings, header, infos[1])
+    drawing = Drawing.of(source, output, infos, timeline) if timeline else None
+    redrawing = drawing.redrawing(effect) if drawing else None
+    mosaic = EffectSettings(name=EffectName.MOSAIC)
+    cells = drawing.with_effect(mosaic) if drawing and redrawing is None else None
+    look = partial(_look, models, settings, header, infos[1], (redrawing, cells))
     workers = settings.workers or os.cpu_count() or 1
     with (
-        closing(prefetch(_views(step, infos, timeline, settings), QUEUE)) as views,
+        closing(
+            prefetch(_views(step, infos, timeline, drawing, settings, of_frames), QUEUE)
+        ) as views,
         closing(map_ahead(look, views, workers)) as looked,
     ):
         for signs in looked:
             findings.add(signs)
             meter.step()
+    whole_file, in_output = list(_whole_file(output, infos)), findings.findings()
     result = Result(
         source=source,
         output=output,
@@ -90,10 +105,28 @@ def audit(
         seconds=infos[0].duration,
         header=header,
         models=models.checksums,
-        findings=(*_whole_file(output, infos), *findings.findings()),
+        stripped=_stripped(source, of_frames, [*whole_file, *in_output]),
+        findings=(
+            *whole_file,
+            *in_output,
+            *_about_effect(redrawing, header),
+        ),
     )
     write_report(result, infos[1], page, settings.pictures)
     return result
+
+
+def _about_effect(redrawing: Redrawing | None, header: Header | None) -> Iterator[Finding]:
+    """Whether what was drawn is known, and strong enough."""
+    if redrawing is not None and redrawing.effect.weak:
+        detail = f"a {redrawing.effect.name} weaker than the default leaves too much of faces"
+        yield in_file(Kind.WEAK_MASK, "effect", detail)
+    elif redrawing is None and header is not None:
+        detail = (
+            "the masks don't look as they would by default; how well they cover was judged by "
+            "what detail is left, which misses narrow gaps"
+        )
+        yield in_file(Kind.UNKNOWN_EFFECT, "effect", detail, Severity.NOTE)
 
 
 def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Finding]:
@@ -104,13 +137,26 @@ def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Fi
         yield in_file(Kind.OUT_OF_STEP, "size", detail)
 
 
+def _stripped(source: Path, of_frames: set[str], found: Sequence[Finding]) -> tuple[str, ...]:
+    """What the source carries beside picture and sound, and the output doesn't."""
+    carries = {finding.who for finding in carried(source)}
+    carries |= {f"in frames: {what}" for what in of_frames}
+    left = {finding.who for finding in found} | {f"in frames: {f.who}" for f in found}
+    return tuple(sorted(carries - left))
+
+
 def _views(
     step: Step,
     infos: tuple[VideoInfo, VideoInfo],
     timeline: Timeline | None,
+    drawing: Drawing | None,
     settings: AuditSettings,
+    of_frames: set[str],
 ) -> Iterator[View]:
-    """What is looked at in each frame: everything small, and more where a look is due."""
+    """What is looked at in each frame: everything small, and more where a look is due.
+
+    What the source's frames carry is added to `of_frames`.
+    """
     compared, people, detail = (
         _size(infos[1], long_side, enlarge)
         for long_side, enlarge in (
@@ -120,16 +166,21 @@ def _views(
         )
     )
     pairs = looked_at(step.pairs(), settings.shots)
-    for pair, record in _with_records(pairs, timeline):
+    for pair, record, beside in _with_records(pairs, timeline):
+        of_frames |= carried_in_frame(pair.source.picture)
         look = pair.close or pair.source.index % settings.every == 0
         yield View(
             pair.source.index,
             pair.seconds,
             pair.source.rgb(compared),
             pair.output.rgb(compared),
-            pair.output.rgb(people) if look else None,
+            (pair.source.rgb(people), pair.output.rgb(people)) if look else None,
             (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
             record,
+            drawing.plan((pair.source, pair.output), record, beside)
+            if drawing and record
+            else None,
+            carried_in_frame(pair.output.picture),
         )
 
 
@@ -141,14 +192,15 @@ def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
 
 def _with_records(
     pairs: Iterable[Pair], timeline: Timeline | None
-) -> Iterator[tuple[Pair, FrameRecord | None]]:
-    """Each pair with what the timeline knows of its frame."""
-    records = iter(timeline.frames() if timeline else ())
-    record = next(records, None)
+) -> Iterator[tuple[Pair, FrameRecord | None, Sequence[FrameRecord]]]:
+    """Each pair with what the timeline knows of its frame, and of those before and after."""
+    beside = with_neighbours(timeline.frames() if timeline else ())
+    record, neighbours = next(beside, (None, ()))
     for pair in pairs:
         while record is not None and record.pts < pair.source.pts:
-            record = next(records, None)
-        yield pair, record if record is not None and record.pts == pair.source.pts else None
+            record, neighbours = next(beside, (None, ()))
+        known = record is not None and record.pts == pair.source.pts
+        yield (pair, record, neighbours) if known else (pair, None, ())
 
 
 def _look(
@@ -156,19 +208,25 @@ def _look(
     settings: AuditSettings,
     header: Header | None,
     info: VideoInfo,
+    redrawings: tuple[Redrawing | None, Redrawing | None],
     view: View,
 ) -> list[Finding]:
     """Everything that is wrong in one frame."""
     likeness = compare(luma(view.source), luma(view.output))
+    carries = [
+        in_frame(Kind.METADATA, Severity.LEAK, view.at, None, 1.0, f"frames carry {what}", what)
+        for what in sorted(view.carried)
+    ]
     plain = Compared(view, likeness, None, (info.width, info.height))
     if header is None or view.record is None:
         # Nobody is known to be kept here: what is seen is told, and a person decides.
-        return list(_seen(plain, models, settings, Severity.NOTE))
+        return [*carries, *_seen(plain, models, settings, Severity.NOTE)]
     tracklets: Mapping[int, Tracklet] = {t.id: t for t in header.tracklets}
     may_be_seen = plain.enlarged(allowed(view.record, tracklets, header.grid))
     compared = Compared(view, likeness, may_be_seen, plain.size)
     return [
-        *masked_badly(compared, tracklets, header.grid),
+        *carries,
+        *masked_badly(compared, tracklets, header.grid, *redrawings),
         *_seen(compared, models, settings, Severity.LEAK),
     ]
 

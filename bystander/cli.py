@@ -5,10 +5,7 @@ Every command runs in `open_console`, which turns errors into messages and exit 
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,23 +13,31 @@ from typing import Annotated
 import typer
 
 from bystander import __version__
+from bystander.arguments import (
+    check_clicks,
+    check_file,
+    clicks_of,
+    effect_of,
+    timeline_file,
+)
+from bystander.auditing.report import Result
 from bystander.console import Console, open_console
 from bystander.errors import (
     AuditFailed,
-    ConfigError,
     ModelError,
-    OutputExists,
     OutputUnwritable,
-    SelectionError,
 )
-from bystander.media.probe import VideoInfo, probe
+from bystander.media.probe import probe
 from bystander.media.writer import check_output
 from bystander.models import ModelSettings, load_models
 from bystander.options import (
     DEFAULT_COLOR,
+    DEFAULT_STRENGTH,
+    Audit,
     Cast,
     Color,
     Effect,
+    IKnow,
     Json,
     Keep,
     KeepAt,
@@ -40,6 +45,7 @@ from bystander.options import (
     Output,
     Overwrite,
     ProfileOption,
+    Strength,
     TimelineFile,
     Video,
 )
@@ -127,6 +133,8 @@ def mask(
     keep_at: KeepAt = None,
     effect: Effect = EffectName.BLUR,
     color: Color = DEFAULT_COLOR,
+    strength: Strength = DEFAULT_STRENGTH,
+    i_know: IKnow = False,
     timeline: Annotated[
         Path | None,
         typer.Option(
@@ -135,6 +143,7 @@ def mask(
             help="Also save the timeline, for 'people' and for 'render'.",
         ),
     ] = None,
+    audit: Audit = False,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -144,12 +153,17 @@ def mask(
     from bystander.render import render
 
     with open_console(json) as console:
-        chosen, drawn, clicks = load_profile(profile), _effect(effect, color), _clicks(keep_at)
-        _check_clicks(clicks, video, probe(video))
+        chosen, clicks = load_profile(profile), clicks_of(keep_at)
+        drawn = effect_of(effect, color, strength, i_know)
+        check_clicks(clicks, video, probe(video))
         check_output(output, video, overwrite)
         if timeline is not None:
-            _check_file(timeline, overwrite, video, output)
-        with _timeline_file(timeline) as target, console.progress() as report:
+            check_file(timeline, overwrite, video, output)
+        page = output.with_name(f"{output.name}.audit.html")
+        for path in (page, page.with_suffix(".json")) if audit else ():
+            check_file(path, overwrite, video, output, *([timeline] if timeline else []))
+        audited = None
+        with timeline_file(timeline) as target, console.progress() as report:
             found = _analyze(console, report, video, target, chosen, cast or (), clicks)
             release_memory()  # the networks are done with, the encoder needs as much
             render(
@@ -161,7 +175,11 @@ def mask(
                 overwrite=overwrite,
                 report=report,
             )
+            if audit:
+                audited = _audit(report, video, output, page, found, drawn)
         console.result(output=str(output), **_summary(found))
+        if audited is not None:
+            _tell(console, audited, output, page)
 
 
 @app.command()
@@ -178,9 +196,9 @@ def analyze(
 ) -> None:
     """Find everyone in VIDEO and write a timeline."""
     with open_console(json) as console:
-        chosen, clicks = load_profile(profile), _clicks(keep_at)
-        _check_clicks(clicks, video, probe(video))
-        _check_file(output, overwrite, video)
+        chosen, clicks = load_profile(profile), clicks_of(keep_at)
+        check_clicks(clicks, video, probe(video))
+        check_file(output, overwrite, video)
         with console.progress() as report:
             found = _analyze(console, report, video, output, chosen, cast or (), clicks)
         console.result(timeline=str(output), **_summary(found))
@@ -202,7 +220,7 @@ def people(
     with open_console(json) as console:
         loaded = Timeline.load(timeline)
         if sheet is not None:
-            _check_file(sheet, overwrite, timeline)
+            check_file(sheet, overwrite, timeline)
         console.table(
             "people",
             describe_people(loaded.header),
@@ -222,6 +240,8 @@ def render(
     mask: Mask = None,
     effect: Effect = EffectName.BLUR,
     color: Color = DEFAULT_COLOR,
+    strength: Strength = DEFAULT_STRENGTH,
+    i_know: IKnow = False,
     save: Annotated[
         Path | None,
         typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
@@ -234,10 +254,10 @@ def render(
     from bystander.render import render as run
 
     with open_console(json) as console:
-        chosen, drawn = load_profile(profile), _effect(effect, color)
+        chosen, drawn = load_profile(profile), effect_of(effect, color, strength, i_know)
         check_output(output, video, overwrite)
         if save is not None:
-            _check_file(save, overwrite, video, output)
+            check_file(save, overwrite, video, output)
         loaded = Timeline.load(timeline)
         decided = Timeline(timeline, with_decisions(loaded.header, keep or (), mask or ()))
         with console.progress() as report:
@@ -276,22 +296,17 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a masked video, and report what it gives away."""
-    from bystander.audit import audit as run
-
     with open_console(json) as console:
         for path in (output, output.with_suffix(".json")):
-            _check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
+            check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
         if output.suffix.lower() not in (".html", ".htm"):
             raise OutputUnwritable(f"{output} is no name of a page", "Name it REPORT.html.")
         for video in (source, masked):
             probe(video)
         known = None if timeline is None else Timeline.load(timeline)
-        models = load_models(ModelSettings())
         with console.progress() as report:
-            found = run(source, masked, output, models=models, timeline=known, report=report)
-        console.result(report=str(output), passed=found.passed, findings=len(found.findings))
-        if not found.passed:
-            raise AuditFailed(f"{masked}: {found.summary()}", f"{output} shows it.")
+            found = _audit(report, source, masked, output, known)
+        _tell(console, found, masked, output)
 
 
 @app.command()
@@ -413,76 +428,31 @@ def _analyze(
     return found
 
 
-def _effect(name: EffectName, color: str) -> EffectSettings:
-    try:
-        return EffectSettings(name=name, color=color)
-    except ValueError as error:
-        raise ConfigError(
-            f"--color {color} is not a colour", "Write it like '#ff00ff', in quotes."
-        ) from error
+def _audit(
+    report: Report,
+    source: Path,
+    masked: Path,
+    page: Path,
+    timeline: Timeline | None,
+    effect: EffectSettings | None = None,
+) -> Result:
+    from bystander.audit import audit
+
+    models = load_models(ModelSettings())
+    return audit(
+        source, masked, page, models=models, timeline=timeline, effect=effect, report=report
+    )
 
 
-def _clicks(texts: Sequence[str] | None) -> list[Click]:
-    return [_click(text) for text in texts or ()]
+def _tell(console: Console, found: Result, masked: Path, page: Path) -> None:
+    """Say what the audit came to, and where to look.
 
-
-def _click(text: str) -> Click:
-    try:
-        seconds, _, point = text.partition(":")
-        x, _, y = point.partition(",")
-        click = Click(float(seconds), float(x), float(y))
-        if not (click.seconds >= 0 and click.x >= 0 and click.y >= 0):
-            raise ValueError
-    except ValueError as error:
-        raise SelectionError(
-            f"--keep-at {text} can't be read", "Write SECONDS:X,Y, for example 2.4:510,260."
-        ) from error
-    return click
-
-
-def _check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
-    """Points beside the video are told at once, not after minutes of analysis."""
-    for click in clicks:
-        if click.x >= info.width or click.y >= info.height or click.seconds > info.duration:
-            raise SelectionError(
-                f"{click.name} is not in {video}: {info.width}x{info.height} pixels, "
-                f"{info.duration:.2f} s",
-                "Give seconds from the first frame, and pixels of the video as it is displayed.",
-            )
-
-
-def _check_file(path: Path, overwrite: bool, *others: Path) -> None:
-    """Refuse an output that can't be written, or that is one of the command's `others`."""
-    if path.resolve() in [other.resolve() for other in others]:
-        raise OutputUnwritable(f"{path} is named twice", "Choose another name for one of them.")
-    if not path.parent.is_dir():
-        raise OutputUnwritable(
-            f"{path}: its folder doesn't exist", f"Create {path.parent} and try again."
-        )
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputUnwritable(f"{path}: its folder can't be written to", "Choose another folder.")
-    if path.exists() and not path.is_file():
-        raise OutputUnwritable(f"{path} is not a regular file", "Choose another name.")
-    if path.exists() and not overwrite:
-        raise OutputExists(f"{path} exists already", "Choose another name, or add --overwrite.")
-
-
-@contextmanager
-def _timeline_file(wanted: Path | None) -> Iterator[Path]:
-    """Where the timeline goes: `wanted`, or a folder that is removed afterwards."""
-    if wanted is not None:
-        yield wanted
-        return
-    with tempfile.TemporaryDirectory(prefix="bystander-") as folder:
-        target = Path(folder) / "timeline"
-        try:
-            yield target
-        except OutputUnwritable as error:
-            if str(target) not in error.what:
-                raise
-            raise OutputUnwritable(
-                error.what, "Free some space there, or set TMPDIR to a folder with more."
-            ) from error
+    Raises:
+        AuditFailed: it found a leak. The masked video stays where it is.
+    """
+    console.result(report=str(page), passed=found.passed, findings=len(found.findings))
+    if not found.passed:
+        raise AuditFailed(f"{masked}: {found.summary()}", f"{page} shows it.")
 
 
 def _summary(timeline: Timeline) -> dict[str, object]:

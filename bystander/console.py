@@ -34,7 +34,7 @@ from bystander.errors import BystanderError, OutputUnwritable
 from bystander.estimate import Estimate
 from bystander.progress import Progress, Report
 
-STAGES: Final = {"analyze": "Finding people", "render": "Masking"}
+STAGES: Final = {"analyze": "Finding people", "render": "Masking", "audit": "Auditing"}
 STYLES: Final = {"keep": "green", "mask": "red", "ok": "green", "failed": "red"}
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -11,6 +11,7 @@ from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
 DEFAULT_COLOR = EffectSettings().color
+DEFAULT_STRENGTH = EffectSettings().strength
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
 TimelineFile = Annotated[
@@ -43,12 +44,32 @@ Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over
 Color = Annotated[
     str, typer.Option("--color", metavar="'#rrggbb'", help="The colour of --effect solid.")
 ]
+Strength = Annotated[
+    float,
+    typer.Option(
+        "--strength",
+        metavar="TIMES",
+        help="Makes the cells of blur and mosaic this many times larger, 0.25 to 8. Below 1 "
+        "people may be recognised: that also needs --i-know.",
+    ),
+]
+IKnow = Annotated[
+    bool, typer.Option("--i-know", help="Take a --strength below 1, that gives people away.")
+]
 ProfileOption = Annotated[
     ProfileName,
     typer.Option(
         "--profile",
         help="How thoroughly: a thorough analysis finds smaller people and faces, and takes "
         "longer. What each one means is in configs/pipeline.yaml.",
+    ),
+]
+Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit",
+        help="Then attack the masked video as a stranger would, and write OUT.audit.html. Ends "
+        "with 11 if something shows; the masked video stays.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]

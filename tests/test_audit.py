@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ from bystander.errors import OutputUnwritable, TimelineMismatch
 from bystander.people.edits import with_decisions
 from bystander.people.timeline import Timeline
 from bystander.people.vocabulary import FrameRecord
+from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.render import render
 from tests.drawn import (
     BLUE,
@@ -30,9 +32,11 @@ from tests.drawn import (
     RED,
     Figure,
     Masked,
+    Pixels,
     Scene,
     cast_of,
     drawn_models,
+    is_magenta,
     mask_scene,
     standing,
     walking,
@@ -112,6 +116,70 @@ def test_a_moved_mask_is_found(tmp_path: Path, street: Masked) -> None:
     leaks = [f for f in result.leaks if f.kind is Kind.UNMASKED]
     assert leaks
     assert all(1.16 <= f.start <= f.end <= 1.32 for f in leaks)
+
+
+def test_a_mask_moved_by_less_than_a_hand_is_found(tmp_path: Path, street: Masked) -> None:
+    """The least growth hides nothing of such a move; half of a face's plate is wider."""
+
+    def tamper(record: FrameRecord) -> FrameRecord:
+        if not 30 <= record.index < 33:
+            return record
+        moved = tuple(replace(s, mask=s.mask.moved(4, 0)) for s in record.sightings)
+        return replace(record, sightings=moved)
+
+    result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
+    assert {f.frame in (30, 31, 32) for f in result.leaks} == {True}
+
+
+def test_masks_of_another_program_are_noted(tmp_path: Path, street: Masked) -> None:
+    """They are judged by detail alone, and the report says so."""
+
+    def scribbled(number: int, *_: int) -> Pixels:
+        after = street.after[number].copy()
+        drawn = is_magenta(after)
+        after[drawn] = np.random.default_rng(number).integers(0, 255, (drawn.sum(), 3))
+        return after
+
+    clip = Clip(pts=range(0, 512 * 40, 512), size=street.scene.size)
+    strange = make_video(tmp_path / "o.mp4", clip, scribbled)
+    result = audited(street, strange, tmp_path / "r.html")
+    assert Kind.UNKNOWN_EFFECT in {f.kind for f in result.findings}
+
+
+@pytest.mark.parametrize("name", [EffectName.BLUR, EffectName.MOSAIC])
+def test_cells_that_are_too_small_are_found(
+    tmp_path: Path, street: Masked, name: EffectName
+) -> None:
+    weak = EffectSettings(name=name, strength=0.5, i_know=True)
+    render(street.source, street.timeline, tmp_path / "o.mp4", effect=weak, encoder=LOSSLESS)
+    result = audited(street, tmp_path / "o.mp4", tmp_path / "r.html")
+    assert Kind.WEAK_MASK in {f.kind for f in result.leaks}
+
+
+def test_a_weak_blur_of_another_program_is_found(tmp_path: Path, street: Masked) -> None:
+    def blurred(number: int, *_: int) -> Pixels:
+        before, after = street.before[number], street.after[number].copy()
+        drawn = is_magenta(after)
+        after[drawn] = cv2.GaussianBlur(before, (0, 0), 3)[drawn]
+        return after
+
+    clip = Clip(pts=range(0, 512 * 40, 512), size=street.scene.size)
+    result = audited(street, make_video(tmp_path / "o.mp4", clip, blurred), tmp_path / "r.html")
+    assert Kind.WEAK_MASK in {f.kind for f in result.leaks}
+
+
+def test_the_report_says_what_was_left_out(tmp_path: Path, street: Masked) -> None:
+    """Neither the place itself nor the title: only that there was one."""
+    tags = "-metadata", "title=Anna at home", "-metadata", "location=+48.2082+016.3738/"
+    source = remuxed(street.source, tmp_path / "tagged.mp4", *tags)
+    result = audit(
+        source, street.output, tmp_path / "r.html", models=drawn_models(), settings=SETTINGS
+    )
+    assert "the file: title" in result.stripped
+    page = (tmp_path / "r.html").read_text()
+    assert "the file: location" in page
+    assert "48.2082" not in page
+    assert "at home" not in page
 
 
 def test_someone_the_timeline_never_saw_is_found_by_the_networks(
@@ -207,3 +275,35 @@ def test_the_command_ends_with_11_when_there_is_a_leak(
     assert last["kind"] == "AuditFailed"
     assert "unmasked" in last["what"]
     assert np.all([line.startswith("{") for line in done.stdout.splitlines()])
+
+
+def test_masking_can_audit_what_it_made(
+    tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    output = tmp_path / "masked.mp4"
+    arguments = ["mask", str(street.source), "-o", str(output), "--audit", "--json"]
+    runner = CliRunner()
+
+    done = runner.invoke(app, arguments)
+    assert done.exit_code == 0, done.stdout
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "audit" in {event.get("stage") for event in events}
+    assert events[-1]["passed"] is True
+    assert json.loads((tmp_path / "masked.mp4.audit.json").read_text())["passed"] is True
+    assert "Passed" in (tmp_path / "masked.mp4.audit.html").read_text()
+
+
+def test_masking_that_fails_its_audit_ends_with_11_and_leaves_the_video(
+    tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    output = tmp_path / "masked.mp4"
+    weak = ["--strength", "0.25", "--i-know"]
+    arguments = ["mask", str(street.source), "-o", str(output), "--audit", "--json", *weak]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 11, done.stdout
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["kind"] == "AuditFailed"
+    assert "weak mask" in last["what"]
+    assert output.exists()

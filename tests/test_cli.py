@@ -540,6 +540,19 @@ def test_a_colour_must_be_one(color: str, drawn: Path, output: Path) -> None:
     refused(given, 9, color, "#ff00ff")
 
 
+@pytest.mark.parametrize("command", ["mask", "render"])
+def test_a_weak_effect_needs_insisting(command: str, drawn: Path, output: Path) -> None:
+    timeline = [output.with_name("timeline")] if command == "render" else []
+    weak = call(command, drawn, *timeline, "-o", output, "--strength", "0.5")
+    refused(weak, 9, "too weak", "4x4", "--i-know")
+    assert nothing_in(output.parent)
+
+
+def test_strength_has_bounds(drawn: Path, output: Path) -> None:
+    given = call("mask", drawn, "-o", output, "--strength", "0.1", "--i-know")
+    refused(given, 9, "--strength 0.1", "0.25 to 8")
+
+
 def test_wrong_usage_is_told_apart(drawn: Path, output: Path) -> None:
     assert call("mask", drawn).exit_code == 2
     assert call("mask", drawn, "-o", output, "--effect", "sparkle").exit_code == 2

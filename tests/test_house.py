@@ -27,6 +27,7 @@ FLOORS = {
     "analyze": 3,
     "render": 3,
     "audit": 3,
+    "redraw": 3,
     "estimate": 3,
     "sheet": 3,
     "jobs": 3,
@@ -35,6 +36,7 @@ FLOORS = {
     "console": 4,
     "memory": 0,
     "options": 4,
+    "arguments": 4,
     "cli": 4,
     "__main__": 5,
 }

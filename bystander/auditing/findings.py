@@ -24,6 +24,7 @@ class Kind(StrEnum):
     WEAK_MASK = "weak mask"
     RECOGNISABLE = "recognisable"
     OUT_OF_STEP = "out of step"
+    UNKNOWN_EFFECT = "unknown effect"
     METADATA = "metadata"
     STREAM = "stream"
 
@@ -40,6 +41,7 @@ ADVICE: Final = {
     Kind.WEAK_MASK: "Render again with the default strength, or with --effect solid.",
     Kind.RECOGNISABLE: "Render again with --effect solid.",
     Kind.OUT_OF_STEP: "Publish the file as 'bystander render' wrote it, without editing it.",
+    Kind.UNKNOWN_EFFECT: "Look at the masks yourself, or render again with a default effect.",
     Kind.METADATA: "Publish the file as 'bystander render' wrote it: it carries no such entry.",
     Kind.STREAM: "Publish the file as 'bystander render' wrote it: picture and sound only.",
 }

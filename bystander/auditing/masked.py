@@ -13,7 +13,15 @@ import cv2
 import numpy as np
 
 from bystander.auditing.findings import Finding, Kind, Severity, in_frame
-from bystander.auditing.likeness import Likeness, compare_softly, detail_kept, luma
+from bystander.auditing.likeness import (
+    LEAST_DETAIL,
+    Likeness,
+    Luma,
+    compare_softly,
+    detail_kept,
+    luma,
+)
+from bystander.auditing.redrawn import SHOWS, Redrawing, enlarged, showing
 from bystander.auditing.views import Compared
 from bystander.instances import Box
 from bystander.masks import Bits, Mask
@@ -31,8 +39,17 @@ UNMASKED_SOFT: Final = 0.15
 somebody left out in the dark showed 0.24 and more."""
 LEAST_SOFT: Final = 50
 """The same where soft detail is compared, at half the size."""
+LEFT_OUT: Final = 0.3
+"""The same for both, where what was drawn is known and explains the output."""
 WEAK: Final = 0.5
 """Share of the detail finer than a cell that may be left: the mosaic leaves 0.39 at most."""
+FINER: Final = 0.2
+"""Share of the detail within the cells that may be left: the default blur leaves 0.09 at most, a
+blur of a third of a cell 0.4 and more."""
+LEAST_WITHIN: Final = 600
+"""Pixels of the video in a silhouette from which that can be told."""
+PARTLY: Final = "somebody who is to be masked is not, or only partly"
+TOO_WEAK: Final = "the mask leaves more detail than the weakest effect should"
 BESIDE_KEPT: Final = 3
 """Grid pixels around those who are kept that count as theirs: hair, and what they hold."""
 
@@ -47,15 +64,29 @@ def allowed(record: FrameRecord, tracklets: Mapping[int, Tracklet], grid: tuple[
 
 
 def masked_badly(
-    compared: Compared, tracklets: Mapping[int, Tracklet], grid: tuple[int, int]
+    compared: Compared,
+    tracklets: Mapping[int, Tracklet],
+    grid: tuple[int, int],
+    redrawing: Redrawing | None = None,
+    mosaic: Redrawing | None = None,
 ) -> list[Finding]:
-    """Everyone masked by the timeline of whom the output shows too much."""
-    record = compared.view.record
+    """Everyone masked by the timeline of whom the output shows too much.
+
+    Args:
+        compared: the frame.
+        tracklets: by their ids.
+        grid: width, height of the analysis grid.
+        redrawing: draws the frame as it should look, where the effect is known.
+        mosaic: draws it with the default mosaic, where the effect isn't known.
+    """
+    record, plan = compared.view.record, compared.view.plan
     if record is None:
         return []
+    evidence = redrawing.evidence(plan) if redrawing and plan else None
+    beyond = mosaic.beyond(plan) if mosaic and plan else None
     source, output = luma(compared.view.source), luma(compared.view.output)
     soft = compare_softly(source, output)
-    signs = []
+    signs: list[Finding | None] = []
     for sighting in record.sightings:
         tracklet = tracklets[sighting.tracklet]
         if tracklet.decision_at(record.index) is not Decision.MASK:
@@ -64,23 +95,90 @@ def masked_badly(
         if mask.area == 0:
             continue
         region = _within(mask, grid, compared.likeness)
-        if not region.any():
-            continue
-        fine_share = _clear_share(compared.likeness, region, LEAST_CLEAR)
-        soft_share = _clear_share(soft, _within(mask, grid, soft), LEAST_SOFT)
-        if fine_share >= UNMASKED or soft_share >= UNMASKED_SOFT:
-            share = max(fine_share, soft_share)
-            detail = "somebody whom the timeline masks is not, or only partly, masked"
-            signs.append(_sign(Kind.UNMASKED, compared, sighting, grid, share, detail))
-            continue
-        rows, columns = _around(region)
-        cell = _promised_cell(tracklet, mask, compared, grid)
-        part = source[rows, columns], output[rows, columns], region[rows, columns]
-        kept = detail_kept(*part, cell / compared.scale)
-        if kept is not None and kept >= WEAK:
-            detail = "the mask leaves more detail than the weakest effect should"
-            signs.append(_sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), detail))
-    return signs
+        cell = _promised_cell(tracklet, mask, compared, grid) / compared.scale
+        signs.append(
+            _shows(compared, sighting, mask.on_grid(*grid), evidence)
+            or _is_clear(compared, sighting, grid, soft, evidence is not None)
+            or _is_weak(compared, sighting, grid, region, (source, output), cell)
+            or _is_finer(compared, sighting, grid, beyond)
+        )
+    return [sign for sign in signs if sign is not None]
+
+
+def _shows(
+    compared: Compared, sighting: Sighting, silhouette: Bits, evidence: Luma | None
+) -> Finding | None:
+    """Somebody who looks more like the source than like what was to be drawn."""
+    if evidence is None:
+        return None
+    within = enlarged(silhouette, compared.size)
+    box = showing(evidence, within)
+    if box is None:
+        return None
+    share = float(np.mean(evidence[within] >= SHOWS))
+    who = f"t{sighting.tracklet}"
+    return in_frame(Kind.UNMASKED, Severity.LEAK, compared.view.at, box, share, PARTLY, who)
+
+
+def _is_clear(
+    compared: Compared,
+    sighting: Sighting,
+    grid: tuple[int, int],
+    soft: Likeness,
+    drawing_known: bool,
+) -> Finding | None:
+    """Somebody whose detail, sharp or soft, is still there.
+
+    Where the drawing is known, only those who weren't drawn over at all: it has told already
+    who shows in part, and some detail is always alike by chance.
+    """
+    mask = sighting.mask.clipped(*grid)
+    likeness = compared.likeness
+    share = _clear_share(likeness, _within(mask, grid, likeness), LEAST_CLEAR)
+    soft_share = _clear_share(soft, _within(mask, grid, soft), LEAST_SOFT)
+    least = (LEFT_OUT, LEFT_OUT) if drawing_known else (UNMASKED, UNMASKED_SOFT)
+    if share < least[0] and soft_share < least[1]:
+        return None
+    return _sign(Kind.UNMASKED, compared, sighting, grid, max(share, soft_share), PARTLY)
+
+
+def _is_weak(
+    compared: Compared,
+    sighting: Sighting,
+    grid: tuple[int, int],
+    region: Bits,
+    pictures: tuple[Luma, Luma],
+    cell: float,
+) -> Finding | None:
+    """Somebody behind cells that are too small."""
+    if not region.any():
+        return None
+    rows, columns = _around(region)
+    source, output = (picture[rows, columns] for picture in pictures)
+    kept = detail_kept(source, output, region[rows, columns], cell)
+    if kept is None or kept < WEAK:
+        return None
+    return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
+
+
+def _is_finer(
+    compared: Compared,
+    sighting: Sighting,
+    grid: tuple[int, int],
+    beyond: tuple[Luma, Luma] | None,
+) -> Finding | None:
+    """Somebody of whom more is left than the means of cells, behind an unknown effect."""
+    if beyond is None:
+        return None
+    within = enlarged(sighting.mask.on_grid(*grid), compared.size)
+    source, output = (part[within] for part in beyond)
+    energy = float(source @ source)
+    if source.size < LEAST_WITHIN or energy < LEAST_DETAIL**2 * source.size:
+        return None
+    kept = float(source @ output) / energy
+    if kept < FINER:
+        return None
+    return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
 
 def _within(mask: Mask, grid: tuple[int, int], likeness: Likeness) -> Bits:

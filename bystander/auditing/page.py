@@ -33,12 +33,17 @@ code, .sums li { font: .8rem ui-monospace, monospace; overflow-wrap: anywhere; }
 <p>$frames frames, $seconds seconds, were decoded and compared with the source.</p>
 <h2>Who may be seen, and why</h2><ul>$kept</ul>
 <h2>The riskiest seconds</h2>
-<p>Pictures of the masked video; the box shows where to look.</p>
+<p>Pictures of the masked video, the worst first; the box shows where to look. Small ones are
+shown enlarged. Times are minutes and seconds from the start.</p>
 <div class="pictures">$pictures</div>
 <h2>Everything found</h2>
 <table><tr><th>When</th><th>What</th><th>In words</th><th>Worst</th><th>What to do</th></tr>
 $rows</table>
+<h2>What was left out of the file</h2>
+<p>The source carries this beside picture and sound, the masked video doesn't:</p>
+<ul>$stripped</ul>
 <h2>What was looked at</h2>
+<p>The checksums tell whether a file is the one that was looked at.</p>
 <ul class="sums"><li>source $source, SHA-256 $source_sum</li>
 <li>output $name, SHA-256 $output_sum</li></ul>
 <p>Networks that looked:</p><ul class="sums">$networks</ul>
@@ -46,5 +51,5 @@ $rows</table>
 """
 
 PICTURE: Final = """<figure class="$colour"><img alt="$title" src="data:image/jpeg;base64,$data">
-<figcaption><strong>$title</strong>$detail. <em>$advice</em></figcaption></figure>
+<figcaption><strong>$title</strong>$detail <em>$advice</em></figcaption></figure>
 """

@@ -19,6 +19,7 @@ import numpy as np
 from bystander.auditing.findings import Finding, Severity
 from bystander.auditing.page import PAGE, PICTURE
 from bystander.errors import OutputUnwritable
+from bystander.instances import Box
 from bystander.media.probe import VideoInfo
 from bystander.media.reader import VideoReader
 from bystander.people.timeline import Header
@@ -26,6 +27,10 @@ from bystander.people.vocabulary import Decision
 
 PICTURE_WIDTH: Final = 560
 """Pixels of a picture in the page."""
+CLOSE_UP: Final = 0.3
+"""A small box is shown with its surroundings, at least this share of the frame's sides."""
+NAMED: Final = 5
+"""Seconds that a summary names."""
 MARGIN: Final = 0.004
 """Seconds by which the clocks of source and output may differ."""
 FORMAT: Final = "bystander-audit"
@@ -41,6 +46,7 @@ class Result:
         frames, seconds: of the source.
         header: of the timeline, if there was one.
         models: file name to SHA-256 of the networks used.
+        stripped: what the source carries beside picture and sound, and the output doesn't.
         findings: the worst first.
     """
 
@@ -51,6 +57,7 @@ class Result:
     seconds: float
     header: Header | None
     models: Mapping[str, str]
+    stripped: tuple[str, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -67,7 +74,8 @@ class Result:
             return "no leak was found"
         counts = Counter(finding.kind.value for finding in self.leaks)
         found = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
-        where = [_clock(f.start) for f in self.leaks if f.frame is not None][:5]
+        worst = dict.fromkeys(_clock(f.seconds) for f in self.leaks if f.frame is not None)
+        where = sorted(list(worst)[:NAMED])
         return found + (f"; look at {', '.join(where)}" if where else "")
 
 
@@ -99,6 +107,7 @@ def as_json(result: Result) -> dict[str, object]:
         "timeline": result.header is not None,
         "networks": dict(result.models),
         "kept": [{"who": who, "why": why} for who, why in kept_people(result.header)],
+        "stripped": list(result.stripped),
         "findings": [asdict(f) | {"advice": f.advice} for f in result.findings],
     }
 
@@ -118,6 +127,8 @@ def as_page(result: Result, info: VideoInfo, pictures: int) -> str:
         pictures="".join(_pictures(shown, result.output, info)) or "<p>Nothing to look at.</p>",
         rows="".join(_row(finding) for finding in result.findings)
         or "<tr><td colspan=5>Nothing was found.</td></tr>",
+        stripped="".join(map(_item, result.stripped))
+        or _item("nothing: the source carries only picture and sound"),
         source=escape(result.source.name),
         source_sum=result.checksums[0],
         output_sum=result.checksums[1],
@@ -150,7 +161,7 @@ def _explained(result: Result) -> str:
             "Nothing is wrong with the file itself. Whether the people who can be seen may be "
             "seen isn't known without a timeline: please look at those listed."
         )
-    return "Nobody was found whom the timeline masks or doesn't know. No program sees everything."
+    return "Nobody was found who can be seen and isn't to be kept. No program sees everything."
 
 
 def _pictures(shown: list[Finding], output: Path, info: VideoInfo) -> Iterator[str]:
@@ -159,7 +170,7 @@ def _pictures(shown: list[Finding], output: Path, info: VideoInfo) -> Iterator[s
         yield Template(PICTURE).substitute(
             data=base64.b64encode(jpeg).decode(),
             title=escape(f"{_clock(finding.seconds)}: {finding.kind}"),
-            detail=escape(finding.detail),
+            detail=escape(_sentence(finding.detail)),
             advice=escape(finding.advice),
             colour="bad" if finding.severity is Severity.LEAK else "note",
         )
@@ -169,16 +180,31 @@ def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
     """The output's frame with the finding's box, JPEG."""
     reader = VideoReader(output, info, start_pts=_pts(finding, info))
     frame = next(iter(reader), None)
-    scale = PICTURE_WIDTH / info.width
-    size = PICTURE_WIDTH, max(1, round(info.height * scale))
     # Black where the output lacks the source's last frames.
-    black = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    picture = black if frame is None else frame.rgb(size)
+    black = np.zeros((info.height, info.width, 3), dtype=np.uint8)
+    whole = black if frame is None else frame.rgb()
+    x0, y0, x1, y1 = _cut_out(finding.box, info)
+    scale = PICTURE_WIDTH / (x1 - x0)
+    size = PICTURE_WIDTH, max(1, round((y1 - y0) * scale))
+    picture = cv2.resize(whole[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
     if finding.box is not None:
-        x0, y0, x1, y1 = (round(value * scale) for value in finding.box)
-        cv2.rectangle(picture, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2), (230, 30, 60), 2)
+        box = np.array(finding.box) - (x0, y0, x0, y0)
+        left, top, right, bottom = (round(float(value) * scale) for value in box)
+        cv2.rectangle(picture, (left - 3, top - 3), (right + 3, bottom + 3), (230, 30, 60), 2)
     _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
     return jpeg.tobytes()
+
+
+def _cut_out(box: Box | None, info: VideoInfo) -> tuple[int, int, int, int]:
+    """The part of the frame that is shown, in its own proportions: x0, y0, x1, y1, pixels."""
+    if box is None:
+        return 0, 0, info.width, info.height
+    share = max((box[2] - box[0]) / info.width, (box[3] - box[1]) / info.height) * 2
+    share = min(1.0, max(CLOSE_UP, share))
+    width, height = round(info.width * share), round(info.height * share)
+    x0 = min(max(0, round((box[0] + box[2] - width) / 2)), info.width - width)
+    y0 = min(max(0, round((box[1] + box[3] - height) / 2)), info.height - height)
+    return x0, y0, x0 + width, y0 + height
 
 
 def _pts(finding: Finding, info: VideoInfo) -> int:
@@ -192,9 +218,13 @@ def _row(finding: Finding) -> str:
     if finding.end > finding.start:
         when += f" to {_clock(finding.end)}"
     where = "" if finding.frame is None else f"frame {finding.frame}, {finding.share:.0%}"
-    cells = (when, finding.kind.value, finding.detail, where, finding.advice)
+    cells = (when, finding.kind.value, _sentence(finding.detail), where, finding.advice)
     columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f'<tr class="{colour}">{columns}</tr>'
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _item(text: str) -> str:

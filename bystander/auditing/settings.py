@@ -37,7 +37,11 @@ class AuditSettings(Settings):
         "at both ends; masks are compared in every frame",
     )
     confidence: float = Field(
-        default=0.5, gt=0, lt=1, description="least score of a person in the output"
+        default=0.65,
+        gt=0,
+        lt=1,
+        description="least score of a person in the output; between masks, networks take a bag "
+        "before a wall for somebody with up to 0.6",
     )
     face_confidence: float = Field(
         default=0.6, gt=0, lt=1, description="least score of a face in the output"

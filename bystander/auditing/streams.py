@@ -1,12 +1,18 @@
-"""What else a masked file carries: anything beyond picture, sound and their plain tags."""
+"""What else a masked file carries: anything beyond picture, sound and their plain tags.
+
+Frames carry things, too: closed captions, time codes, and messages of whoever encoded them
+(supplemental enhancement information).
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+import av
+from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 
 from bystander.auditing.findings import Finding, Kind, in_file
@@ -21,6 +27,14 @@ _PLAIN_VALUES: Final = {
     "handler_name": frozenset({"VideoHandler", "SoundHandler", ""}),
 }
 _PICTURES: Final = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+# How a picture is to be shown: what masking passes on, and what decoders make up.
+_SHOWING: Final = frozenset({"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DISPLAYMATRIX"})
+_NAMES: Final = {"A53_CC": "closed captions", "SEI_UNREGISTERED": "a message"}
+# The encoder's own name and options, which it leaves in its first frame.
+_OWN_MESSAGES: Final = (
+    bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef") + b"x264 - core ",
+    bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e") + b"x265 (build ",
+)
 _MP4_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide"})
 
 
@@ -53,6 +67,16 @@ def carried(path: Path) -> list[Finding]:
             for name in _boxes(path)
         ]
     return findings
+
+
+def carried_in_frame(picture: av.VideoFrame) -> frozenset[str]:
+    """What a decoded frame carries beside its pixels that masking wouldn't write."""
+    entries = cast(Sequence[SideData], list(picture.side_data))
+    return frozenset(
+        _NAMES.get(entry.type.name, entry.type.name.lower().replace("_", " "))
+        for entry in entries
+        if entry.type.name not in _SHOWING and not bytes(entry).startswith(_OWN_MESSAGES)
+    )
 
 
 def _tags(tags: Mapping[str, str], where: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.auditing.likeness import Likeness
+from bystander.auditing.redrawn import Plan
 from bystander.instances import Box
 from bystander.masks import Bits
 from bystander.people.vocabulary import FrameRecord
@@ -25,18 +26,22 @@ class View:
         index: of the source's frame.
         seconds: since the first frame.
         source, output: at the size at which they are compared.
-        people: the output as people are looked for in it; None where nobody looks.
-        details: source and output as faces are looked for in them; likewise.
+        people: source and output as people are looked for in them; None where nobody looks.
+        details: the same for faces.
         record: who is there by the timeline, if there is one and it knows the frame.
+        plan: what was to be drawn, if that is known.
+        carried: what the output's frame carries beside its pixels.
     """
 
     index: int
     seconds: float
     source: Picture
     output: Picture
-    people: Picture | None
+    people: tuple[Picture, Picture] | None
     details: tuple[Picture, Picture] | None
     record: FrameRecord | None
+    plan: Plan | None
+    carried: frozenset[str]
 
     @property
     def at(self) -> tuple[int, float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bystander.auditing.streams import carried
+import av
+
+from bystander.auditing.streams import carried, carried_in_frame
 from tests.media.videos import Clip, Sound, make_tell_tale_video, make_video, remuxed
 
 
@@ -38,3 +40,17 @@ def test_a_box_behind_the_video_is_found(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0\0\0\x20uuid" + bytes(16) + b"<x:xmp/>")
     (found,) = carried(path)
     assert "uuid" in found.detail
+
+
+def in_frames(path: Path) -> set[str]:
+    with av.open(str(path)) as container:
+        return {what for frame in container.decode(video=0) for what in carried_in_frame(frame)}
+
+
+def test_a_message_in_a_frame_is_found_and_the_encoders_own_is_not(tmp_path: Path) -> None:
+    plain = make_video(tmp_path / "plain.mp4")
+    assert b"x264 - core" in plain.read_bytes()
+    assert in_frames(plain) == set()
+    message = "sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+48.2082 16.3738"
+    told = remuxed(plain, tmp_path / "told.mp4", "-bsf:v", f"h264_metadata={message}")
+    assert in_frames(told) == {"a message"}

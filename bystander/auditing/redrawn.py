@@ -1,0 +1,219 @@
+"""Whether masked people look as they were to be drawn, or nearer to the source.
+
+The timeline says which pixels are drawn over, and the effect what they then look like. So
+each frame is drawn again, and wherever somebody is masked, two explanations of the output
+compete: what was drawn, or the source, plus the noise of encoding. That finds what is too
+narrow or too dark for any look at the output alone: a mask that lies a little beside its
+person. Where drawing and source are the same, neither wins, and nothing is given away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import av
+import cv2
+import numpy as np
+
+from bystander.auditing.likeness import Luma
+from bystander.instances import Box
+from bystander.masks import Bits, Mask
+from bystander.media.planes import PixelFormat, planes_of
+from bystander.people.vocabulary import Sighting
+from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.effects import EffectName, EffectSettings
+
+WINDOWS: Final = (4, 8)
+"""Pixels of the video: the squares over which evidence is added up. Narrow strips need the small
+one, faint ones the large one."""
+SHOWS: Final = 1000.0
+"""Evidence in a window, in squares of the noise, from which the source shows: 64 pixels at 4
+times the noise, or 16 at 8 times. Well encoded clips stay far below, masked well; poor encoders
+repeat a clear block of an earlier frame now and then."""
+LEAST_PIXELS: Final = 12
+LEAST_OF_PICTURE: Final = 3e-5
+LEAST_OF_PERSON: Final = 2e-3
+"""Fewer such pixels, or a smaller share of the picture's or the person's, show nothing."""
+LEAST_NOISE: Final = 1.0
+"""Grey levels: rounding alone."""
+LEAST_OUTSIDE: Final = 0.1
+"""Of the pixels masked, so many untouched ones are enough to judge the noise by."""
+NORMAL_MEDIAN: Final = 0.674
+NORMAL_95: Final = 1.96
+"""Median and 95th percentile of the absolute values of a standard normal distribution."""
+FITS: Final = 4.0
+"""Grey levels: an effect that is further from the output than this isn't the one. Poorly encoded
+clips were 2.7 off."""
+BLACK: Final = 16
+WHITE: Final = 235
+"""Luma of the two in limited range, which is what a compositor draws by default (BT.709)."""
+FAR: Final = 16.0
+"""Grey levels: a face left out shall not speak against the effect around it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What was to be drawn in one frame.
+
+    Attributes:
+        source, output: the upright pictures, in one size and planar format.
+        masked: the people to draw over.
+        kept: silhouettes of those to leave alone.
+        silhouettes: of the masked, with their tracklets; those nobody saw give way to the kept.
+    """
+
+    source: av.VideoFrame
+    output: av.VideoFrame
+    masked: Sequence[Region]
+    kept: Sequence[Mask]
+    silhouettes: Sequence[Sighting]
+
+
+class Redrawing:
+    """Draws frames again with one effect.
+
+    Args:
+        effect: what the output was drawn with. Of the solid effect the colour doesn't count,
+            it is read off the output.
+        grid: width, height of the analysis grid.
+        size: width, height of the video.
+        pixel_format: of the pictures in plans.
+    """
+
+    def __init__(
+        self,
+        effect: EffectSettings,
+        grid: tuple[int, int],
+        size: tuple[int, int],
+        pixel_format: PixelFormat,
+    ) -> None:
+        self.effect = effect
+        self._grid, self._size = grid, size
+        self._compositor = Compositor(grid, size, effect, pixel_format)
+        # Between black and white lies how strongly each pixel is drawn over.
+        self._black, self._white = (
+            Compositor(
+                grid,
+                size,
+                effect.model_copy(update={"name": EffectName.SOLID, "color": color}),
+                pixel_format,
+            )
+            for color in ("#000000", "#ffffff")
+        )
+
+    def misfit(self, plan: Plan) -> float | None:
+        """Mean difference of output and drawing under the masks, grey levels; large ones count
+        as `FAR`. None where nobody is masked.
+        """
+        covered = self._covered(plan)
+        if not covered.any():
+            return None
+        output = grey(plan.output)
+        off = np.abs(output - self._drawn(plan, output, covered))[covered]
+        return float(np.minimum(off, FAR).mean())
+
+    def evidence(self, plan: Plan) -> Luma:
+        """By how much the source explains the output better than the drawing does.
+
+        Returns:
+            float32 [H, W] over the video: of the window around each pixel, in squares of the
+            noise; 0 or less where the drawing explains it better, or nobody is masked.
+        """
+        covered = self._covered(plan)
+        source, output = grey(plan.source), grey(plan.output)
+        if not covered.any():
+            return np.zeros_like(output)
+        drawn = self._drawn(plan, output, covered)
+        off, away = output - drawn, output - source
+        noise = _noise(np.abs(off)[covered], np.abs(away)[~covered & (drawn == source)])
+        gain = np.where(covered, off * off - away * away, np.float32(0))
+        gain /= np.float32(noise * noise)
+        return cast(Luma, np.maximum.reduce([_summed(gain, side) for side in WINDOWS]))
+
+    def beyond(self, plan: Plan) -> tuple[Luma, Luma]:
+        """By what source and output differ from the drawing: float32 [H, W] each.
+
+        For a mosaic, that is the detail within its cells.
+        """
+        source, output = grey(plan.source), grey(plan.output)
+        drawn = self._drawn(plan, output, self._covered(plan))
+        return source - drawn, output - drawn
+
+    def _drawn(self, plan: Plan, output: Luma, covered: Bits) -> Luma:
+        if self.effect.name is not EffectName.SOLID:
+            return grey(self._compositor.apply(plan.source, plan.masked, plan.kept))
+        black, white = (
+            grey(compositor.apply(plan.source, plan.masked, plan.kept))
+            for compositor in (self._black, self._white)
+        )
+        level = np.float32(np.median(output[covered])) if covered.any() else np.float32(0)
+        opacity = (white - black) / np.float32(WHITE - BLACK)
+        return cast(Luma, black + opacity * (level - np.float32(BLACK)))
+
+    def _covered(self, plan: Plan) -> Bits:
+        """Under somebody's silhouette: bool [H, W] over the video."""
+        bits = np.zeros(self._grid[::-1], dtype=bool)
+        for sighting in plan.silhouettes:
+            sighting.mask.paste(bits)
+        return enlarged(bits, self._size)
+
+
+def showing(evidence: Luma, silhouette: Bits) -> Box | None:
+    """The box around where a person shows, pixels of the video; None where they don't.
+
+    Args:
+        evidence: of `Redrawing.evidence`.
+        silhouette: bool [H, W] over the video.
+    """
+    shows = (evidence >= SHOWS) & silhouette
+    least = LEAST_OF_PICTURE * shows.size, LEAST_OF_PERSON * np.count_nonzero(silhouette)
+    if np.count_nonzero(shows) < max(LEAST_PIXELS, *least):
+        return None
+    x, y, width, height = cv2.boundingRect(shows.view(np.uint8))
+    return float(x), float(y), float(x + width), float(y + height)
+
+
+def fitting(plans: Iterable[Plan], candidates: Sequence[Redrawing]) -> Redrawing | None:
+    """The candidate that the output was drawn with, judged by some frames; None if none was."""
+    shown = list(plans)
+    misfits = [
+        [misfit for plan in shown if (misfit := candidate.misfit(plan)) is not None]
+        for candidate in candidates
+    ]
+    medians = [float(np.median(values)) if values else np.inf for values in misfits]
+    best = int(np.argmin(medians))
+    return candidates[best] if medians[best] <= FITS else None
+
+
+def grey(picture: av.VideoFrame) -> Luma:
+    """The Y plane of a planar picture, as if it had 8 bits: float32 [H, W]."""
+    luma = planes_of(picture)[0]
+    levels = np.asarray(luma, dtype=np.float32)
+    return levels / np.float32(4) if luma.dtype == np.uint16 else levels
+
+
+def enlarged(bits: Bits, size: tuple[int, int]) -> Bits:
+    """A mask over the grid as bool [H, W] over a video of `size` = (W, H)."""
+    scaled = cv2.resize(bits.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return scaled.astype(bool)
+
+
+def _summed(values: Luma, side: int) -> Luma:
+    """The sum over the square around each pixel."""
+    square = (side, side)
+    summed = cv2.boxFilter(values, -1, square, normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return cast(Luma, summed)
+
+
+def _noise(inside: Luma, outside: Luma) -> float:
+    """Standard deviation of what encoding adds, grey levels.
+
+    Judged by what nothing was drawn over: where whole people show, the drawing is off by more
+    than noise. Only where hardly anything is left of the picture, by the drawing itself. The
+    95th percentile, because encoders err more where much moves, as people do.
+    """
+    if outside.size >= LEAST_OUTSIDE * inside.size:
+        return max(LEAST_NOISE, float(np.quantile(outside, 0.95)) / NORMAL_95)
+    return max(LEAST_NOISE, float(np.median(inside)) / NORMAL_MEDIAN)
