@@ -49,7 +49,7 @@ from bystander.people.vocabulary import (
 )
 
 FORMAT: Final = "bystander-timeline"
-VERSION: Final = 1
+VERSION: Final = 2
 CHUNK_FRAMES: Final = 250
 HEADER: Final = "timeline.json"
 
