@@ -47,6 +47,13 @@ class FillerSettings(BaseModel):
         description="The same at the left and right edge of the picture: the network finds "
         "people late who come in, and they walk out of the picture by themselves.",
     )
+    shot_extension: float = Field(
+        0.5,
+        ge=0,
+        le=5,
+        description="Whoever is found so many seconds after a cut, or lost so many before one, is "
+        "masked up to it: most likely they were there all the time.",
+    )
 
 
 _VELOCITY_SIGHTINGS = 4
@@ -84,6 +91,8 @@ class Filler:
         extension: frames that tracklets are continued at both ends.
         face_extension: the same where only a face was found.
         edge_extension: the same at the left and right edge of the picture.
+        shot_extension: whoever is found so soon after a cut, or lost so soon before one, is
+            continued to it.
     """
 
     def __init__(
@@ -93,12 +102,15 @@ class Filler:
         extension: int,
         face_extension: int | None = None,
         edge_extension: int = 0,
+        shot_extension: int = 0,
     ) -> None:
         self._grid = grid
         self._extension = extension
         self._face_extension = extension if face_extension is None else face_extension
         self._edge_extension = edge_extension
-        longest = max(extension, self._face_extension, edge_extension)
+        self._shot_extension = shot_extension
+        self._shot_start: int | None = None
+        longest = max(extension, self._face_extension, edge_extension, shot_extension)
         self._lag = max_gap + longest + _VELOCITY_SIGHTINGS
         self._held: deque[_Held] = deque()
         self._trails: dict[int, _Trail] = {}
@@ -119,6 +131,8 @@ class Filler:
             ended: tracklets that will not be seen again.
             firm: by tracklet, pixels that are surely theirs: nobody else is guessed there.
         """
+        if self._shot_start is None:
+            self._shot_start = index
         held = list(sightings)
         self._held.append(_Held(index, pts, held, firm))
         for sighting in held:
@@ -132,9 +146,10 @@ class Filler:
     def flush(self) -> Iterator[FrameRecord]:
         """End the shot: gives back everything that was held."""
         for tracklet in list(self._trails):
-            self._finish(tracklet)
+            self._finish(tracklet, cut=self._held[-1].index if self._held else None)
         while self._held:
             yield self._release()
+        self._shot_start = None
 
     def _release(self) -> FrameRecord:
         frame = self._held.popleft()
@@ -165,11 +180,12 @@ class Filler:
         trail.begun = True
         start, sighting = trail.first[0]
         velocity = _velocity(trail.first)
-        for step in range(1, self._reach(sighting) + 1):
+        since = start - (self._shot_start or 0)
+        for step in range(1, self._reach(sighting, since) + 1):
             self._place(start - step, _continued(sighting, -step * velocity))
         trail.first.clear()
 
-    def _finish(self, tracklet: int) -> None:
+    def _finish(self, tracklet: int, cut: int | None = None) -> None:
         trail = self._trails.pop(tracklet, None)
         if trail is None:
             return
@@ -177,10 +193,14 @@ class Filler:
             self._begin(trail)
         end, sighting = trail.last[-1]
         velocity = _velocity(list(trail.last))
-        for step in range(1, self._reach(sighting) + 1):
+        until = self._lag if cut is None else cut - end
+        for step in range(1, self._reach(sighting, until) + 1):
             self._place(end + step, _continued(sighting, step * velocity))
 
-    def _reach(self, sighting: Sighting) -> int:
+    def _reach(self, sighting: Sighting, cut: int) -> int:
+        """For how many frames somebody is continued; the shot ends after `cut` frames."""
+        if cut <= self._shot_extension:
+            return cut  # nobody comes from nowhere, nor with the cut
         if sighting.origin is Origin.FACE:
             return self._face_extension
         at_edge = sighting.box[0] <= EDGE or sighting.box[2] >= self._grid[0] - EDGE

@@ -125,6 +125,7 @@ class Follower:
             round(filling.extension * fps),
             round(filling.face_extension * fps),
             round(filling.edge_extension * fps),
+            round(filling.shot_extension * fps),
         )
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
         self._first_pts: int | None = None
