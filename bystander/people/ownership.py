@@ -169,7 +169,6 @@ class Ownership:
             history = self._carried(sighting.tracklet, mask.box, SLACK) if others else None
             if history is not None:
                 history = history * self._followed(mask.box)
-            if history is not None:
                 for contact in others:
                     contest = self._contest(mask, history, contact)
                     if contest.both.any():
