@@ -85,7 +85,7 @@ def write_scene(folder: Path, scene: Scene, takes: Iterator[Take]) -> Truth:
         for old in wanted.iterdir():  # of an earlier, perhaps longer, version
             old.unlink()
     for person, photo in scene.kept.items():
-        cv2.imwrite(str(cast / f"{person}.jpg"), photo)
+        cv2.imwrite(str(cast / f"{person}.jpg"), photo[:, :, ::-1])
     faces: dict[int, list[SeenFace]] = {}
     width, height = scene.shots[0].size
     with av.open(str(folder / "video.mp4"), "w") as container:
