@@ -167,15 +167,18 @@ class Ownership:
             own, contested = mask.bits, np.zeros_like(mask.bits)
             others = touching[sighting.tracklet]
             history = self._carried(sighting.tracklet, mask.box, SLACK) if others else None
-            if history is not None:
-                history = history * self._followed(mask.box)
+            exact = self._carried(sighting.tracklet, mask.box) if others else None
+            if history is not None and exact is not None:
+                followed = self._followed(mask.box)
+                history, exact = history * followed, exact * followed
                 for contact in others:
                     contest = self._contest(mask, history, contact)
                     if contest.both.any():
                         more.append(_shared(sighting, contact.other, mask, contest.both))
                     own = own & ~contest.given_back
-                    contested |= contest.both
-            territory = self._territory(sighting.tracklet, mask, history, contested)
+                    # Without slack: else, frame by frame, what is shared becomes their own.
+                    contested |= self._contest(mask, exact, contact).both
+            territory = self._territory(sighting.tracklet, mask, exact, contested)
             territories[sighting.tracklet] = territory
             more += _carried_on(sighting, mask, territory)
             settled.append(_cropped(sighting, mask, own))

@@ -173,3 +173,26 @@ def test_somebody_being_covered_stays_where_they_are() -> None:
     records = complete(frames)
     boxes = [records[number].sightings[0].box for number in (2, 9)]
     assert boxes == [(100, 60, 130, 140), (100, 60, 112, 140)]
+
+
+def test_whoever_is_found_soon_after_a_cut_was_there_from_the_cut() -> None:
+    filler = Filler(GRID, 6, 1, shot_extension=4)
+    shots: list[dict[int, FrameRecord]] = []
+    for start in (0, 40):
+        records: list[FrameRecord] = []
+        for number in range(start, start + 20):
+            seen = start + 4 <= number <= start + 15
+            records += filler.push(number, number, [sighting(100)] if seen else [], ())
+        records += filler.flush()
+        shots.append({record.index: record for record in records})
+    for records_of_shot in shots:
+        assert all(record.sightings for record in records_of_shot.values())
+
+
+def test_whoever_is_found_later_in_a_shot_is_not_put_at_its_beginning() -> None:
+    filler = Filler(GRID, 6, 1, shot_extension=4)
+    records: list[FrameRecord] = []
+    for number in range(20):
+        records += filler.push(number, number, [sighting(100)] if 5 <= number <= 14 else [], ())
+    records += filler.flush()
+    assert [record.index for record in records if record.sightings] == list(range(4, 16))

@@ -426,3 +426,12 @@ def test_who_is_out_of_the_picture_stays_in_the_list() -> None:
     assert [s.tracklet for s in settled] == [BEN, ANN]
     settled = film.show([ann], [gone, ann.seen()])
     assert [s.tracklet for s in settled] == [BEN, ANN]
+
+
+def test_shared_pixels_stay_shared_as_long_as_the_other_may_be_there() -> None:
+    film, ann, ben, strip = beside(GREEN)
+    for _ in range(6):
+        settled = film.show([ann, ben], [reaching(ann, strip)], [contact(ann, ben)])
+        assert pixels(settled, BEN, Origin.SHARED, strip) > 0.75 * strip.area
+    firm = film.ownership.firm()[ANN].on_grid(*GRID)
+    assert (firm & strip.on_grid(*GRID)).sum() < 0.15 * strip.area, "nor do they become hers"
