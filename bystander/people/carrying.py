@@ -45,6 +45,9 @@ class Carrier:
             if keeps(evidence[id(case)]) or id(case) in strangers:
                 continue
             for name, of in sources.items():
+                # Of one tracklet, clothes have told already: bodies are the weaker witness.
+                if any(source.dossier is case.dossier for source in of):
+                    continue
                 if any(other.together(case) for other in kept[name]):
                     continue
                 faces = [source for source in of if not source.stretch.clicks]

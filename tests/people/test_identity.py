@@ -390,3 +390,13 @@ def test_a_stretch_remembers_where_it_began_and_ended() -> None:
         stretch.see(frame, figure(frame).box)
     assert stretch.first == (3, figure(3).box)
     assert stretch.last == (7, figure(7).box)
+
+
+def test_bodies_do_not_overrule_the_clothes_after_a_possible_swap() -> None:
+    """Both wear the same: a body embedding can't tell them apart either."""
+    scene = Scene().seen(2, 0, 60, kind=0).seen(1, 0, 30, kind=0)
+    scene.archive.doubt(1, 2, 30)
+    scene.seen(1, 30, 60, kind=0).face(1, range(0, 30, 4), 0.7).body(1, axis(9))
+    found, _ = scene.judge()
+    assert decision(found[1], 10) is Decision.KEEP
+    assert decision(found[1], 45) is Decision.MASK
