@@ -1,0 +1,173 @@
+"""What a person who runs the service may change: `configs/service.yaml`, checked.
+
+Four things differ from machine to machine and may come from the environment instead:
+BYSTANDER_DATA, BYSTANDER_STORAGE, BYSTANDER_TOKENS (or BYSTANDER_TOKENS_FILE) and
+BYSTANDER_ALLOW_OPEN.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from bystander.config import Settings, config_path, read_config
+from bystander.errors import ConfigError
+from bystander.settings import ProfileName
+
+DATA_VARIABLE = "BYSTANDER_DATA"
+STORAGE_VARIABLE = "BYSTANDER_STORAGE"
+TOKENS_VARIABLE = "BYSTANDER_TOKENS"
+TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
+ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
+
+GIB = 2**30
+
+
+class ModelServiceSettings(Settings):
+    """The model services and how jobs call them."""
+
+    providers: Literal["auto"] | tuple[str, ...] = Field(
+        "auto", description="ONNX Runtime's, see SessionSettings; auto is a GPU where there is one"
+    )
+    batch_size: int = Field(16, ge=1, le=256, description="most frames, or faces, in one batch")
+    max_latency_ms: int = Field(
+        60_000,
+        ge=1_000,
+        description="calls that wait longer for a batch are rejected; jobs rather wait",
+    )
+    in_flight: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="calls that one job keeps waiting at once, so that batches fill",
+    )
+
+
+class JobSettings(Settings):
+    """How jobs are run."""
+
+    at_once: int = Field(2, ge=1, le=64, description="jobs that run at the same time")
+    attempts: int = Field(
+        3, ge=1, le=20, description="workers that may crash over a job before it fails"
+    )
+    checkpoint_seconds: float = Field(
+        10.0, gt=0, le=3600, description="of analysis that a crash may cost"
+    )
+    segment_frames: int = Field(
+        240, ge=10, le=10_000, description="of rendering that a crash may cost"
+    )
+    stall_seconds: float = Field(
+        300.0, gt=0, description="a worker that tells nothing for so long is killed"
+    )
+    memory_bytes: int = Field(
+        8 * GIB, ge=GIB, description="address space of a worker, beyond which it fails"
+    )
+    queued_per_owner: int = Field(20, ge=1, description="jobs that one token may have waiting")
+
+
+class LimitSettings(Settings):
+    """What may be sent in."""
+
+    video_bytes: int = Field(20 * GIB, ge=1, description="of one video")
+    photo_bytes: int = Field(50_000_000, ge=1, description="of one photo's file")
+    photos: int = Field(100, ge=1, description="of one project")
+    projects: int = Field(50, ge=1, description="of one token, at the same time")
+    max_duration: float = Field(4 * 3600.0, gt=0, description="seconds of a video")
+    max_side: int = Field(8192, ge=16, le=16384, description="pixels of a video's side")
+    max_frames: int = Field(1_000_000, ge=1, description="of a video")
+    max_pixels_photo: int = Field(89_000_000, ge=1, description="of a photo, before decoding")
+    memory: int = Field(4 * GIB, ge=GIB // 4, description="bytes, for examining one file")
+    cpu: float = Field(120.0, gt=0, description="seconds of CPU, for examining one file")
+    wall: float = Field(180.0, gt=0, description="seconds, for examining one file")
+    examined_at_once: int = Field(2, ge=1, le=64, description="files examined at the same time")
+    requests_per_second: float = Field(50.0, gt=0, description="of one token, on average")
+    burst: int = Field(200, ge=1, description="requests of one token at once")
+    body_seconds: float = Field(
+        60.0, gt=0, description="an upload that sends nothing for so long is dropped"
+    )
+    uploads_at_once: int = Field(4, ge=1, description="of one token")
+
+
+class RetentionSettings(Settings):
+    """How long things are kept. Photos and embeddings always go when a job ends."""
+
+    hours: float = Field(24.0, gt=0, le=24 * 90, description="from a project's last use")
+    disk_bytes: int = Field(
+        200 * GIB, ge=1, description="of all projects together; more is refused with 507"
+    )
+    free_bytes: int = Field(2 * GIB, ge=0, description="that the disk must keep free")
+    sweep_seconds: float = Field(60.0, gt=0, description="between looks for expired projects")
+
+
+class SecuritySettings(Settings):
+    """Who may use the service."""
+
+    tokens: tuple[str, ...] = Field(
+        (), description="bearer tokens; better kept in the file that BYSTANDER_TOKENS_FILE names"
+    )
+    allow_open: bool = Field(
+        False, description="serve beyond this machine without a token, to anyone"
+    )
+
+
+class ServiceSettings(Settings):
+    """Everything about the service."""
+
+    data: Path = Field(Path("data"), description="folder for everything that is stored")
+    storage: str = Field("local", description="local, or gs://bucket/prefix")
+    profile: ProfileName = Field(ProfileName.BALANCED, description="where a job names none")
+    models: ModelServiceSettings = ModelServiceSettings()
+    jobs: JobSettings = JobSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
+    security: SecuritySettings = SecuritySettings()
+
+
+def load_service_settings(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> ServiceSettings:
+    """Read `configs/service.yaml`, or another file of its form, and the environment.
+
+    Raises:
+        ConfigError: unreadable, or a setting is unknown or out of bounds.
+    """
+    settings = read_config(path or config_path("service.yaml", environ), ServiceSettings)
+    found: dict[str, object] = {}
+    if data := environ.get(DATA_VARIABLE):
+        found["data"] = Path(data)
+    if storage := environ.get(STORAGE_VARIABLE):
+        found["storage"] = storage
+    security: dict[str, object] = {}
+    if tokens := _tokens(environ):
+        security["tokens"] = tokens
+    if allow := environ.get(ALLOW_OPEN_VARIABLE):
+        security["allow_open"] = allow.lower() in ("1", "true", "yes")
+    found["security"] = settings.security.model_copy(update=security)
+    return settings.model_copy(update=found)
+
+
+def _tokens(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Tokens from the environment, or from a file with one a line."""
+    named = environ.get(TOKENS_FILE_VARIABLE)
+    if named:
+        try:
+            text = Path(named).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the tokens in {named} can't be read ({error})",
+                f"Mend the file, or take {TOKENS_FILE_VARIABLE} away.",
+            ) from error
+        lines = [line.strip() for line in text.splitlines()]
+        tokens = tuple(line for line in lines if line and not line.startswith("#"))
+    else:
+        tokens = tuple(t.strip() for t in environ.get(TOKENS_VARIABLE, "").split(",") if t.strip())
+    if short := [number for number, token in enumerate(tokens, 1) if len(token) < 16]:
+        raise ConfigError(
+            f"token {short[0]} has fewer than 16 characters",
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        )
+    return tokens

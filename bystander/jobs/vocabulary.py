@@ -1,0 +1,183 @@
+"""What the service remembers, as frozen dataclasses: store, runner and API speak these words.
+
+Times are seconds since the epoch. Ids are unguessable and carry no meaning.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class VideoState(StrEnum):
+    ABSENT = "absent"  # nothing was uploaded yet
+    UPLOADING = "uploading"
+    CHECKING = "checking"
+    READY = "ready"
+    REFUSED = "refused"  # see its problem
+
+
+class JobKind(StrEnum):
+    MASK = "mask"  # analyse, then render
+    ANALYZE = "analyze"  # find everyone, to choose from
+    RENDER = "render"  # again, with other verdicts or another effect
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something was refused or failed.
+
+    Attributes:
+        type: name of the error's class, e.g. "NoFaceFound".
+        what: what happened, without a path of this machine.
+        advice: what to do.
+    """
+
+    type: str
+    what: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """The video of a project.
+
+    Attributes:
+        size: bytes announced, None where it isn't known.
+        received: bytes that have arrived.
+        facts: what examining it found (`sandbox.VideoFacts`), once it is ready.
+        posters: how many poster frames there are.
+        problem: why it was refused.
+    """
+
+    state: VideoState = VideoState.ABSENT
+    size: int | None = None
+    received: int = 0
+    facts: dict[str, Any] | None = None
+    posters: int = 0
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFace:
+    """One face in a photo.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the stored picture.
+        quality: 0 (useless) to 1 (frontal, sharp, large).
+    """
+
+    box: tuple[float, float, float, float]
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo of somebody to keep.
+
+    Attributes:
+        person: name under which its person is kept.
+        width, height: pixels of the stored picture.
+        faces: all that were found, the largest first.
+        chosen: index of the face that will be used; None where it can't be told, or there
+            is none: `problem` says why.
+    """
+
+    id: str
+    project: str
+    person: str
+    width: int
+    height: int
+    faces: tuple[PhotoFace, ...]
+    chosen: int | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One video and the people to keep in it.
+
+    Attributes:
+        owner: digest of the token that it was created with; never the token.
+        expires: when everything of it is deleted.
+        keep, mask: decisions by hand over its people, ids as in the timeline (p2, t17).
+    """
+
+    id: str
+    owner: str
+    created: float
+    expires: float
+    video: Video = field(default_factory=Video)
+    keep: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job has come.
+
+    Attributes:
+        stage: "analyze", "render" or "audit".
+        done, total: frames of this stage.
+        fps: frames per second of this stage.
+        share: 0 to 1, of the whole job.
+        eta: seconds until the whole job is done; None before it can be told.
+    """
+
+    stage: str
+    done: int
+    total: int
+    fps: float
+    share: float
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run over a project's video.
+
+    Attributes:
+        order: what is to be done, the JSON form of `WorkOrder` without its files.
+        expected: seconds that it was estimated to take, before it began.
+        attempts: how often a worker was started for it.
+        resumed: how often a worker went on from a checkpoint.
+        preview: counts the preview pictures so far; 0 before the first.
+        summary: of a finished job: people found, kept, masked; whether the audit passed.
+    """
+
+    id: str
+    project: str
+    owner: str
+    kind: JobKind
+    state: JobState
+    order: dict[str, Any]
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    expected: float | None = None
+    attempts: int = 0
+    resumed: int = 0
+    preview: int = 0
+    progress: JobProgress | None = None
+    problem: Problem | None = None
+    summary: dict[str, Any] | None = None
+    cancelling: bool = False
+
+
+def new_id() -> str:
+    """128 random bits, safe in URLs and as a folder's name."""
+    return secrets.token_hex(16)
