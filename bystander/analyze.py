@@ -8,13 +8,16 @@ Verdicts are passed at the end, when everything that can be learnt is known.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+from bystander import __version__
+from bystander.checkpoints import AnalysisCheckpoints, AnalysisState, Standing
 from bystander.errors import UnsupportedVideo
 from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
@@ -28,7 +31,7 @@ from bystander.people.follow import Click, Follower, Seen, View
 from bystander.people.heads import find_faces
 from bystander.people.identity import Judge
 from bystander.people.second_look import look_again
-from bystander.people.shots import mark_cuts, thumbnail
+from bystander.people.shots import CutMarker, thumbnail
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
 from bystander.progress import Meter, Report
 from bystander.settings import AnalysisSettings
@@ -47,6 +50,8 @@ def analyze(
     cast: Sequence[CastMember] = (),
     clicks: Sequence[Click] = (),
     report: Report | None = None,
+    checkpoints: AnalysisCheckpoints | None = None,
+    watch: Callable[[Seen], None] | None = None,
 ) -> Timeline:
     """Analyse a video and write its timeline.
 
@@ -58,6 +63,9 @@ def analyze(
         cast: the people to keep, by face.
         clicks: the people to keep, pointed at in the video.
         report: called with the progress; may raise `Cancelled`.
+        checkpoints: where to go on from, and to save to, now and then. The result is the
+            same to the bit as that of an analysis in one go.
+        watch: called with each frame and what the networks found in it; must be quick.
 
     Raises:
         VideoError: the video can't be read.
@@ -66,7 +74,50 @@ def analyze(
     """
     info = probe(video)
     grid = analysis_size(info.width, info.height, settings.long_side)
-    follower = Follower(
+    key = fingerprint(video)
+    state = None
+    if checkpoints is not None:
+        state = checkpoints.resume(_what_decides(key, models, settings, clicks))
+    follower = state.follower if state else _follower(info, grid, models, settings, clicks)
+    follower.models = models
+    standing = state.standing if state else None
+    meter = Meter("analyze", info.frame_count, report, done=follower.frames)
+    with (
+        TimelineWriter(
+            output, checkpoints.chunks if checkpoints else None, state.writer if state else None
+        ) as writer,
+        _reader(video, info, standing) as reader,
+    ):
+        look = partial(_look, models, settings)
+        workers = settings.workers or os.cpu_count() or 1
+        views = prefetch(_views(reader, info, grid, settings, standing), QUEUE)
+        with (
+            closing(views),
+            closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
+        ):
+            for seen, standing in chain.from_iterable(looked):
+                for record in follower.take(seen):
+                    writer.add_frame(record)
+                meter.step()
+                if watch is not None:
+                    watch(seen)
+                if checkpoints is not None:
+                    checkpoints.offer(partial(_state, standing, follower, writer))
+        for record in follower.finish():
+            writer.add_frame(record)
+        header = _verdicts(video, info, grid, follower, settings, cast, key)
+        writer.finish(header, follower.pictures())
+    return Timeline(output, header)
+
+
+def _follower(
+    info: VideoInfo,
+    grid: tuple[int, int],
+    models: Models,
+    settings: AnalysisSettings,
+    clicks: Sequence[Click],
+) -> Follower:
+    return Follower(
         (info.width, info.height),
         grid,
         float(info.average_rate),
@@ -76,25 +127,29 @@ def analyze(
         settings.filler,
         clicks,
     )
-    meter = Meter("analyze", info.frame_count, report)
-    with TimelineWriter(output) as writer, VideoReader(video, info) as reader:
-        look = partial(_look, models, settings)
-        workers = settings.workers or os.cpu_count() or 1
-        with (
-            closing(prefetch(_views(reader, info, grid, settings), QUEUE)) as views,
-            closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
-        ):
-            for seen in chain.from_iterable(looked):
-                for record in follower.take(seen):
-                    writer.add_frame(record)
-                meter.step()
-        for record in follower.finish():
-            writer.add_frame(record)
-        header = _verdicts(video, info, grid, follower, models, settings, cast)
-        for tracklet, jpeg in follower.pictures():
-            writer.add_picture(tracklet, jpeg)
-        writer.finish(header)
-    return Timeline(output, header)
+
+
+def _what_decides(
+    video: str, models: Models, settings: AnalysisSettings, clicks: Sequence[Click]
+) -> dict[str, object]:
+    """Everything that what was learnt so far depends on; the cast comes in at the end."""
+    return {
+        "version": __version__,
+        "video": video,
+        "models": models.describe(),
+        "settings": settings.model_dump(mode="json", exclude={"workers", "identity"}),
+        "clicks": [asdict(click) for click in clicks],
+    }
+
+
+def _state(standing: Standing, follower: Follower, writer: TimelineWriter) -> AnalysisState:
+    return AnalysisState(standing, follower, writer.state)
+
+
+def _reader(video: Path, info: VideoInfo, standing: Standing | None) -> VideoReader:
+    if standing is None:
+        return VideoReader(video, info)
+    return VideoReader(video, info, start_pts=standing.pts + 1, start_index=standing.index + 1)
 
 
 def _verdicts(
@@ -102,15 +157,16 @@ def _verdicts(
     info: VideoInfo,
     grid: tuple[int, int],
     follower: Follower,
-    models: Models,
     settings: AnalysisSettings,
     cast: Sequence[CastMember],
+    key: str,
 ) -> Header:
     """Now that the whole video is known, decide who may be seen."""
     if not follower.frames:
         raise UnsupportedVideo(
             f"{video} has no frame that can be decoded", "Export it again from its source."
         )
+    models = follower.models
     judge = Judge(
         cast,
         settings.identity,
@@ -126,27 +182,29 @@ def _verdicts(
         time_base=(info.time_base.numerator, info.time_base.denominator),
         frames=follower.frames,
         rate=follower.fps,
-        fingerprint=fingerprint(video),
+        fingerprint=key,
     )
     return Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
 
 
 def _views(
-    reader: VideoReader, info: VideoInfo, grid: tuple[int, int], settings: AnalysisSettings
-) -> Iterator[View]:
+    reader: VideoReader,
+    info: VideoInfo,
+    grid: tuple[int, int],
+    settings: AnalysisSettings,
+    standing: Standing | None,
+) -> Iterator[tuple[View, Standing]]:
     """Decoded frames at grid size, and in detail whenever a look at faces is due.
 
     Every shot's first second is looked at more often: what is found there decides most.
     """
     detail = detail_size(info, settings)
+    marker = CutMarker(settings.shots, standing.before if standing else None)
     small = ((frame, frame.rgb(grid)) for frame in reader)
-    marked = mark_cuts(
-        ((frame, picture, thumbnail(picture)) for frame, picture in small),
-        lambda item: item[2],
-        settings.shots,
-    )
-    begun = due = 0.0
-    for (frame, picture, _), cut in marked:
+    pictures = ((frame, picture, thumbnail(picture)) for frame, picture in small)
+    begun = standing.shot_begun if standing else 0.0
+    due = standing.look_due if standing else 0.0
+    for (frame, picture, _), cut in marker.mark(pictures, lambda item: item[2]):
         now = float(frame.pts * info.time_base)
         if cut:
             begun = due = now
@@ -154,7 +212,8 @@ def _views(
         if look:
             early = now < begun + 1
             due = now + 1 / (settings.faces_per_second if early else settings.later_faces)
-        yield View(frame.index, frame.pts, picture, cut, frame.rgb(detail) if look else None)
+        view = View(frame.index, frame.pts, picture, cut, frame.rgb(detail) if look else None)
+        yield view, Standing(frame.index, frame.pts, marker.previous, begun, due)
 
 
 def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
@@ -164,12 +223,14 @@ def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
     return analysis_size(info.width, info.height, settings.detail_long_side)
 
 
-def _look(models: Models, settings: AnalysisSettings, batch: Sequence[View]) -> list[Seen]:
+def _look(
+    models: Models, settings: AnalysisSettings, batch: Sequence[tuple[View, Standing]]
+) -> list[tuple[Seen, Standing]]:
     """Run the networks: people in every frame; faces, and small people again, where due."""
-    found = models.segmenter.segment([view.grid for view in batch])
+    found = models.segmenter.segment([view.grid for view, _ in batch])
     return [
-        Seen(view, _people(view, instances, models, settings), _faces(view, models, settings))
-        for view, instances in zip(batch, found, strict=True)
+        (Seen(view, _people(view, people, models, settings), _faces(view, models, settings)), at)
+        for (view, at), people in zip(batch, found, strict=True)
     ]
 
 

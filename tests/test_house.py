@@ -24,6 +24,7 @@ FLOORS = {
     "redaction": 2,
     "auditing": 2,
     "settings": 3,
+    "checkpoints": 3,
     "analyze": 3,
     "render": 3,
     "audit": 3,

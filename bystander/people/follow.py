@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -100,7 +100,11 @@ class Follower:
         models: embeds faces and bodies.
         tracking, filling: see there.
         clicks: people to keep by pointing.
+
+    It can be pickled, to go on in another process, but for `models`: those are to be set again.
     """
+
+    models: Models
 
     def __init__(
         self,
@@ -116,7 +120,8 @@ class Follower:
         self.fps = fps
         self.archive = Archive(size[1] / grid[1])
         self.shots: list[Shot] = []
-        self._size, self._grid, self._tick, self._models = size, grid, tick, models
+        self.models = models
+        self._size, self._grid, self._tick = size, grid, tick
         self._tracker = Tracker(tracking, fps)
         self._ownership = Ownership(grid)
         self._filler = Filler(
@@ -132,6 +137,9 @@ class Follower:
         self._previous: FrameRecord | None = None
         self._portraits: dict[int, _Portrait] = {}
         self.frames = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "models"}
 
     def take(self, seen: Seen) -> Iterator[FrameRecord]:
         """Add the next frame; gives back the frames that are complete."""
@@ -269,16 +277,16 @@ class Follower:
             dossier = self.archive.dossiers[tracklet_of[owner]]
             height = (face.box[3] - face.box[1]) * to_source
             dossier.face = max(height, dossier.face or 0.0)
-            if face.box[2] - face.box[0] < self._models.faces.min_face:
+            if face.box[2] - face.box[0] < self.models.faces.min_face:
                 continue  # it is masked like any face, but says nothing about who it is
             worth = quality(face, detail)
             if worth >= FAINT and dossier.stretches[-1].wants_face(worth):
                 wanted.append((dossier.id, face, worth, height))
         if wanted:
-            embeddings = self._models.faces.embed(detail, [face for _, face, _, _ in wanted])
+            embeddings = self.models.faces.embed(detail, [face for _, face, _, _ in wanted])
             for (tracklet, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
                 sample = FaceSample(view.index, embedding, worth, height)
-                different = self._models.faces.thresholds.different
+                different = self.models.faces.thresholds.different
                 self.archive.add_face(tracklet, sample, different)
 
         crops, masks, stretches = [], [], []
@@ -293,7 +301,7 @@ class Follower:
                 masks.append(mask)
                 stretches.append(stretch)
         if crops:
-            bodies = self._models.bodies.embed(crops, masks)
+            bodies = self.models.bodies.embed(crops, masks)
             for stretch, body in zip(stretches, bodies, strict=True):
                 stretch.add_body(body)
 

@@ -108,13 +108,21 @@ class Ownership:
 
     def __init__(self, grid: tuple[int, int]) -> None:
         self._grid = grid
-        self._estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._estimator = _estimator()
         self._frame: Picture = np.zeros((grid[1], grid[0], 3), dtype=np.uint8)
         self._now: Picture | None = None
         self._before: Picture | None = None
         self._motion: tuple[Weights, Weights] | None = None
         self._errors: NDArray[np.float32] | None = None
         self._territories: dict[int, _Territory] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # OpenCV's object can't be pickled, and holds nothing from one frame to the next.
+        return {name: value for name, value in vars(self).items() if name != "_estimator"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._estimator = _estimator()
 
     def cut(self) -> None:
         """Forget everything: a new shot begins."""
@@ -295,6 +303,10 @@ class Ownership:
             columns, rows = _pixels(*self._grid)
             self._motion = columns + u.astype(np.float32), rows + v.astype(np.float32)
         return self._motion
+
+
+def _estimator() -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
 
 def _pixels(width: int, height: int) -> tuple[Weights, Weights]:

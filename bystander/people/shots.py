@@ -80,36 +80,60 @@ def _histogram(thumb: Thumbnail) -> NDArray[np.float32]:
     return (counts / len(bins)).astype(np.float32)
 
 
+class CutMarker:
+    """Finds the cuts of one video.
+
+    Args:
+        settings: when a change of picture is a cut.
+        previous: what `previous` was after the frame before the first, where a video is gone
+            on with; None at its beginning.
+
+    Attributes:
+        previous: what the next frame is compared with.
+    """
+
+    def __init__(
+        self, settings: ShotSettings | None = None, previous: Thumbnail | None = None
+    ) -> None:
+        self.previous = previous
+        self._settings = settings or ShotSettings()
+
+    def mark(
+        self, items: Iterable[Item], thumb: Callable[[Item], Thumbnail]
+    ) -> Iterator[tuple[Item, bool]]:
+        """Pass `items` on, each with whether a new shot begins there (True for the first).
+
+        Looks `flash_frames` ahead, so that many items are held back.
+        """
+        ahead: deque[tuple[Item, Thumbnail]] = deque()
+        for item in items:
+            ahead.append((item, thumb(item)))
+            if len(ahead) > self._settings.flash_frames:
+                item, current = ahead.popleft()
+                yield item, self._is_cut(current, ahead)
+        while ahead:
+            item, current = ahead.popleft()
+            yield item, self._is_cut(current, ahead)
+
+    def _is_cut(self, current: Thumbnail, ahead: Iterable[tuple[object, Thumbnail]]) -> bool:
+        before = self.previous
+        changed = before is None or self._differs(before, current)
+        cut = changed and (before is None or all(self._differs(before, t) for _, t in ahead))
+        if cut or not changed:
+            self.previous = current  # and during a flash, what was there before it
+        return cut
+
+    def _differs(self, a: Thumbnail, b: Thumbnail) -> bool:
+        return _differs(a, b, self._settings)
+
+
 def mark_cuts(
     items: Iterable[Item],
     thumb: Callable[[Item], Thumbnail],
     settings: ShotSettings | None = None,
 ) -> Iterator[tuple[Item, bool]]:
-    """Pass `items` on, each with whether a new shot begins there (True for the first).
-
-    Looks `flash_frames` ahead, so that many items are held back.
-    """
-    settings = settings or ShotSettings()
-    ahead: deque[tuple[Item, Thumbnail]] = deque()
-    previous: Thumbnail | None = None
-
-    def emit() -> tuple[Item, bool]:
-        nonlocal previous
-        item, current = ahead.popleft()
-        changed = previous is None or _differs(previous, current, settings)
-        cut = changed and (
-            previous is None or all(_differs(previous, later, settings) for _, later in ahead)
-        )
-        if cut or not changed:
-            previous = current  # and during a flash, what was there before it
-        return item, cut
-
-    for item in items:
-        ahead.append((item, thumb(item)))
-        if len(ahead) > settings.flash_frames:
-            yield emit()
-    while ahead:
-        yield emit()
+    """`CutMarker.mark` for a whole video."""
+    return CutMarker(settings).mark(items, thumb)
 
 
 def _differs(a: Thumbnail, b: Thumbnail, settings: ShotSettings) -> bool:

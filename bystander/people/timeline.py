@@ -23,11 +23,12 @@ as private as its video.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,18 +104,43 @@ class Header:
 _HEADER: Final = TypeAdapter(Header)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WriterState:
+    """How far a `TimelineWriter` has come.
+
+    Attributes:
+        chunks: how many are whole.
+        rest: the frames of the next one, packed as a chunk is; none if empty.
+    """
+
+    chunks: int = 0
+    rest: bytes = b""
+
+
 class TimelineWriter:
     """Writes a timeline frame by frame; it appears at `path` only when it is whole.
 
     Use as a context manager and call `finish` once at the end. Leaving without it,
     or by an exception, removes the unfinished file.
+
+    Args:
+        path: the timeline.
+        chunks: a folder where finished chunks wait until the end, and stay if there is none:
+            with `state`, writing can go on in another process.
+        begun: the state from which to go on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, chunks: Path | None = None, begun: WriterState | None = None
+    ) -> None:
+        begun = begun or WriterState()
         self._path = path
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._waiting = chunks
         self._chunk: list[FrameRecord] = []
-        self._chunks = 0
+        self._chunks = begun.chunks
+        if begun.rest:
+            self._chunk = _unpack(begun.rest, begun.chunks * CHUNK_FRAMES)
         try:
             self._zip = zipfile.ZipFile(self._part, "w", zipfile.ZIP_STORED)
         except OSError as error:
@@ -131,33 +157,55 @@ class TimelineWriter:
             self._zip.close()
         self._part.unlink(missing_ok=True)
 
+    @property
+    def state(self) -> WriterState:
+        """How far it has come."""
+        return WriterState(self._chunks, _pack(self._chunk) if self._chunk else b"")
+
     def add_frame(self, record: FrameRecord) -> None:
         """Append the next frame, in the order they are shown."""
         self._chunk.append(record)
         if len(self._chunk) == CHUNK_FRAMES:
             self._flush()
 
-    def add_picture(self, tracklet: int, jpeg: bytes) -> None:
-        """Store a small picture of a tracklet, JPEG."""
-        self._write(f"people/{tracklet}.jpg", jpeg)
+    def finish(self, header: Header, pictures: Iterable[tuple[int, bytes]] = ()) -> None:
+        """Write the header and move the file into place.
 
-    def finish(self, header: Header) -> None:
-        """Write the header and move the file into place."""
+        Args:
+            header: everything but the frames.
+            pictures: a small JPEG of each tracklet.
+        """
         self._flush()
-        self._write(HEADER, _dump(header))
         with self._disk_errors():
+            if self._waiting is not None:
+                for number in range(self._chunks):
+                    self._write(_chunk_name(number), self._waits_at(number).read_bytes())
+            for tracklet, jpeg in pictures:
+                self._write(f"people/{tracklet}.jpg", jpeg)
+            self._write(HEADER, _dump(header))
             self._zip.close()
             self._part.replace(self._path)
 
     def _flush(self) -> None:
-        if self._chunk:
-            self._write(f"frames/{self._chunks:06d}.npz", _pack(self._chunk))
-            self._chunks += 1
-            self._chunk = []
+        if not self._chunk:
+            return
+        content = _pack(self._chunk)
+        with self._disk_errors():
+            if self._waiting is None:
+                self._write(_chunk_name(self._chunks), content)
+            else:
+                part = self._waits_at(self._chunks).with_suffix(".part")
+                part.write_bytes(content)
+                part.replace(self._waits_at(self._chunks))
+        self._chunks += 1
+        self._chunk = []
+
+    def _waits_at(self, number: int) -> Path:
+        assert self._waiting is not None
+        return self._waiting / f"{number:06d}.npz"
 
     def _write(self, name: str, content: bytes) -> None:
-        with self._disk_errors():
-            self._zip.writestr(_entry(name), content)
+        self._zip.writestr(_entry(name), content)
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -195,29 +243,47 @@ class Timeline:
         header = _parse(path, raw)
         return cls(path, header)
 
-    def frames(self) -> Iterator[FrameRecord]:
+    def frames(self, start: int = 0) -> Iterator[FrameRecord]:
         """Every frame in order, one chunk in memory at a time.
+
+        Args:
+            start: begin with this frame; chunks before it are not read.
 
         Raises:
             InvalidTimeline: a chunk is damaged or doesn't fit the header.
         """
-        index = 0
         known = {tracklet.id for tracklet in self.header.tracklets}
         with zipfile.ZipFile(self.path) as archive:
-            for name in sorted(n for n in archive.namelist() if n.startswith("frames/")):
+            chunks = sorted(n for n in archive.namelist() if n.startswith("frames/"))
+            # The last one is always read: it shows whether any frame is missing.
+            skipped = max(0, min(start // CHUNK_FRAMES, len(chunks) - 1))
+            index = skipped * CHUNK_FRAMES
+            for name in chunks[skipped:]:
                 try:
                     records = _unpack(_read(archive, name, MAX_CHUNK_BYTES), index, known)
                 except (ValueError, KeyError, IndexError, zipfile.BadZipFile, OSError) as error:
                     raise InvalidTimeline(
                         f"{self.path} is damaged in {name} ({error})", "Analyse the video again."
                     ) from error
-                yield from records
+                yield from records[max(0, start - index) :]
                 index += len(records)
         if index != self.header.video.frames:
             raise InvalidTimeline(
                 f"{self.path} holds {index} frames, its header says {self.header.video.frames}",
                 "Analyse the video again.",
             )
+
+    def digest(self) -> str:
+        """SHA-256 of everything that decides what is drawn, as hexadecimal digits.
+
+        The verdicts are those of `header`; of the frames, their sizes and checksums count.
+        """
+        digest = hashlib.sha256(_dump(self.header))
+        with zipfile.ZipFile(self.path) as archive:
+            for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+                if entry.filename.startswith("frames/"):
+                    digest.update(f"{entry.filename} {entry.file_size} {entry.CRC}".encode())
+        return digest.hexdigest()
 
     def picture(self, tracklet: int) -> bytes | None:
         """The stored picture of a tracklet, JPEG, if there is one."""
@@ -226,6 +292,14 @@ class Timeline:
                 return _read(archive, f"people/{tracklet}.jpg", MAX_CHUNK_BYTES)
             except KeyError:
                 return None
+
+    def pictures(self) -> Iterator[tuple[int, bytes]]:
+        """Every stored picture with its tracklet's id, the archive opened once."""
+        with zipfile.ZipFile(self.path) as archive:
+            there = set(archive.namelist())
+            for tracklet in self.header.tracklets:
+                if (name := f"people/{tracklet.id}.jpg") in there:
+                    yield tracklet.id, _read(archive, name, MAX_CHUNK_BYTES)
 
     def save(self, path: Path, header: Header) -> Timeline:
         """Write this timeline with another header (edited verdicts) to `path`, atomically."""
@@ -260,6 +334,10 @@ class Timeline:
                 f"{self.path} was not made from {path}",
                 "Give the very file that was analysed, or analyse this one.",
             )
+
+
+def _chunk_name(number: int) -> str:
+    return f"frames/{number:06d}.npz"
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -340,7 +418,7 @@ def _pack(records: list[FrameRecord]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpack(content: bytes, first: int, known: set[int]) -> list[FrameRecord]:
+def _unpack(content: bytes, first: int, known: set[int] | None = None) -> list[FrameRecord]:
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
         if sum(entry.file_size for entry in inner.infolist()) > MAX_CHUNK_BYTES:
             raise ValueError("the chunk unpacks to too many bytes")
@@ -358,7 +436,7 @@ def _unpack(content: bytes, first: int, known: set[int]) -> list[FrameRecord]:
     for offset, (ticks, n) in enumerate(zip(pts.tolist(), count.tolist(), strict=True)):
         sightings = []
         for i in range(at, at + n):
-            if int(tracklet[i]) not in known:
+            if known is not None and int(tracklet[i]) not in known:
                 raise ValueError(f"tracklet {int(tracklet[i])} is not in the header")
             x, y, width, height = (int(v) for v in corner[i])
             coded = runs[ends[i] - int(run_count[i]) : ends[i]]

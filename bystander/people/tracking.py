@@ -383,7 +383,7 @@ class Tracker:
         for track in self._tracks:
             if track.frame != frame:
                 continue
-            for other in (by_id[partner] for partner in track.partners if partner in by_id):
+            for other in (by_id[partner] for partner in sorted(track.partners) if partner in by_id):
                 if other.hits < KNOWN:
                     continue
                 place = _grown(other.place(frame), WIDER)

@@ -62,8 +62,7 @@ def saved(tmp_path: Path) -> Path:
     with TimelineWriter(path) as writer:
         for index in range(FRAMES):
             writer.add_frame(record(index))
-        writer.add_picture(1, b"\xff\xd8jpeg")
-        writer.finish(header())
+        writer.finish(header(), [(1, b"\xff\xd8jpeg")])
     return path
 
 
