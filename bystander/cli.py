@@ -77,6 +77,7 @@ Exit codes:
   7    the timeline can't be used
   8    --keep-at, --keep or --mask names nobody
   9    a setting is unknown or out of bounds
+  10   the storage of the service can't be used
   11   the audit found a leak
   130  stopped by Ctrl-C (143 by kill); nothing half-written is left
 """

@@ -21,6 +21,8 @@ BystanderError                     exit code
 │   └── TimelineMismatch               it was made from another video
 ├── SelectionError                 8   a click or an id names nobody
 ├── ConfigError                    9   a setting is unknown or out of bounds
+├── StorageError                 10   what is stored can't be kept or handed out
+│   └── NotStored                      there is nothing under that key
 ├── AuditFailed                   11   a masked video shows more than it should
 └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
@@ -130,6 +132,14 @@ class SelectionError(BystanderError):
 
 class ConfigError(BystanderError):
     exit_code = 9
+
+
+class StorageError(BystanderError):
+    exit_code = 10
+
+
+class NotStored(StorageError):
+    pass
 
 
 class AuditFailed(BystanderError):
