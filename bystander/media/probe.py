@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ _PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames pe
 _LARGEST_STEP_BACK = 10  # seconds; no codec reorders frames that far
 # Their clocks start anywhere, hours in for a broadcast; players begin at the first frame.
 _FORMATS_WITHOUT_ORIGIN = {"mpegts", "mpeg"}
+# What FFmpeg's scaler is known to read. It refuses some of the others, and over yaf32 it
+# aborts the process; tests/sandbox/test_pixel_formats.py tries every format that passes.
+_PIXEL_FORMATS = re.compile(
+    r"yuv[aj]?4(10|11|20|22|40|44)p((9|1[0246])[lb]e)?|nv(12|16|21|24|42|20[lb]e)"
+    r"|p[024]1[026][lb]e|y21[026]le|yuyv422|uyvy422|yvyu422|uyyvyy411|v30xle|xv3[06]le"
+    r"|ayuv(64[lb]e)?|vuy[ax]|gbra?p((9|1[0246])[lb]e)?|gray((9|1[0246])[lb]e)?"
+    r"|ya(8|16[lb]e)|mono[wb]|pal8|(rgb|bgr)(8|24|4_byte|(444|555|565|48)[lb]e)"
+    r"|(rgb|bgr)[a0]|[a0](rgb|bgr)|(rgba|bgra)64[lb]e|x2(rgb|bgr)10le"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,8 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
     Raises:
         NotAVideo: not a media file, or one without moving pictures.
         TruncatedVideo: the file ends before its own index says it does.
-        UnsupportedVideo: encrypted, too small or large, or it can't be decoded.
+        UnsupportedVideo: encrypted, too small or large, in a pixel format that isn't
+            processed, or it can't be decoded.
     """
     limits = limits or ProbeLimits()
     _refuse_truncated(path)
@@ -165,6 +176,7 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
             raise UnsupportedVideo(f"{path}: no decoder for its video", _CONVERT)
         picture = _first_picture(path, container, stream)
         _refuse_size(path, picture, limits)
+        _refuse_pixel_format(path, picture)
         audio = tuple(
             AudioInfo(s.index, s.codec_context.name, s.channels, s.sample_rate)
             for s in container.streams.audio
@@ -228,6 +240,13 @@ def _refuse_size(path: Path, picture: av.VideoFrame, limits: ProbeLimits) -> Non
         raise UnsupportedVideo(
             f"{path} is {picture.width}x{picture.height} pixels",
             f"Sides from {limits.min_side} to {limits.max_side} pixels can be processed.",
+        )
+
+
+def _refuse_pixel_format(path: Path, picture: av.VideoFrame) -> None:
+    if not _PIXEL_FORMATS.fullmatch(picture.format.name):
+        raise UnsupportedVideo(
+            f"{path}: pictures of pixel format {picture.format.name} aren't processed", _CONVERT
         )
 
 

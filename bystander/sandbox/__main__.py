@@ -1,0 +1,57 @@
+"""The child: confines itself, looks at one file, says what it found as one line of JSON.
+
+    python -m bystander.sandbox video|photo FILE FOLDER LIMITS
+
+FOLDER takes the pictures it makes: 0.jpg, 1.jpg, ... Whatever isn't one of Bystander's own
+errors ends it with a traceback, and the parent says that the file can't be examined.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bystander.errors import BystanderError, PhotoError, VideoError
+from bystander.sandbox.confine import confine
+from bystander.sandbox.limits import Limits
+
+
+def main(kind: str, file: str, folder: str, limits_json: str) -> None:
+    limits = Limits.model_validate_json(limits_json)
+    # What a library may print must not pass for the answer.
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    content: dict[str, Any] = {"offline": confine(limits)}
+    try:
+        content["facts"] = _examine(kind, Path(file), Path(folder), limits)
+    except MemoryError:
+        error = VideoError if kind == "video" else PhotoError
+        content["error"] = {"type": error.__name__, "what": f"{file} needs too much memory"}
+    except BystanderError as refusal:
+        content["error"] = {
+            "type": type(refusal).__name__,
+            "what": refusal.what,
+            "advice": refusal.advice,
+        }
+    answer.write(json.dumps(content) + "\n")
+    answer.flush()
+
+
+def _examine(kind: str, file: Path, folder: Path, limits: Limits) -> dict[str, Any]:
+    # Imported here: what decodes is loaded when nothing can be gained by it any more.
+    if kind == "video":
+        from bystander.sandbox.video import describe_video
+
+        return describe_video(file, folder, limits).model_dump(mode="json")
+    from bystander.sandbox.photo import copy_photo
+
+    return copy_photo(file, folder, limits).model_dump(mode="json")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # the answer is given: a destructor that crashes now must not matter
