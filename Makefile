@@ -20,7 +20,7 @@ export BYSTANDER_SHARED := $(abspath ../shared)
 endif
 endif
 
-.PHONY: help demo test lint format bench train train-smoke up clean
+.PHONY: help demo test lint format bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
 	@echo "make bench   measure speed and memory beside the alternatives"
+	@echo "make up      start the service at http://127.0.0.1:3000 (HOST=, PORT=; Ctrl-C stops it)"
 	@echo "make train   make the person segmenter's weights again (hours; 6 GB of packages)"
 	@echo "make clean   remove what the commands above made, the environment too"
 
@@ -72,10 +73,9 @@ train-smoke: $(TRAINER)
 	@$(TRAINING)/bin/python -m training configs/training/smoke.yaml -o out/smoke
 	@$(TRAINING)/bin/python -m pytest tests/training/test_fine_tune.py tests/training/export
 
-up:
-	@echo "There is no service yet: the HTTP service and the web app come with later issues." >&2
-	@echo "Until then: $(BIN)/bystander mask VIDEO --cast PHOTO -o OUT (after make demo)" >&2
-	@exit 1
+# The web app joins once it is there (frontend/).
+up: $(INSTALLED)
+	@$(BIN)/bystander serve --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),3000)
 
 clean:
 	@rm -rf .venv .venv-bench .venv-training build dist out .mypy_cache .ruff_cache .pytest_cache

@@ -8,7 +8,7 @@ Verdicts are passed at the end, when everything that can be learnt is known.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +23,7 @@ from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
-from bystander.media.reader import VideoReader
+from bystander.media.reader import Frame, VideoReader
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.people.cast import CastMember
@@ -78,31 +78,27 @@ def analyze(
     state = None
     if checkpoints is not None:
         state = checkpoints.resume(_what_decides(key, models, settings, clicks))
-    follower = state.follower if state else _follower(info, grid, models, settings, clicks)
+    follower = state.follower if state else begin(info, models, settings, clicks)
     follower.models = models
     standing = state.standing if state else None
     meter = Meter("analyze", info.frame_count, report, done=follower.frames)
+    if state:
+        meter.report()
     with (
         TimelineWriter(
             output, checkpoints.chunks if checkpoints else None, state.writer if state else None
         ) as writer,
         _reader(video, info, standing) as reader,
+        closing(observe(reader, info, models, settings, standing)) as observed,
     ):
-        look = partial(_look, models, settings)
-        workers = settings.workers or os.cpu_count() or 1
-        views = prefetch(_views(reader, info, grid, settings, standing), QUEUE)
-        with (
-            closing(views),
-            closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
-        ):
-            for seen, standing in chain.from_iterable(looked):
-                for record in follower.take(seen):
-                    writer.add_frame(record)
-                meter.step()
-                if watch is not None:
-                    watch(seen)
-                if checkpoints is not None:
-                    checkpoints.offer(partial(_state, standing, follower, writer))
+        for seen, standing in observed:
+            for record in follower.take(seen):
+                writer.add_frame(record)
+            meter.step()
+            if watch is not None:
+                watch(seen)
+            if checkpoints is not None:
+                checkpoints.offer(partial(_state, standing, follower, writer))
         for record in follower.finish():
             writer.add_frame(record)
         header = _verdicts(video, info, grid, follower, settings, cast, key)
@@ -110,16 +106,13 @@ def analyze(
     return Timeline(output, header)
 
 
-def _follower(
-    info: VideoInfo,
-    grid: tuple[int, int],
-    models: Models,
-    settings: AnalysisSettings,
-    clicks: Sequence[Click],
+def begin(
+    info: VideoInfo, models: Models, settings: AnalysisSettings, clicks: Sequence[Click] = ()
 ) -> Follower:
+    """What follows everyone through a video, before its first frame."""
     return Follower(
         (info.width, info.height),
-        grid,
+        analysis_size(info.width, info.height, settings.long_side),
         float(info.average_rate),
         float(info.time_base),
         models,
@@ -127,6 +120,28 @@ def _follower(
         settings.filler,
         clicks,
     )
+
+
+def observe(
+    frames: Iterable[Frame],
+    info: VideoInfo,
+    models: Models,
+    settings: AnalysisSettings,
+    standing: Standing | None = None,
+) -> Generator[tuple[Seen, Standing]]:
+    """What the networks find in each frame, in order, several frames at work at once.
+
+    Args:
+        frames: of the video, in order.
+        standing: where an interrupted analysis stood after the frame before the first.
+    """
+    look = partial(_look, models, settings)
+    workers = settings.workers or os.cpu_count() or 1
+    with (
+        closing(prefetch(_views(frames, info, settings, standing), QUEUE)) as views,
+        closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
+    ):
+        yield from chain.from_iterable(looked)
 
 
 def _what_decides(
@@ -188,9 +203,8 @@ def _verdicts(
 
 
 def _views(
-    reader: VideoReader,
+    frames: Iterable[Frame],
     info: VideoInfo,
-    grid: tuple[int, int],
     settings: AnalysisSettings,
     standing: Standing | None,
 ) -> Iterator[tuple[View, Standing]]:
@@ -198,9 +212,10 @@ def _views(
 
     Every shot's first second is looked at more often: what is found there decides most.
     """
+    grid = analysis_size(info.width, info.height, settings.long_side)
     detail = detail_size(info, settings)
     marker = CutMarker(settings.shots, standing.before if standing else None)
-    small = ((frame, frame.rgb(grid)) for frame in reader)
+    small = ((frame, frame.rgb(grid)) for frame in frames)
     pictures = ((frame, picture, thumbnail(picture)) for frame, picture in small)
     begun = standing.shot_begun if standing else 0.0
     due = standing.look_due if standing else 0.0

@@ -55,6 +55,7 @@ from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
 from bystander.progress import Report
 from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.serving import serve
 from bystander.settings import Profile, ProfileName, load_profile
 
 HELP = """Mask everyone in a video except the people you choose.
@@ -79,6 +80,7 @@ Exit codes:
   9    a setting is unknown or out of bounds
   10   the storage of the service can't be used
   11   the audit found a leak
+  12   the service refused, failed, or gave no answer
   130  stopped by Ctrl-C (143 by kill); nothing half-written is left
 """
 
@@ -322,6 +324,9 @@ def estimate(
         probe(video)
         models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
         console.estimate(run(video, models, chosen))
+
+
+app.command()(serve)
 
 
 @models_app.command("list")

@@ -24,6 +24,7 @@ BystanderError                     exit code
 ├── StorageError                 10   what is stored can't be kept or handed out
 │   └── NotStored                      there is nothing under that key
 ├── AuditFailed                   11   a masked video shows more than it should
+├── ServiceError                  12   the service refused, failed, or gave no answer
 └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
 Exit code 1 is kept for defects of the program, 2 for wrong command-line usage.
@@ -140,6 +141,18 @@ class StorageError(BystanderError):
 
 class NotStored(StorageError):
     pass
+
+
+class ServiceError(BystanderError):
+    """Attributes:
+    status: of the HTTP answer; None where there was none.
+    """
+
+    exit_code = 12
+
+    def __init__(self, what: str, advice: str = "", status: int | None = None) -> None:
+        super().__init__(what, advice)
+        self.status = status
 
 
 class AuditFailed(BystanderError):

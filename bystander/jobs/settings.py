@@ -16,6 +16,7 @@ from pydantic import Field
 
 from bystander.config import Settings, config_path, read_config
 from bystander.errors import ConfigError
+from bystander.sandbox import Limits
 from bystander.settings import ProfileName
 
 DATA_VARIABLE = "BYSTANDER_DATA"
@@ -69,20 +70,13 @@ class JobSettings(Settings):
     queued_per_owner: int = Field(20, ge=1, description="jobs that one token may have waiting")
 
 
-class LimitSettings(Settings):
+class LimitSettings(Limits):
     """What may be sent in."""
 
     video_bytes: int = Field(20 * GIB, ge=1, description="of one video")
     photo_bytes: int = Field(50_000_000, ge=1, description="of one photo's file")
     photos: int = Field(100, ge=1, description="of one project")
     projects: int = Field(50, ge=1, description="of one token, at the same time")
-    max_duration: float = Field(4 * 3600.0, gt=0, description="seconds of a video")
-    max_side: int = Field(8192, ge=16, le=16384, description="pixels of a video's side")
-    max_frames: int = Field(1_000_000, ge=1, description="of a video")
-    max_pixels_photo: int = Field(89_000_000, ge=1, description="of a photo, before decoding")
-    memory: int = Field(4 * GIB, ge=GIB // 4, description="bytes, for examining one file")
-    cpu: float = Field(120.0, gt=0, description="seconds of CPU, for examining one file")
-    wall: float = Field(180.0, gt=0, description="seconds, for examining one file")
     examined_at_once: int = Field(2, ge=1, le=64, description="files examined at the same time")
     requests_per_second: float = Field(50.0, gt=0, description="of one token, on average")
     burst: int = Field(200, ge=1, description="requests of one token at once")

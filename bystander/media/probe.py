@@ -243,8 +243,13 @@ def _refuse_size(path: Path, picture: av.VideoFrame, limits: ProbeLimits) -> Non
         )
 
 
+def is_convertible(picture: av.VideoFrame) -> bool:
+    """Whether FFmpeg's scaler is known to read pictures of this pixel format."""
+    return _PIXEL_FORMATS.fullmatch(picture.format.name) is not None
+
+
 def _refuse_pixel_format(path: Path, picture: av.VideoFrame) -> None:
-    if not _PIXEL_FORMATS.fullmatch(picture.format.name):
+    if not is_convertible(picture):
         raise UnsupportedVideo(
             f"{path}: pictures of pixel format {picture.format.name} aren't processed", _CONVERT
         )

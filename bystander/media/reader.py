@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
 from bystander.media.planes import PixelFormat, to_planar
-from bystander.media.probe import VideoInfo
+from bystander.media.probe import VideoInfo, is_convertible
 from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,8 @@ class _Assembly:
         if pts is None or not any(due == pts for due, _ in self._due):
             log.debug("%s: a picture at %s that no packet announced", self._path, pts)
             return
-        good = None if picture.is_corrupt else self._fitted(picture)
+        # A stream may change its format midway, into one that FFmpeg's scaler dies of.
+        good = self._fitted(picture) if is_convertible(picture) and not picture.is_corrupt else None
         if self._good is None:
             if good is None:
                 return  # stays due until there is a picture to show

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,29 @@ def test_what_was_written_is_read_back(saved: Path) -> None:
             assert (a.tracklet, a.box, a.score, a.origin) == (b.tracklet, b.box, b.score, b.origin)
             assert (a.mask.x, a.mask.y) == (b.mask.x, b.mask.y)
             assert np.array_equal(a.mask.bits, b.mask.bits)
+
+
+@pytest.mark.parametrize("start", [0, 1, 249, 250, 251, FRAMES - 1, FRAMES, FRAMES + 999])
+def test_frames_can_be_read_from_any_one_on(saved: Path, start: int) -> None:
+    loaded = Timeline.load(saved)
+    found = [(r.index, r.pts) for r in loaded.frames(start)]
+    assert found == [(r.index, r.pts) for r in loaded.frames()][start:]
+
+
+def test_frames_before_the_first_one_wanted_are_not_even_looked_at(saved: Path) -> None:
+    damaged = rewritten(saved, frames__000000_npz=b"not an archive")
+    first = next(Timeline.load(damaged).frames(CHUNK_FRAMES))
+    assert first.index == CHUNK_FRAMES
+
+
+def test_a_digest_tells_other_verdicts_and_other_frames_apart(saved: Path) -> None:
+    loaded = Timeline.load(saved)
+    others = [
+        Timeline(saved, replace(loaded.header, persons=())),
+        Timeline.load(rewritten(saved, frames__000001_npz=b"other frames")),
+    ]
+    assert loaded.digest() == Timeline.load(saved).digest()
+    assert loaded.digest() not in [other.digest() for other in others]
 
 
 def interrupted_write(path: Path) -> None:

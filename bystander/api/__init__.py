@@ -1,0 +1,1 @@
+"""The HTTP API, mounted at /v1 of the service."""

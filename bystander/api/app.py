@@ -1,0 +1,67 @@
+"""The application: routes, and what every request passes on its way to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from bystander import __version__
+from bystander.api import (
+    estimates,
+    events,
+    jobs,
+    people,
+    photos,
+    previews,
+    problems,
+    projects,
+    results,
+    uploads,
+    videos,
+)
+from bystander.api.context import Context
+from bystander.api.logs import AccessLog
+from bystander.api.metrics import MetricsMiddleware
+from bystander.api.security import Gate, SmallBodies
+
+ROUTERS: Final = (
+    projects,
+    uploads,
+    videos,
+    photos,
+    estimates,
+    previews,
+    jobs,
+    events,
+    people,
+    results,
+)
+
+DESCRIPTION = """Give a video and photos of the people who may be seen: everyone else's whole
+body is masked. Begin with `POST /projects`, send the video and the photos, start a job, follow
+its events, download the result. Photos are deleted when a job ends, everything else after a
+day or with `DELETE /projects/{project}`.
+"""
+
+
+def create_app(context: Context) -> FastAPI:
+    """The API, to be mounted wherever it is to be found."""
+    app = FastAPI(
+        title="Bystander",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # it would load scripts from elsewhere
+        redoc_url=None,
+        responses=problems.responses(401, 404, 422, 429),
+    )
+    problems.install(app, context.data)
+    for module in ROUTERS:
+        app.include_router(module.router(context))
+    # The last one added is the first that a request meets.
+    app.add_middleware(SmallBodies)
+    app.add_middleware(Gate, settings=context.settings.security, rates=context.rates)
+    app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
+    app.add_middleware(AccessLog)
+    return app

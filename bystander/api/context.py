@@ -1,0 +1,48 @@
+"""What the routes work with, handed in when the application is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bystander.api.limits import RateLimiter, UploadSlots
+from bystander.jobs.janitor import Janitor
+from bystander.jobs.pace import Expected
+from bystander.jobs.runner import Runner
+from bystander.jobs.settings import ServiceSettings
+from bystander.jobs.storage.interface import Storage
+from bystander.jobs.store import JobStore
+from bystander.jobs.vocabulary import Project
+from bystander.models import Models
+from bystander.settings import ProfileName
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that outlives a request.
+
+    Attributes:
+        models: gives the networks; the first call may wait for the model services.
+        estimate: what a job over a project's video is expected to take.
+        clock: seconds since the epoch.
+        uploads: how many uploads of one owner are under way.
+        rates: how many requests of one owner are let in.
+    """
+
+    settings: ServiceSettings
+    store: JobStore
+    storage: Storage
+    runner: Runner
+    janitor: Janitor
+    models: Callable[[], Models]
+    estimate: Callable[[Project, ProfileName], Expected]
+    uploads: UploadSlots
+    rates: RateLimiter
+    clock: Callable[[], float] = time.time
+
+    @property
+    def data(self) -> Path:
+        """The folder of everything that is stored on this machine."""
+        return self.settings.data

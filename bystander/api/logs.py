@@ -1,0 +1,97 @@
+"""What the service tells about itself: one JSON object a line, no names, no pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bystander.jobs.vocabulary import new_id
+
+log = logging.getLogger("bystander.access")
+
+LOGGER: Final = "bystander"
+FIELDS: Final = (
+    "request",
+    "method",
+    "route",
+    "status",
+    "milliseconds",
+    "received",
+    "sent",
+    "owner",
+)
+
+
+class JsonLines(logging.Formatter):
+    """A record as a JSON object: time, level, logger, message, and the fields given as extra."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        facts |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False)
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """Write this package's records to the error output; BentoML would hide most of them."""
+    logger = logging.getLogger(LOGGER)
+    if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class AccessLog:
+    """Logs each request when it has been answered: by its route's template, never its path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        number, begun = new_id()[:12], time.monotonic()
+        status, received, sent = 0, 0, 0
+
+        async def receiving() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receiving, sending)
+        finally:
+            log.info(
+                "answered",
+                extra={
+                    "request": number,
+                    "method": scope["method"],
+                    "route": getattr(scope.get("route"), "path_format", "none"),
+                    "status": status,
+                    "milliseconds": round(1000 * (time.monotonic() - begun)),
+                    "received": received,
+                    "sent": sent,
+                    "owner": str(scope.get("state", {}).get("owner", ""))[:8],
+                },
+            )

@@ -1,0 +1,151 @@
+"""Every error as a problem (RFC 9457): what happened, and what to do."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from bystander.errors import (
+    AuditFailed,
+    BystanderError,
+    Cancelled,
+    ConfigError,
+    ModelError,
+    NotStored,
+    OutputError,
+    PhotoError,
+    SelectionError,
+    StorageError,
+    TimelineError,
+    VideoError,
+)
+from bystander.jobs.wording import Wording
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+# The first that fits counts.
+STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
+    (VideoError, 422),
+    (PhotoError, 422),
+    (SelectionError, 422),
+    (TimelineError, 409),
+    (OutputError, 507),
+    (NotStored, 404),
+    (StorageError, 503),
+    (ModelError, 503),
+    (Cancelled, 409),
+    (AuditFailed, 409),
+    (ConfigError, 500),
+)
+
+
+class ProblemView(BaseModel):
+    """What every answer from 400 on holds."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such project"])
+    advice: str = Field("", description="what to do", examples=["Check the address."])
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the problems that a route may answer with."""
+    schema = {"$ref": "#/components/schemas/ProblemView"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def problem(
+    status: int,
+    detail: str,
+    advice: str = "",
+    headers: Mapping[str, str] | None = None,
+    kind: str = "about:blank",
+    **more: object,
+) -> JSONResponse:
+    """An answer that says what is wrong."""
+    content = {
+        "type": kind,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "advice": advice,
+        **more,
+    }
+    return JSONResponse(content, status, dict(headers or {}), MEDIA_TYPE)
+
+
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, detail: str, advice: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Answer with a problem from a middleware."""
+    await problem(status, detail, advice, headers)(scope, receive, send)
+
+
+def install(app: FastAPI, data: Path) -> None:
+    """Make the application answer every error with a problem.
+
+    Args:
+        data: the service's folder, which no answer names.
+    """
+    wording = Wording(data / "work", data)
+
+    async def on_bystander(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, BystanderError)
+        status = next((s for kind, s in STATUSES if isinstance(error, kind)), 500)
+        if status >= 500:
+            log.warning("%s: %s", type(error).__name__, wording.safe(error.what))
+        told = wording.problem_of(error)
+        headers = {"Retry-After": "10"} if status == 503 else None
+        return problem(status, told.what, told.advice, headers, f"urn:bystander:{told.type}")
+
+    async def on_http(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        advice = getattr(error, "advice", "")
+        return problem(error.status_code, str(error.detail), advice, error.headers)
+
+    async def on_validation(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        # Not the values: they may be names.
+        faults = [
+            {"field": ".".join(map(str, fault["loc"])), "reason": fault["msg"]}
+            for fault in error.errors()
+        ]
+        said = "; ".join(f"{fault['field']}: {fault['reason']}" for fault in faults[:3])
+        return problem(422, said, "Mend what is named.", faults=faults)
+
+    async def on_disconnect(_: Request, __: Exception) -> JSONResponse:
+        return problem(400, "The client went away before its request was whole")
+
+    async def on_defect(_: Request, error: Exception) -> JSONResponse:
+        number = uuid.uuid4().hex[:12]
+        log.error("defect %s", number, exc_info=error)
+        return problem(
+            500, f"Something is wrong in the service (defect {number})", "Tell its operator."
+        )
+
+    app.add_exception_handler(BystanderError, on_bystander)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(Exception, on_defect)

@@ -1,0 +1,239 @@
+"""Who may come in, and what browsers are told to keep away from."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bystander.api.limits import RateLimiter
+from bystander.api.problems import refuse
+from bystander.errors import ConfigError
+from bystander.jobs.settings import SecuritySettings
+from bystander.serving import is_loopback
+
+LOCAL: Final = "local"
+"""The owner of everything where no token is set."""
+MOST_JSON: Final = 2**20
+"""Bytes of a body that isn't streamed."""
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Tokens:
+    """The bearer tokens that are let in.
+
+    Only their digests are kept, and each is compared with all of them in constant time.
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def owner(self, authorization: str | None) -> str | None:
+        """The owner that an Authorization header stands for; None for nobody."""
+        scheme, _, token = (authorization or "").partition(" ")
+        given = hashlib.sha256(token.strip().encode()).digest()
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if scheme.lower() != "bearer" or not any(matches):
+            return None
+        # Another hash than the one compared with: what is stored must not let anybody in.
+        return hashlib.sha256(b"owner" + given).hexdigest()[:32]
+
+
+class Gate:
+    """Lets in whom the settings allow, no faster than they may, and adds security headers.
+
+    The owner is put into the request's state.
+
+    Args:
+        app: what lies behind.
+        settings: tokens, and whether anyone may come in.
+        rates: of requests.
+        passes: paths that are none of the gate's business: health checks, or what has a gate
+            of its own.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: SecuritySettings,
+        rates: RateLimiter,
+        passes: Callable[[str], bool] = frozenset({"/openapi.json"}).__contains__,
+    ) -> None:
+        self._app, self._settings, self._rates, self._passes = app, settings, rates, passes
+        self._tokens = Tokens(settings.tokens)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._passes(path_of(scope)):
+            await self._app(scope, receive, send)
+            return
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        headers = Headers(scope=scope)
+        owner = self._tokens.owner(headers.get("authorization")) if self._tokens else LOCAL
+        if owner is None:
+            await refuse(
+                scope, receive, hardened, 401, "A token is needed",
+                "Send 'Authorization: Bearer TOKEN'.", {"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+            return
+        if not self._tokens and not self._settings.allow_open and not _is_local(scope, headers):
+            await refuse(
+                scope, receive, hardened, 403,
+                "Without a token the service answers to this machine only",
+                "Set BYSTANDER_TOKENS_FILE, and send the token.",
+            )  # fmt: skip
+            return
+        if wait := self._rates.wait(owner):
+            await refuse(
+                scope, receive, hardened, 429, "Too many requests", "Wait a little.",
+                {"Retry-After": str(max(1, round(wait)))},
+            )  # fmt: skip
+            return
+        scope.setdefault("state", {})["owner"] = owner
+        await self._app(scope, receive, hardened)
+
+
+class SmallBodies:
+    """Refuses bodies that are large, but for routes that stream what they get.
+
+    The limit counts as they arrive, whatever length is announced.
+
+    Args:
+        most: bytes.
+        passes: which requests have other limits.
+    """
+
+    def __init__(
+        self, app: ASGIApp, most: int = MOST_JSON, passes: Callable[[Scope], bool] | None = None
+    ) -> None:
+        self._app, self._most, self._passes = app, most, passes or _streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._passes(scope):
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._most:
+                await refuse(
+                    scope, receive, send, 413, f"The body has more than {self._most} bytes",
+                    "Only videos and photos may be larger.", {"Connection": "close"},
+                )  # fmt: skip
+                return
+        if not _is_sane_json(scope, bytes(body)):
+            await refuse(scope, receive, send, 400, "The body is no JSON", "Mend it.")
+            return
+        given = False
+
+        async def once() -> Message:
+            nonlocal given
+            if given:
+                return await receive()  # waits for the client to go
+            given = True
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+        await self._app(scope, once, send)
+
+
+def refuse_open_sockets(settings: SecuritySettings) -> None:
+    """Refuse to go on if this process listens beyond loopback without a token.
+
+    Whoever starts the service may have bound its sockets: they are looked at as they are.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if settings.tokens or settings.allow_open:
+        return
+    for host in _listening():
+        if not is_loopback(host):
+            raise ConfigError(
+                f"the service listens at {host}, where others can reach it, without a token",
+                "Set BYSTANDER_TOKENS_FILE, listen at 127.0.0.1, or set BYSTANDER_ALLOW_OPEN=1.",
+            )
+
+
+def _listening() -> Iterator[str]:
+    """The addresses of the TCP sockets that this process listens at."""
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            number = int(entry.name)
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            duplicate = os.dup(number)
+        except OSError:
+            continue  # closed meanwhile, as the one of this listing is
+        with socket.socket(fileno=duplicate) as found:
+            if found.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                yield str(found.getsockname()[0])
+
+
+def _is_local(scope: Scope, headers: Headers) -> bool:
+    """Whether a request comes from this machine, and not from a web page of another name.
+
+    A page elsewhere may have its name lead to this machine (DNS rebinding): the name in the
+    Host header gives it away.
+    """
+    client = scope.get("client")
+    host = headers.get("host", "").rsplit("@", 1)[-1]
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return (client is None or is_loopback(client[0])) and is_loopback(name)
+
+
+def path_of(scope: Scope) -> str:
+    """The path within this application, wherever it is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if root else path
+
+
+def _streams(scope: Scope) -> bool:
+    parts = path_of(scope).split("/")  # "", "projects", ID, "video"
+    if len(parts) != 4 or parts[1] != "projects":
+        return False
+    return (parts[3], scope["method"]) in {("video", "PUT"), ("video", "PATCH"), ("photos", "POST")}
+
+
+def _is_sane_json(scope: Scope, body: bytes) -> bool:
+    """Whether Python's parser gets along with it: nesting can exhaust its stack."""
+    if not body or "json" not in Headers(scope=scope).get("content-type", ""):
+        return True
+    try:
+        json.loads(body)
+    except RecursionError:
+        return False
+    except ValueError:
+        return True  # FastAPI says better what is wrong
+    return True

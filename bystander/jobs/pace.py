@@ -1,0 +1,185 @@
+"""How long a job will take: from a sample of its video, and from how earlier jobs went.
+
+The sample is measured by a child process that runs the pipeline over a few frames
+(`bystander.estimate`), with the same networks as a job. How jobs that are done compare with
+what their samples said corrects what the next ones say: this machine is shared, and a
+sample has no long queue.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from bystander.errors import BystanderError
+from bystander.jobs.order import VIDEO
+from bystander.jobs.storage.interface import Storage
+from bystander.jobs.storage.local import LocalStorage
+from bystander.jobs.store import JobStore
+from bystander.jobs.vocabulary import Project
+from bystander.settings import ProfileName
+
+log = logging.getLogger(__name__)
+
+START: Final = 4.0
+"""Seconds: starting the worker, probing, joining the result, putting it away."""
+AUDIT: Final = 0.9
+"""Of the analysis' time a frame; what an audit takes, before it was learnt."""
+REMEMBERED: Final = 500
+"""Samples that are kept."""
+SAMPLE_SECONDS: Final = 90.0
+"""After which a sample is given up."""
+LARGEST_FETCH: Final = 4 * 2**30
+"""Bytes of a video that is fetched from a bucket for a sample."""
+# Seconds a frame where there is no sample: for any frame, and for each million pixels.
+GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
+SPREAD: Final = (0.75, 1.35)
+"""The range, of what a sample says."""
+WIDE_SPREAD: Final = (0.4, 2.5)
+"""... and of a guess."""
+
+Command = Callable[[Path, ProfileName], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a job over a video will probably take.
+
+    Attributes:
+        seconds: of a job that masks, once it runs.
+        low, high: the range that it will probably lie in.
+        stages: seconds a frame of "analyze", "render" and "audit".
+        sampled: whether this very video was measured.
+        people: in a frame, on average; None where the video was not sampled.
+    """
+
+    seconds: float
+    low: float
+    high: float
+    stages: Mapping[str, float]
+    sampled: bool
+    people: float | None = None
+
+
+class Pace:
+    """Says how long jobs will take, and learns from those that are done.
+
+    Args:
+        store: keeps what was learnt.
+        storage: where the videos are.
+        command: the child that measures a video and prints an `Estimate` as JSON.
+        environment: of that child.
+        scratch: a folder for videos fetched from a bucket.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        storage: Storage,
+        command: Command,
+        environment: Mapping[str, str],
+        scratch: Path,
+    ) -> None:
+        self._store, self._storage = store, storage
+        self._command, self._environment, self._scratch = command, environment, scratch
+        self._samples: OrderedDict[tuple[str, str, ProfileName], dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def estimate(self, project: Project, profile: ProfileName) -> Expected:
+        """What a job over this project's video will take. Measures it the first time."""
+        key = _key(project, profile)
+        with self._lock:  # one sample at a time: two would measure each other
+            sample = self._samples.get(key)
+            if sample is None:
+                sample = self._measure(project, profile)
+                if sample is not None:
+                    self._samples[key] = sample
+                    while len(self._samples) > REMEMBERED:
+                        self._samples.popitem(last=False)
+        return self._expected(project, profile, sample)
+
+    def at_once(self, project: Project, profile: ProfileName) -> Expected:
+        """The same, without measuring anything now."""
+        return self._expected(project, profile, self._samples.get(_key(project, profile)))
+
+    def learn(
+        self, project: Project, profile: ProfileName, stage: str, seconds_a_frame: float
+    ) -> None:
+        """A job is done: one of its stages took so long. The next estimates are corrected."""
+        sample = self._samples.get(_key(project, profile))
+        raw = _raw(project, sample)[stage]
+        self._store.learn(_correction(profile, stage, sample is not None), seconds_a_frame / raw)
+
+    def _expected(
+        self, project: Project, profile: ProfileName, sample: dict[str, Any] | None
+    ) -> Expected:
+        stages = {
+            stage: seconds
+            * (self._store.speed(_correction(profile, stage, sample is not None)) or 1)
+            for stage, seconds in _raw(project, sample).items()
+        }
+        frames = int((project.video.facts or {}).get("frame_count", 0))
+        seconds = START + frames * (stages["analyze"] + stages["render"])
+        low, high = SPREAD if sample else WIDE_SPREAD
+        return Expected(
+            seconds=round(seconds, 1),
+            low=round(low * seconds, 1),
+            high=round(high * seconds, 1),
+            stages=stages,
+            sampled=sample is not None,
+            people=None if sample is None else sample["people"],
+        )
+
+    def _measure(self, project: Project, profile: ProfileName) -> dict[str, Any] | None:
+        """What the child prints; None where it can't be had."""
+        try:
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=self._scratch, prefix="sample-") as folder:
+                key = f"{project.id}/{VIDEO}"
+                local = isinstance(self._storage, LocalStorage)
+                if not local and self._storage.size(key) > LARGEST_FETCH:
+                    return None
+                self._storage.fetch(key, Path(folder) / VIDEO)
+                done = subprocess.run(
+                    self._command(Path(folder) / VIDEO, profile),
+                    env=dict(self._environment),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=SAMPLE_SECONDS,
+                    check=True,
+                    start_new_session=True,
+                )
+            found: dict[str, Any] = json.loads(done.stdout)
+        except (BystanderError, OSError, subprocess.SubprocessError, ValueError) as error:
+            log.warning("a video can't be sampled (%s)", type(error).__name__)
+            return None
+        return found
+
+
+def _key(project: Project, profile: ProfileName) -> tuple[str, str, ProfileName]:
+    facts = project.video.facts or {}
+    # A project's video may be replaced by another one.
+    return project.id, json.dumps(facts, sort_keys=True, default=str), profile
+
+
+def _correction(profile: ProfileName, stage: str, sampled: bool) -> str:
+    return f"{profile}:{stage}:{'sampled' if sampled else 'guessed'}"
+
+
+def _raw(project: Project, sample: Mapping[str, Any] | None) -> dict[str, float]:
+    """Seconds a frame of each stage, before correction."""
+    if sample is not None:
+        found = {stage: float(sample[stage]) for stage in GUESS}
+    else:
+        facts = project.video.facts or {}
+        pixels = facts.get("width", 1280) * facts.get("height", 720) / 1e6
+        found = {stage: base + each * pixels for stage, (base, each) in GUESS.items()}
+    return found | {"audit": AUDIT * found["analyze"]}

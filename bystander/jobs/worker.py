@@ -1,0 +1,220 @@
+"""One job in a process of its own: reads its order, does it, and tells how far it is.
+
+The worker knows a folder and nothing else: no database, no network but the model services.
+Whatever ends it - a crash, a kill, a restart of the service - it can be started again on the
+same folder and goes on from its last checkpoint. It ends with whoever started it.
+
+It tells what it does in lines of JSON on its standard output, see `Telling`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from bystander.analyze import analyze
+from bystander.audit import audit
+from bystander.checkpoints import AnalysisCheckpoints
+from bystander.errors import BystanderError, ModelError
+from bystander.jobs import order as names
+from bystander.jobs.order import CastOrder, WorkOrder
+from bystander.jobs.sketches import Sketcher
+from bystander.jobs.vocabulary import JobKind
+from bystander.media.checkpoints import Checkpoints
+from bystander.memory import release_memory
+from bystander.models import Models, ModelSettings
+from bystander.people.cast import CastMember, load_references
+from bystander.people.edits import with_decisions
+from bystander.people.follow import Click
+from bystander.people.timeline import Timeline
+from bystander.people.vocabulary import Decision
+from bystander.progress import Progress
+from bystander.render import render
+from bystander.settings import load_profile
+
+log = logging.getLogger(__name__)
+
+ORPHAN_SECONDS: Final = 0.5
+
+OpenModels = Callable[[ModelSettings], Models]
+
+
+class Telling:
+    """Writes events to whoever started the worker, one JSON object a line.
+
+    Events: `progress` (stage, done, total, fps, eta), `resumed` (stage, frame), `preview`,
+    `done` (summary), `failed` (type, what, advice).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def __call__(self, event: str, **facts: object) -> None:
+        line = json.dumps({"event": event, **facts}, ensure_ascii=False) + "\n"
+        with self._lock:
+            os.write(self._descriptor, line.encode())
+
+    def progress(self, progress: Progress) -> None:
+        if progress.done and not progress.fps:  # left by an earlier worker
+            self("resumed", stage=progress.stage, frame=progress.done)
+        self("progress", **asdict(progress))
+
+
+def main(folder: Path, open_models: OpenModels) -> int:
+    """Do the job in `folder`.
+
+    Args:
+        folder: holds the order, the video and the photos; see `bystander.jobs.order`.
+        open_models: gives the networks.
+
+    Returns:
+        The exit code: 0 if the job is done, 1 for a defect, else that of the error. Networks
+        that can't be reached, and defects, are not told as failures: trying again may help.
+    """
+    tell = Telling(_standard_output())
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    try:
+        with _alone(folder):
+            summary = work(folder, WorkOrder.load(folder), open_models, tell)
+    except ModelError:
+        log.exception("a network failed")
+        return ModelError.exit_code
+    except BystanderError as error:
+        tell("failed", type=type(error).__name__, what=error.what, advice=error.advice)
+        return error.exit_code
+    tell("done", summary=summary)
+    return 0
+
+
+def work(
+    folder: Path, order: WorkOrder, open_models: OpenModels, tell: Telling
+) -> dict[str, object]:
+    """Do what `order` says; gives a summary of the result.
+
+    Raises:
+        BystanderError: what the verbs raise.
+    """
+    profile = load_profile(order.profile)
+    video, kept = folder / names.VIDEO, folder / names.CHECKPOINTS
+    kept.mkdir(mode=0o700, exist_ok=True)
+    sketcher = Sketcher(folder / names.PREVIEW, lambda: tell("preview"))
+    found = folder / names.TIMELINE
+    if not found.exists():
+        _analyze(folder, order, open_models, tell, sketcher)
+    timeline = Timeline.load(found)
+    header = with_decisions(timeline.header, order.keep, order.mask)
+    decided = Timeline(found, header)
+    summary: dict[str, object] = {
+        "frames": header.video.frames,
+        "people": len(header.persons),
+        "kept": sum(_is_kept(decided, person.tracklets) for person in header.persons),
+        "unrecognised": sorted(
+            {member.name for member in order.cast} - {person.name for person in header.persons}
+        ),
+    }
+    if order.kind is JobKind.ANALYZE:
+        return summary
+    release_memory()  # the networks are done with, the encoder needs as much
+    segments = kept / "render"
+    segments.mkdir(mode=0o700, exist_ok=True)
+    result = folder / names.RESULT
+    if not result.exists():
+        timeline.save(folder / names.RENDERED, header)
+        render(
+            video,
+            decided,
+            result,
+            effect=order.effect,
+            encoder=profile.encoder,
+            report=tell.progress,
+            checkpoints=Checkpoints(segments, order.segment_frames),
+            watch=sketcher.rendered,
+        )
+    if order.audit:
+        attacked = audit(
+            video,
+            result,
+            folder / names.AUDIT_PAGE,
+            models=open_models(ModelSettings()),
+            timeline=decided,
+            effect=order.effect,
+            report=tell.progress,
+        )
+        summary |= {"passed": attacked.passed, "findings": len(attacked.findings)}
+    return summary
+
+
+def _analyze(
+    folder: Path, order: WorkOrder, open_models: OpenModels, tell: Telling, sketcher: Sketcher
+) -> None:
+    settings = load_profile(order.profile).analysis
+    settings = settings.model_copy(update={"workers": order.in_flight})
+    models = open_models(ModelSettings(segmenter=settings.segmenter))
+    analyze(
+        folder / names.VIDEO,
+        folder / names.TIMELINE,
+        models=models,
+        settings=settings,
+        cast=_cast(folder / names.CAST, order.cast, models),
+        clicks=[Click(click.seconds, click.x, click.y) for click in order.clicks],
+        report=tell.progress,
+        checkpoints=AnalysisCheckpoints(
+            folder / names.CHECKPOINTS / "analysis", order.checkpoint_seconds
+        ),
+        watch=sketcher.analysed,
+    )
+
+
+def _cast(folder: Path, people: Sequence[CastOrder], models: Models) -> list[CastMember]:
+    return [
+        CastMember(
+            person.name,
+            load_references(
+                [(folder / photo.file, photo.box) for photo in person.photos], models.faces
+            ),
+        )
+        for person in people
+        if person.photos
+    ]
+
+
+def _is_kept(timeline: Timeline, tracklets: Sequence[int]) -> bool:
+    return any(
+        verdict.decision is Decision.KEEP
+        for tracklet in timeline.header.tracklets
+        if tracklet.id in tracklets
+        for verdict in tracklet.verdicts
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other worker is at this job: one that was orphaned takes a moment to end."""
+    with (folder / names.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _standard_output() -> int:
+    """A private copy of the standard output; what libraries print goes to the error output."""
+    private = os.dup(sys.stdout.fileno())
+    os.set_inheritable(private, False)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return private
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)

@@ -1,0 +1,88 @@
+"""Starting the service: checks what must hold, then becomes `bentoml serve`."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bystander.console import open_console
+from bystander.errors import ConfigError
+from bystander.jobs.settings import DATA_VARIABLE, ServiceSettings, load_service_settings
+from bystander.options import Json
+
+ENTRY: Final = "service:Bystander"
+ENVIRONMENT: Final = {
+    # BentoML and ONNX Runtime report to their makers otherwise: nothing is sent anywhere.
+    "BENTOML_DO_NOT_TRACK": "True",
+    "ORT_DISABLE_TELEMETRY": "1",
+    # With it a worker that dies is not started again.
+    "BENTOML_CONTAINERIZED": "",
+}
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 3000,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="For everything that is stored."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Start the service; its settings are in configs/service.yaml."""
+    with open_console(json):
+        check_host(host, load_service_settings())
+        folder = service_folder()
+        environment = {**os.environ, **ENVIRONMENT}
+        if data is not None:
+            environment[DATA_VARIABLE] = str(data.resolve())
+        command = [sys.executable, "-m", "bentoml", "serve", ENTRY]
+        command += ["--working-dir", str(folder), "--host", host, "--port", str(port)]
+        os.execve(sys.executable, command, environment)
+
+
+def check_host(host: str, settings: ServiceSettings) -> None:
+    """Refuse to listen beyond this machine when anyone could come in.
+
+    Raises:
+        ConfigError: `host` isn't loopback, and there is no token.
+    """
+    if settings.security.tokens or settings.security.allow_open or is_loopback(host):
+        return
+    raise ConfigError(
+        f"without a token the service won't listen at {host}, where others can reach it",
+        "Set BYSTANDER_TOKENS_FILE or BYSTANDER_TOKENS (docs/deployment.md), or, if everyone may "
+        "use it, BYSTANDER_ALLOW_OPEN=1.",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`, a name or an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def service_folder() -> Path:
+    """Where service.py is: a checkout, a Bento or an image, not a plain install.
+
+    Raises:
+        ConfigError: it isn't there, or BentoML isn't installed.
+    """
+    folder = Path(__file__).resolve().parents[1]
+    if not (folder / "service.py").is_file():
+        raise ConfigError(
+            f"there is no service.py in {folder}", "Serve from a clone of the repository."
+        )
+    if importlib.util.find_spec("bentoml") is None:
+        raise ConfigError("BentoML is not installed", "Run `pip install 'bystander[serve]'`.")
+    return folder

@@ -1,0 +1,208 @@
+"""The entry service: the HTTP API under /v1, the runner of jobs, and single pictures.
+
+    bystander serve
+
+starts it with its model services. Nothing is opened when this module is imported: BentoML
+imports it in every process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bentos.face_embedder import FaceEmbedder
+from bentos.person_segmenter import PersonSegmenter
+from bentos.remote import open_models, services_here
+from bentos.work import SERVICES_VARIABLE
+from bystander.api import logs
+from bystander.api.app import create_app
+from bystander.api.context import Context
+from bystander.api.limits import RateLimiter, UploadSlots
+from bystander.api.metrics import job_metrics, keep_bentoml_from_counting_paths
+from bystander.api.pictures import MOST_BYTES, Pictures
+from bystander.api.security import Gate, SmallBodies, path_of, refuse_open_sockets
+from bystander.errors import BystanderError, PhotoError
+from bystander.jobs.janitor import Janitor
+from bystander.jobs.pace import Pace
+from bystander.jobs.runner import Runner
+from bystander.jobs.settings import (
+    TOKENS_FILE_VARIABLE,
+    TOKENS_VARIABLE,
+    ServiceSettings,
+    load_service_settings,
+)
+from bystander.jobs.storage import open_storage
+from bystander.jobs.store import JobStore
+from bystander.models import Models, ModelSettings, load_models
+from bystander.redaction.effects import EffectName
+
+Result = TypeVar("Result")
+
+API: Final = "/v1"
+HEALTH: Final = frozenset({"/livez", "/readyz", "/healthz"})
+SETTINGS: Final[ServiceSettings] = load_service_settings()
+RATES: Final = RateLimiter(SETTINGS.limits.requests_per_second, SETTINGS.limits.burst)
+
+
+class Late:
+    """An ASGI application that is made when the service starts, after it was mounted."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+late = Late()
+keep_bentoml_from_counting_paths()
+
+
+# Jobs live in this one process; BentoML starts it again when it dies.
+@bentoml.service(name="bystander", workers=1, traffic={"timeout": 24 * 3600}, threads=16)
+class Bystander:
+    """Masks everyone in a video but the people who may be seen."""
+
+    segmenter = bentoml.depends(PersonSegmenter)
+    faces = bentoml.depends(FaceEmbedder)
+
+    def __init__(self) -> None:
+        logs.set_up()
+        refuse_open_sockets(SETTINGS.security)
+        data = SETTINGS.data.resolve()
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = SETTINGS.model_copy(update={"data": data})
+        self._store = JobStore(data / "bystander.sqlite")
+        self._storage = open_storage(settings.storage, data)
+        environment = _environment_of_children()
+        in_flight = str(settings.models.in_flight)
+        pace = Pace(
+            self._store,
+            self._storage,
+            lambda video, profile: _python("bentos.gauge", str(video), profile.value, in_flight),
+            environment,
+            data / "work",
+        )
+        self._runner = Runner(
+            self._store,
+            self._storage,
+            settings,
+            lambda folder: _python("bentos.work", str(folder)),
+            environment,
+        )
+        self._janitor = Janitor(self._store, self._storage, settings)
+        models = _Once(_models)
+        self._pictures = Pictures(models, settings.limits, data / "work")
+        late.app = create_app(
+            Context(
+                settings=settings,
+                store=self._store,
+                storage=self._storage,
+                runner=self._runner,
+                janitor=self._janitor,
+                models=models,
+                estimate=pace.estimate,
+                uploads=UploadSlots(settings.limits.uploads_at_once),
+                rates=RATES,
+            )
+        )
+        self._runner.start()
+        self._janitor.start()
+
+    @bentoml.api
+    def segment(self, image: str) -> list[dict[str, Any]]:
+        """Who is in a picture (base64): boxes, scores and silhouettes."""
+        return _told(lambda: self._pictures.segment(image))
+
+    @bentoml.api
+    def embed(self, image: str) -> list[dict[str, Any]]:
+        """The faces in a picture (base64), each with its quality and its vector."""
+        return _told(lambda: self._pictures.embed(image))
+
+    @bentoml.api
+    def mask_image(self, image: str, effect: EffectName = EffectName.BLUR) -> str:
+        """A picture (base64) with everyone in it masked, as a JPEG (base64)."""
+        return _told(lambda: self._pictures.mask(image, effect))
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """Ends the workers; their jobs go on when the service is started again."""
+        self._runner.stop()
+        self._janitor.stop()
+        self._storage.close()
+
+    def __is_ready__(self) -> bool:
+        return self._runner.alive
+
+    def __metrics__(self, original: str) -> str:
+        return original + job_metrics(self._runner.state())
+
+
+entry: Any = Bystander  # BentoML's decorator has made a Service of the class
+entry.mount_asgi_app(late, path=API, name="api")
+# The API has gates of its own, that answer with problems.
+entry.add_asgi_middleware(
+    SmallBodies, most=MOST_BYTES, passes=lambda scope: _in_api(path_of(scope))
+)
+entry.add_asgi_middleware(
+    Gate,
+    settings=SETTINGS.security,
+    rates=RATES,
+    passes=lambda path: path in HEALTH or _in_api(path),
+)
+
+
+class _Once:
+    """Calls a function the first time, and gives the same result ever after."""
+
+    def __init__(self, function: Callable[[], Models]) -> None:
+        self._function, self._lock = function, threading.Lock()
+        self._result: Models | None = None
+
+    def __call__(self) -> Models:
+        with self._lock:
+            if self._result is None:
+                self._result = self._function()
+            return self._result
+
+
+def _models() -> Models:
+    """The model services; this process's own networks where BentoML runs everything in one."""
+    services = services_here()
+    return open_models(services, ModelSettings()) if services else load_models()
+
+
+def _environment_of_children() -> dict[str, str]:
+    """What workers get: no tokens, and where the model services are."""
+    secret = {TOKENS_VARIABLE, TOKENS_FILE_VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in secret}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parent)
+    if services := services_here():
+        environment[SERVICES_VARIABLE] = json.dumps(services)
+    return environment
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _in_api(path: str) -> bool:
+    return path == API or path.startswith(f"{API}/")
+
+
+def _told(call: Callable[[], Result]) -> Result:
+    """The result, or an error of ours as one that BentoML passes on to the client."""
+    try:
+        return call()
+    except PhotoError as error:
+        raise bentoml.exceptions.InvalidArgument(str(error)) from error
+    except BystanderError as error:
+        raise bentoml.exceptions.ServiceUnavailable("the networks can't be used now") from error
