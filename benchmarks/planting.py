@@ -62,8 +62,8 @@ class Tampered(Timeline):
         super().__init__(timeline.path, timeline.header)
         self._tamper = tamper
 
-    def frames(self) -> Iterator[FrameRecord]:
-        return map(self._tamper, super().frames())
+    def frames(self, start: int = 0) -> Iterator[FrameRecord]:
+        return map(self._tamper, super().frames(start))
 
 
 def planned(masked: Masked, anybody: bool) -> list[Planted]:

@@ -31,7 +31,12 @@ Report = Callable[[Progress], None]
 
 
 class Meter:
-    """Counts frames and reports, a few times a second at most."""
+    """Counts frames and reports, a few times a second at most.
+
+    Args:
+        done: frames that an earlier, interrupted run has done; speed and time left are told
+            from this run alone.
+    """
 
     def __init__(
         self,
@@ -40,11 +45,12 @@ class Meter:
         report: Report | None,
         clock: Callable[[], float] = time.monotonic,
         interval: float = 0.2,
+        done: int = 0,
     ) -> None:
         self._stage, self._total, self._report = stage, total, report
         self._clock, self._interval = clock, interval
         self._start = self._last = clock()
-        self._done = 0
+        self._before = self._done = done
 
     def step(self) -> None:
         """One more frame is done."""
@@ -58,7 +64,7 @@ class Meter:
         if self._report is None:
             return
         elapsed = max(self._clock() - self._start, 1e-6)
-        fps = self._done / elapsed
+        fps = (self._done - self._before) / elapsed
         left = max(self._total - self._done, 0)
         eta = left / fps if fps > 0 else 0.0
         self._report(Progress(self._stage, self._done, max(self._total, self._done), fps, eta))

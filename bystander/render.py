@@ -6,24 +6,33 @@ colour planes, so that pixels nobody masked go into the encoder as they were dec
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import av
+import av.error
 
+from bystander import __version__
+from bystander.errors import VideoError
 from bystander.instances import shift
 from bystander.masks import Mask, union
+from bystander.media.checkpoints import Checkpoints, SegmentedWriter
+from bystander.media.encoder import EncoderSettings, pixel_format_of
 from bystander.media.fingerprint import fingerprint
-from bystander.media.planes import PixelFormat, matrix_of
+from bystander.media.planes import matrix_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.media.writer import EncoderSettings, VideoWriter
-from bystander.people.timeline import Timeline
+from bystander.media.writer import VideoWriter
+from bystander.people.timeline import CHUNK_FRAMES, Timeline
 from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
 from bystander.progress import Meter, Report
 from bystander.redaction.compositing import Compositor, Region
@@ -33,11 +42,19 @@ log = logging.getLogger(__name__)
 
 QUEUE: Final = 4
 
+UNSEEKABLE: Final = {"avi"}
+"""Containers in which a frame's timestamp follows from all frames before it (see the reader)."""
+
 BORROW_SECONDS: Final = 0.5
 """A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
 BORROW_GROWTH: Final = 0.06
 """... grown by this share of the grid's height; with no such neighbour it is masked whole."""
 PARTS: Final = (Origin.SHARED, Origin.CARRIED)
+WATCH_SECONDS: Final = 1.0
+
+Watch = Callable[[int, av.VideoFrame], None]
+"""Called about once a second with a frame's number and its masked picture, in the video's
+own pixel format, from the thread that renders; must be quick and leave the picture as it is."""
 
 
 def render(
@@ -49,6 +66,8 @@ def render(
     encoder: EncoderSettings | None = None,
     overwrite: bool = False,
     report: Report | None = None,
+    checkpoints: Checkpoints | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Write the masked video.
 
@@ -60,6 +79,9 @@ def render(
         encoder: codec and quality.
         overwrite: replace an existing output.
         report: called with the progress; may raise `Cancelled`.
+        checkpoints: render in segments that are kept there until the output is whole, and
+            go on after those that an interrupted run has left.
+        watch: shown a masked picture now and then.
 
     Raises:
         VideoError: the video can't be read.
@@ -68,51 +90,133 @@ def render(
     """
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
-    encoder = encoder or EncoderSettings()
-    with (
-        VideoReader(video, info) as reader,
-        VideoWriter(output, info, video, encoder, overwrite=overwrite) as writer,
-    ):
-        meter = Meter("render", timeline.header.video.frames, report)
-        compositor = Compositor(
+    effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
+    drawing = _Drawing(timeline, info, effect)
+    total = timeline.header.video.frames
+    if checkpoints is None:
+        with VideoWriter(output, info, video, encoder, overwrite=overwrite) as whole:
+            pictures = drawing.masked(iter(VideoReader(video, info)))
+            _write(whole, pictures, Meter("render", total, report), watch)
+        return
+    digest = _digest(timeline, effect, encoder)
+    with SegmentedWriter(
+        output, info, video, encoder, checkpoints, digest, overwrite=overwrite
+    ) as segmented:
+        meter = Meter("render", total, report, done=segmented.done)
+        if not segmented.complete:
+            frames = _following(video, info, segmented.done, segmented.shown)
+            pictures = drawing.masked(frames, segmented.done, segmented.shown)
+            _write(segmented, pictures, meter, watch)
+
+
+def _write(
+    writer: VideoWriter | SegmentedWriter,
+    pictures: Iterator[tuple[Frame, av.VideoFrame]],
+    meter: Meter,
+    watch: Watch | None,
+) -> None:
+    """Encode what is drawn, while more is."""
+    watched = -WATCH_SECONDS
+    with closing(prefetch(pictures, QUEUE)) as ahead:
+        for frame, picture in ahead:
+            writer.write(picture, frame.pts, frame.duration)
+            meter.step()
+            if watch is not None and time.monotonic() - watched >= WATCH_SECONDS:
+                watched = time.monotonic()
+                watch(frame.index, picture)
+
+
+def _following(video: Path, info: VideoInfo, done: int, shown: int | None) -> Iterator[Frame]:
+    """The frames after the first `done`, of which the last is shown at pts `shown`.
+
+    They are what a reader gives that began at the beginning.
+    """
+    if shown is not None and info.container not in UNSEEKABLE:
+        frames = iter(VideoReader(video, info, start_pts=shown + 1, start_index=done))
+        first = _first(frames)
+        # A damaged frame repeats the picture before it, which may not have been decoded.
+        if first is not None and not first.damaged:
+            yield first
+            yield from frames
+            return
+        log.info("%s: frame %d can only be decoded from the beginning", video, done)
+    yield from islice(VideoReader(video, info), done, None)
+
+
+def _first(frames: Iterator[Frame]) -> Frame | None:
+    """The first of the frames if it can be decoded."""
+    try:
+        return next(frames, None)
+    except (VideoError, av.error.FFmpegError) as error:
+        # Where the picture is refreshed bit by bit there are no keyframes to begin at.
+        log.debug("decoding from the middle: %s", error)
+        return None
+
+
+def _digest(timeline: Timeline, effect: EffectSettings, encoder: EncoderSettings) -> str:
+    """SHA-256 of everything that the encoded pictures depend on, as hexadecimal digits."""
+    parts = {
+        "video": timeline.header.video.fingerprint,
+        "timeline": timeline.digest(),
+        "effect": effect.model_dump(mode="json"),
+        "encoder": encoder.model_dump(mode="json"),
+        "versions": [__version__, av.__version__],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class _Drawing:
+    """Masks the frames of one video by its timeline."""
+
+    def __init__(self, timeline: Timeline, info: VideoInfo, effect: EffectSettings) -> None:
+        self._timeline = timeline
+        self._pixel_format = pixel_format_of(info)
+        self._reach = round(BORROW_SECONDS / float(info.time_base))
+        self._compositor = Compositor(
             timeline.header.grid,
             (info.width, info.height),
-            effect or EffectSettings(),
-            writer.pixel_format,
+            effect,
+            self._pixel_format,
             *matrix_of(info.color_matrix, info.color_range, info.height),
         )
-        with (
-            closing(prefetch(reader, QUEUE)) as frames,
-            closing(
-                prefetch(_masked(frames, timeline, compositor, writer.pixel_format, info), QUEUE)
-            ) as pictures,
-        ):
-            for frame, picture in pictures:
-                writer.write(picture, frame.pts, frame.duration)
-                meter.step()
 
+    def masked(
+        self, frames: Iterator[Frame], done: int = 0, shown: int | None = None
+    ) -> Iterator[tuple[Frame, av.VideoFrame]]:
+        """Every frame with everyone masked who is to be masked.
 
-def _masked(
-    frames: Iterable[Frame],
-    timeline: Timeline,
-    compositor: Compositor,
-    pixel_format: PixelFormat,
-    info: VideoInfo,
-) -> Iterator[tuple[Frame, av.VideoFrame]]:
-    """Every frame with everyone masked who is to be masked."""
-    tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
-    records = _Records(timeline, round(BORROW_SECONDS / float(info.time_base)))
-    for frame in frames:
-        picture = frame.upright(pixel_format)
+        Args:
+            frames: those after the first `done` ones, of which the last is shown at `shown`.
+        """
+        tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
+        start = 0 if shown is None else self._record_before(shown - self._reach, done)
+        records = _Records(self._timeline, self._reach, start)
+        with closing(prefetch(frames, QUEUE)) as ahead:
+            for frame in ahead:
+                yield frame, self._apply(frame, records, tracklets)
+
+    def _apply(
+        self, frame: Frame, records: _Records, tracklets: dict[int, Tracklet]
+    ) -> av.VideoFrame:
+        picture = frame.upright(self._pixel_format)
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
             masked, kept = split(record, tracklets, neighbours)
         else:
-            masked, kept = _borrowed(neighbours, tracklets, timeline.header.grid[1]), []
+            masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), []
             instead = "borrows its neighbours' masks" if masked else "is masked whole"
             log.warning("frame %d was not analysed; it %s", frame.index, instead)
         unknown = record is None and not masked
-        yield frame, compositor.apply(picture, masked, kept, whole=unknown)
+        return self._compositor.apply(picture, masked, kept, whole=unknown)
+
+    def _record_before(self, pts: int, number: int) -> int:
+        """The number of a record shown before `pts`, found backwards from `number`; else 0."""
+        while number > 0:
+            number = max(0, number - CHUNK_FRAMES)
+            first = next(self._timeline.frames(number), None)
+            if first is not None and first.pts < pts:
+                return number
+        return 0
 
 
 def split(
@@ -170,8 +274,8 @@ def _borrowed(
 class _Records:
     """A timeline's frames, looked up by growing timestamps, a window of them in memory."""
 
-    def __init__(self, timeline: Timeline, reach: int) -> None:
-        self._ahead = timeline.frames()
+    def __init__(self, timeline: Timeline, reach: int, start: int) -> None:
+        self._ahead = timeline.frames(start)
         self._reach = reach
         self._window: deque[FrameRecord] = deque()
 

@@ -66,8 +66,8 @@ class Tampered(Timeline):
         super().__init__(timeline.path, timeline.header)
         self._tamper = tamper
 
-    def frames(self) -> Iterator[FrameRecord]:
-        return map(self._tamper, super().frames())
+    def frames(self, start: int = 0) -> Iterator[FrameRecord]:
+        return map(self._tamper, super().frames(start))
 
 
 def audited(masked: Masked, output: Path, page: Path, known: bool = True) -> Result:

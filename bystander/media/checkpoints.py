@@ -1,0 +1,225 @@
+"""The masked video, written so that an interrupted run can be gone on with.
+
+Every `length` frames an encoder ends and another begins; what one has encoded lies in a
+file of its own in a folder. At the end their packets are joined, without encoding.
+Where a video is cut depends on the frames' numbers only, so a disturbed run cuts where
+an undisturbed one does, and gives the same pictures, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from bystander.errors import OutputUnwritable
+from bystander.media.encoder import Encoder, EncoderSettings, clock_of, pixel_format_of
+from bystander.media.muxer import Muxer, check_output, disk_errors
+from bystander.media.planes import PixelFormat
+from bystander.media.probe import VideoInfo
+from bystander.media.segments import DamagedSegment, Segment, SegmentWriter, decoding_times
+
+log = logging.getLogger(__name__)
+
+LENGTH: Final = 240
+OWNER: Final = "render.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """Where an interrupted rendering finds what it had done.
+
+    Attributes:
+        folder: an existing folder; other files in it are left alone.
+        length: frames that at most are rendered twice. Each segment begins with a
+            keyframe and ends without knowing what follows, so short ones make large files.
+    """
+
+    folder: Path
+    length: int = LENGTH
+
+
+class SegmentedWriter:
+    """Writes what a `VideoWriter` does, in segments; a context manager.
+
+    Within the `with` block `done` says how many frames an earlier run has left; `write`
+    takes those that follow. Left by an exception, it keeps the segments that are whole.
+    Segments that are damaged, and all after them, are made again; once the output is
+    whole, they are removed.
+
+    Args:
+        path, info, source, settings, overwrite: see `VideoWriter`.
+        checkpoints: where the segments are.
+        digest: of everything else that the pictures depend on. Segments that were
+            written under another one are discarded.
+
+    Raises:
+        OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
+        UnsupportedVideo: the encoder doesn't take pictures of this size.
+
+    Attributes:
+        pixel_format: what `write` takes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        source: Path,
+        settings: EncoderSettings,
+        checkpoints: Checkpoints,
+        digest: str,
+        overwrite: bool = False,
+    ) -> None:
+        check_output(path, source, overwrite)
+        self.pixel_format: PixelFormat = pixel_format_of(info)
+        self._path, self._info, self._source = path, info, source
+        self._settings, self._overwrite = settings, overwrite
+        self._folder, self._length, self._digest = checkpoints.folder, checkpoints.length, digest
+        self._segments: list[Segment] = []
+        self._current = ExitStack()
+        self._in_current = 0
+
+    @property
+    def done(self) -> int:
+        """Frames written, by this run and those before it."""
+        return sum(len(segment.pts) for segment in self._segments) + self._in_current
+
+    @property
+    def complete(self) -> bool:
+        """An earlier run has left every frame; only joining is to be done."""
+        return bool(self._segments) and self._segments[-1].last
+
+    @property
+    def shown(self) -> int | None:
+        """The source's pts of the last frame in a whole segment; None if there is none."""
+        if not self._segments:
+            return None
+        ticks = max(self._segments[-1].pts)
+        return ticks // self._info.time_base.numerator + self._info.origin_pts
+
+    def __enter__(self) -> Self:
+        with disk_errors(self._path):
+            self._encoder = Encoder.create(self._info, self._source, self._settings)
+            self._take_over()
+            self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._current, disk_errors(self._path):
+            if kind is not None:
+                return
+            if not self.complete:
+                self._end(last=True)
+        self._join()
+        self._discard()
+
+    def write(self, picture: av.VideoFrame, pts: int, duration: int | None) -> None:
+        """Append one frame; see `VideoWriter.write`."""
+        with disk_errors(self._path):
+            if self._in_current == self._length:
+                self._end(last=False)
+                self._encoder = Encoder.create(self._info, self._source, self._settings)
+                self._begin()
+            self._add(self._encoder.encode(picture, pts, duration))
+            self._in_current += 1
+
+    def _take_over(self) -> None:
+        """Find the segments that an earlier run has left, and delete what is of no use."""
+        owner = self._folder / OWNER
+        document = {"digest": self._digest, "length": self._length}
+        if _read_json(owner) != document:
+            if owner.exists():
+                log.info("what an earlier rendering left is of another video, or out of date")
+            self._discard()
+            part = owner.with_name(f"{OWNER}.part")
+            part.write_text(json.dumps(document), encoding="utf-8")
+            part.replace(owner)
+        while not self.complete and (segment := self._usable(len(self._segments))) is not None:
+            self._segments.append(segment)
+        for file in set(self._files()) - {segment.path for segment in self._segments}:
+            file.unlink()
+        if self._segments:
+            log.info("going on after frame %d, rendered earlier", self.done)
+
+    def _usable(self, number: int) -> Segment | None:
+        name = self._name(number)
+        if not name.exists():
+            return None
+        try:
+            segment = Segment.load(name)
+        except DamagedSegment as error:
+            log.warning("%s", error)
+            return None
+        whole = segment.last or len(segment.pts) == self._length
+        return segment if whole and segment.extradata == self._encoder.extradata else None
+
+    def _begin(self) -> None:
+        name = self._name(len(self._segments))
+        self._writer = self._current.enter_context(SegmentWriter(name, self._encoder.extradata))
+        self._in_current = 0
+
+    def _end(self, last: bool) -> None:
+        self._add(self._encoder.flush())
+        self._writer.finish(last)
+        self._current.close()
+        self._segments.append(Segment.load(self._name(len(self._segments))))
+        self._in_current = 0
+
+    def _add(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            self._writer.add(packet)
+
+    def _join(self) -> None:
+        muxer = Muxer(self._path, self._info, self._source, self._settings, self._overwrite)
+        with disk_errors(self._path), muxer:
+            if any(segment.extradata != muxer.context.extradata for segment in self._segments):
+                raise OutputUnwritable(
+                    f"{self._path}: its segments were encoded in different ways",
+                    "Remove the checkpoints and render again.",
+                )
+            origin = self._info.origin_pts * self._info.time_base
+            clock = clock_of(self._info)
+            for packet in self._packets():
+                muxer.mux([packet])
+                assert packet.dts is not None
+                muxer.advance(packet.dts * clock + origin)
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        times = decoding_times(self._segments)
+        for segment in self._segments:
+            for packet in segment.packets():
+                packet.dts, packet.time_base = next(times), clock_of(self._info)
+                yield packet
+
+    def _name(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.segment"
+
+    def _files(self) -> list[Path]:
+        return [*self._folder.glob("*.segment"), *self._folder.glob("*.segment.part")]
+
+    def _discard(self) -> None:
+        (self._folder / OWNER).unlink(missing_ok=True)
+        for file in self._files():
+            file.unlink()
+
+
+def _read_json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,274 @@
+"""The file that is written: one video track, the source's sound, nothing else."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from bystander.errors import OutputExists, OutputUnwritable
+from bystander.media.audio import DISK_ERRORS, AudioCopier
+from bystander.media.encoder import EncoderSettings, encoder_name, open_encoder, pixel_format_of
+from bystander.media.planes import PixelFormat
+from bystander.media.probe import VideoInfo
+
+log = logging.getLogger(__name__)
+
+# What players take in an MP4 file; the muxer itself would accept more.
+_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
+_MOV_AUDIO = _MP4_AUDIO - {"opus", "flac"} | {
+    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
+}  # fmt: skip
+_FORMATS: dict[str, tuple[str, frozenset[str] | None]] = {
+    ".mp4": ("mp4", _MP4_AUDIO),
+    ".m4v": ("mp4", _MP4_AUDIO),
+    ".mov": ("mov", _MOV_AUDIO),
+    ".mkv": ("matroska", None),
+}
+_MAX_TIMESCALE = 2**31 - 1
+
+
+def check_output(path: Path, source: Path, overwrite: bool = False) -> None:
+    """Refuse an output that can't be written, before any work is done.
+
+    Raises:
+        OutputExists: it exists and `overwrite` is not set.
+        OutputUnwritable: its name, folder or permissions don't allow it.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise OutputUnwritable(
+            f"{path}: a video can't be written as '{path.suffix}'",
+            f"Name it with one of {', '.join(_FORMATS)}.",
+        )
+    if not path.parent.is_dir():
+        raise OutputUnwritable(
+            f"{path}: its folder doesn't exist", f"Create {path.parent} and try again."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputUnwritable(
+            f"{path}: its folder can't be written to", "Choose another folder for the output."
+        )
+    if not path.exists():
+        return
+    if source.exists() and path.samefile(source):
+        raise OutputUnwritable(
+            f"{path} is the source itself", "Choose another name for the output."
+        )
+    if not path.is_file():
+        raise OutputUnwritable(f"{path} is not a regular file", "Choose another name.")
+    if not overwrite:
+        raise OutputExists(f"{path} exists already", "Choose another name, or allow overwriting.")
+
+
+class Muxer:
+    """Writes a video file from packets, with the source's sound; a context manager.
+
+    The file appears under its name when everything has been written, and not at all
+    if the `with` block is left by an exception.
+
+    Args:
+        path: .mp4, .m4v, .mov or .mkv.
+        info: the source's facts; size, colour and clock are taken from it.
+        source: the source itself, for its sound.
+        settings: how the packets are, or will be, encoded.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
+        UnsupportedVideo: the encoder doesn't take pictures of this size.
+
+    Attributes:
+        context: the encoder of the video track, open, within the `with` block.
+    """
+
+    context: VideoCodecContext
+
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        source: Path,
+        settings: EncoderSettings,
+        overwrite: bool = False,
+    ) -> None:
+        check_output(path, source, overwrite)
+        self._path = path
+        self._info = info
+        self._source = source
+        self._settings = settings
+        self._overwrite = overwrite
+        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        self._last_packet: Packet[VideoStream] | None = None
+        self._first_dts = 0
+        self._start: int | None = None
+        self._latest = self._end = 0
+        self._resources = ExitStack()
+        _log_changes(path, info, pixel_format_of(info))
+
+    def __enter__(self) -> Self:
+        try:
+            with disk_errors(self._path):
+                self._open()
+        except BaseException:
+            self._abort()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._abort()
+            return
+        try:
+            with disk_errors(self._path):
+                self._finish()
+        except BaseException:
+            self._abort()
+            raise
+
+    def mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        """Append packets in decoding order, their duration being the frame's.
+
+        Raises:
+            OutputUnwritable: the disk is full.
+        """
+        with disk_errors(self._path):
+            for packet in packets:
+                self._mux_one(packet)
+
+    def advance(self, until: Fraction) -> None:
+        """Write the sound up to `until`, in seconds of the source's clock.
+
+        Raises:
+            OutputUnwritable: the disk is full.
+        """
+        with disk_errors(self._path):
+            self._audio.advance(until)
+
+    def _open(self) -> None:
+        muxer, audio_codecs = _FORMATS[self._path.suffix.lower()]
+        self._output: OutputContainer = self._resources.enter_context(
+            av.open(
+                f"file:{self._temporary}",
+                "w",
+                format=muxer,
+                container_options=_muxer_options(muxer, self._info),
+            )
+        )
+        self._stream = self._add_video_stream()
+        self.context = self._stream.codec_context
+        origin = self._info.origin_pts * self._info.time_base
+        self._audio = self._resources.enter_context(
+            AudioCopier(self._source, self._output, audio_codecs, origin)
+        )
+        self._output.start_encoding()
+
+    def _add_video_stream(self) -> VideoStream:
+        stream: VideoStream = self._output.add_stream(  # type: ignore[assignment]
+            encoder_name(self._settings), rate=self._info.average_rate
+        )
+        if self._settings.codec == "h265" and self._path.suffix.lower() != ".mkv":
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players don't know "hev1"
+        open_encoder(stream.codec_context, self._info, self._source, self._settings)
+        return stream
+
+    def _mux_one(self, packet: Packet[VideoStream]) -> None:
+        """Write the packet before this one: the last one of all is written differently."""
+        assert packet.pts is not None
+        packet.stream = self._stream
+        self._start = packet.pts if self._start is None else min(self._start, packet.pts)
+        if packet.pts >= self._latest:
+            self._latest, self._end = packet.pts, packet.pts + (packet.duration or 0)
+        if self._last_packet is None:
+            self._first_dts = packet.dts or 0
+        else:
+            self._output.mux_one(self._last_packet)
+        self._last_packet = packet
+
+    def _mux_last(self) -> None:
+        """The last packet's duration makes the track as long as its frames are shown.
+
+        In MP4 every other duration is the step to the next decoding timestamp.
+        """
+        packet = self._last_packet
+        if packet is None or packet.dts is None or self._start is None:
+            return
+        packet.duration = self._end - self._start + self._first_dts - packet.dts
+        self._output.mux_one(packet)
+
+    def _finish(self) -> None:
+        self._mux_last()
+        self._audio.finish()
+        self._resources.close()
+        check_output(self._path, self._source, self._overwrite)
+        os.replace(self._temporary, self._path)
+
+    def _abort(self) -> None:
+        # Unlinked before it is closed: closing would complete the file first.
+        self._temporary.unlink(missing_ok=True)
+        try:
+            self._resources.close()
+        except (av.error.FFmpegError, OSError) as error:
+            log.debug("%s: closing the abandoned file: %s", self._temporary, error)
+        self._temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """What keeps `path` from being written, such as a full disk, becomes OutputUnwritable."""
+    try:
+        yield
+    except OSError as error:  # FFmpeg's are OSErrors too
+        if error.errno not in DISK_ERRORS:
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what, advice = "the disk is full", "Free some space and try again."
+        else:
+            what, advice = str(error.strerror), "Choose another folder for the output."
+        raise OutputUnwritable(f"{path} can't be written: {what}", advice) from error
+
+
+def _log_changes(path: Path, info: VideoInfo, pixel_format: PixelFormat) -> None:
+    if info.pixel_format.replace("yuvj", "yuv") != pixel_format:
+        log.info("%s: its %s pictures become %s", path, info.pixel_format, pixel_format)
+    if "444" in pixel_format:
+        log.info("%s: an odd size needs 4:4:4 colour, which some players don't take", path)
+    if "10" in pixel_format:
+        log.info("%s: it keeps 10 bits a colour, which some players don't take", path)
+    if path.suffix.lower() == ".mkv":
+        log.info("%s: Matroska counts in whole milliseconds, from zero", path)
+
+
+def _muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
+    # bitexact: no encoder name and no creation time in the file.
+    options = {"fflags": "+bitexact"}
+    if muxer == "matroska":
+        return options
+    timescale = info.time_base.denominator
+    # The movie's clock counts by how much a track starts late: it must hit every track's
+    # ticks.
+    movie = lcm(timescale, *(track.sample_rate for track in info.audio if track.sample_rate))
+    return options | {
+        "video_track_timescale": str(timescale),
+        "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else timescale),
+        "movflags": "+faststart",
+    }
