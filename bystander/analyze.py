@@ -23,7 +23,7 @@ from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
-from bystander.media.reader import Frame, VideoReader
+from bystander.media.reader import Frame, frames_after
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.people.cast import CastMember
@@ -81,6 +81,7 @@ def analyze(
     follower = state.follower if state else begin(info, models, settings, clicks)
     follower.models = models
     standing = state.standing if state else None
+    frames = frames_after(video, info, follower.frames, standing.pts if standing else None)
     meter = Meter("analyze", info.frame_count, report, done=follower.frames)
     if state:
         meter.report()
@@ -88,8 +89,7 @@ def analyze(
         TimelineWriter(
             output, checkpoints.chunks if checkpoints else None, state.writer if state else None
         ) as writer,
-        _reader(video, info, standing) as reader,
-        closing(observe(reader, info, models, settings, standing)) as observed,
+        closing(observe(frames, info, models, settings, standing)) as observed,
     ):
         for seen, standing in observed:
             for record in follower.take(seen):
@@ -159,12 +159,6 @@ def _what_decides(
 
 def _state(standing: Standing, follower: Follower, writer: TimelineWriter) -> AnalysisState:
     return AnalysisState(standing, follower, writer.state)
-
-
-def _reader(video: Path, info: VideoInfo, standing: Standing | None) -> VideoReader:
-    if standing is None:
-        return VideoReader(video, info)
-    return VideoReader(video, info, start_pts=standing.pts + 1, start_index=standing.index + 1)
 
 
 def _verdicts(

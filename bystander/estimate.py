@@ -1,37 +1,45 @@
 """How long masking a video will take here: by doing a little of it.
 
-A few frames from the middle go through the networks and through the encoder; what
-they took is scaled to the whole. How crowded the rest is, and what else the machine
-does meanwhile, can't be known: hence the range.
+The pipeline itself runs over some frames from several places in the video: what that took
+is scaled to the whole. How crowded the rest is, and what else the machine does meanwhile,
+can't be known: hence the range.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bystander.analyze import detail_size
+from bystander.analyze import begin, observe
 from bystander.errors import UnsupportedVideo
+from bystander.media.encoder import Encoder
+from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.media.writer import EncoderSettings, VideoWriter
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
-from bystander.people.heads import find_faces
-from bystander.settings import AnalysisSettings, Profile
+from bystander.people.follow import Follower
+from bystander.people.identity import Judge
+from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
+from bystander.people.vocabulary import FrameRecord
+from bystander.redaction.effects import EffectSettings
+from bystander.render import QUEUE, Drawing
+from bystander.settings import Profile
 
-SAMPLE: Final = 32
+PLACES: Final = 4
+FRAMES: Final = 24
+"""At each of the places."""
 START_UP: Final = 2.0
-"""Seconds: loading networks, probing, moving the result into place."""
-TRACKING: Final = 1.15
-"""What linking and evidence add to the networks' time, measured on opera and schoolgirls."""
+"""Seconds: loading networks, probing, joining, moving the result into place."""
 LOW: Final = 0.75
-HIGH: Final = 1.5
+HIGH: Final = 1.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Estimate:
     """Seconds that masking will take, with the range it will probably lie in.
 
     Attributes:
+        analyze, render: seconds a frame of the two passes.
         frames, width, height: of the video.
         people: mean number of people in the frames that were sampled.
     """
@@ -46,6 +55,8 @@ class Estimate:
     seconds: float
     low: float
     high: float
+    analyze: float
+    render: float
     frames: int
     width: int
     height: int
@@ -58,7 +69,7 @@ def estimate(
     profile: Profile,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Estimate:
-    """Measure a few frames and scale up.
+    """Mask a few frames and scale up.
 
     Args:
         video: the file to be masked.
@@ -70,69 +81,110 @@ def estimate(
         VideoError: the video can't be read.
     """
     info = probe(video)
-    frames = _sample(video, info)
-    if not frames:
-        raise UnsupportedVideo(
-            f"{video} has no frame that can be decoded", "Export it again from its source."
-        )
-    looking, people = _analysis_seconds(frames, info, models, profile.analysis, clock)
-    writing = _encoding_seconds(frames, info, video, profile.encoder, clock)
-    seconds = START_UP + info.frame_count * (looking * TRACKING + writing)
+    with TemporaryDirectory(prefix="bystander-") as folder:
+        sample = _Sample(video, info, models, profile, Path(folder))
+        sample.look(islice(_frames(video, info), 2))  # the first call of a network is slow
+        begun = clock()
+        timeline = sample.analyze()
+        analysed = clock()
+        if not sample.frames:
+            raise UnsupportedVideo(
+                f"{video} has no frame that can be decoded", "Export it again from its source."
+            )
+        sample.render(timeline)
+        rendered = clock()
+    looking, drawing = (
+        seconds / sample.frames for seconds in (analysed - begun, rendered - analysed)
+    )
+    seconds = START_UP + info.frame_count * (looking + drawing)
     return Estimate(
         seconds=round(seconds, 1),
         low=round(LOW * seconds, 1),
         high=round(HIGH * seconds, 1),
+        analyze=looking,
+        render=drawing,
         frames=info.frame_count,
         width=info.width,
         height=info.height,
-        people=round(people, 1),
+        people=round(sample.people / sample.frames, 1),
     )
 
 
-def _sample(video: Path, info: VideoInfo) -> list[Frame]:
-    """Consecutive frames from the middle (the first ones of a short video)."""
-    middle = (info.start_pts + info.end_pts) // 2
-    start = middle if info.frame_count > 4 * SAMPLE else None
-    with VideoReader(video, info, start_pts=start) as reader:
-        return list(islice(reader, SAMPLE))
+def _frames(video: Path, info: VideoInfo) -> Iterator[Frame]:
+    """Some frames from each of several places; all of a short video. Numbered from 0."""
+    if info.frame_count <= 2 * PLACES * FRAMES or info.container == "avi":
+        # AVI can't be entered just anywhere.
+        yield from islice(VideoReader(video, info), PLACES * FRAMES)
+        return
+    span, number = info.end_pts - info.start_pts, 0
+    for place in range(PLACES):
+        start = info.start_pts + span * (2 * place + 1) // (2 * PLACES)
+        for frame in islice(VideoReader(video, info, start_pts=start), FRAMES):
+            yield replace(frame, index=number)
+            number += 1
 
 
-def _analysis_seconds(
-    frames: list[Frame],
-    info: VideoInfo,
-    models: Models,
-    settings: AnalysisSettings,
-    clock: Callable[[], float],
-) -> tuple[float, float]:
-    """Seconds a frame in the networks, and people a frame."""
-    grid = analysis_size(info.width, info.height, settings.long_side)
-    detail = detail_size(info, settings)
-    some = frames[:: max(1, len(frames) // 6)]
-    models.segmenter.segment([some[0].rgb(grid)])  # the first call of a network is slow
-    begun = clock()
-    found = [models.segmenter.segment([frame.rgb(grid)])[0] for frame in some]
-    segmenting = (clock() - begun) / len(some)
-    begun = clock()
-    picture = some[0].rgb(detail)
-    models.faces.embed(picture, find_faces(picture, models.faces, settings.face_long_side)[:2])
-    faces = clock() - begun
-    rate = float(info.average_rate) or 25.0
-    share = min(1.0, settings.faces_per_second / rate)
-    return segmenting + share * faces, sum(map(len, found)) / len(found)
+class _Sample:
+    """The frames of one sample, and the passes over them.
 
+    Attributes:
+        frames: how many were analysed.
+        people: sightings in them.
+    """
 
-def _encoding_seconds(
-    frames: list[Frame],
-    info: VideoInfo,
-    video: Path,
-    settings: EncoderSettings,
-    clock: Callable[[], float],
-) -> float:
-    """Seconds a frame to decode, draw and encode; drawing is hidden behind the encoder."""
-    with TemporaryDirectory(prefix="bystander-") as folder:
-        begun = clock()
-        with VideoWriter(Path(folder) / "sample.mp4", info, video, settings) as writer:
-            for frame in frames:
-                picture = frame.upright(writer.pixel_format)
-                writer.write(picture, frame.pts, frame.duration)
-        return (clock() - begun) / len(frames)
+    def __init__(
+        self, video: Path, info: VideoInfo, models: Models, profile: Profile, folder: Path
+    ) -> None:
+        self.frames = self.people = 0
+        self._video, self._info, self._folder = video, info, folder
+        self._models, self._profile = models, profile
+
+    def look(self, frames: Iterator[Frame]) -> None:
+        """Only run the networks."""
+        with closing(observe(frames, self._info, self._models, self._profile.analysis)) as seen:
+            for _ in seen:
+                pass
+
+    def analyze(self) -> Timeline:
+        """Find and follow everyone, as an analysis does; everybody is to be masked."""
+        settings, info = self._profile.analysis, self._info
+        follower = begin(info, self._models, settings)
+        path = self._folder / "timeline"
+        frames = _frames(self._video, info)
+        with (
+            TimelineWriter(path) as writer,
+            closing(observe(frames, info, self._models, settings)) as observed,
+        ):
+            for seen, _ in observed:
+                self._add(follower.take(seen), writer)
+            self._add(follower.finish(), writer)
+            header = self._header(follower)
+            writer.finish(header)
+        return Timeline(path, header)
+
+    def render(self, timeline: Timeline) -> None:
+        """Draw and encode the same frames."""
+        drawing = Drawing(timeline, self._info, EffectSettings())
+        encoder = Encoder.create(self._info, self._video, self._profile.encoder)
+        pictures = drawing.masked(_frames(self._video, self._info))
+        with closing(prefetch(pictures, QUEUE)) as ahead:
+            for frame, picture in ahead:
+                deque(encoder.encode(picture, frame.pts, frame.duration), maxlen=0)
+        deque(encoder.flush(), maxlen=0)
+
+    def _add(self, records: Iterator[FrameRecord], writer: TimelineWriter) -> None:
+        for record in records:
+            writer.add_frame(record)
+            self.frames += 1
+            self.people += len({sighting.tracklet for sighting in record.sightings})
+
+    def _header(self, follower: Follower) -> Header:
+        info, settings = self._info, self._profile.analysis
+        judge = Judge(
+            (), settings.identity, same=1, different=0, fps=follower.fps, bodies_across_shots=False
+        )
+        tracklets, persons = judge.judge(follower.archive)
+        base = (info.time_base.numerator, info.time_base.denominator)
+        facts = VideoFacts(info.width, info.height, base, self.frames, follower.fps, "")
+        grid = analysis_size(info.width, info.height, settings.long_side)
+        return Header(facts, grid, tuple(follower.shots), tracklets, persons, {})

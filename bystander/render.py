@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,6 @@ import av
 import av.error
 
 from bystander import __version__
-from bystander.errors import VideoError
 from bystander.instances import shift
 from bystander.masks import Mask, union
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
@@ -30,7 +28,7 @@ from bystander.media.fingerprint import fingerprint
 from bystander.media.planes import matrix_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
-from bystander.media.reader import Frame, VideoReader
+from bystander.media.reader import Frame, VideoReader, frames_after
 from bystander.media.writer import VideoWriter
 from bystander.people.timeline import CHUNK_FRAMES, Timeline
 from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
@@ -41,9 +39,6 @@ from bystander.redaction.effects import EffectSettings
 log = logging.getLogger(__name__)
 
 QUEUE: Final = 4
-
-UNSEEKABLE: Final = {"avi"}
-"""Containers in which a frame's timestamp follows from all frames before it (see the reader)."""
 
 BORROW_SECONDS: Final = 0.5
 """A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
@@ -91,25 +86,27 @@ def render(
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
-    drawing = _Drawing(timeline, info, effect)
+    drawing = Drawing(timeline, info, effect)
     total = timeline.header.video.frames
     if checkpoints is None:
         with VideoWriter(output, info, video, encoder, overwrite=overwrite) as whole:
             pictures = drawing.masked(iter(VideoReader(video, info)))
-            _write(whole, pictures, Meter("render", total, report), watch)
+            write_all(whole, pictures, Meter("render", total, report), watch)
         return
     digest = _digest(timeline, effect, encoder)
     with SegmentedWriter(
         output, info, video, encoder, checkpoints, digest, overwrite=overwrite
     ) as segmented:
         meter = Meter("render", total, report, done=segmented.done)
+        if segmented.done:
+            meter.report()
         if not segmented.complete:
-            frames = _following(video, info, segmented.done, segmented.shown)
+            frames = frames_after(video, info, segmented.done, segmented.shown)
             pictures = drawing.masked(frames, segmented.done, segmented.shown)
-            _write(segmented, pictures, meter, watch)
+            write_all(segmented, pictures, meter, watch)
 
 
-def _write(
+def write_all(
     writer: VideoWriter | SegmentedWriter,
     pictures: Iterator[tuple[Frame, av.VideoFrame]],
     meter: Meter,
@@ -126,33 +123,6 @@ def _write(
                 watch(frame.index, picture)
 
 
-def _following(video: Path, info: VideoInfo, done: int, shown: int | None) -> Iterator[Frame]:
-    """The frames after the first `done`, of which the last is shown at pts `shown`.
-
-    They are what a reader gives that began at the beginning.
-    """
-    if shown is not None and info.container not in UNSEEKABLE:
-        frames = iter(VideoReader(video, info, start_pts=shown + 1, start_index=done))
-        first = _first(frames)
-        # A damaged frame repeats the picture before it, which may not have been decoded.
-        if first is not None and not first.damaged:
-            yield first
-            yield from frames
-            return
-        log.info("%s: frame %d can only be decoded from the beginning", video, done)
-    yield from islice(VideoReader(video, info), done, None)
-
-
-def _first(frames: Iterator[Frame]) -> Frame | None:
-    """The first of the frames if it can be decoded."""
-    try:
-        return next(frames, None)
-    except (VideoError, av.error.FFmpegError) as error:
-        # Where the picture is refreshed bit by bit there are no keyframes to begin at.
-        log.debug("decoding from the middle: %s", error)
-        return None
-
-
 def _digest(timeline: Timeline, effect: EffectSettings, encoder: EncoderSettings) -> str:
     """SHA-256 of everything that the encoded pictures depend on, as hexadecimal digits."""
     parts = {
@@ -165,7 +135,7 @@ def _digest(timeline: Timeline, effect: EffectSettings, encoder: EncoderSettings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-class _Drawing:
+class Drawing:
     """Masks the frames of one video by its timeline."""
 
     def __init__(self, timeline: Timeline, info: VideoInfo, effect: EffectSettings) -> None:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +32,9 @@ from bystander.media.probe import VideoInfo, is_convertible
 from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
+
+_UNSEEKABLE = {"avi"}
+"""Containers in which a frame's timestamp follows from all frames before it (see `_Assembly`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,25 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> bool:
         return False
     container.seek(pts, stream=stream)
     return True
+
+
+def frames_after(video: Path, info: VideoInfo, done: int, shown: int | None) -> Iterator[Frame]:
+    """The frames after the first `done`, of which the last is shown at pts `shown`.
+
+    They are what a reader gives that began at the beginning; with None for `shown`, all.
+    """
+    if shown is not None and info.container not in _UNSEEKABLE:
+        frames = iter(VideoReader(video, info, start_pts=shown + 1, start_index=done))
+        try:
+            first = next(frames, None)
+        except UnsupportedVideo:  # nothing there can be decoded by itself
+            first = None
+        # A damaged frame repeats the picture before it, which may not have been decoded.
+        if first is not None and not first.damaged:
+            yield first
+            yield from frames
+            return
+    yield from islice(VideoReader(video, info), done, None)
 
 
 class _Assembly:
