@@ -34,14 +34,14 @@ class ModelServiceSettings(Settings):
     providers: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="ONNX Runtime's, see SessionSettings; auto is a GPU where there is one"
     )
-    batch_size: int = Field(16, ge=1, le=256, description="most frames, or faces, in one batch")
+    batch_size: int = Field(16, ge=2, le=256, description="most frames, or faces, in one batch")
     max_latency_ms: int = Field(
         60_000,
         ge=1_000,
         description="calls that wait longer for a batch are rejected; jobs rather wait",
     )
     in_flight: int = Field(
-        4,
+        8,
         ge=1,
         le=64,
         description="calls that one job keeps waiting at once, so that batches fill",

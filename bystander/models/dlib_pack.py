@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bystander.errors import ConfigError
 from bystander.instances import Face
+from bystander.models.face_crops import around
 from bystander.models.face_model import Embeddings, FaceThresholds, Image, normalised
 
 _WEIGHTS = ("shape_predictor_68_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")
@@ -83,17 +84,31 @@ class DlibPack:
         return sorted(found, key=lambda face: -face.score)
 
     def embed(self, image: Image, faces: Sequence[Face]) -> Embeddings:
-        if not faces:
+        return self.embed_each([around(image, face) for face in faces])
+
+    def embed_each(self, sights: Sequence[tuple[Image, Face]]) -> Embeddings:
+        """One vector for each pair of a picture and a face in it, in one network call.
+
+        Args:
+            sights: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
+
+        Returns:
+            float32 [N, D], see `FaceModel.embed`.
+        """
+        if not sights:
             return np.zeros((0, _DIMENSIONS), dtype=np.float32)
-        image = np.ascontiguousarray(image)
-        shapes = self._dlib.full_object_detections()
-        for face in faces:
+        pictures = [np.ascontiguousarray(image) for image, _ in sights]
+        placed = []
+        for picture, (_, face) in zip(pictures, sights, strict=True):
             left, top, right, bottom = (round(side) for side in face.box)
             box = self._dlib.rectangle(left, top, right - 1, bottom - 1)
-            shapes.append(self._place(image, box))
+            shapes = self._dlib.full_object_detections()
+            shapes.append(self._place(picture, box))
+            placed.append(shapes)
         with self._lock:
-            vectors = self._compare.compute_face_descriptor(image, shapes)
-        return normalised(np.array(vectors) - self._origin)
+            found = self._compare.compute_face_descriptor(pictures, placed)
+        vectors = np.array([vector for (vector,) in found])
+        return normalised(vectors - self._origin)
 
 
 def _five_landmarks(shape: Any) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bystander.errors import ConfigError, ModelContract
 from bystander.instances import Face
 from bystander.models.face_alignment import CHIP, align
+from bystander.models.face_crops import around
 from bystander.models.face_model import Embeddings, FaceThresholds, Image, normalised
 from bystander.models.letterbox import STRIDE
 from bystander.models.sessions import Session, SessionSettings, open_session
@@ -79,9 +80,20 @@ class InsightFacePack:
         ]
 
     def embed(self, image: Image, faces: Sequence[Face]) -> Embeddings:
-        if not faces:
+        return self.embed_each([around(image, face) for face in faces])
+
+    def embed_each(self, sights: Sequence[tuple[Image, Face]]) -> Embeddings:
+        """One vector for each pair of a picture and a face in it, in one network call.
+
+        Args:
+            sights: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
+
+        Returns:
+            float32 [N, D], see `FaceModel.embed`.
+        """
+        if not sights:
             return np.zeros((0, self._embedder.output_shape[-1]), dtype=np.float32)
-        chips = [cv2.cvtColor(align(image, face), cv2.COLOR_RGB2BGR) for face in faces]
+        chips = [cv2.cvtColor(align(image, face), cv2.COLOR_RGB2BGR) for image, face in sights]
         return normalised(self._embedder.get_feat(chips))
 
 

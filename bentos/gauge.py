@@ -1,0 +1,36 @@
+"""Measures a video for an estimate: `python -m bentos.gauge VIDEO PROFILE IN_FLIGHT`.
+
+Prints an `Estimate` as one JSON object. A process of its own, as for a job: what it decodes
+came from a stranger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bentos.remote import open_models
+from bentos.work import SERVICES_VARIABLE
+from bystander.estimate import estimate
+from bystander.models import ModelSettings, load_models
+from bystander.settings import ProfileName, load_profile
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Measure and print. Raises BystanderError: what `estimate` raises."""
+    video, name, in_flight = arguments
+    profile = load_profile(ProfileName(name))
+    services = json.loads(environ.get(SERVICES_VARIABLE, "{}"))
+    settings = ModelSettings(segmenter=profile.analysis.segmenter)
+    models = open_models(services, settings) if services else load_models(settings)
+    analysis = profile.analysis.model_copy(update={"workers": int(in_flight)})
+    found = estimate(Path(video), models, profile.model_copy(update={"analysis": analysis}))
+    print(json.dumps(asdict(found)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

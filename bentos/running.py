@@ -1,0 +1,135 @@
+"""How a model service runs its networks: frame by frame on a processor, in batches on a GPU."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Literal, TypeVar, cast
+
+import bentoml
+import numpy as np
+import onnxruntime
+
+from bentos.wire import packed, packed_error
+from bystander.errors import ConfigError, ModelContract
+from bystander.jobs.settings import ModelServiceSettings, load_service_settings
+from bystander.models.letterbox import Frame
+from bystander.models.sessions import SessionSettings, open_session
+from bystander.models.store import ModelStore
+
+_log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., object])
+
+SETTINGS: Final[ModelServiceSettings] = load_service_settings().models
+"""Read here, because BentoML takes the limits of a batch when a class is defined."""
+
+SERVICE: Final[dict[str, Any]] = {
+    # Calls wait for a place in a batch; who gives up on one is the caller.
+    "traffic": {"timeout": 3600},
+    # BentoML's client would close its connections every 100 calls, and kill those in flight.
+    "runner_connection": {"max_requests": 10**9, "max_age": 1e9},
+    # Each API dispatches one batch at a time; `describe` must not wait for them.
+    "threads": 4,
+}
+
+
+def batched(function: Function) -> Function:
+    """Make a method an API that takes a list, and looks at the lists of several calls at once."""
+    api = bentoml.api(
+        batchable=True,
+        max_batch_size=SETTINGS.batch_size,
+        max_latency_ms=SETTINGS.max_latency_ms,
+    )
+    return cast(Function, api(function))  # BentoML's decorators have no types
+
+
+def single(function: Function) -> Function:
+    """Make a method an API that is called for each call."""
+    return cast(Function, bentoml.api(function))
+
+
+def session_settings(
+    providers: Literal["auto"] | tuple[str, ...], store: ModelStore
+) -> SessionSettings:
+    """Where networks run: `auto` becomes CUDA if CUDA really works here, else the processor.
+
+    ONNX Runtime may list CUDA and then fall back to the processor, where batches would make
+    results depend on who else is in them: so one network is opened to find out.
+    """
+    if providers != "auto":
+        return SessionSettings(providers=providers)
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        cuda = SessionSettings(providers=("cuda",))
+        try:
+            open_session(store.find(store.catalogue.segmenters[0], store.segmenter), cuda)
+        except ConfigError as error:
+            _log.warning("%s; running on the processor", error)
+        else:
+            return cuda
+    return SessionSettings(providers=("cpu",))
+
+
+def on_gpu(settings: SessionSettings) -> bool:
+    """Whether these settings put networks on a GPU."""
+    first = settings.providers[0].lower()
+    return first.startswith(("cuda", "tensorrt"))
+
+
+class OneByOne:
+    """Looks at the items of a batch one by one, as many at once as there are cores.
+
+    As the command line does: networks of one thread each, whose results don't depend on what
+    else is looked at.
+
+    Args:
+        service: named in errors.
+        threads: 0 is one a core.
+    """
+
+    def __init__(self, service: str, threads: int = 0) -> None:
+        self._service = service
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, "look")
+
+    def __call__(self, look: Callable[[Item], Result], items: Iterable[Item]) -> list[bytes]:
+        """The packed result, or error, of each item."""
+        return list(self._pool.map(lambda item: self._outcome(look, item), items))
+
+    def _outcome(self, look: Callable[[Item], Result], item: Item) -> bytes:
+        try:
+            return packed(look(item))
+        except Exception as error:
+            return packed_error(error, self._service)
+
+
+def check_picture(picture: object) -> Frame:
+    """The picture, if it is one that networks take: uint8 [H, W, 3], not empty.
+
+    Raises:
+        ModelContract
+    """
+    if (
+        isinstance(picture, np.ndarray)
+        and picture.dtype == np.uint8
+        and picture.ndim == 3
+        and picture.shape[2] == 3
+        and picture.size
+    ):
+        return picture
+    given = getattr(picture, "dtype", type(picture).__name__), getattr(picture, "shape", "")
+    raise ModelContract(
+        f"a picture must be uint8 [H, W, 3] RGB, not {given[0]} {given[1]}",
+        "Convert it before it is sent.",
+    )
+
+
+def positions_by(keys: Sequence[Item]) -> dict[Item, list[int]]:
+    """Where each key is in `keys`."""
+    found: dict[Item, list[int]] = {}
+    for position, key in enumerate(keys):
+        found.setdefault(key, []).append(position)
+    return found

@@ -1,0 +1,30 @@
+"""The process of one job: `python -m bentos.work FOLDER`.
+
+The networks are those of the model services that BYSTANDER_SERVICES names (JSON, url by
+service name), or where it is not set this process's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from bentos.remote import open_models
+from bystander.jobs import worker
+from bystander.models import load_models
+
+SERVICES_VARIABLE = "BYSTANDER_SERVICES"
+
+
+def main(folder: Path, environ: Mapping[str, str] = os.environ) -> int:
+    """Do the job in `folder`; gives the exit code, see `bystander.jobs.worker.main`."""
+    services = json.loads(environ.get(SERVICES_VARIABLE, "{}"))
+    return worker.main(folder, partial(open_models, services) if services else load_models)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

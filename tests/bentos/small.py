@@ -1,0 +1,26 @@
+"""The smallest entry service that depends on both model services, for `bentoml serve`."""
+
+from __future__ import annotations
+
+import os
+
+import bentoml
+
+from bentos.face_embedder import FaceEmbedder
+from bentos.person_segmenter import PersonSegmenter
+from bentos.remote import services_here
+
+
+@bentoml.service
+class Small:
+    segmenter = bentoml.depends(PersonSegmenter)
+    faces = bentoml.depends(FaceEmbedder)
+
+    @bentoml.api
+    def services(self) -> dict[str, str]:
+        return services_here()
+
+    @bentoml.api
+    def parent(self) -> int:
+        """The process that starts the model services."""
+        return os.getppid()
