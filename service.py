@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -32,6 +32,7 @@ from bystander.api.pictures import MOST_BYTES, Pictures
 from bystander.api.security import Gate, SmallBodies, path_of, refuse_open_sockets
 from bystander.errors import BystanderError, PhotoError
 from bystander.jobs.janitor import Janitor
+from bystander.jobs.order import WorkOrder
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import Runner
 from bystander.jobs.settings import (
@@ -42,6 +43,7 @@ from bystander.jobs.settings import (
 )
 from bystander.jobs.storage import open_storage
 from bystander.jobs.store import JobStore
+from bystander.jobs.vocabulary import Job
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
 
@@ -67,7 +69,13 @@ keep_bentoml_from_counting_paths()
 
 
 # Jobs live in this one process; BentoML starts it again when it dies.
-@bentoml.service(name="bystander", workers=1, traffic={"timeout": 24 * 3600}, threads=16)
+@bentoml.service(
+    name="bystander",
+    workers=1,
+    threads=16,
+    traffic={"timeout": 24 * 3600},  # an upload counts from its first byte
+    logging={"access": {"enabled": False}},  # it has ids in it; ours has not
+)
 class Bystander:
     """Masks everyone in a video but the people who may be seen."""
 
@@ -84,7 +92,7 @@ class Bystander:
         self._storage = open_storage(settings.storage, data)
         environment = _environment_of_children()
         in_flight = str(settings.models.in_flight)
-        pace = Pace(
+        self._pace = Pace(
             self._store,
             self._storage,
             lambda video, profile: _python("bentos.gauge", str(video), profile.value, in_flight),
@@ -97,6 +105,7 @@ class Bystander:
             settings,
             lambda folder: _python("bentos.work", str(folder)),
             environment,
+            expectations=self._expectations,
         )
         self._janitor = Janitor(self._store, self._storage, settings)
         models = _Once(_models)
@@ -109,7 +118,7 @@ class Bystander:
                 runner=self._runner,
                 janitor=self._janitor,
                 models=models,
-                estimate=pace.estimate,
+                pace=self._pace,
                 uploads=UploadSlots(settings.limits.uploads_at_once),
                 rates=RATES,
             )
@@ -138,6 +147,11 @@ class Bystander:
         self._runner.stop()
         self._janitor.stop()
         self._storage.close()
+
+    def _expectations(self, job: Job) -> Mapping[str, float]:
+        project = self._store.projects.find(job.project)
+        assert project is not None, "a project outlives its jobs"
+        return self._pace.at_once(project, WorkOrder.model_validate(job.order).profile).stages
 
     def __is_ready__(self) -> bool:
         return self._runner.alive

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from bystander.api.limits import RateLimiter, UploadSlots
 from bystander.jobs.janitor import Janitor
-from bystander.jobs.pace import Expected
+from bystander.jobs.pace import Pace
 from bystander.jobs.runner import Runner
 from bystander.jobs.settings import ServiceSettings
 from bystander.jobs.storage.interface import Storage
 from bystander.jobs.store import JobStore
-from bystander.jobs.vocabulary import Project
 from bystander.models import Models
-from bystander.settings import ProfileName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Context:
 
     Attributes:
         models: gives the networks; the first call may wait for the model services.
-        estimate: what a job over a project's video is expected to take.
+        pace: how long jobs will take.
         clock: seconds since the epoch.
         uploads: how many uploads of one owner are under way.
         rates: how many requests of one owner are let in.
@@ -37,7 +35,7 @@ class Context:
     runner: Runner
     janitor: Janitor
     models: Callable[[], Models]
-    estimate: Callable[[Project, ProfileName], Expected]
+    pace: Pace
     uploads: UploadSlots
     rates: RateLimiter
     clock: Callable[[], float] = time.time

@@ -21,10 +21,11 @@ from typing import Any, Final
 
 from bystander.errors import BystanderError
 from bystander.jobs.order import VIDEO
+from bystander.jobs.overall import stages
 from bystander.jobs.storage.interface import Storage
 from bystander.jobs.storage.local import LocalStorage
 from bystander.jobs.store import JobStore
-from bystander.jobs.vocabulary import Project
+from bystander.jobs.vocabulary import JobKind, Project
 from bystander.settings import ProfileName
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Expected:
     Attributes:
         seconds: of a job that masks, once it runs.
         low, high: the range that it will probably lie in.
+        frames: of the video.
         stages: seconds a frame of "analyze", "render" and "audit".
         sampled: whether this very video was measured.
         people: in a frame, on average; None where the video was not sampled.
@@ -64,9 +66,14 @@ class Expected:
     seconds: float
     low: float
     high: float
+    frames: int
     stages: Mapping[str, float]
     sampled: bool
     people: float | None = None
+
+    def of(self, kind: JobKind, audit: bool) -> float:
+        """Seconds of a job of this kind."""
+        return round(START + self.frames * sum(self.stages[s] for s in stages(kind, audit)), 1)
 
 
 class Pace:
@@ -121,19 +128,20 @@ class Pace:
     def _expected(
         self, project: Project, profile: ProfileName, sample: dict[str, Any] | None
     ) -> Expected:
-        stages = {
+        each = {
             stage: seconds
             * (self._store.speed(_correction(profile, stage, sample is not None)) or 1)
             for stage, seconds in _raw(project, sample).items()
         }
         frames = int((project.video.facts or {}).get("frame_count", 0))
-        seconds = START + frames * (stages["analyze"] + stages["render"])
+        seconds = START + frames * (each["analyze"] + each["render"])
         low, high = SPREAD if sample else WIDE_SPREAD
         return Expected(
             seconds=round(seconds, 1),
             low=round(low * seconds, 1),
             high=round(high * seconds, 1),
-            stages=stages,
+            frames=frames,
+            stages=each,
             sampled=sample is not None,
             people=None if sample is None else sample["people"],
         )

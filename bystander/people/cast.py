@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
-from bystander.instances import Face
+from bystander.instances import Box, Face, box_iou
 from bystander.media.photos import load_photo, photo_files
 from bystander.models.faces import FaceModel
 
@@ -23,6 +23,8 @@ EQUALLY_LARGE: Final = 0.75
 # copies bring it back into their range.
 BORDER: Final = 0.25
 LONG_SIDES: Final = (1280, 640, 320)
+SAME_FACE: Final = 0.3
+"""Intersection over union from which two boxes are of one face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +86,88 @@ def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
         )
 
 
+def load_references(photos: Sequence[tuple[Path, Box]], faces: FaceModel) -> NDArray[np.float32]:
+    """References from photos in which somebody has said which face is meant.
+
+    Args:
+        photos: files, each with the box of a face in pixels of the upright picture.
+
+    Returns:
+        float32 [R, D], one L2-normalised embedding a photo.
+
+    Raises:
+        UnreadablePhoto: a file can't be read.
+        NoFaceFound: there is no face where one is said to be.
+    """
+    return np.stack([_meant(photo, box, faces) for photo, box in photos])
+
+
+def _meant(photo: Path, box: Box, faces: FaceModel) -> NDArray[np.float32]:
+    found = faces_in(load_photo(photo), faces)
+    overlaps = [box_iou(box, found.box(face)) for face in found.faces]
+    if max(overlaps, default=0.0) < SAME_FACE:
+        raise NoFaceFound(
+            f"there is no face at {', '.join(f'{side:.0f}' for side in box)} in {photo}",
+            "Choose the face again.",
+        )
+    face = found.faces[int(np.argmax(overlaps))]
+    return np.asarray(faces.embed(found.image, [face])[0], dtype=np.float32)
+
+
 def _reference(photo: Path, faces: FaceModel) -> NDArray[np.float32]:
     image, face = the_face(load_photo(photo), faces, str(photo))
     return np.asarray(faces.embed(image, [face])[0], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoFaces:
+    """The faces in a photo.
+
+    Attributes:
+        image: uint8 [H, W, 3] RGB, the scaled photo with a border that they were found in.
+        faces: in pixels of `image`, the largest first.
+        scale: pixels of `image` per pixel of the photo.
+        border: pixels around the photo in `image`.
+    """
+
+    image: NDArray[np.uint8]
+    faces: tuple[Face, ...]
+    scale: float
+    border: int
+
+    def box(self, face: Face) -> Box:
+        """The face's box in pixels of the photo."""
+        x0, y0, x1, y1 = ((side - self.border) / self.scale for side in face.box)
+        return x0, y0, x1, y1
+
+    @property
+    def main(self) -> Face | None:
+        """The face that the photo is about; None if there is none, or none stands out."""
+        if not self.faces or self.crowded:
+            return None
+        return self.faces[0]
+
+    @property
+    def crowded(self) -> bool:
+        """There are several faces, and none stands out."""
+        heights = [_height(face) for face in self.faces[:2]]
+        return len(heights) == 2 and heights[1] >= EQUALLY_LARGE * heights[0]
+
+
+def faces_in(photo: NDArray[np.uint8], faces: FaceModel) -> PhotoFaces:
+    """Every face in a photo.
+
+    Args:
+        photo: uint8 [H, W, 3] RGB.
+        faces: the detector.
+    """
+    found = PhotoFaces(photo, (), 1.0, 0)
+    for long_side in LONG_SIDES:
+        image, scale, border = _prepared(photo, long_side)
+        in_it = sorted(faces.detect(image), key=_height, reverse=True)
+        if in_it:
+            return PhotoFaces(image, tuple(in_it), scale, border)
+    return found
 
 
 def the_face(
@@ -102,32 +183,29 @@ def the_face(
     Raises:
         NoFaceFound, AmbiguousFace
     """
-    for long_side in LONG_SIDES:
-        image = _prepared(photo, long_side)
-        found = sorted(faces.detect(image), key=_height, reverse=True)
-        if not found:
-            continue
-        if len(found) > 1 and _height(found[1]) >= EQUALLY_LARGE * _height(found[0]):
-            raise AmbiguousFace(
-                f"{label} shows {len(found)} faces and none stands out",
-                "Crop it so that only the person to keep is in it.",
-            )
-        return image, found[0]
+    found = faces_in(photo, faces)
+    if found.main is not None:
+        return found.image, found.main
+    if found.crowded:
+        raise AmbiguousFace(
+            f"{label} shows {len(found.faces)} faces and none stands out",
+            "Crop it so that only the person to keep is in it.",
+        )
     raise NoFaceFound(
         f"no face was found in {label}",
         "Use a photo that shows the person's face from the front, well lit.",
     )
 
 
-def _prepared(photo: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
+def _prepared(photo: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float, int]:
+    """The photo scaled down and with a border; pixels of it per pixel of the photo; border."""
     height, width = photo.shape[:2]
     scale = min(1.0, long_side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     scaled = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else photo
     border = round(BORDER * max(size))
-    return np.asarray(
-        cv2.copyMakeBorder(scaled, border, border, border, border, cv2.BORDER_CONSTANT), np.uint8
-    )
+    around = cv2.copyMakeBorder(scaled, border, border, border, border, cv2.BORDER_CONSTANT)
+    return np.asarray(around, np.uint8), scale, border
 
 
 def _height(face: Face) -> float:

@@ -1,0 +1,209 @@
+"""Starting jobs, looking at them, and stopping them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.api.access import job_of, job_url, project_of, ready_video
+from bystander.api.changes import preview_url
+from bystander.api.context import Context
+from bystander.api.orders import (
+    EffectRequest,
+    JobRequest,
+    clicks_outside,
+    order_for,
+    warnings_for,
+)
+from bystander.api.problems import responses
+from bystander.api.refusal import Refusal
+from bystander.errors import NotStored
+from bystander.jobs.order import TIMELINE, WorkOrder
+from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, Project
+from bystander.settings import ProfileName
+
+RESULT_GROWTH: Final = 2.0
+"""A result and what it is made from may take this many times the video's bytes ..."""
+ROOM: Final = 64 * 2**20
+"""... and this many bytes beside."""
+
+
+class JobView(BaseModel):
+    """A job as its owner sees it. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    project: str
+    kind: JobKind
+    state: JobState
+    profile: ProfileName
+    effect: EffectRequest
+    audit: bool
+    created: float
+    started: float | None
+    finished: float | None
+    expected: float | None = Field(description="seconds that it was estimated to take")
+    attempts: int = Field(description="how often a worker was started for it")
+    resumed: int = Field(description="how often one went on where another one had stopped")
+    cancelling: bool = Field(description="a cancel was asked for, and is being carried out")
+    progress: JobProgress | None
+    preview: str | None = Field(description="where the newest preview picture is")
+    problem: Problem | None = Field(description="why it failed")
+    summary: dict[str, Any] | None = Field(description="of a finished job")
+    warnings: tuple[str, ...] = Field((), description="only in the answer that creates it")
+
+
+class JobsView(BaseModel):
+    """The jobs of a project, the oldest first."""
+
+    jobs: tuple[JobView, ...]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes under /projects/{project}/jobs."""
+    routes = APIRouter(tags=["jobs"])
+    jobs = context.store.jobs
+    adding = threading.Lock()  # between looking whether a job may be added, and adding it
+
+    @routes.post(
+        "/projects/{project}/jobs",
+        status_code=202,
+        summary="Start a job",
+        responses=responses(409, 507),
+    )
+    def start(project: str, wanted: JobRequest, request: Request, response: Response) -> JobView:
+        """Queues it. Refused with a reason while another job of the project is queued or
+        running, without a video, and to render without an analysis."""
+        here = project_of(context, request, project)
+        video = ready_video(here)
+        _refuse_clicks(wanted, here)
+        if wanted.kind is JobKind.RENDER:
+            _need_timeline(context, here)
+        context.janitor.room_for(round(RESULT_GROWTH * (video.size or 0)) + ROOM)
+        warnings = warnings_for(wanted, context.store.photos.list(here.id))
+        order = order_for(wanted, here, context.settings)
+        expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
+        with adding:
+            _refuse_crowd(context, here)
+            job = jobs.add(here.id, wanted.kind, order.model_dump(mode="json"), expected)
+        if job is None:
+            raise Refusal.missing("There is no such project")
+        context.runner.wake()
+        response.headers["Location"] = job_url(request, job)
+        return view(request, job, warnings)
+
+    @routes.get("/projects/{project}/jobs", summary="All jobs of a project")
+    def list_jobs(project: str, request: Request) -> JobsView:
+        here = project_of(context, request, project)
+        return JobsView(jobs=tuple(view(request, job) for job in jobs.list(here.id)))
+
+    @routes.get("/projects/{project}/jobs/{job}", summary="One job")
+    def get_job(project: str, job: str, request: Request) -> JobView:
+        return view(request, job_of(context, request, project, job))
+
+    @routes.get(
+        "/projects/{project}/jobs/{job}/preview",
+        summary="The newest preview picture",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    def get_preview(project: str, job: str, request: Request) -> Response:
+        """A frame of the masked video that is being made. 404 before there is one, and after
+        the job has ended."""
+        here = job_of(context, request, project, job)
+        jpeg = None if here.state.ended else context.runner.preview(here.id)
+        if jpeg is None:
+            raise Refusal.missing("There is no preview picture of this job now")
+        return Response(jpeg, media_type="image/jpeg")
+
+    @routes.post(
+        "/projects/{project}/jobs/{job}/cancel",
+        status_code=202,
+        summary="Stop a job",
+        responses=responses(409),
+    )
+    def cancel(project: str, job: str, request: Request) -> JobView:
+        """May be asked again. A job that has ended otherwise is refused with 409."""
+        here = job_of(context, request, project, job)
+        now = jobs.request_cancel(here.id)
+        if now is None:
+            raise Refusal.missing("There is no such job")
+        context.runner.wake()
+        if not now.cancelling:
+            raise Refusal(
+                409,
+                "The job can't be cancelled any more: it has ended, or its result is being stored",
+                "Look at its state.",
+            )
+        return view(request, now)
+
+    return routes
+
+
+def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobView:
+    """The job in the words of the API."""
+    order = WorkOrder.model_validate(job.order)
+    return JobView(
+        id=job.id,
+        project=job.project,
+        kind=job.kind,
+        state=job.state,
+        profile=order.profile,
+        effect=EffectRequest(
+            name=order.effect.name, color=order.effect.color, strength=order.effect.strength
+        ),
+        audit=order.audit,
+        created=job.created,
+        started=job.started,
+        finished=job.finished,
+        expected=job.expected,
+        attempts=job.attempts,
+        resumed=job.resumed,
+        cancelling=job.cancelling and not job.state.ended,
+        progress=job.progress,
+        preview=preview_url(job, job_url(request, job)),
+        problem=job.problem,
+        summary=job.summary,
+        warnings=tuple(warnings or ()),
+    )
+
+
+def _refuse_clicks(wanted: JobRequest, project: Project) -> None:
+    number = clicks_outside(wanted.clicks, project)
+    if number is not None:
+        raise Refusal(
+            422,
+            f"clicks.{number} lies outside the video",
+            "Give seconds from its first frame, and pixels of the upright picture.",
+        )
+
+
+def _need_timeline(context: Context, project: Project) -> None:
+    try:
+        context.storage.size(f"{project.id}/{TIMELINE}")
+    except NotStored as error:
+        raise Refusal(
+            409,
+            "There is no analysis to render from",
+            "Start a job of kind mask or analyze first.",
+        ) from error
+
+
+def _refuse_crowd(context: Context, project: Project) -> None:
+    """One job of a project at a time, and not too many of one token."""
+    jobs, most = context.store.jobs, context.settings.jobs.queued_per_owner
+    if jobs.active(project.id):
+        raise Refusal(
+            409, "A job of this project is queued or running", "Wait for its end, or cancel it."
+        )
+    if jobs.counts(project.owner)[JobState.QUEUED] >= most:
+        raise Refusal(
+            429,
+            f"{most} jobs are waiting already",
+            "Start this one when some of them have ended.",
+            {"Retry-After": "60"},
+        )

@@ -1,0 +1,117 @@
+"""From what a client asks for to a job's order, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bystander.jobs.order import ClickOrder, WorkOrder
+from bystander.jobs.settings import ServiceSettings
+from bystander.jobs.vocabulary import JobKind, Photo, Project
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.settings import ProfileName
+
+MOST_CLICKS: Final = 1000
+
+
+class EffectRequest(BaseModel):
+    """What is drawn over the people who are masked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: EffectName = EffectName.BLUR
+    color: str = Field(
+        "#202020", pattern="^#[0-9a-fA-F]{6}$", description="of the solid effect, #rrggbb"
+    )
+    strength: float = Field(
+        1.0,
+        ge=1.0,
+        le=8.0,
+        description="how many times larger the cells of blur and mosaic are than they must be; "
+        "below 1 people could be recognised, so that isn't offered",
+    )
+
+    @property
+    def settings(self) -> EffectSettings:
+        return EffectSettings(name=self.name, color=self.color, strength=self.strength)
+
+
+class JobRequest(BaseModel):
+    """What is to be done with the project's video."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "mask", "effect": {"name": "blur"}}]},
+    )
+
+    kind: JobKind = Field(
+        description="mask: everything; analyze: find everyone, to choose from; render: once more "
+        "from the last analysis, with other verdicts or another effect"
+    )
+    profile: ProfileName | None = Field(None, description="null: as the service is set up")
+    effect: EffectRequest = EffectRequest()
+    audit: bool = Field(False, description="look at the result and report what could be wrong")
+    clicks: tuple[ClickOrder, ...] = Field(
+        (),
+        max_length=MOST_CLICKS,
+        description="people to keep who were pointed at in the video: seconds, and pixels of the "
+        "upright picture",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_would_be_ignored(self) -> Self:
+        if self.kind is JobKind.RENDER and self.clicks:
+            raise ValueError(
+                "a render job looks for nobody: use the project's verdicts instead of clicks"
+            )
+        if self.kind is JobKind.ANALYZE and self.audit:
+            raise ValueError("an analyze job has no result that could be audited")
+        return self
+
+
+def order_for(request: JobRequest, project: Project, settings: ServiceSettings) -> WorkOrder:
+    """The order without its cast; the photos are put to it when the job begins."""
+    # The ids in decisions are of the last timeline, and an analysis makes a new one.
+    decided = request.kind is JobKind.RENDER
+    return WorkOrder(
+        kind=request.kind,
+        profile=request.profile or settings.profile,
+        clicks=request.clicks,
+        keep=project.keep if decided else (),
+        mask=project.mask if decided else (),
+        effect=request.effect.settings,
+        audit=request.audit,
+        in_flight=settings.models.in_flight,
+        checkpoint_seconds=settings.jobs.checkpoint_seconds,
+        segment_frames=settings.jobs.segment_frames,
+    )
+
+
+def clicks_outside(clicks: Sequence[ClickOrder], project: Project) -> int | None:
+    """Which click, from 0, lies beside the video; None if none does."""
+    facts = project.video.facts or {}
+    for number, click in enumerate(clicks):
+        beside = click.x >= facts["width"] or click.y >= facts["height"]
+        if beside or click.seconds > facts["duration"]:
+            return number
+    return None
+
+
+def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:
+    """What the client may not have meant, though it can be done."""
+    if request.kind is JobKind.RENDER:
+        return []
+    warnings = []
+    unused = [photo for photo in photos if photo.chosen is None]
+    if unused:
+        warnings.append(f"{len(unused)} of {len(photos)} photos can't be used, see their problems")
+    without = {photo.person for photo in unused} - {
+        photo.person for photo in photos if photo.chosen is not None
+    }
+    warnings += [f"{person} has no usable photo and will be masked" for person in sorted(without)]
+    if len(unused) == len(photos) and not request.clicks:
+        warnings.append("nobody is to be kept: everyone will be masked")
+    return warnings

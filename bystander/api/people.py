@@ -1,0 +1,138 @@
+"""Who was found in the video, and deciding about them by hand."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.api.access import project_of, project_url
+from bystander.api.context import Context
+from bystander.api.descriptions import PersonView, describe, picture_of
+from bystander.api.problems import responses
+from bystander.api.refusal import Refusal
+from bystander.api.timelines import Album, Timelines
+from bystander.errors import NotStored, SelectionError
+from bystander.jobs.vocabulary import JobKind, JobState, Project
+from bystander.people.edits import with_decisions
+from bystander.people.timeline import Header
+
+MOST_DECISIONS = 10_000
+
+
+class Verdicts(BaseModel):
+    """Decisions by hand. Who isn't named keeps the verdict of the analysis; an appearance
+    that is named outweighs its person."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"keep": ["p2"], "mask": ["t17"]}]},
+    )
+
+    keep: tuple[str, ...] = Field(
+        (), max_length=MOST_DECISIONS, description="persons (p2) and appearances (t17) to show"
+    )
+    mask: tuple[str, ...] = Field((), max_length=MOST_DECISIONS, description="... and to mask")
+
+
+class PeopleView(BaseModel):
+    """Everyone in the video, as they would be rendered now: who is longest there first."""
+
+    people: tuple[PersonView, ...]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of people, tracklets and verdicts of a project."""
+    routes = APIRouter(tags=["people"])
+    timelines = Timelines(context.storage, context.settings.data / "work")
+
+    def album_of(project: Project) -> Album:
+        try:
+            return timelines.album(project.id, _analysis(context, project))
+        except NotStored as error:
+            raise Refusal.missing("Nobody was looked for in this video yet") from error
+
+    @routes.get("/projects/{project}/people", summary="Everyone in the video")
+    def list_people(project: str, request: Request) -> PeopleView:
+        """404 before the first analysis."""
+        here = project_of(context, request, project)
+        return _view(request, here, album_of(here), Verdicts(keep=here.keep, mask=here.mask))
+
+    @routes.get("/projects/{project}/verdicts", summary="The decisions by hand")
+    def get_verdicts(project: str, request: Request) -> Verdicts:
+        """They go when the video is analysed again: the ids in them are of one analysis."""
+        here = project_of(context, request, project)
+        return Verdicts(keep=here.keep, mask=here.mask)
+
+    @routes.put(
+        "/projects/{project}/verdicts",
+        summary="Decide who is shown and who isn't",
+        responses=responses(409),
+    )
+    def put_verdicts(project: str, verdicts: Verdicts, request: Request) -> PeopleView:
+        """Replaces all earlier decisions; the next render job goes by them. Answers with the
+        people as they would be rendered then."""
+        here = project_of(context, request, project)
+        _refuse_while_analysing(context, here)
+        view = _view(request, here, album_of(here), verdicts)
+        if not context.store.projects.set_decisions(here.id, verdicts.keep, verdicts.mask):
+            raise Refusal.missing("There is no such project")
+        return view
+
+    @routes.get(
+        "/projects/{project}/people/{person}/picture",
+        summary="A small picture of a person",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    def person_picture(project: str, person: str, request: Request) -> Response:
+        album = album_of(project_of(context, request, project))
+        return _jpeg(picture_of(album.header, person, album.pictures))
+
+    @routes.get(
+        "/projects/{project}/tracklets/{tracklet}/picture",
+        summary="A small picture of one appearance",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    def tracklet_picture(project: str, tracklet: str, request: Request) -> Response:
+        album = album_of(project_of(context, request, project))
+        named = {f"t{number}": jpeg for number, jpeg in album.pictures.items()}
+        return _jpeg(named.get(tracklet))
+
+    return routes
+
+
+def _analysis(context: Context, project: Project) -> str | None:
+    """Id of the job that made the project's timeline."""
+    jobs = context.store.jobs.list(project.id)
+    made = [j.id for j in jobs if j.state is JobState.DONE and j.kind is not JobKind.RENDER]
+    return made[-1] if made else None
+
+
+def _view(request: Request, project: Project, album: Album, verdicts: Verdicts) -> PeopleView:
+    header = _decided(album.header, verdicts)
+    address = project_url(request, project.id)
+    return PeopleView(people=tuple(describe(header, album.pictures, address)))
+
+
+def _decided(header: Header, verdicts: Verdicts) -> Header:
+    try:
+        return with_decisions(header, verdicts.keep, verdicts.mask)
+    except SelectionError as error:
+        raise Refusal(422, error.what, "Take ids from the list of people, each once.") from error
+
+
+def _refuse_while_analysing(context: Context, project: Project) -> None:
+    active = (JobState.QUEUED, JobState.RUNNING)
+    jobs = context.store.jobs.list(project.id)
+    if any(job.state in active and job.kind is not JobKind.RENDER for job in jobs):
+        raise Refusal(
+            409, "The video is being analysed, with new ids", "Decide when that job has ended."
+        )
+
+
+def _jpeg(picture: bytes | None) -> Response:
+    if picture is None:
+        raise Refusal.missing("There is no such picture")
+    return Response(picture, media_type="image/jpeg")

@@ -1,0 +1,251 @@
+"""Photos of the people to keep: which face will be used, or why none can be."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bystander.api.access import project_of, project_url
+from bystander.api.context import Context
+from bystander.api.limits import chunks
+from bystander.api.problems import responses
+from bystander.api.refusal import Refusal
+from bystander.jobs.disk import PHOTOS
+from bystander.jobs.vocabulary import Photo, PhotoFace, Problem, Project, new_id
+from bystander.media.photos import load_photo
+from bystander.models.faces import FaceModel, quality
+from bystander.people.cast import faces_in
+from bystander.people.dossier import USABLE
+from bystander.sandbox import examine_photo
+
+MOST_FACES: Final = 100
+BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def _name(given: str) -> str:
+    name = unicodedata.normalize("NFC", given).strip()
+    if not 1 <= len(name) <= 80 or any(unicodedata.category(c).startswith("C") for c in name):
+        raise ValueError("a name has 1 to 80 characters, and no control characters")
+    return name
+
+
+PersonName = Annotated[
+    str,
+    Field(
+        description="whom the photo shows; 1 to 80 characters", examples=["Anna"], max_length=400
+    ),
+    AfterValidator(_name),
+]
+
+
+class PhotoView(BaseModel):
+    """A photo as its owner sees it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    person: str
+    width: int = Field(description="pixels of the stored picture")
+    height: int = Field(description="pixels of the stored picture")
+    faces: tuple[PhotoFace, ...] = Field(description="the largest first")
+    chosen: int | None = Field(description="number of the face that will be used")
+    problem: Problem | None = Field(description="why none can be, or what would be better")
+    picture: str = Field(description="where it is")
+
+
+class PhotosView(BaseModel):
+    """The photos of a project."""
+
+    photos: tuple[PhotoView, ...]
+
+
+class PhotoChange(BaseModel):
+    """What is to be changed; what isn't named stays."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"face": 0}]}
+    )
+
+    person: PersonName | None = None
+    face: int | None = Field(None, ge=0, description="number of the face that is meant")
+
+
+def router(context: Context) -> APIRouter:
+    """The routes under /projects/{project}/photos."""
+    routes = APIRouter(tags=["photos"])
+    photos, limits = context.store.photos, context.settings.limits
+
+    def view(request: Request, photo: Photo) -> PhotoView:
+        return PhotoView(
+            id=photo.id,
+            person=photo.person,
+            width=photo.width,
+            height=photo.height,
+            faces=photo.faces,
+            chosen=photo.chosen,
+            problem=photo.problem,
+            picture=f"{project_url(request, photo.project)}/photos/{photo.id}/picture",
+        )
+
+    def photo_of(request: Request, project: str, photo: str) -> Photo:
+        found = photos.get(project_of(context, request, project).id, photo)
+        if found is None:
+            raise Refusal.missing("There is no such photo")
+        return found
+
+    def path_of(photo: Photo) -> Path:
+        return context.data / PHOTOS / photo.project / f"{photo.id}.jpg"
+
+    def take(project: Project, person: str, given: Path) -> Photo:
+        """Examine a file, and add it as a photo."""
+        number = new_id()
+        target = given.with_name(f"{number}.jpg")
+        facts = examine_photo(given, limits, target)
+        found = _looked_at(target, context.models().faces)
+        photo = Photo(number, project.id, person, facts.width, facts.height, *found)
+        if not photos.add(photo):
+            target.unlink(missing_ok=True)
+            raise Refusal.missing("There is no such project")
+        context.store.projects.touch(project.id)
+        return photo
+
+    @routes.post(
+        "/projects/{project}/photos",
+        status_code=201,
+        summary="Add a photo of somebody to keep",
+        openapi_extra=BODY,
+        responses=responses(408, 409, 413, 507),
+    )
+    async def add_photo(
+        project: str, request: Request, person: Annotated[PersonName, Query()]
+    ) -> PhotoView:
+        """JPEG, PNG, WebP or HEIC as the body. It is stored small and without its metadata,
+        and deleted when a job of the project ends."""
+        here = await run_sync(project_of, context, request, project)
+        async with context.uploads.place(here.owner):
+            if await run_sync(context.store.jobs.active, here.id):
+                raise Refusal(409, "A job is at work already", "Add photos before it is started.")
+            if len(await run_sync(photos.list, here.id)) >= limits.photos:
+                raise Refusal(409, f"There are {limits.photos} photos already", "Delete some.")
+            await run_sync(context.janitor.room_for, limits.photo_bytes)
+            folder = context.data / PHOTOS / here.id
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            given = folder / f"{new_id()}.part"
+            try:
+                with os.fdopen(
+                    os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+                ) as f:
+                    async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
+                        f.write(chunk)
+                return view(request, await run_sync(take, here, person, given))
+            finally:
+                given.unlink(missing_ok=True)
+
+    @routes.get("/projects/{project}/photos", summary="All photos")
+    def list_photos(project: str, request: Request) -> PhotosView:
+        mine = photos.list(project_of(context, request, project).id)
+        return PhotosView(photos=tuple(view(request, photo) for photo in mine))
+
+    @routes.get("/projects/{project}/photos/{photo}", summary="One photo")
+    def get_photo(project: str, photo: str, request: Request) -> PhotoView:
+        return view(request, photo_of(request, project, photo))
+
+    @routes.patch(
+        "/projects/{project}/photos/{photo}",
+        summary="Say whom a photo shows, or which face is meant",
+        responses=responses(409),
+    )
+    def change_photo(project: str, photo: str, change: PhotoChange, request: Request) -> PhotoView:
+        old = photo_of(request, project, photo)
+        new = replace(old, person=change.person or old.person)
+        if change.face is not None:
+            if change.face >= len(old.faces):
+                raise Refusal(422, f"The photo shows {len(old.faces)} faces", "Choose one of them.")
+            least = context.models().faces.min_face
+            chosen, problem = _judged(old.faces, change.face, least)
+            new = replace(new, chosen=chosen, problem=problem)
+        if not photos.update(new):
+            raise Refusal.missing("There is no such photo")
+        return view(request, new)
+
+    @routes.delete("/projects/{project}/photos/{photo}", status_code=204, summary="Delete a photo")
+    def delete_photo(project: str, photo: str, request: Request) -> None:
+        found = photo_of(request, project, photo)
+        path_of(found).unlink(missing_ok=True)
+        photos.delete(found.project, found.id)
+
+    @routes.get(
+        "/projects/{project}/photos/{photo}/picture",
+        summary="The picture as it is stored",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    def get_picture(project: str, photo: str, request: Request) -> Response:
+        try:
+            jpeg = path_of(photo_of(request, project, photo)).read_bytes()
+        except FileNotFoundError as error:  # its job has just ended
+            raise Refusal.missing("There is no such photo") from error
+        return Response(jpeg, media_type="image/jpeg")
+
+    return routes
+
+
+def _looked_at(
+    path: Path, model: FaceModel
+) -> tuple[tuple[PhotoFace, ...], int | None, Problem | None]:
+    """The faces of a stored picture, which one is meant, and what is wrong."""
+    found = faces_in(load_photo(path), model)
+    faces = tuple(
+        PhotoFace(found.box(face), round(quality(face, found.image), 3))
+        for face in found.faces[:MOST_FACES]
+    )
+    if not faces:
+        return faces, None, Problem(
+            "NoFaceFound",
+            "No face was found in this photo",
+            "Use one that shows the person's face from the front, well lit.",
+        )  # fmt: skip
+    if found.crowded:
+        return faces, None, Problem(
+            "AmbiguousFace",
+            f"This photo shows {len(faces)} faces and none stands out",
+            "Say which face is meant, or crop the photo.",
+        )  # fmt: skip
+    return faces, *_judged(faces, 0, model.min_face)
+
+
+def _judged(
+    faces: tuple[PhotoFace, ...], chosen: int, min_face: int
+) -> tuple[int | None, Problem | None]:
+    """The face as chosen, if it can be used, and what would be better.
+
+    Args:
+        min_face: width in pixels below which comparing faces is guesswork.
+    """
+    face = faces[chosen]
+    width = face.box[2] - face.box[0]
+    if width < min_face:
+        return None, Problem(
+            "FaceTooSmall",
+            f"The face is {width:.0f} pixels wide, too small to tell people apart",
+            f"Use a photo in which it is at least {2 * min_face} pixels wide.",
+        )
+    if face.quality < USABLE:
+        return chosen, Problem(
+            "PoorFace",
+            "The face is blurred, dark or turned away: the person may not be recognised",
+            "Add a sharp photo from the front.",
+        )
+    return chosen, None

@@ -1,0 +1,151 @@
+"""What an effect looks like on this video: one frame of it with everyone masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import anyio
+import anyio.to_thread
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from fastapi import APIRouter, Query, Request, Response
+
+from bystander.api.access import project_of, ready_video
+from bystander.api.context import Context
+from bystander.api.problems import responses
+from bystander.api.refusal import Refusal
+from bystander.errors import NotStored
+from bystander.instances import Face, Instance
+from bystander.jobs.storage.interface import Storage
+from bystander.jobs.vocabulary import Project
+from bystander.media.planes import to_planar
+from bystander.media.rgb import Rgb, RgbScaler
+from bystander.models import Models
+from bystander.models.segmenter import analysis_size
+from bystander.people.heads import find_faces, head_and_shoulders, owner_of
+from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.settings import AnalysisSettings
+
+LONGEST_SIDE: Final = 1280
+QUALITY: Final = 88
+"""JPEG's."""
+AT_ONCE: Final = 1
+"""Previews being made at the same time; jobs need the processors more."""
+
+
+def router(context: Context) -> APIRouter:
+    """The route /projects/{project}/preview."""
+    routes = APIRouter(tags=["results"])
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+    settings = AnalysisSettings()
+
+    def draw(project: Project, at: float, effect: EffectSettings) -> bytes:
+        picture = _frame(context.storage, project, at)
+        return to_jpeg(mask_everyone(picture, context.models(), effect, settings))
+
+    @routes.get(
+        "/projects/{project}/preview",
+        summary="How an effect looks",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}, **responses(409)},
+    )
+    async def preview(
+        project: str,
+        request: Request,
+        at: Annotated[
+            float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
+        ] = 0.0,
+        effect: EffectName = EffectName.BLUR,
+        strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
+        color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
+    ) -> Response:
+        """A picture of the video near `at` with everyone in it masked, those to be kept, too:
+        for choosing an effect before anybody is known."""
+        here = await anyio.to_thread.run_sync(project_of, context, request, project)
+        ready_video(here)
+        chosen = EffectSettings(name=effect, strength=strength, color=color)
+        jpeg = await anyio.to_thread.run_sync(draw, here, at, chosen, limiter=limiter)
+        return Response(jpeg, media_type="image/jpeg")
+
+    return routes
+
+
+def mask_everyone(
+    picture: Rgb, models: Models, effect: EffectSettings, settings: AnalysisSettings
+) -> Rgb:
+    """`picture` with the effect over everybody who is found in it, drawn as in rendering.
+
+    Args:
+        picture: uint8 [H, W, 3] RGB.
+        settings: how people are looked for.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+    """
+    height, width = picture.shape[:2]
+    grid = analysis_size(width, height, settings.long_side)
+    small = np.asarray(cv2.resize(picture, grid, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    (found,) = models.segmenter.segment([small])
+    faces = find_faces(picture, models.faces, settings.face_long_side)
+    frame = to_planar(av.VideoFrame.from_ndarray(picture, "rgb24"), "yuv420p")
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    compositor = Compositor(grid, (width, height), effect, "yuv420p", "bt709", False)
+    regions = _regions(found, faces, grid, scale=grid[1] / height)
+    return RgbScaler().rgb(compositor.apply(frame, regions), (width, height))
+
+
+def _regions(
+    found: Sequence[Instance], faces: Sequence[Face], grid: tuple[int, int], scale: float
+) -> list[Region]:
+    """Everyone, those of whom only the face was found included.
+
+    Args:
+        faces: in the picture's pixels.
+        scale: grid pixels per pixel of the picture.
+    """
+    heights: dict[int, float] = {}
+    alone = []
+    for face in faces:
+        x0, y0, x1, y1 = (value * scale for value in face.box)
+        owner = owner_of((x0, y0, x1, y1), found)
+        if owner is None:
+            alone.append((head_and_shoulders(face, scale, grid), face.box[3] - face.box[1]))
+        else:
+            heights[owner] = max(heights.get(owner, 0.0), face.box[3] - face.box[1])
+    people = [(instance, heights.get(number)) for number, instance in enumerate(found)]
+    return [
+        Region(instance.mask, (instance.box[3] - instance.box[1]) / scale, face)
+        for instance, face in (*people, *alone)
+    ]
+
+
+def to_jpeg(picture: Rgb) -> bytes:
+    """uint8 [H, W, 3] RGB as a JPEG, its longer side at most `LONGEST_SIDE`."""
+    height, width = picture.shape[:2]
+    scale = LONGEST_SIDE / max(height, width)
+    if scale < 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return jpeg.tobytes()
+
+
+def _frame(storage: Storage, project: Project, at: float) -> Rgb:
+    """The poster nearest to `at`: uint8 [H, W, 3] RGB.
+
+    Posters were made by the sandbox, so that nothing a stranger sent is decoded here.
+    """
+    number, duration = project.video.posters, float((project.video.facts or {})["duration"])
+    nearest = min(number - 1, int(at / max(duration, 1e-6) * number))
+    try:
+        jpeg = b"".join(storage.read(f"{project.id}/posters/{nearest}.jpg"))
+    except NotStored as error:
+        raise Refusal.missing("There is no picture of this video") from error
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise Refusal.missing("There is no picture of this video")
+    return np.asarray(picture, dtype=np.uint8)

@@ -1,0 +1,86 @@
+"""Projects: one video and the people to keep in it, and everything of it deleted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.api.access import project_of, project_url
+from bystander.api.context import Context
+from bystander.api.refusal import Refusal
+from bystander.api.videos import VideoView, view_of
+from bystander.jobs.vocabulary import Project
+
+HOUR: Final = 3600.0
+
+
+class ProjectView(BaseModel):
+    """A project as its owner sees it. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    url: str = Field(description="where it is, from the server's root")
+    created: float
+    expires: float = Field(description="when all of it is deleted, unless it is used before")
+    video: VideoView
+    photos: int = Field(description="of people to keep; they are deleted when a job ends")
+    keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
+    mask: tuple[str, ...] = Field(description="... and to mask")
+
+
+class ProjectsView(BaseModel):
+    """All projects of a token, the oldest first."""
+
+    projects: tuple[ProjectView, ...]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes /projects and /projects/{project}."""
+    routes = APIRouter(tags=["projects"])
+    projects, limits = context.store.projects, context.settings.limits
+
+    def view(request: Request, project: Project) -> ProjectView:
+        return ProjectView(
+            id=project.id,
+            url=project_url(request, project.id),
+            created=project.created,
+            expires=project.expires,
+            video=view_of(request, project),
+            photos=len(context.store.photos.list(project.id)),
+            keep=project.keep,
+            mask=project.mask,
+        )
+
+    @routes.post("/projects", status_code=201, summary="Begin")
+    def create(request: Request, response: Response) -> ProjectView:
+        """A new, empty project."""
+        owner = request.state.owner
+        if len(projects.list(owner)) >= limits.projects:
+            raise Refusal(
+                429,
+                f"There are {limits.projects} projects already",
+                "Delete those that are done with.",
+                {"Retry-After": "60"},
+            )
+        created = projects.create(owner, context.settings.retention.hours * HOUR)
+        response.headers["Location"] = project_url(request, created.id)
+        return view(request, created)
+
+    @routes.get("/projects", summary="All projects")
+    def list_projects(request: Request) -> ProjectsView:
+        mine = projects.list(request.state.owner)
+        return ProjectsView(projects=tuple(view(request, project) for project in mine))
+
+    @routes.get("/projects/{project}", summary="One project")
+    def get_project(project: str, request: Request) -> ProjectView:
+        return view(request, project_of(context, request, project))
+
+    @routes.delete("/projects/{project}", status_code=204, summary="Delete everything, now")
+    def delete_project(project: str, request: Request) -> None:
+        """The video, the photos, what was found, the result. A job at work is cancelled."""
+        context.janitor.purge(project_of(context, request, project).id)
+
+    return routes

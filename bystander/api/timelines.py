@@ -1,0 +1,94 @@
+"""The timelines of projects, as the API looks at them: opened once, kept while they are new."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bystander.jobs.order import TIMELINE
+from bystander.jobs.storage.interface import Storage
+from bystander.people.timeline import Header, Timeline
+
+KEPT_PROJECTS: Final = 16
+KEPT_BYTES: Final = 64 * 2**20
+"""Of pictures, over all projects; the newest timeline stays even if it alone has more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Album:
+    """What a timeline says and shows of people, without its frames.
+
+    Attributes:
+        header: with the verdicts of the analysis.
+        pictures: JPEG of each tracklet that has one, by its id.
+    """
+
+    header: Header
+    pictures: Mapping[int, bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return sum(map(len, self.pictures.values()))
+
+
+class Timelines:
+    """Keeps the albums that were asked for last; nothing of them is left on the disk.
+
+    Safe to use from several threads.
+
+    Args:
+        storage: where the timelines are.
+        scratch: folder for what is being read; made where it is missing. What a process that
+            was killed left there is swept away with the work of jobs.
+    """
+
+    def __init__(self, storage: Storage, scratch: Path) -> None:
+        self._storage = storage
+        self._scratch = scratch
+        self._albums: OrderedDict[str, tuple[object, Album]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def album(self, project: str, version: object) -> Album:
+        """The album of a project.
+
+        Args:
+            project: id.
+            version: what changes when the project's timeline is replaced.
+
+        Raises:
+            NotStored: there is no timeline.
+            StorageError: it can't be fetched.
+            InvalidTimeline: it is damaged.
+        """
+        key = f"{project}/{TIMELINE}"
+        version = (version, self._storage.size(key))
+        with self._lock:
+            known, album = self._albums.get(project, (None, None))
+            if album is not None and known == version:
+                self._albums.move_to_end(project)
+                return album
+        album = self._open(key)
+        with self._lock:
+            self._albums[project] = (version, album)
+            self._albums.move_to_end(project)
+            while len(self._albums) > 1 and self._too_much():
+                self._albums.popitem(last=False)
+        return album
+
+    def _too_much(self) -> bool:
+        size = sum(album.size for _, album in self._albums.values())
+        return len(self._albums) > KEPT_PROJECTS or size > KEPT_BYTES
+
+    def _open(self, key: str) -> Album:
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            path = Path(folder) / TIMELINE
+            self._storage.fetch(key, path)
+            timeline = Timeline.load(path)
+            return Album(timeline.header, dict(timeline.pictures()))

@@ -1,0 +1,77 @@
+"""The video of a project: what it is, and pictures of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.api.access import project_of, project_url
+from bystander.api.context import Context
+from bystander.api.refusal import Refusal
+from bystander.errors import NotStored
+from bystander.jobs.vocabulary import Problem, Project, VideoState
+from bystander.sandbox import VideoFacts
+
+MOST_POSTERS: Final = 1000
+
+
+class VideoView(BaseModel):
+    """The video of a project."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: VideoState
+    size: int | None = Field(description="bytes")
+    received: int = Field(description="bytes that have arrived")
+    facts: VideoFacts | None = Field(description="what it holds, once it is ready")
+    posters: tuple[str, ...] = Field(description="where pictures of it are")
+    problem: Problem | None = Field(description="why it was refused")
+
+
+def view_of(request: Request, project: Project) -> VideoView:
+    """The project's video as its owner sees it."""
+    video = project.video
+    base = f"{project_url(request, project.id)}/video/posters"
+    return VideoView(
+        state=video.state,
+        size=video.size,
+        received=video.received,
+        # From JSON, where lists are tuples: the facts are strict.
+        facts=None if video.facts is None else VideoFacts.model_validate(video.facts, strict=False),
+        posters=tuple(f"{base}/{number}" for number in range(video.posters)),
+        problem=video.problem,
+    )
+
+
+def poster_key(project: str, number: int) -> str:
+    """Where storage has a poster."""
+    return f"{project}/posters/{number}.jpg"
+
+
+def router(context: Context) -> APIRouter:
+    """The routes under /projects/{project}/video that only look."""
+    routes = APIRouter(tags=["video"])
+
+    @routes.get("/projects/{project}/video", summary="What the video is")
+    def get_video(project: str, request: Request) -> VideoView:
+        return view_of(request, project_of(context, request, project))
+
+    @routes.get(
+        "/projects/{project}/video/posters/{number}",
+        summary="A picture of the video",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    def get_poster(
+        project: str, request: Request, number: int = Path(ge=0, lt=MOST_POSTERS)
+    ) -> Response:
+        here = project_of(context, request, project)
+        try:
+            jpeg = b"".join(context.storage.read(poster_key(here.id, number)))
+        except NotStored as error:
+            raise Refusal.missing("There is no such picture") from error
+        return Response(jpeg, media_type="image/jpeg")
+
+    return routes

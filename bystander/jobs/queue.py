@@ -1,0 +1,307 @@
+"""Jobs in the store: the fair queue, and every way in which a job changes its state.
+
+    queued ──claim──▶ running ──finish──▶ done, failed, cancelled
+       ▲                 │
+       └────requeue──────┘   a crash, or the server's end
+
+A cancel asked for while it is queued ends a job at once; while it is running it is a wish that
+the runner fulfils, until `commit`: from there on the work is done and only being stored. What
+has ended stays as it is: of two ends that race, the first counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from bystander.jobs.database import Database
+from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, new_id
+
+_PROGRESS = TypeAdapter(JobProgress)
+_PROBLEM = TypeAdapter(Problem)
+
+NEXT: Final = """
+SELECT jobs.id, jobs.owner FROM jobs
+JOIN projects ON projects.id = jobs.project
+LEFT JOIN served ON served.owner = jobs.owner
+WHERE jobs.state = 'queued' AND jobs.not_before <= ? AND NOT projects.condemned
+AND NOT EXISTS (
+    SELECT 1 FROM jobs AS other WHERE other.project = jobs.project
+    AND (other.state = 'running' OR (other.state = 'queued' AND other.number < jobs.number))
+)
+ORDER BY
+    (SELECT COUNT(*) FROM jobs AS own WHERE own.owner = jobs.owner AND own.state = 'running'),
+    COALESCE(served.turn, 0),
+    jobs.number
+LIMIT 1
+"""
+"""Of the owner with fewest running, then served least recently, then the oldest job; jobs of
+one project one after another."""
+
+
+class Jobs:
+    """The jobs."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database, self._clock = database, clock
+
+    def add(
+        self, project: str, kind: JobKind, order: Mapping[str, Any], expected: float | None = None
+    ) -> Job | None:
+        """Put a job at the end of the queue. None: the project is gone.
+
+        Args:
+            order: the JSON form of `WorkOrder` without its files: no `cast`.
+            expected: seconds that it was estimated to take.
+        """
+        job, now = new_id(), self._clock()
+        changed = self._database.change(
+            "INSERT INTO jobs (id, project, owner, kind, state, work, created, expected) "
+            "SELECT ?, id, owner, ?, 'queued', ?, ?, ? FROM projects "
+            "WHERE id = ? AND NOT condemned",
+            (job, kind, json.dumps(_nameless(order)), now, expected, project),
+        )
+        return self.find(job) if changed else None
+
+    def get(self, project: str, job: str) -> Job | None:
+        row = self._database.row("SELECT * FROM jobs WHERE project = ? AND id = ?", (project, job))
+        return _job(row) if row else None
+
+    def find(self, job: str) -> Job | None:
+        """Whatever project it is of: for the runner, never for an answer to a client."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job,))
+        return _job(row) if row else None
+
+    def list(self, project: str) -> tuple[Job, ...]:
+        """The oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM jobs WHERE project = ? ORDER BY number", (project,)
+        )
+        return tuple(map(_job, rows))
+
+    def active(self, project: str) -> bool:
+        """Whether one of its jobs is queued or running."""
+        found = self._database.row(
+            "SELECT 1 FROM jobs WHERE project = ? AND state IN ('queued', 'running')", (project,)
+        )
+        return found is not None
+
+    def counts(self, owner: str | None = None) -> dict[JobState, int]:
+        """Jobs by state, of everyone or of one owner."""
+        rows = self._database.rows(
+            "SELECT state, COUNT(*) AS number FROM jobs WHERE ?1 IS NULL OR owner = ?1 "
+            "GROUP BY state",
+            (owner,),
+        )
+        found = {row["state"]: row["number"] for row in rows}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def active_ids(self) -> set[str]:
+        """Of all that are queued or running."""
+        rows = self._database.rows("SELECT id FROM jobs WHERE state IN ('queued', 'running')")
+        return {row["id"] for row in rows}
+
+    def cancelling(self) -> set[str]:
+        """Of all that are running and should not."""
+        rows = self._database.rows("SELECT id FROM jobs WHERE state = 'running' AND cancelling")
+        return {row["id"] for row in rows}
+
+    def claim(self) -> Job | None:
+        """The next job, running from now on; None where none may start."""
+        now = self._clock()
+        if self._database.row(NEXT, (now,)) is None:  # without making other writers wait
+            return None
+        with self._database.transaction() as connection:
+            found = connection.execute(NEXT, (now,)).fetchone()
+            if found is None:
+                return None
+            connection.execute(
+                "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), "
+                "attempts = attempts + 1 WHERE id = ?",
+                (now, found["id"]),
+            )
+            connection.execute(
+                "INSERT INTO served VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM served)) "
+                "ON CONFLICT DO UPDATE SET turn = excluded.turn",
+                (found["owner"],),
+            )
+        return self.find(found["id"])
+
+    def progress(self, job: str, progress: JobProgress) -> None:
+        self._database.change(
+            "UPDATE jobs SET progress = ? WHERE id = ? AND state = 'running'",
+            (_PROGRESS.dump_json(progress).decode(), job),
+        )
+
+    def previewed(self, job: str) -> None:
+        """There is a new preview picture."""
+        self._database.change("UPDATE jobs SET preview = preview + 1 WHERE id = ?", (job,))
+
+    def resumed(self, job: str) -> None:
+        """A worker went on from a checkpoint."""
+        self._database.change("UPDATE jobs SET resumed = resumed + 1 WHERE id = ?", (job,))
+
+    def commit(self, job: str, summary: Mapping[str, Any]) -> bool:
+        """The work is done and only has to be stored: too late to cancel.
+
+        It stays so over a restart: the next attempt goes on with storing.
+
+        Returns:
+            False: a cancel came first, or the job has ended.
+        """
+        changed = self._database.change(
+            "UPDATE jobs SET summary = ? WHERE id = ? AND state = 'running' AND NOT cancelling",
+            (json.dumps(summary), job),
+        )
+        return changed > 0
+
+    def finish(self, job: str, state: JobState, problem: Problem | None = None) -> bool:
+        """End a job, and make its working folder and its project's photos litter.
+
+        A project's photos stay while another of its jobs waits for them. After an analysis
+        the decisions by hand go: the ids in them were of the timeline before.
+
+        Returns:
+            False: it had ended already, and nothing was changed.
+        """
+        with self._database.transaction() as connection:
+            ended = self._end(connection, job, state, problem)
+        if ended:
+            self._database.scrub()
+        return ended
+
+    def request_cancel(self, job: str) -> Job | None:
+        """Cancel a job: at once where it is queued; the runner does it where it is running.
+
+        Asking again, or for one that has ended or is only being stored, changes nothing.
+
+        Returns:
+            The job as it is now; None where there is none.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE jobs SET cancelling = 1 "
+                "WHERE id = ? AND state = 'running' AND summary IS NULL",
+                (job,),
+            )
+            queued = connection.execute(
+                "SELECT 1 FROM jobs WHERE id = ? AND state = 'queued'", (job,)
+            ).fetchone()
+            if queued:
+                self._end(connection, job, JobState.CANCELLED)
+        if queued:
+            self._database.scrub()
+        return self.find(job)
+
+    def requeue(self, job: str, *, pause: float = 0.0, counted: bool = True) -> None:
+        """Back into the queue, or to its end where a cancel was asked for.
+
+        Args:
+            pause: seconds before it may start again.
+            counted: whether the attempt counts.
+        """
+        with self._database.transaction() as connection:
+            self._requeue(connection, job, pause, counted)
+
+    def requeue_running(self) -> int:
+        """After the server died: what was running waits again, the attempt uncounted.
+
+        Returns:
+            How many there were.
+        """
+        with self._database.transaction() as connection:
+            rows = connection.execute("SELECT id FROM jobs WHERE state = 'running'").fetchall()
+            for row in rows:
+                self._requeue(connection, row["id"], 0.0, counted=False)
+        return len(rows)
+
+    def _requeue(
+        self, connection: sqlite3.Connection, job: str, pause: float, counted: bool
+    ) -> None:
+        wished = connection.execute(
+            "SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND cancelling", (job,)
+        ).fetchone()
+        if wished:
+            self._end(connection, job, JobState.CANCELLED)
+            return
+        connection.execute(
+            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, not_before = ? "
+            "WHERE id = ? AND state = 'running'",
+            (0 if counted else 1, self._clock() + pause, job),
+        )
+
+    def _end(
+        self,
+        connection: sqlite3.Connection,
+        job: str,
+        state: JobState,
+        problem: Problem | None = None,
+    ) -> bool:
+        row = connection.execute(
+            "SELECT * FROM jobs WHERE id = ? AND state IN ('queued', 'running')", (job,)
+        ).fetchone()
+        if row is None:
+            return False
+        now, project = self._clock(), row["project"]
+        connection.execute(
+            "UPDATE jobs SET state = ?, finished = ?, cancelling = ?, problem = ?, "
+            "summary = CASE WHEN ?1 = 'done' THEN summary END WHERE id = ?",
+            (
+                state,
+                now,
+                state is JobState.CANCELLED,
+                _PROBLEM.dump_json(problem).decode() if problem else None,
+                job,
+            ),
+        )
+        connection.execute(
+            "UPDATE projects SET expires = ? + lifetime WHERE id = ?", (now, project)
+        )
+        if state is JobState.DONE and row["kind"] != JobKind.RENDER:
+            connection.execute(
+                "UPDATE projects SET keep = '[]', mask = '[]' WHERE id = ?", (project,)
+            )
+        litter = [f"work/{job}"]
+        waiting = connection.execute(
+            "SELECT 1 FROM jobs WHERE project = ? AND state IN ('queued', 'running')", (project,)
+        ).fetchone()
+        if waiting is None:
+            photos = connection.execute(
+                "DELETE FROM photos WHERE project = ? RETURNING id", (project,)
+            ).fetchall()
+            litter += [f"photos/{project}/{photo['id']}.jpg" for photo in photos]
+        connection.executemany(
+            "INSERT OR IGNORE INTO litter VALUES (?)", [(path,) for path in litter]
+        )
+        return True
+
+
+def _nameless(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Names are stored with the photos alone, and go with them."""
+    return {key: value for key, value in order.items() if key != "cast"}
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        id=row["id"],
+        project=row["project"],
+        owner=row["owner"],
+        kind=JobKind(row["kind"]),
+        state=JobState(row["state"]),
+        order=json.loads(row["work"]),
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        expected=row["expected"],
+        attempts=row["attempts"],
+        resumed=row["resumed"],
+        preview=row["preview"],
+        progress=_PROGRESS.validate_json(row["progress"]) if row["progress"] else None,
+        problem=_PROBLEM.validate_json(row["problem"]) if row["problem"] else None,
+        summary=json.loads(row["summary"]) if row["summary"] else None,
+        cancelling=bool(row["cancelling"]),
+    )

@@ -1,0 +1,142 @@
+"""What an effect looks like on this video: everyone in it is masked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bystander.api.previews import LONGEST_SIDE, mask_everyone, to_jpeg
+from bystander.demo import group_photo
+from bystander.jobs.vocabulary import Project
+from bystander.media.photos import load_photo
+from bystander.media.rgb import Rgb
+from bystander.models import load_models
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.settings import AnalysisSettings
+from tests import drawn
+from tests.api.stage import Stage, staged
+from tests.drawn import MAGENTA, Figure, Scene, drawn_models, is_magenta, standing
+
+SCENE = Scene([Figure(drawn.BLUE, standing(20)), Figure(drawn.RED, standing(200))], frames=1)
+SETTINGS = AnalysisSettings()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def project(stage: Stage, tmp_path: Path) -> Project:
+    """One with two posters: people first, nobody afterwards."""
+    made = stage.project(SCENE.video(tmp_path / "source.mp4"))
+    for number, scene in enumerate((SCENE, Scene([], frames=1))):
+        cv2.imwrite(str(tmp_path / "poster.jpg"), scene.picture(0)[:, :, ::-1])
+        stage.put(tmp_path / "poster.jpg", f"{made.id}/posters/{number}.jpg")
+    video = stage.context.store.projects.find(made.id)
+    assert video is not None
+    stage.context.store.projects.set_video(made.id, replace(video.video, posters=2))
+    return made
+
+
+def picture(content: bytes) -> Rgb:
+    with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("effect", [MAGENTA, *map(lambda n: EffectSettings(name=n), EffectName)])
+def test_everybody_is_masked_and_the_rest_is_as_it_was(effect: EffectSettings) -> None:
+    before = SCENE.picture(0)
+    after = mask_everyone(before, drawn_models(), effect, SETTINGS)
+    assert after.shape == before.shape
+    everybody = np.zeros(before.shape[:2], dtype=bool)
+    for figure in SCENE.figures:
+        seen = SCENE.silhouette(figure, 0)
+        everybody |= seen
+        assert not drawn.shows(after[seen][None], figure.clothes).all()
+        if effect is MAGENTA:
+            assert is_magenta(after)[seen].all()
+    far = cv2.dilate(everybody.astype(np.uint8), np.ones((41, 41), np.uint8)) == 0
+    # There and back between RGB and the video's colours.
+    assert np.abs(after.astype(int) - before)[far].max() <= 4
+
+
+def test_who_shows_only_their_face_is_masked_too() -> None:
+    scene = Scene([Figure(drawn.BLUE, standing(150), bodiless=[0])], frames=1)
+    after = mask_everyone(scene.picture(0), drawn_models(), MAGENTA, SETTINGS)
+
+    x, y = 150 + drawn.WIDTH // 2, 80 + 8 + drawn.PLATE // 2
+    assert is_magenta(after)[y - 8 : y + 8, x - 8 : x + 8].all()
+
+
+def test_a_preview_shows_the_effect_that_is_asked_for(stage: Stage, project: Project) -> None:
+    wanted: dict[str, str | float] = {"at": 0.2, "effect": "solid", "color": "#ff00ff"}
+    with stage.client() as client:
+        answer = client.get(f"/projects/{project.id}/preview", params=wanted)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/jpeg"
+    shown = picture(answer.content)
+    for figure in SCENE.figures:
+        assert is_magenta(shown, tolerance=40)[SCENE.silhouette(figure, 0)].mean() > 0.9
+
+
+@pytest.mark.parametrize(("at", "people"), [(0, True), (0.7, True), (0.9, False), (999, False)])
+def test_it_is_the_picture_nearest_to_the_time(
+    stage: Stage, project: Project, at: float, people: bool
+) -> None:
+    wanted: dict[str, str | float] = {"at": at, "effect": "solid", "color": "#ff00ff"}
+    with stage.client() as client:
+        shown = picture(client.get(f"/projects/{project.id}/preview", params=wanted).content)
+
+    assert bool(is_magenta(shown, tolerance=40).any()) is people
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"strength": 0.5},
+        {"strength": "nan"},
+        {"at": -1},
+        {"at": "inf"},
+        {"effect": "none"},
+        {"color": "red"},
+    ],
+)
+def test_an_effect_that_gives_people_away_is_not_shown(
+    stage: Stage, project: Project, wanted: dict[str, str | float]
+) -> None:
+    with stage.client() as client:
+        answer = client.get(f"/projects/{project.id}/preview", params=wanted)
+
+    assert answer.status_code == 422
+
+
+def test_there_is_none_for_others_nor_without_a_video(stage: Stage, project: Project) -> None:
+    with stage.client(1) as stranger:
+        assert stranger.get(f"/projects/{project.id}/preview").status_code == 404
+    with stage.client() as client:
+        assert client.get(f"/projects/{stage.project().id}/preview").status_code == 409
+
+
+def test_large_pictures_are_made_smaller() -> None:
+    large = picture(to_jpeg(np.zeros((3000, 1500, 3), np.uint8)))
+
+    assert large.shape[:2] == (LONGEST_SIDE, LONGEST_SIDE // 2)
+
+
+def test_real_networks_leave_nobody_of_a_group() -> None:
+    models = load_models()
+    group = load_photo(group_photo())
+    after = mask_everyone(group, models, MAGENTA, SETTINGS)
+
+    assert len(models.faces.detect(group)) == 6
+    assert models.faces.detect(after) == []
