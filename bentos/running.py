@@ -35,6 +35,8 @@ SERVICE: Final[dict[str, Any]] = {
     "runner_connection": {"max_requests": 10**9, "max_age": 1e9},
     # Each API dispatches one batch at a time; `describe` must not wait for them.
     "threads": 4,
+    # A line for each frame of each job says nothing.
+    "logging": {"access": {"enabled": False}},
 }
 
 

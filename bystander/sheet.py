@@ -34,6 +34,7 @@ def describe_people(header: Header) -> list[dict[str, object]]:
                 "verdict": _verdict(tracklets),
                 "evidence": leading.evidence.kind.value,
                 "similarity": leading.evidence.similarity,
+                "samples": leading.evidence.samples,
                 "reason": leading.evidence.reason,
                 "tracklets": " ".join(f"t{t.id}" for t in tracklets),
             }

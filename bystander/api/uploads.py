@@ -36,7 +36,7 @@ BUFFER: Final = 2**20
 WAITING: Final = 16
 """Videos that may wait to be examined."""
 INCOMING: Final = "incoming"
-"""Name of an object that a client has sent to the bucket itself."""
+"""Folder in storage of what a client has sent to the bucket itself."""
 LINK_LIFETIME: Final = timedelta(hours=6)
 BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -159,7 +159,7 @@ def router(context: Context) -> APIRouter:
         call `uploaded`."""
         async with uploads.of(request, project) as (here, path):
             url = await run_sync(
-                context.storage.upload_url, f"{here.id}/{INCOMING}", wanted.size, LINK_LIFETIME
+                context.storage.upload_url, _incoming(here), wanted.size, LINK_LIFETIME
             )
             if url is None:
                 raise Refusal(
@@ -178,7 +178,7 @@ def router(context: Context) -> APIRouter:
         async with uploads.of(request, project) as (here, path):
             if here.video.state not in UNDER_WAY:
                 raise Refusal(409, "No upload was begun", "Ask for an address first.")
-            key = f"{here.id}/{INCOMING}"
+            key = _incoming(here)
             try:
                 if await run_sync(context.storage.size, key) > context.settings.limits.video_bytes:
                     raise too_large(context.settings.limits.video_bytes)
@@ -309,7 +309,7 @@ class Uploads:
             self._note(project, path, ready)
         finally:
             remove(posters)
-            storage.delete(f"{project.id}/{INCOMING}")
+            storage.delete(f"{project.id}/{INCOMING}/")
 
     def _note(self, project: Project, path: Path, video: Video) -> None:
         """Raises Refusal: the project was deleted meanwhile; nothing of it stays."""
@@ -317,6 +317,10 @@ class Uploads:
             remove(path)
             self._context.storage.delete(f"{project.id}/")
             raise Refusal.missing("There is no such project")
+
+
+def _incoming(project: Project) -> str:
+    return f"{project.id}/{INCOMING}/{VIDEO}"
 
 
 def _settle(descriptor: int, flush: Any) -> None:
