@@ -136,14 +136,13 @@ class Attempt:
         jobs = self._place.store.jobs
         if self.job.summary is None:  # else it was done before, and not wholly stored
             self._prepare()
-            summary = None if self._interrupted else self._work()
+            summary = None if self._interrupted() else self._work()
             if summary is None or not jobs.commit(self.job.id, summary):
                 jobs.requeue(self.job.id, counted=False)  # or its end, if that was wished for
                 return
         self._store_outputs()
         jobs.finish(self.job.id, JobState.DONE)
 
-    @property
     def _interrupted(self) -> bool:
         return self._cancelled_at is not None or self._place.halting.is_set()
 
@@ -163,7 +162,7 @@ class Attempt:
     def _work(self) -> dict[str, Any] | None:
         """Let a worker do it; returns its summary, None if it was interrupted."""
         self._await_leftover()
-        if self._interrupted:
+        if self._interrupted():
             return None
         place = self._place
         settings = place.settings.jobs
@@ -176,7 +175,7 @@ class Attempt:
                 if isinstance(final, DoneMessage):
                     child.end(CANCEL_GRACE)
                     return _nameless(final.summary)
-                if self._interrupted:
+                if self._interrupted():
                     child.end(STOP_GRACE if place.halting.is_set() else CANCEL_GRACE)
                     return None
                 if isinstance(final, FailedMessage):
@@ -197,7 +196,7 @@ class Attempt:
         """Wait until no worker of a server that died is at work in the folder."""
         until = time.monotonic() + LEFTOVER_SECONDS
         with (self._folder / LOCK).open("a") as lock:
-            while not self._interrupted:
+            while not self._interrupted():
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return  # closing the file gives it to the new worker

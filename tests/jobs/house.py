@@ -1,0 +1,181 @@
+"""A service without its API: store, storage and runners over a temporary data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bystander.jobs.attempt import Command
+from bystander.jobs.runner import Runner
+from bystander.jobs.settings import JobSettings, RetentionSettings, ServiceSettings
+from bystander.jobs.storage import LocalStorage
+from bystander.jobs.store import JobStore
+from bystander.jobs.vocabulary import (
+    Job,
+    JobKind,
+    JobState,
+    Photo,
+    PhotoFace,
+    Project,
+    Video,
+    VideoState,
+    new_id,
+)
+
+WORKER = Path(__file__).with_name("worker_script.py")
+VIDEO = b"moving pictures"
+NAME = "Annabel Quartermain"
+PICTURE = b"a picture of Annabel"
+
+Steps = Sequence[tuple[str, Any]]
+
+
+def progress(done: int, stage: str = "render", **more: Any) -> tuple[str, Any]:
+    return (
+        "say",
+        {"event": "progress", "stage": stage, "done": done, "total": 100, "fps": 20.0, **more},
+    )
+
+
+def say(event: str, **facts: Any) -> tuple[str, Any]:
+    return ("say", {"event": event, **facts})
+
+
+DONE = say("done", summary={"people": 3})
+RESULT = ("write", ["result.mp4", "masked"])
+AT_ONCE: list[Steps] = [[RESULT, DONE]]
+FOR_EVER: list[Steps] = [[progress(1), ("sleep", 60)]]
+
+
+def scripted(script: Sequence[Steps]) -> Command:
+    """The command of a worker that does this."""
+    return lambda folder: [sys.executable, "-ISs", str(WORKER), str(folder), json.dumps(script)]
+
+
+class House:
+    """Everything below `data`."""
+
+    def __init__(
+        self,
+        data: Path,
+        jobs: Mapping[str, Any] | None = None,
+        retention: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.data = data
+        data.mkdir(mode=0o700, exist_ok=True)
+        self.store = JobStore(data / "bystander.sqlite")
+        self.storage = LocalStorage(data / "objects")
+        self.settings = ServiceSettings(
+            data=data,
+            jobs=JobSettings(**(jobs or {})),
+            retention=RetentionSettings(free_bytes=0, **(retention or {})),
+        )
+
+    def runner(self, script: Sequence[Steps]) -> Runner:
+        return Runner(
+            self.store,
+            self.storage,
+            self.settings,
+            scripted(script),
+            {"PATH": os.defpath},
+            pause=0.05,
+        )
+
+    @contextmanager
+    def running(self, script: Sequence[Steps]) -> Iterator[Runner]:
+        runner = self.runner(script)
+        runner.start()
+        try:
+            yield runner
+        finally:
+            runner.stop()
+
+    def project(self, owner: str = "ann", lifetime: float = 3600) -> Project:
+        """With a video, and a photo."""
+        project = self.store.projects.create(owner, lifetime)
+        self.put(project, "video", VIDEO)
+        self.store.projects.set_video(project.id, Video(VideoState.READY, len(VIDEO), len(VIDEO)))
+        self.photo(project)
+        return project
+
+    def put(self, project: Project, name: str, content: bytes) -> None:
+        part = self.data / "part"
+        part.write_bytes(content)
+        self.storage.put(part, f"{project.id}/{name}")
+
+    def photo(self, project: Project, chosen: int | None = 0, person: str = NAME) -> Photo:
+        photo = Photo(
+            new_id(), project.id, person, 40, 30, (PhotoFace((1, 2, 11, 14), 0.8),), chosen
+        )
+        folder = self.data / "photos" / project.id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{photo.id}.jpg").write_bytes(PICTURE)
+        assert self.store.photos.add(photo)
+        return photo
+
+    def job(
+        self, project: Project | None = None, kind: JobKind = JobKind.MASK, **order: Any
+    ) -> Job:
+        job = self.store.jobs.add((project or self.project()).id, kind, {"kind": kind, **order})
+        assert job is not None
+        return job
+
+    def now(self, job: Job) -> Job:
+        found = self.store.jobs.find(job.id)
+        assert found is not None
+        return found
+
+    def ended(self, job: Job, seconds: float = 20) -> Job:
+        """The job once it has ended, and what it needed has been swept."""
+        until(lambda: self.now(job).state.ended and not self.work(job).exists(), seconds)
+        until(lambda: not self.store.litter(), seconds)
+        return self.now(job)
+
+    def at_work(self, job: Job) -> Job:
+        """The job once its worker has said something."""
+        until(lambda: self.now(job).state is JobState.RUNNING and bool(self.now(job).progress))
+        return self.now(job)
+
+    def work(self, job: Job) -> Path:
+        return self.data / "work" / job.id
+
+    def pids(self, job: Job) -> list[int]:
+        """Of the workers that there were, the newest last."""
+        counted = self.work(job) / "checkpoints" / "attempts"
+        return [int(line) for line in counted.read_text().split()]
+
+    def result(self, project: str, name: str = "result.mp4") -> bytes:
+        return b"".join(self.storage.read(f"{project}/{name}"))
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for it; the time is only there so that a fault ends the test."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def nothing_left_of(house: House, project: Project) -> bool:
+    """Whether working folders and photos are gone."""
+    pictures = list((house.data / "photos").rglob("*.jpg"))
+    return not list((house.data / "work").iterdir()) and not [
+        picture for picture in pictures if picture.parent.name == project.id
+    ]
