@@ -32,9 +32,8 @@ from bystander.api.pictures import MOST_BYTES, Pictures
 from bystander.api.security import Gate, SmallBodies, path_of, refuse_open_sockets
 from bystander.errors import BystanderError, PhotoError
 from bystander.jobs.janitor import Janitor
-from bystander.jobs.order import WorkOrder
 from bystander.jobs.pace import Pace
-from bystander.jobs.runner import Runner
+from bystander.jobs.runner import USUAL, Runner
 from bystander.jobs.settings import (
     TOKENS_FILE_VARIABLE,
     TOKENS_VARIABLE,
@@ -46,6 +45,7 @@ from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import Job
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
+from bystander.settings import ProfileName
 
 Result = TypeVar("Result")
 
@@ -106,6 +106,7 @@ class Bystander:
             lambda folder: _python("bentos.work", str(folder)),
             environment,
             expectations=self._expectations,
+            learn=self._learn,
         )
         self._janitor = Janitor(self._store, self._storage, settings)
         models = _Once(_models)
@@ -150,8 +151,14 @@ class Bystander:
 
     def _expectations(self, job: Job) -> Mapping[str, float]:
         project = self._store.projects.find(job.project)
-        assert project is not None, "a project outlives its jobs"
-        return self._pace.at_once(project, WorkOrder.model_validate(job.order).profile).stages
+        if project is None:  # it is being deleted
+            return USUAL
+        return self._pace.at_once(project, ProfileName(job.order["profile"])).stages
+
+    def _learn(self, job: Job, took: Mapping[str, float]) -> None:
+        project = self._store.projects.find(job.project)
+        if project is not None:
+            self._pace.learn(project, ProfileName(job.order["profile"]), took)
 
     def __is_ready__(self) -> bool:
         return self._runner.alive

@@ -13,7 +13,7 @@ from bystander.api.downloads import Download, send
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
-from bystander.jobs.order import AUDIT, AUDIT_PAGE, RENDERED, RESULT, TIMELINE, VIDEO
+from bystander.jobs.order import AUDIT, AUDIT_PAGE, RENDERED, RESULT, TIMELINE, VIDEO, key_of
 from bystander.jobs.vocabulary import Project
 
 REPORT_POLICY: Final = (
@@ -65,7 +65,7 @@ def router(context: Context) -> APIRouter:
     async def result(project: str, request: Request) -> Response:
         """404 before a mask or render job is done."""
         here = await find(request, project)
-        download = Download(f"{here.id}/{RESULT}", "masked.mp4", "video/mp4")
+        download = Download(key_of(here.id, RESULT), "masked.mp4", "video/mp4")
         return await answer(request, download)
 
     @routes.head("/projects/{project}/timeline", include_in_schema=False)
@@ -73,7 +73,7 @@ def router(context: Context) -> APIRouter:
     async def timeline(project: str, request: Request) -> Response:
         """With the verdicts of the last result, or those of the analysis before there is one."""
         here = await find(request, project)
-        keys = (f"{here.id}/{RENDERED}", f"{here.id}/{TIMELINE}")
+        keys = (key_of(here.id, RENDERED), key_of(here.id, TIMELINE))
         downloads = [Download(key, "timeline.zip", "application/zip") for key in keys]
         return await answer(request, *downloads)
 
@@ -83,7 +83,7 @@ def router(context: Context) -> APIRouter:
         """A page by itself, without scripts. 404 without an audited result."""
         here = await find(request, project)
         download = Download(
-            f"{here.id}/{AUDIT_PAGE}",
+            key_of(here.id, AUDIT_PAGE),
             "audit.html",
             "text/html; charset=utf-8",
             {"Content-Security-Policy": REPORT_POLICY},
@@ -96,7 +96,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/projects/{project}/audit.json", summary="The audit's findings as data")
     async def audit(project: str, request: Request) -> Response:
         here = await find(request, project)
-        download = Download(f"{here.id}/{AUDIT}", "audit.json", "application/json", direct=False)
+        download = Download(key_of(here.id, AUDIT), "audit.json", "application/json", direct=False)
         return await answer(request, download)
 
     return routes

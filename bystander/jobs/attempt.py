@@ -22,7 +22,7 @@ from bystander.jobs.messages import (
     ProgressMessage,
     ResumedMessage,
 )
-from bystander.jobs.order import LOCK, OUTPUTS, TIMELINE
+from bystander.jobs.order import LOCK, OUTPUTS, TIMELINE, key_of, rendering_of
 from bystander.jobs.overall import overall
 from bystander.jobs.prepare import prepare, prepared
 from bystander.jobs.settings import ServiceSettings
@@ -49,6 +49,8 @@ Command = Callable[[Path], Sequence[str]]
 """The argument vector of a worker for its folder."""
 Expectations = Callable[[Job], Mapping[str, float]]
 """Seconds a frame that each stage of a job is expected to take, see `overall`."""
+Learn = Callable[[Job, Mapping[str, float]], None]
+"""Told of a job that is done: seconds a frame that each stage took."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Workplace:
     command: Command
     environment: Mapping[str, str]
     expectations: Expectations
+    learn: Learn
     pause: float
     halting: threading.Event
 
@@ -93,6 +96,7 @@ class Attempt:
         self._folder = place.disk.work(job.id)
         self._cancelled_at: float | None = None
         self._progress: JobProgress | None = None
+        self._took: dict[str, float] = {}
         self._written = 0.0
         self._words = Wording(self._folder, place.settings.data)
 
@@ -142,6 +146,8 @@ class Attempt:
                 return
         self._store_outputs()
         jobs.finish(self.job.id, JobState.DONE)
+        if self.job.attempts == 1:  # another one may have done a few frames of a stage
+            self._place.learn(self.job, self._took)
 
     def _interrupted(self) -> bool:
         return self._cancelled_at is not None or self._place.halting.is_set()
@@ -227,6 +233,8 @@ class Attempt:
 
     def _advance(self, message: ProgressMessage) -> None:
         self.fps = message.fps
+        if message.fps > 0:
+            self._took[message.stage] = 1 / message.fps
         share, eta = overall(
             self.job.kind,
             bool(self.job.order.get("audit")),
@@ -273,11 +281,17 @@ class Attempt:
         self._place.store.jobs.finish(self.job.id, JobState.FAILED, problem)
 
     def _store_outputs(self) -> None:
+        storage, project = self._place.storage, self.job.project
+        cleared = self._folder / "cleared"
+        if not cleared.exists():  # else some of the outputs lie there already
+            # An earlier result, its audit: of other people, or of other decisions.
+            storage.delete(rendering_of(project))
+            cleared.touch()
         for name in OUTPUTS:
             # A timeline that was only rendered is the stored one.
             mine = name != TIMELINE or self.job.kind is not JobKind.RENDER
             if mine and (self._folder / name).exists():
-                self._place.storage.put(self._folder / name, f"{self.job.project}/{name}")
+                storage.put(self._folder / name, key_of(project, name))
 
     def _tidy(self) -> None:
         job = self._place.store.jobs.find(self.job.id)

@@ -26,7 +26,18 @@ AUDIT: Final = "audit.json"
 PREVIEW: Final = "preview.jpg"
 CHECKPOINTS: Final = "checkpoints"
 LOCK: Final = "lock"
-OUTPUTS: Final = (TIMELINE, RENDERED, RESULT, AUDIT_PAGE, AUDIT)
+OF_RENDERING: Final = (RENDERED, RESULT, AUDIT_PAGE, AUDIT)
+OUTPUTS: Final = (TIMELINE, *OF_RENDERING)
+
+
+def rendering_of(project: str) -> str:
+    """The folder in storage of what belongs to one rendering, and goes when it is replaced."""
+    return f"{project}/rendering/"
+
+
+def key_of(project: str, name: str) -> str:
+    """Where storage has an output of the project's jobs."""
+    return rendering_of(project) + name if name in OF_RENDERING else f"{project}/{name}"
 
 
 class CastPhoto(Settings):

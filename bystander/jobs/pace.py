@@ -44,6 +44,8 @@ LARGEST_FETCH: Final = 4 * 2**30
 GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
 SPREAD: Final = (0.75, 1.35)
 """The range, of what a sample says."""
+MOST: Final = 4.0
+"""How much a job may correct: one that ran beside many others tells little."""
 WIDE_SPREAD: Final = (0.4, 2.5)
 """... and of a guess."""
 
@@ -117,13 +119,14 @@ class Pace:
         """The same, without measuring anything now."""
         return self._expected(project, profile, self._samples.get(_key(project, profile)))
 
-    def learn(
-        self, project: Project, profile: ProfileName, stage: str, seconds_a_frame: float
-    ) -> None:
-        """A job is done: one of its stages took so long. The next estimates are corrected."""
+    def learn(self, project: Project, profile: ProfileName, took: Mapping[str, float]) -> None:
+        """A job is done: its stages took so many seconds a frame. That corrects what follows."""
         sample = self._samples.get(_key(project, profile))
-        raw = _raw(project, sample)[stage]
-        self._store.learn(_correction(profile, stage, sample is not None), seconds_a_frame / raw)
+        raw = _raw(project, sample)
+        for stage, seconds in took.items():
+            if stage in raw:
+                ratio = min(MOST, max(1 / MOST, seconds / raw[stage]))
+                self._store.learn(_correction(profile, stage, sample is not None), ratio)
 
     def _expected(
         self, project: Project, profile: ProfileName, sample: dict[str, Any] | None

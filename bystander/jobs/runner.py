@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from bystander.jobs.attempt import Attempt, Command, Expectations, Workplace
+from bystander.jobs.attempt import Attempt, Command, Expectations, Learn, Workplace
 from bystander.jobs.disk import Disk
 from bystander.jobs.order import PREVIEW
 from bystander.jobs.settings import ServiceSettings
@@ -40,6 +40,10 @@ def usual(job: Job) -> Mapping[str, float]:
     return USUAL
 
 
+def forget(job: Job, took: Mapping[str, float]) -> None:
+    """Learns nothing."""
+
+
 class Runner:
     """Runs jobs while it is started. Only one runner of a data folder does at a time.
 
@@ -50,6 +54,7 @@ class Runner:
         command: the argument vector of a worker for its folder.
         environment: of workers, all of it.
         expectations: see `overall`.
+        learn: told how long the stages of a job took that is done.
         pause: seconds before a job whose worker crashed is tried again; grows.
     """
 
@@ -62,6 +67,7 @@ class Runner:
         environment: Mapping[str, str],
         *,
         expectations: Expectations = usual,
+        learn: Learn = forget,
         pause: float = PAUSE,
     ) -> None:
         self._store, self._settings = store, settings
@@ -75,6 +81,7 @@ class Runner:
             command,
             environment,
             expectations,
+            learn,
             pause,
             self._halting,
         )

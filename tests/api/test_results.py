@@ -16,6 +16,7 @@ import pytest
 
 from bystander.api.app import create_app
 from bystander.api.downloads import URL_LIFETIME
+from bystander.jobs.order import key_of
 from bystander.jobs.storage.local import LocalStorage
 from bystander.jobs.vocabulary import Project
 from tests.api.stage import TOKENS, Stage, serving, staged
@@ -40,7 +41,7 @@ def project(stage: Stage, content: bytes) -> Project:
     made = stage.project()
     file = stage.folder / "result.mp4"
     file.write_bytes(content)
-    stage.put(file, f"{made.id}/result.mp4")
+    stage.put(file, key_of(made.id, "result.mp4"))
     return made
 
 
@@ -110,11 +111,11 @@ def test_a_replaced_file_is_sent_whole_instead_of_a_part_that_does_not_fit(stage
     old.write_bytes(b"a" * 300_000)
     new.write_bytes(b"a" * 299_999 + b"b")
     with stage.client() as client:
-        stage.put(old, f"{project.id}/result.mp4")
+        stage.put(old, key_of(project.id, "result.mp4"))
         etag = client.head(f"/projects/{project.id}/result").headers["etag"]
         headers = {"Range": "bytes=100-199", "If-Range": etag}
         same = client.get(f"/projects/{project.id}/result", headers=headers)
-        stage.put(new, f"{project.id}/result.mp4")
+        stage.put(new, key_of(project.id, "result.mp4"))
         other = client.get(f"/projects/{project.id}/result", headers=headers)
         known = client.get(
             f"/projects/{project.id}/result", headers={"If-None-Match": other.headers["etag"]}
@@ -129,7 +130,7 @@ def test_the_audits_page_may_show_its_own_pictures_and_run_nothing(stage: Stage)
     project = stage.project()
     page = stage.folder / "audit.html"
     page.write_text("<script>alert(1)</script>")
-    stage.put(page, f"{project.id}/audit.html")
+    stage.put(page, key_of(project.id, "audit.html"))
     with stage.client() as client:
         answer = client.get(f"/projects/{project.id}/audit")
 
@@ -150,7 +151,7 @@ def test_the_timeline_is_the_one_of_the_result_where_there_is_one(stage: Stage) 
         stage.put(file, f"{project.id}/timeline")
         before = client.get(f"/projects/{project.id}/timeline").content
         file.write_bytes(b"rendered")
-        stage.put(file, f"{project.id}/rendered.timeline")
+        stage.put(file, key_of(project.id, "rendered.timeline"))
         after = client.get(f"/projects/{project.id}/timeline").content
 
     assert (before, after) == (b"analysis", b"rendered")
@@ -167,7 +168,7 @@ def test_a_bucket_serves_large_files_itself_but_not_the_audits_page(stage: Stage
     project = stage.project()
     for name in ("result.mp4", "audit.html"):
         (stage.folder / name).write_bytes(b"content")
-        stage.put(stage.folder / name, f"{project.id}/{name}")
+        stage.put(stage.folder / name, key_of(project.id, name))
     bucket = Bucket(stage.context.settings.data / "objects")
     with serving(create_app(replace(stage.context, storage=bucket))) as url:
         headers = {"Authorization": f"Bearer {TOKENS[0]}"}
@@ -178,7 +179,7 @@ def test_a_bucket_serves_large_files_itself_but_not_the_audits_page(stage: Stage
 
     assert answer.status_code == 307
     assert answer.headers["location"] == bucket.download_url(
-        f"{project.id}/result.mp4", "masked.mp4", URL_LIFETIME
+        key_of(project.id, "result.mp4"), "masked.mp4", URL_LIFETIME
     )
     assert (head.status_code, head.headers["content-length"]) == (200, "7")
     # Its headers keep scripts from running; a bucket would not send them.
@@ -204,7 +205,7 @@ def test_memory_stays_flat_for_a_large_file(stage: Stage) -> None:
     large = stage.context.settings.data / "large"
     with large.open("wb") as file:
         file.truncate(size)
-    stage.context.storage.put(large, f"{project.id}/result.mp4")
+    stage.context.storage.put(large, key_of(project.id, "result.mp4"))
     process, highest, got = psutil.Process(os.getpid()), 0, 0
     with stage.client() as client:
         client.head(f"/projects/{project.id}/result")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bystander.jobs.attempt import Command
+from bystander.jobs.order import key_of
 from bystander.jobs.runner import Runner
 from bystander.jobs.settings import JobSettings, RetentionSettings, ServiceSettings
 from bystander.jobs.storage import LocalStorage
@@ -151,7 +152,7 @@ class House:
         return [int(line) for line in counted.read_text().split()]
 
     def result(self, project: str, name: str = "result.mp4") -> bytes:
-        return b"".join(self.storage.read(f"{project}/{name}"))
+        return b"".join(self.storage.read(key_of(project, name)))
 
     def close(self) -> None:
         self.store.close()

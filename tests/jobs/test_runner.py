@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.jobs.order import WorkOrder
+from bystander.jobs.order import WorkOrder, key_of
 from bystander.jobs.vocabulary import JobKind, JobProgress, JobState, new_id
 from tests.jobs.house import (
     DONE,
@@ -43,7 +43,7 @@ def test_a_job_is_done_and_nothing_but_its_outputs_is_left(house: House) -> None
     assert (ended.attempts, ended.summary, ended.problem) == (1, {"people": 3}, None)
     assert house.result(project.id) == b"masked"
     assert list(house.storage.keys("")) == [
-        f"{project.id}/{name}" for name in ("audit.html", "result.mp4", "timeline", "video")
+        key_of(project.id, name) for name in ("audit.html", "result.mp4", "timeline", "video")
     ]
     assert nothing_left_of(house, project)
     assert house.result(project.id, "video") == VIDEO
@@ -208,3 +208,17 @@ def test_as_many_jobs_run_at_once_as_are_set(tmp_path: Path) -> None:
         go.touch()
         assert {house.ended(job).state for job in jobs} == {JobState.DONE}
     house.close()
+
+
+def test_a_new_result_takes_the_audit_of_the_one_before_with_it(house: House) -> None:
+    project = house.project()
+    audited: Steps = [RESULT, ("write", ["audit.json", "{}"]), DONE]
+    first = house.job(project)
+    with house.running([audited]):
+        house.ended(first)
+    assert key_of(project.id, "audit.json") in set(house.storage.keys(""))
+    second = house.job(project)
+    with house.running([[("write", ["result.mp4", "again"]), DONE]]):
+        house.ended(second)
+    assert house.result(project.id) == b"again"
+    assert key_of(project.id, "audit.json") not in set(house.storage.keys(""))

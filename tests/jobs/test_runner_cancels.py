@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bystander.jobs.order import key_of
 from bystander.jobs.storage import LocalStorage
 from bystander.jobs.vocabulary import JobState
 from tests.jobs.house import (
@@ -97,7 +98,7 @@ def test_a_cancel_while_a_job_finishes_gives_one_clear_end(house: House, delay: 
         until(lambda: (house.work(job) / "result.mp4").exists() or house.now(job).state.ended)
         house.store.jobs.request_cancel(job.id)
         ended = house.ended(job)
-        stored = f"{project.id}/result.mp4" in house.storage.keys("")
+        stored = key_of(project.id, "result.mp4") in house.storage.keys("")
     assert ended.state in (JobState.DONE, JobState.CANCELLED)
     assert stored == (ended.state is JobState.DONE)
     assert house.now(job) == ended
