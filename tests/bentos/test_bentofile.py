@@ -22,4 +22,4 @@ def test_a_bento_installs_what_the_service_requires_as_it_is_pinned() -> None:
 
 def test_everything_that_is_included_exists() -> None:
     for pattern in BENTOFILE["include"]:
-        assert any(REPOSITORY.glob(pattern)), pattern
+        assert any(REPOSITORY.glob(pattern.removeprefix("/"))), pattern
