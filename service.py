@@ -29,7 +29,13 @@ from bystander.api.context import Context
 from bystander.api.limits import RateLimiter, UploadSlots
 from bystander.api.metrics import job_metrics, keep_bentoml_from_counting_paths
 from bystander.api.pictures import MOST_BYTES, Pictures
-from bystander.api.security import Gate, SmallBodies, path_of, refuse_open_sockets
+from bystander.api.security import (
+    Gate,
+    OnlyJson,
+    SmallBodies,
+    path_of,
+    refuse_open_sockets,
+)
 from bystander.errors import BystanderError, PhotoError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
@@ -169,15 +175,20 @@ class Bystander:
 
 entry: Any = Bystander  # BentoML's decorator has made a Service of the class
 entry.mount_asgi_app(late, path=API, name="api")
-# The API has gates of its own, that answer with problems.
-entry.add_asgi_middleware(
-    SmallBodies, most=MOST_BYTES, passes=lambda scope: _in_api(path_of(scope))
-)
+# The API has gates of its own, that answer with problems. The first one added is the first that
+# a request meets: nothing is read from a stranger.
 entry.add_asgi_middleware(
     Gate,
     settings=SETTINGS.security,
     rates=RATES,
     passes=lambda path: path in HEALTH or _in_api(path),
+)
+entry.add_asgi_middleware(OnlyJson, passes=lambda scope: _in_api(path_of(scope)))
+entry.add_asgi_middleware(
+    SmallBodies,
+    most=MOST_BYTES,
+    seconds=SETTINGS.limits.body_seconds,
+    passes=lambda scope: _in_api(path_of(scope)),
 )
 
 
@@ -216,7 +227,8 @@ def _python(module: str, *arguments: str) -> list[str]:
 
 
 def _in_api(path: str) -> bool:
-    return path == API or path.startswith(f"{API}/")
+    # Starlette's mounts don't take a path with a line break: BentoML would answer.
+    return path == API or (path.startswith(f"{API}/") and "\n" not in path)
 
 
 def _told(call: Callable[[], Result]) -> Result:

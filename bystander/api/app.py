@@ -54,13 +54,13 @@ def create_app(context: Context) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(401, 404, 422, 429),
+        responses=problems.responses(400, 401, 404, 408, 413, 422, 429),
     )
     problems.install(app, context.data)
     for module in ROUTERS:
         app.include_router(module.router(context))
     # The last one added is the first that a request meets.
-    app.add_middleware(SmallBodies)
+    app.add_middleware(SmallBodies, seconds=context.settings.limits.body_seconds)
     app.add_middleware(Gate, settings=context.settings.security, rates=context.rates)
     app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
     app.add_middleware(AccessLog)

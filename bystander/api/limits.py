@@ -16,6 +16,8 @@ from bystander.api.refusal import Refusal
 
 MOST_OWNERS: Final = 10_000
 """Owners whose rates are remembered; the ones heard of least recently are forgotten."""
+LEAST_BYTES: Final = 4096
+"""Of a body that must arrive within its patience: a byte now and then isn't enough."""
 
 
 class RateLimiter:
@@ -77,35 +79,60 @@ class UploadSlots:
                 del self._under_way[owner]
 
 
+class Patience:
+    """How long is waited for more of a body: for `LEAST_BYTES`, or its end, some seconds.
+
+    Args:
+        seconds: of patience, anew after each `LEAST_BYTES`.
+        clock: seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._until, self._arrived = clock() + seconds, 0
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self._until - self._clock()
+
+    def arrived(self, size: int) -> None:
+        """So many bytes more have arrived."""
+        self._arrived += size
+        if self._arrived >= LEAST_BYTES:
+            self._until, self._arrived = self._clock() + self._seconds, 0
+
+
 async def chunks(request: Request, most_bytes: int, idle_seconds: float) -> AsyncIterator[bytes]:
     """The body of a request as it arrives.
 
     Args:
         most_bytes: that are taken.
-        idle_seconds: for which nothing may arrive.
+        idle_seconds: in which at least `LEAST_BYTES` must arrive, or the end.
 
     Raises:
-        Refusal: it is too large (413), or nothing arrived for too long (408).
+        Refusal: it is too large (413), or too slow (408).
         ClientDisconnect: the client has gone.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
         raise too_large(most_bytes)
-    taken = 0
+    taken, patience = 0, Patience(idle_seconds)
     stream = request.stream().__aiter__()
     while True:
         try:
-            chunk = await asyncio.wait_for(anext(stream), idle_seconds)
+            chunk = await asyncio.wait_for(anext(stream), patience.left)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
             raise Refusal(
                 408,
-                f"Nothing arrived for {idle_seconds:g} s",
+                f"Nothing, or next to it, arrived in {idle_seconds:g} s",
                 "Send the rest from the offset that HEAD tells, over a better connection.",
                 {"Connection": "close"},
             ) from error
         taken += len(chunk)
+        patience.arrived(len(chunk))
         if taken > most_bytes:
             raise too_large(most_bytes)
         if chunk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -15,7 +16,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bystander.api.limits import RateLimiter
+from bystander.api.limits import Patience, RateLimiter
 from bystander.api.problems import refuse
 from bystander.errors import ConfigError
 from bystander.jobs.settings import SecuritySettings
@@ -124,26 +125,40 @@ class SmallBodies:
     The limit counts as they arrive, whatever length is announced.
 
     Args:
+        seconds: of patience with slow ones, see `Patience`.
         most: bytes.
         passes: which requests have other limits.
     """
 
     def __init__(
-        self, app: ASGIApp, most: int = MOST_JSON, passes: Callable[[Scope], bool] | None = None
+        self,
+        app: ASGIApp,
+        seconds: float,
+        most: int = MOST_JSON,
+        passes: Callable[[Scope], bool] | None = None,
     ) -> None:
-        self._app, self._most, self._passes = app, most, passes or _streams
+        self._app, self._seconds, self._most = app, seconds, most
+        self._passes = passes or _streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._passes(scope):
             await self._app(scope, receive, send)
             return
-        body = bytearray()
+        body, patience = bytearray(), Patience(self._seconds)
         more = True
         while more:
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), patience.left)
+            except TimeoutError:
+                await refuse(
+                    scope, receive, send, 408, f"The body didn't arrive in {self._seconds:g} s",
+                    "Send it at once.", {"Connection": "close"},
+                )  # fmt: skip
+                return
             if message["type"] != "http.request":
                 return
             body += message.get("body", b"")
+            patience.arrived(len(message.get("body", b"")))
             more = message.get("more_body", False)
             if len(body) > self._most:
                 await refuse(
@@ -164,6 +179,28 @@ class SmallBodies:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
         await self._app(scope, once, send)
+
+
+class OnlyJson:
+    """Refuses bodies of any other type: BentoML would also unpickle, or fetch addresses.
+
+    Args:
+        passes: which requests know better what they take.
+    """
+
+    def __init__(self, app: ASGIApp, passes: Callable[[Scope], bool]) -> None:
+        self._app, self._passes = app, passes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and not self._passes(scope):
+            given = Headers(scope=scope).get("content-type", "")
+            if given.partition(";")[0].strip().lower() != "application/json":
+                await refuse(
+                    scope, receive, send, 415, "The body's type isn't application/json",
+                    "Send JSON, a picture in it as base64.", {"Connection": "close"},
+                )  # fmt: skip
+                return
+        await self._app(scope, receive, send)
 
 
 def refuse_open_sockets(settings: SecuritySettings) -> None:
@@ -228,7 +265,7 @@ def _streams(scope: Scope) -> bool:
 
 def _is_sane_json(scope: Scope, body: bytes) -> bool:
     """Whether Python's parser gets along with it: nesting can exhaust its stack."""
-    if not body or "json" not in Headers(scope=scope).get("content-type", ""):
+    if not body or "json" not in Headers(scope=scope).get("content-type", "").lower():
         return True
     try:
         json.loads(body)

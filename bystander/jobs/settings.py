@@ -81,7 +81,7 @@ class LimitSettings(Limits):
     requests_per_second: float = Field(50.0, gt=0, description="of one token, on average")
     burst: int = Field(200, ge=1, description="requests of one token at once")
     body_seconds: float = Field(
-        60.0, gt=0, description="an upload that sends nothing for so long is dropped"
+        60.0, gt=0, description="an upload that sends next to nothing for so long is dropped"
     )
     uploads_at_once: int = Field(4, ge=1, description="of one token")
 
