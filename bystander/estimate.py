@@ -34,8 +34,10 @@ from bystander.render import QUEUE, Drawing
 from bystander.settings import Profile
 
 PLACES: Final = 4
-FRAMES: Final = 24
+FRAMES: Final = 14
 """At each of the places."""
+FILLING: Final = 8
+"""Frames until all stages of the pipeline are at work."""
 START_UP: Final = 2.0
 """Seconds: loading networks, probing, joining, moving the result into place."""
 LOW: Final = 0.75
@@ -82,20 +84,15 @@ def estimate(
     """
     info = probe(video)
     with TemporaryDirectory(prefix="bystander-") as folder:
-        sample = _Sample(video, info, models, profile, Path(folder))
-        sample.look(islice(_frames(video, info), 2))  # the first call of a network is slow
-        begun = clock()
+        sample = _Sample(video, info, models, profile, Path(folder), clock)
         timeline = sample.analyze()
-        analysed = clock()
         if not sample.frames:
             raise UnsupportedVideo(
                 f"{video} has no frame that can be decoded", "Export it again from its source."
             )
+        begun = clock()
         sample.render(timeline)
-        rendered = clock()
-    looking, drawing = (
-        seconds / sample.frames for seconds in (analysed - begun, rendered - analysed)
-    )
+        looking, drawing = sample.looking, (clock() - begun) / sample.frames
     seconds = START_UP + info.frame_count * (looking + drawing)
     return Estimate(
         seconds=round(seconds, 1),
@@ -130,20 +127,22 @@ class _Sample:
     Attributes:
         frames: how many were analysed.
         people: sightings in them.
+        looking: seconds a frame that analysing took.
     """
 
     def __init__(
-        self, video: Path, info: VideoInfo, models: Models, profile: Profile, folder: Path
+        self,
+        video: Path,
+        info: VideoInfo,
+        models: Models,
+        profile: Profile,
+        folder: Path,
+        clock: Callable[[], float],
     ) -> None:
         self.frames = self.people = 0
+        self.looking = 0.0
         self._video, self._info, self._folder = video, info, folder
-        self._models, self._profile = models, profile
-
-    def look(self, frames: Iterator[Frame]) -> None:
-        """Only run the networks."""
-        with closing(observe(frames, self._info, self._models, self._profile.analysis)) as seen:
-            for _ in seen:
-                pass
+        self._models, self._profile, self._clock = models, profile, clock
 
     def analyze(self) -> Timeline:
         """Find and follow everyone, as an analysis does; everybody is to be masked."""
@@ -151,16 +150,21 @@ class _Sample:
         follower = begin(info, self._models, settings)
         path = self._folder / "timeline"
         frames = _frames(self._video, info)
+        times = [self._clock()]
         with (
             TimelineWriter(path) as writer,
             closing(observe(frames, info, self._models, settings)) as observed,
         ):
             for seen, _ in observed:
                 self._add(follower.take(seen), writer)
+                times.append(self._clock())
             self._add(follower.finish(), writer)
-            header = self._header(follower)
-            writer.finish(header)
-        return Timeline(path, header)
+            writer.finish(self._header(follower))
+            timeline = Timeline.load(path)
+        # The first frames wait for networks to warm up, and for the frames ahead of them.
+        warm = times[FILLING:] if len(times) > 2 * FILLING else times
+        self.looking = (warm[-1] - warm[0]) / max(1, len(warm) - 1)
+        return timeline
 
     def render(self, timeline: Timeline) -> None:
         """Draw and encode the same frames."""

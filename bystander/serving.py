@@ -21,9 +21,9 @@ ENVIRONMENT: Final = {
     # BentoML and ONNX Runtime report to their makers otherwise: nothing is sent anywhere.
     "BENTOML_DO_NOT_TRACK": "True",
     "ORT_DISABLE_TELEMETRY": "1",
-    # With it a worker that dies is not started again.
-    "BENTOML_CONTAINERIZED": "",
 }
+CONTAINERIZED: Final = "BENTOML_CONTAINERIZED"
+"""Where it is set, even to nothing, BentoML doesn't start a service again that has died."""
 
 
 def serve(
@@ -40,6 +40,7 @@ def serve(
         check_host(host, load_service_settings())
         folder = service_folder()
         environment = {**os.environ, **ENVIRONMENT}
+        environment.pop(CONTAINERIZED, None)
         if data is not None:
             environment[DATA_VARIABLE] = str(data.resolve())
         command = [sys.executable, "-m", "bentoml", "serve", ENTRY]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import Request
 
 from bystander.api.context import Context
 from bystander.api.refusal import Refusal
+from bystander.errors import BystanderError
 from bystander.jobs.vocabulary import Job, Project, Video, VideoState
 
 
@@ -24,6 +28,21 @@ def job_of(context: Context, request: Request, project: str, job: str) -> Job:
     if found is None:
         raise Refusal.missing("There is no such job")
     return found
+
+
+@contextmanager
+def while_it_is_there(context: Context, project: Project) -> Iterator[None]:
+    """What fails because the project is deleted meanwhile: as if it had never been.
+
+    Raises:
+        Refusal: it was deleted. What failed otherwise stays as it is.
+    """
+    try:
+        yield
+    except (BystanderError, OSError) as error:
+        if context.store.projects.find(project.id) is None:
+            raise Refusal.missing("There is no such project") from error
+        raise
 
 
 def ready_video(project: Project) -> Video:

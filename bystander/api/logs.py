@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Final
 
+from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bystander.jobs.vocabulary import new_id
@@ -14,6 +15,8 @@ from bystander.jobs.vocabulary import new_id
 log = logging.getLogger("bystander.access")
 
 LOGGER: Final = "bystander"
+BENTOML: Final = "bentoml._internal.server.http_app"
+"""Tells of what an endpoint raised."""
 FIELDS: Final = (
     "request",
     "method",
@@ -42,8 +45,18 @@ class JsonLines(logging.Formatter):
         return json.dumps(facts, ensure_ascii=False)
 
 
+class Mistakes(logging.Filter):
+    """Drops what BentoML tells of a client's mistakes: a traceback, with what was sent in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        status = 400 if isinstance(error, ValidationError) else getattr(error, "error_code", 500)
+        return int(status) >= 500
+
+
 def set_up(level: int = logging.INFO) -> None:
     """Write this package's records to the error output; BentoML would hide most of them."""
+    logging.getLogger(BENTOML).addFilter(_MISTAKES)
     logger = logging.getLogger(LOGGER)
     if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
         handler = logging.StreamHandler()
@@ -51,6 +64,9 @@ def set_up(level: int = logging.INFO) -> None:
         logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+
+
+_MISTAKES: Final = Mistakes()
 
 
 class AccessLog:

@@ -12,12 +12,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of, project_url
+from bystander.api.access import project_of, project_url, while_it_is_there
 from bystander.api.context import Context
 from bystander.api.limits import chunks
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
-from bystander.jobs.disk import PHOTOS
+from bystander.jobs.disk import PHOTOS, remove
 from bystander.jobs.vocabulary import Photo, PhotoFace, Problem, Project, new_id
 from bystander.media.photos import load_photo
 from bystander.models.faces import FaceModel, quality
@@ -121,6 +121,26 @@ def router(context: Context) -> APIRouter:
         context.store.projects.touch(project.id)
         return photo
 
+    async def receive(here: Project, person: str, request: Request) -> Photo:
+        """Store what a request sends, and take it."""
+        if await run_sync(context.store.jobs.active, here.id):
+            raise Refusal(409, "A job is at work already", "Add photos before it is started.")
+        if len(await run_sync(photos.list, here.id)) >= limits.photos:
+            raise Refusal(409, f"There are {limits.photos} photos already", "Delete some.")
+        await run_sync(context.janitor.room_for, limits.photo_bytes)
+        folder = context.data / PHOTOS / here.id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        given = folder / f"{new_id()}.part"
+        try:
+            with os.fdopen(os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
+                async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
+                    f.write(chunk)
+            return await run_sync(take, here, person, given)
+        finally:
+            given.unlink(missing_ok=True)
+            if context.store.projects.find(here.id) is None:
+                remove(folder)
+
     @routes.post(
         "/projects/{project}/photos",
         status_code=201,
@@ -135,23 +155,9 @@ def router(context: Context) -> APIRouter:
         and deleted when a job of the project ends."""
         here = await run_sync(project_of, context, request, project)
         async with context.uploads.place(here.owner):
-            if await run_sync(context.store.jobs.active, here.id):
-                raise Refusal(409, "A job is at work already", "Add photos before it is started.")
-            if len(await run_sync(photos.list, here.id)) >= limits.photos:
-                raise Refusal(409, f"There are {limits.photos} photos already", "Delete some.")
-            await run_sync(context.janitor.room_for, limits.photo_bytes)
-            folder = context.data / PHOTOS / here.id
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            given = folder / f"{new_id()}.part"
-            try:
-                with os.fdopen(
-                    os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-                ) as f:
-                    async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
-                        f.write(chunk)
-                return view(request, await run_sync(take, here, person, given))
-            finally:
-                given.unlink(missing_ok=True)
+            # Deleting the project meanwhile takes the folder away, at any moment.
+            with while_it_is_there(context, here):
+                return view(request, await receive(here, person, request))
 
     @routes.get("/projects/{project}/photos", summary="All photos")
     def list_photos(project: str, request: Request) -> PhotosView:

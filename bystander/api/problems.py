@@ -36,6 +36,7 @@ from bystander.jobs.wording import Wording
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+SCHEMA: Final = "#/components/schemas/{model}"
 # The first that fits counts.
 STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
     (VideoError, 422),
@@ -63,8 +64,11 @@ class ProblemView(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the problems that a route may answer with."""
-    schema = {"$ref": "#/components/schemas/ProblemView"}
+    """OpenAPI's description of the problems that a route may answer with.
+
+    FastAPI describes models as plain JSON; so they refer to what `install` adds.
+    """
+    schema = {"$ref": SCHEMA.format(model=ProblemView.__name__)}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -144,6 +148,15 @@ def install(app: FastAPI, data: Path) -> None:
             500, f"Something is wrong in the service (defect {number})", "Tell its operator."
         )
 
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = plain()
+        name = ProblemView.__name__
+        described["components"]["schemas"][name] = ProblemView.model_json_schema()
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it
     app.add_exception_handler(BystanderError, on_bystander)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)

@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of
+from bystander.api.access import project_of, while_it_is_there
 from bystander.api.context import Context
 from bystander.api.limits import chunks, too_large
 from bystander.api.problems import responses
@@ -100,7 +100,9 @@ def router(context: Context) -> APIRouter:
                 await uploads.begin(here, path, wanted.size)
         return view_of(request, await run_sync(project_of, context, request, project))
 
-    @routes.head("/projects/{project}/video", summary="How far the upload is")
+    @routes.head(
+        "/projects/{project}/video", response_class=Response, summary="How far the upload is"
+    )
     async def head_video(project: str, request: Request) -> Response:
         """Bytes that have arrived, in Upload-Offset; all of them, in Upload-Length."""
         here = await run_sync(project_of, context, request, project)
@@ -285,8 +287,12 @@ class Uploads:
                 {"Retry-After": "10"},
             )
         with anyio.CancelScope(shield=True):  # a client that goes away comes back to a result
-            await run_sync(self._examine, project, path, limiter=self._limiter)
+            await run_sync(self._examine_what_stays, project, path, limiter=self._limiter)
         return view_of(request, await run_sync(project_of, self._context, request, project.id))
+
+    def _examine_what_stays(self, project: Project, path: Path) -> None:
+        with while_it_is_there(self._context, project):
+            self._examine(project, path)
 
     def _examine(self, project: Project, path: Path) -> None:
         size = path.stat().st_size

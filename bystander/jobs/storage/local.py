@@ -84,7 +84,7 @@ class LocalStorage:
         with telling_disk(f"deleting {prefix}"):
             # Parts that a killed process left are in there too.
             if folder.is_dir():
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, onerror=_unless_gone)
             self._remove_empty(folder.parent)
 
     def used(self) -> int:
@@ -116,9 +116,22 @@ class LocalStorage:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def _remove_empty(self, folder: Path) -> None:
-        while folder != self._folder and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        while folder != self._folder:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+                return
             folder = folder.parent
+
+
+def _unless_gone(_: object, __: str, caught: tuple[type[Exception], Exception, object]) -> None:
+    """Two may delete the same."""
+    if not isinstance(caught[1], FileNotFoundError):
+        raise caught[1]
 
 
 def _copy(source: Path, target: Path, finish: Callable[[Path], None] | None = None) -> None:
