@@ -49,13 +49,17 @@ class Meter:
     ) -> None:
         self._stage, self._total, self._report = stage, total, report
         self._clock, self._interval = clock, interval
-        self._start = self._last = clock()
+        self._last = clock()
+        self._started: float | None = None
         self._before = self._done = done
 
     def step(self) -> None:
         """One more frame is done."""
-        self._done += 1
         now = self._clock()
+        if self._started is None:
+            # The first one waited until all stages of a pipeline were at work.
+            self._started, self._before = now, self._done
+        self._done += 1
         if now - self._last >= self._interval or self._done == self._total:
             self._last = now
             self.report()
@@ -63,8 +67,8 @@ class Meter:
     def report(self) -> None:
         if self._report is None:
             return
-        elapsed = max(self._clock() - self._start, 1e-6)
-        fps = (self._done - self._before) / elapsed
+        elapsed = 0.0 if self._started is None else self._clock() - self._started
+        fps = (self._done - self._before - 1) / elapsed if elapsed > 1e-6 else 0.0
         left = max(self._total - self._done, 0)
         eta = left / fps if fps > 0 else 0.0
         self._report(Progress(self._stage, self._done, max(self._total, self._done), fps, eta))

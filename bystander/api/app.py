@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry
 
 from bystander import __version__
@@ -54,7 +55,10 @@ def create_app(context: Context) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(400, 401, 404, 408, 413, 422, 429),
+        redirect_slashes=False,  # to an address made of what the client calls this host
+        responses=problems.responses(400, 401, 403, 404, 408, 413, 422, 429, 503),
+        # For the description alone: who comes in is the gate's business.
+        dependencies=[Security(HTTPBearer(auto_error=False, description="one of the tokens"))],
     )
     problems.install(app, context.data)
     for module in ROUTERS:

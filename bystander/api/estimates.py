@@ -17,9 +17,9 @@ class EstimateView(BaseModel):
     """Seconds that a mask job will take once it runs."""
 
     profile: ProfileName
-    seconds: float
-    low: float = Field(description="it will probably not be faster")
-    high: float = Field(description="... nor slower")
+    seconds: float = Field(examples=[42.0])
+    low: float = Field(description="it will probably not be faster", examples=[33.0])
+    high: float = Field(description="... nor slower", examples=[54.0])
     sampled: bool = Field(description="a few frames of this very video were measured")
     people: float | None = Field(description="in a frame, on average; null where not measured")
 

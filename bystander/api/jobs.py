@@ -36,17 +36,19 @@ class JobView(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    project: str
-    kind: JobKind
-    state: JobState
+    id: str = Field(examples=["70d1f4a1c2a2459d8f6b2b0e4c8a9d13"])
+    project: str = Field(examples=["3cce35c33bb1217160aef28929d22215"])
+    kind: JobKind = Field(examples=["mask"])
+    state: JobState = Field(examples=["queued"])
     profile: ProfileName
     effect: EffectRequest
     audit: bool
     created: float
     started: float | None
     finished: float | None
-    expected: float | None = Field(description="seconds that it was estimated to take")
+    expected: float | None = Field(
+        description="seconds that it was estimated to take", examples=[42.0]
+    )
     attempts: int = Field(description="how often a worker was started for it")
     resumed: int = Field(description="how often one went on where another one had stopped")
     cancelling: bool = Field(description="a cancel was asked for, and is being carried out")
@@ -98,11 +100,13 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects/{project}/jobs", summary="All jobs of a project")
     def list_jobs(project: str, request: Request) -> JobsView:
+        """Those that have ended, too."""
         here = project_of(context, request, project)
         return JobsView(jobs=tuple(view(request, job) for job in jobs.list(here.id)))
 
     @routes.get("/projects/{project}/jobs/{job}", summary="One job")
     def get_job(project: str, job: str, request: Request) -> JobView:
+        """Its state, how far it is, why it failed or what came of it."""
         return view(request, job_of(context, request, project, job))
 
     @routes.get(

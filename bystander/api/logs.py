@@ -97,6 +97,9 @@ class AccessLog:
 
         try:
             await self._app(scope, receiving, sending)
+        except Exception:
+            status = status or 500  # answered further out
+            raise
         finally:
             log.info(
                 "answered",

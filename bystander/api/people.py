@@ -86,6 +86,7 @@ def router(context: Context) -> APIRouter:
         responses={200: {"content": {"image/jpeg": {}}}},
     )
     def person_picture(project: str, person: str, request: Request) -> Response:
+        """From the moment in which they show best, unmasked."""
         album = album_of(project_of(context, request, project))
         return _jpeg(picture_of(album.header, person, album.pictures))
 
@@ -96,6 +97,7 @@ def router(context: Context) -> APIRouter:
         responses={200: {"content": {"image/jpeg": {}}}},
     )
     def tracklet_picture(project: str, tracklet: str, request: Request) -> Response:
+        """From the moment in which they show best, unmasked."""
         album = album_of(project_of(context, request, project))
         named = {f"t{number}": jpeg for number, jpeg in album.pictures.items()}
         return _jpeg(named.get(tracklet))

@@ -55,12 +55,12 @@ class PhotoView(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    person: str
-    width: int = Field(description="pixels of the stored picture")
-    height: int = Field(description="pixels of the stored picture")
+    id: str = Field(examples=["9b1fd1a0c3c94c6bb1b2e0a1f7d24c55"])
+    person: str = Field(examples=["Anna"])
+    width: int = Field(description="pixels of the stored picture", examples=[1536])
+    height: int = Field(description="pixels of the stored picture", examples=[2048])
     faces: tuple[PhotoFace, ...] = Field(description="the largest first")
-    chosen: int | None = Field(description="number of the face that will be used")
+    chosen: int | None = Field(description="number of the face that will be used", examples=[0])
     problem: Problem | None = Field(description="why none can be, or what would be better")
     picture: str = Field(description="where it is")
 
@@ -161,11 +161,13 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects/{project}/photos", summary="All photos")
     def list_photos(project: str, request: Request) -> PhotosView:
+        """In the order in which they came; none any more when a job has ended."""
         mine = photos.list(project_of(context, request, project).id)
         return PhotosView(photos=tuple(view(request, photo) for photo in mine))
 
     @routes.get("/projects/{project}/photos/{photo}", summary="One photo")
     def get_photo(project: str, photo: str, request: Request) -> PhotoView:
+        """The faces in it, and which one will be used."""
         return view(request, photo_of(request, project, photo))
 
     @routes.patch(
@@ -174,6 +176,7 @@ def router(context: Context) -> APIRouter:
         responses=responses(409),
     )
     def change_photo(project: str, photo: str, change: PhotoChange, request: Request) -> PhotoView:
+        """Choosing a face settles a photo of several people."""
         old = photo_of(request, project, photo)
         new = replace(old, person=change.person or old.person)
         if change.face is not None:
@@ -188,6 +191,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.delete("/projects/{project}/photos/{photo}", status_code=204, summary="Delete a photo")
     def delete_photo(project: str, photo: str, request: Request) -> None:
+        """Its picture and what was found in it, now."""
         found = photo_of(request, project, photo)
         path_of(found).unlink(missing_ok=True)
         photos.delete(found.project, found.id)
@@ -199,6 +203,7 @@ def router(context: Context) -> APIRouter:
         responses={200: {"content": {"image/jpeg": {}}}},
     )
     def get_picture(project: str, photo: str, request: Request) -> Response:
+        """The boxes of `faces` are in its pixels."""
         try:
             jpeg = path_of(photo_of(request, project, photo)).read_bytes()
         except FileNotFoundError as error:  # its job has just ended

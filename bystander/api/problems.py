@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from bystander.errors import (
@@ -36,6 +37,7 @@ from bystander.jobs.wording import Wording
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 SCHEMA: Final = "#/components/schemas/{model}"
 # The first that fits counts.
 STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
@@ -123,10 +125,13 @@ def install(app: FastAPI, data: Path) -> None:
         headers = {"Retry-After": "10"} if status == 503 else None
         return problem(status, told.what, told.advice, headers, f"urn:bystander:{told.type}")
 
-    async def on_http(_: Request, error: Exception) -> JSONResponse:
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        advice = getattr(error, "advice", "")
-        return problem(error.status_code, str(error.detail), advice, error.headers)
+        advice, headers = getattr(error, "advice", ""), error.headers
+        if error.status_code == 405:
+            headers = {"Allow": ", ".join(_methods(app, request.scope))}
+            advice = "Use one of the methods in Allow."
+        return problem(error.status_code, str(error.detail), advice, headers)
 
     async def on_validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -162,3 +167,12 @@ def install(app: FastAPI, data: Path) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(Exception, on_defect)
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """What may be asked of a path; its routes each know only of their own method."""
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]

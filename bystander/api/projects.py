@@ -21,10 +21,16 @@ class ProjectView(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    url: str = Field(description="where it is, from the server's root")
-    created: float
-    expires: float = Field(description="when all of it is deleted, unless it is used before")
+    id: str = Field(examples=["3cce35c33bb1217160aef28929d22215"])
+    url: str = Field(
+        description="where it is, from the server's root",
+        examples=["/v1/projects/3cce35c33bb1217160aef28929d22215"],
+    )
+    created: float = Field(examples=[1795380000.0])
+    expires: float = Field(
+        description="when all of it is deleted, unless it is used before",
+        examples=[1795466400.0],
+    )
     video: VideoView
     photos: int = Field(description="of people to keep; they are deleted when a job ends")
     keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
@@ -71,11 +77,13 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects", summary="All projects")
     def list_projects(request: Request) -> ProjectsView:
+        """Those that were made with this token."""
         mine = projects.list(request.state.owner)
         return ProjectsView(projects=tuple(view(request, project) for project in mine))
 
     @routes.get("/projects/{project}", summary="One project")
     def get_project(project: str, request: Request) -> ProjectView:
+        """Its video, how many photos it has, the decisions by hand, and when it goes."""
         return view(request, project_of(context, request, project))
 
     @routes.delete("/projects/{project}", status_code=204, summary="Delete everything, now")

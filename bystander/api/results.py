@@ -29,11 +29,19 @@ CONTAINERS: Final = {
 """File name and media type by FFmpeg's name of the container."""
 OTHER_CONTAINER: Final = ("video.bin", "application/octet-stream")
 
-PARTIAL: Final[dict[int | str, dict[str, Any]]] = {
-    206: {"description": "The part that the Range header asks for."},
-    307: {"description": "The file is in a bucket, and may be got there for a while."},
-    **responses(416),
-}
+FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
+def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of a download, whole or in part."""
+    content = {media_type: FILE for media_type in media_types}
+    return {
+        200: {"content": content},
+        206: {"description": "The part that the Range header asks for.", "content": content},
+        304: {"description": "The file is still the one that If-None-Match names."},
+        307: {"description": "The file is in a bucket, and may be got there for a while."},
+        **responses(416),
+    }
 
 
 def router(context: Context) -> APIRouter:
@@ -53,15 +61,26 @@ def router(context: Context) -> APIRouter:
         return await run_in_threadpool(project_of, context, request, project)
 
     @routes.head("/projects/{project}/video/file", include_in_schema=False)
-    @routes.get("/projects/{project}/video/file", summary="The video itself", responses=PARTIAL)
+    @routes.get(
+        "/projects/{project}/video/file",
+        summary="The video itself",
+        response_class=Response,
+        responses=file_of(*(kind for _, kind in (*CONTAINERS.values(), OTHER_CONTAINER))),
+    )
     async def video(project: str, request: Request) -> Response:
+        """As it was sent, nobody masked."""
         here = await find(request, project)
         container = str((here.video.facts or {}).get("container"))
         filename, media_type = CONTAINERS.get(container, OTHER_CONTAINER)
         return await answer(request, Download(f"{here.id}/{VIDEO}", filename, media_type))
 
     @routes.head("/projects/{project}/result", include_in_schema=False)
-    @routes.get("/projects/{project}/result", summary="The masked video", responses=PARTIAL)
+    @routes.get(
+        "/projects/{project}/result",
+        summary="The masked video",
+        response_class=Response,
+        responses=file_of("video/mp4"),
+    )
     async def result(project: str, request: Request) -> Response:
         """404 before a mask or render job is done."""
         here = await find(request, project)
@@ -69,7 +88,12 @@ def router(context: Context) -> APIRouter:
         return await answer(request, download)
 
     @routes.head("/projects/{project}/timeline", include_in_schema=False)
-    @routes.get("/projects/{project}/timeline", summary="The analysis", responses=PARTIAL)
+    @routes.get(
+        "/projects/{project}/timeline",
+        summary="The analysis",
+        response_class=Response,
+        responses=file_of("application/zip"),
+    )
     async def timeline(project: str, request: Request) -> Response:
         """With the verdicts of the last result, or those of the analysis before there is one."""
         here = await find(request, project)
@@ -78,7 +102,12 @@ def router(context: Context) -> APIRouter:
         return await answer(request, *downloads)
 
     @routes.head("/projects/{project}/audit", include_in_schema=False)
-    @routes.get("/projects/{project}/audit", summary="The audit's report to read")
+    @routes.get(
+        "/projects/{project}/audit",
+        summary="The audit's report to read",
+        response_class=Response,
+        responses=file_of("text/html"),
+    )
     async def audit_page(project: str, request: Request) -> Response:
         """A page by itself, without scripts. 404 without an audited result."""
         here = await find(request, project)
@@ -93,8 +122,14 @@ def router(context: Context) -> APIRouter:
         return await answer(request, download)
 
     @routes.head("/projects/{project}/audit.json", include_in_schema=False)
-    @routes.get("/projects/{project}/audit.json", summary="The audit's findings as data")
+    @routes.get(
+        "/projects/{project}/audit.json",
+        summary="The audit's findings as data",
+        response_class=Response,
+        responses=file_of("application/json"),
+    )
     async def audit(project: str, request: Request) -> Response:
+        """The same as the page. 404 without an audited result."""
         here = await find(request, project)
         download = Download(key_of(here.id, AUDIT), "audit.json", "application/json", direct=False)
         return await answer(request, download)

@@ -26,6 +26,10 @@ LOCAL: Final = "local"
 """The owner of everything where no token is set."""
 MOST_JSON: Final = 2**20
 """Bytes of a body that isn't streamed."""
+NO_WEBSOCKETS: Final = 1008
+"""RFC 6455: against the policy. There are none here, and a gate that lets them by is none."""
+PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+"""Headers by which a proxy says that a request is somebody else's."""
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -83,6 +87,9 @@ class Gate:
         self._tokens = Tokens(settings.tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": NO_WEBSOCKETS})
+            return
         if scope["type"] != "http" or self._passes(path_of(scope)):
             await self._app(scope, receive, send)
             return
@@ -242,12 +249,26 @@ def _is_local(scope: Scope, headers: Headers) -> bool:
     """Whether a request comes from this machine, and not from a web page of another name.
 
     A page elsewhere may have its name lead to this machine (DNS rebinding): the name in the
-    Host header gives it away.
+    Host header gives it away. Or it sends requests here whose answers it can't read (CSRF):
+    browsers tell whose they are in Origin. What a proxy passes on is nobody's here: uvicorn
+    takes its word for where a request comes from.
     """
     client = scope.get("client")
-    host = headers.get("host", "").rsplit("@", 1)[-1]
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return (client is None or is_loopback(client[0])) and is_loopback(name)
+    if client is not None and not is_loopback(client[0]):
+        return False
+    if any(name in headers for name in PASSED_ON):
+        return False
+    origin = headers.get("origin")
+    return _is_this_machine(headers.get("host", "")) and (
+        origin is None or _is_this_machine(origin.partition("://")[2])
+    )
+
+
+def _is_this_machine(authority: str) -> bool:
+    """Whether a name or address, with or without a port, is of the loopback."""
+    bracketed = authority.startswith("[")
+    name = authority[1:].partition("]")[0] if bracketed else authority.partition(":")[0]
+    return is_loopback(name.lower())
 
 
 def path_of(scope: Scope) -> str:

@@ -44,6 +44,10 @@ BODY: Final[dict[str, Any]] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+OFFSET_HEADERS: Final = {
+    "Upload-Offset": {"description": "bytes that have arrived", "schema": {"type": "integer"}},
+    "Upload-Length": {"description": "bytes of all of it", "schema": {"type": "integer"}},
+}
 UNDER_WAY: Final = (VideoState.UPLOADING, VideoState.CHECKING)
 
 
@@ -60,8 +64,8 @@ class UploadRequest(BaseModel):
 class UploadLink(BaseModel):
     """Where to send the video with one PUT, and the headers that must go with it."""
 
-    url: str
-    headers: dict[str, str]
+    url: str = Field(examples=["https://storage.googleapis.com/bucket/object?X-Goog-Signature=..."])
+    headers: dict[str, str] = Field(examples=[upload_headers(1048576)])
 
 
 def router(context: Context) -> APIRouter:
@@ -101,7 +105,10 @@ def router(context: Context) -> APIRouter:
         return view_of(request, await run_sync(project_of, context, request, project))
 
     @routes.head(
-        "/projects/{project}/video", response_class=Response, summary="How far the upload is"
+        "/projects/{project}/video",
+        summary="How far the upload is",
+        response_class=Response,
+        responses={200: {"headers": OFFSET_HEADERS}},
     )
     async def head_video(project: str, request: Request) -> Response:
         """Bytes that have arrived, in Upload-Offset; all of them, in Upload-Length."""

@@ -22,11 +22,14 @@ class VideoView(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    state: VideoState
-    size: int | None = Field(description="bytes")
-    received: int = Field(description="bytes that have arrived")
+    state: VideoState = Field(examples=["ready"])
+    size: int | None = Field(description="bytes", examples=[1048576])
+    received: int = Field(description="bytes that have arrived", examples=[1048576])
     facts: VideoFacts | None = Field(description="what it holds, once it is ready")
-    posters: tuple[str, ...] = Field(description="where pictures of it are")
+    posters: tuple[str, ...] = Field(
+        description="where pictures of it are",
+        examples=[["/v1/projects/3cce35c33bb1217160aef28929d22215/video/posters/0"]],
+    )
     problem: Problem | None = Field(description="why it was refused")
 
 
@@ -56,6 +59,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects/{project}/video", summary="What the video is")
     def get_video(project: str, request: Request) -> VideoView:
+        """Its state, what was found in it, or why it was refused."""
         return view_of(request, project_of(context, request, project))
 
     @routes.get(
@@ -67,6 +71,7 @@ def router(context: Context) -> APIRouter:
     def get_poster(
         project: str, request: Request, number: int = Path(ge=0, lt=MOST_POSTERS)
     ) -> Response:
+        """One of `posters` of the video: nobody is masked in it."""
         here = project_of(context, request, project)
         try:
             jpeg = b"".join(context.storage.read(poster_key(here.id, number)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,8 @@ WRITE_SECONDS: Final = 0.5
 """Between writes of the progress."""
 CANCEL_GRACE: Final = 1.0
 STOP_GRACE: Final = 3.0
+TOGETHER: Final = 1.0
+"""Seconds in which a worker and its server are ended by the same hand."""
 OVERDUE: Final = 1.6
 """Seconds after which a cancelled job has ended, whatever its attempt is still busy with."""
 LEFTOVER_SECONDS: Final = 30.0
@@ -187,6 +190,9 @@ class Attempt:
                 if isinstance(final, FailedMessage):
                     raise self._failed(final)
                 if ended:
+                    # What ends the server with a signal may give it to the worker first.
+                    if child.verdict() == signal.SIGTERM.name and place.halting.wait(TOGETHER):
+                        return None
                     raise self._crashed(child)
                 if messages:
                     heard = time.monotonic()

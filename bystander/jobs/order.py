@@ -99,7 +99,7 @@ class WorkOrder(Settings):
     def load(cls, folder: Path) -> WorkOrder:
         """Raises ConfigError: there is none, or it is damaged."""
         try:
-            return cls.model_validate_json((folder / ORDER).read_text(encoding="utf-8"))
+            return cls.model_validate_json((folder / ORDER).read_bytes())
         except OSError as error:
             raise ConfigError(f"there is no order in {folder} ({error})") from error
         except ValidationError as error:

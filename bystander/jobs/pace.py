@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import BystanderError
 from bystander.jobs.order import VIDEO
@@ -37,19 +39,29 @@ AUDIT: Final = 0.9
 REMEMBERED: Final = 500
 """Samples that are kept."""
 SAMPLE_SECONDS: Final = 90.0
-"""After which a sample is given up."""
 LARGEST_FETCH: Final = 4 * 2**30
 """Bytes of a video that is fetched from a bucket for a sample."""
 # Seconds a frame where there is no sample: for any frame, and for each million pixels.
 GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
 SPREAD: Final = (0.75, 1.35)
 """The range, of what a sample says."""
-MOST: Final = 4.0
-"""How much a job may correct: one that ran beside many others tells little."""
 WIDE_SPREAD: Final = (0.4, 2.5)
 """... and of a guess."""
+MOST: Final = 4.0
+"""How much a job may correct: one that ran beside many others tells little."""
 
 Command = Callable[[Path, ProfileName], Sequence[str]]
+_Key = tuple[str, str, ProfileName]
+
+
+class Sample(BaseModel):
+    """What the child prints, of a `bystander.estimate.Estimate`: seconds a frame, and people."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    analyze: float = Field(gt=0)
+    render: float = Field(gt=0)
+    people: float = Field(ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class Pace:
         command: the child that measures a video and prints an `Estimate` as JSON.
         environment: of that child.
         scratch: a folder for videos fetched from a bucket.
+        patience: seconds after which a sample is given up, and that video isn't tried again.
     """
 
     def __init__(
@@ -96,24 +109,27 @@ class Pace:
         command: Command,
         environment: Mapping[str, str],
         scratch: Path,
+        patience: float = SAMPLE_SECONDS,
     ) -> None:
         self._store, self._storage = store, storage
+        self._patience = patience
         self._command, self._environment, self._scratch = command, environment, scratch
-        self._samples: OrderedDict[tuple[str, str, ProfileName], dict[str, Any]] = OrderedDict()
+        self._samples: OrderedDict[_Key, Sample | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def estimate(self, project: Project, profile: ProfileName) -> Expected:
         """What a job over this project's video will take. Measures it the first time."""
         key = _key(project, profile)
         with self._lock:  # one sample at a time: two would measure each other
-            sample = self._samples.get(key)
-            if sample is None:
-                sample = self._measure(project, profile)
-                if sample is not None:
-                    self._samples[key] = sample
-                    while len(self._samples) > REMEMBERED:
-                        self._samples.popitem(last=False)
-        return self._expected(project, profile, sample)
+            if key not in self._samples:
+                try:
+                    self._remember(key, self._measure(project, profile))
+                except subprocess.TimeoutExpired:
+                    self._remember(key, None)  # it would hold up everybody again
+                    log.warning("a video can't be sampled in %g s", self._patience)
+                except (BystanderError, OSError, subprocess.SubprocessError, ValueError) as error:
+                    log.warning("a video can't be sampled (%s)", type(error).__name__)
+        return self.at_once(project, profile)
 
     def at_once(self, project: Project, profile: ProfileName) -> Expected:
         """The same, without measuring anything now."""
@@ -128,9 +144,12 @@ class Pace:
                 ratio = min(MOST, max(1 / MOST, seconds / raw[stage]))
                 self._store.learn(_correction(profile, stage, sample is not None), ratio)
 
-    def _expected(
-        self, project: Project, profile: ProfileName, sample: dict[str, Any] | None
-    ) -> Expected:
+    def _remember(self, key: _Key, sample: Sample | None) -> None:
+        self._samples[key] = sample
+        while len(self._samples) > REMEMBERED:
+            self._samples.popitem(last=False)
+
+    def _expected(self, project: Project, profile: ProfileName, sample: Sample | None) -> Expected:
         each = {
             stage: seconds
             * (self._store.speed(_correction(profile, stage, sample is not None)) or 1)
@@ -146,36 +165,37 @@ class Pace:
             frames=frames,
             stages=each,
             sampled=sample is not None,
-            people=None if sample is None else sample["people"],
+            people=None if sample is None else sample.people,
         )
 
-    def _measure(self, project: Project, profile: ProfileName) -> dict[str, Any] | None:
-        """What the child prints; None where it can't be had."""
-        try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=self._scratch, prefix="sample-") as folder:
-                key = f"{project.id}/{VIDEO}"
-                local = isinstance(self._storage, LocalStorage)
-                if not local and self._storage.size(key) > LARGEST_FETCH:
-                    return None
-                self._storage.fetch(key, Path(folder) / VIDEO)
-                done = subprocess.run(
-                    self._command(Path(folder) / VIDEO, profile),
-                    env=dict(self._environment),
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=SAMPLE_SECONDS,
-                    check=True,
-                    start_new_session=True,
-                )
-            found: dict[str, Any] = json.loads(done.stdout)
-        except (BystanderError, OSError, subprocess.SubprocessError, ValueError) as error:
-            log.warning("a video can't be sampled (%s)", type(error).__name__)
-            return None
-        return found
+    def _measure(self, project: Project, profile: ProfileName) -> Sample | None:
+        """What the child prints; None where the video is too large to be fetched for it.
+
+        Raises:
+            StorageError, OSError: the video can't be got.
+            subprocess.SubprocessError: the child failed, or takes too long.
+            ValueError: what it prints is no sample.
+        """
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self._scratch, prefix="sample-") as folder:
+            key = f"{project.id}/{VIDEO}"
+            local = isinstance(self._storage, LocalStorage)
+            if not local and self._storage.size(key) > LARGEST_FETCH:
+                return None
+            self._storage.fetch(key, Path(folder) / VIDEO)
+            done = subprocess.run(
+                self._command(Path(folder) / VIDEO, profile),
+                env=dict(self._environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self._patience,
+                check=True,
+                start_new_session=True,
+            )
+        return Sample.model_validate_json(done.stdout)
 
 
-def _key(project: Project, profile: ProfileName) -> tuple[str, str, ProfileName]:
+def _key(project: Project, profile: ProfileName) -> _Key:
     facts = project.video.facts or {}
     # A project's video may be replaced by another one.
     return project.id, json.dumps(facts, sort_keys=True, default=str), profile
@@ -185,10 +205,10 @@ def _correction(profile: ProfileName, stage: str, sampled: bool) -> str:
     return f"{profile}:{stage}:{'sampled' if sampled else 'guessed'}"
 
 
-def _raw(project: Project, sample: Mapping[str, Any] | None) -> dict[str, float]:
+def _raw(project: Project, sample: Sample | None) -> dict[str, float]:
     """Seconds a frame of each stage, before correction."""
     if sample is not None:
-        found = {stage: float(sample[stage]) for stage in GUESS}
+        found = {"analyze": sample.analyze, "render": sample.render}
     else:
         facts = project.video.facts or {}
         pixels = facts.get("width", 1280) * facts.get("height", 720) / 1e6

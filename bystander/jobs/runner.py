@@ -12,7 +12,7 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from bystander.jobs.attempt import Attempt, Command, Expectations, Learn, Workplace
@@ -44,6 +44,11 @@ def forget(job: Job, took: Mapping[str, float]) -> None:
     """Learns nothing."""
 
 
+def never() -> bool:
+    """Goes on until it is stopped."""
+    return False
+
+
 class Runner:
     """Runs jobs while it is started. Only one runner of a data folder does at a time.
 
@@ -55,6 +60,8 @@ class Runner:
         environment: of workers, all of it.
         expectations: see `overall`.
         learn: told how long the stages of a job took that is done.
+        stopping: whether the server was told to end, asked often: `stop` may be called only
+            when the last connection has closed, and the networks are gone by then.
         pause: seconds before a job whose worker crashed is tried again; grows.
     """
 
@@ -68,9 +75,10 @@ class Runner:
         *,
         expectations: Expectations = usual,
         learn: Learn = forget,
+        stopping: Callable[[], bool] = never,
         pause: float = PAUSE,
     ) -> None:
-        self._store, self._settings = store, settings
+        self._store, self._settings, self._stopping = store, settings, stopping
         self._halting, self._wake = threading.Event(), threading.Event()
         self._disk = Disk(settings.data, store, storage, settings.retention)
         self._place = Workplace(
@@ -170,6 +178,9 @@ class Runner:
         while not self._halting.is_set():
             self._wake.wait(TICK)
             self._wake.clear()
+            if self._stopping():
+                self._halting.set()
+                break
             try:
                 self._look()
             except Exception as error:  # a full disk, say: it may pass, and jobs wait meanwhile

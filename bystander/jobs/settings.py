@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from bystander.config import Settings, config_path, read_config
+from bystander.config import Settings, config_path, describe, read_config
 from bystander.errors import ConfigError
 from bystander.sandbox import Limits
 from bystander.settings import ProfileName
@@ -97,10 +97,16 @@ class RetentionSettings(Settings):
     sweep_seconds: float = Field(60.0, gt=0, description="between looks for expired projects")
 
 
+Token = Annotated[str, StringConstraints(min_length=16, pattern=r"^[!-~]+$")]
+"""Long enough not to be guessed, of characters that a header can carry."""
+
+
 class SecuritySettings(Settings):
     """Who may use the service."""
 
-    tokens: tuple[str, ...] = Field(
+    model_config = ConfigDict(hide_input_in_errors=True)  # tracebacks are logged
+
+    tokens: tuple[Token, ...] = Field(
         (), description="bearer tokens; better kept in the file that BYSTANDER_TOKENS_FILE names"
     )
     allow_open: bool = Field(
@@ -110,6 +116,8 @@ class SecuritySettings(Settings):
 
 class ServiceSettings(Settings):
     """Everything about the service."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a mistyped token, say
 
     data: Path = Field(Path("data"), description="folder for everything that is stored")
     storage: str = Field("local", description="local, or gs://bucket/prefix")
@@ -140,16 +148,27 @@ def load_service_settings(
         security["tokens"] = tokens
     if allow := environ.get(ALLOW_OPEN_VARIABLE):
         security["allow_open"] = allow.lower() in ("1", "true", "yes")
-    found["security"] = settings.security.model_copy(update=security)
+    try:
+        found["security"] = SecuritySettings(**{**settings.security.model_dump(), **security})
+    except ValidationError as error:
+        raise ConfigError(
+            f"the tokens: {describe(error)}",
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        ) from error
     return settings.model_copy(update=found)
 
 
 def _tokens(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Tokens from the environment, or from a file with one a line."""
+    """Tokens from the environment, or from a file with one a line.
+
+    Raises:
+        ConfigError: the file can't be read, or there is none in it: whoever names one doesn't
+            mean to serve without.
+    """
     named = environ.get(TOKENS_FILE_VARIABLE)
     if named:
         try:
-            text = Path(named).read_text(encoding="utf-8")
+            text = Path(named).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"the tokens in {named} can't be read ({error})",
@@ -157,11 +176,10 @@ def _tokens(environ: Mapping[str, str]) -> tuple[str, ...]:
             ) from error
         lines = [line.strip() for line in text.splitlines()]
         tokens = tuple(line for line in lines if line and not line.startswith("#"))
-    else:
-        tokens = tuple(t.strip() for t in environ.get(TOKENS_VARIABLE, "").split(",") if t.strip())
-    if short := [number for number, token in enumerate(tokens, 1) if len(token) < 16]:
-        raise ConfigError(
-            f"token {short[0]} has fewer than 16 characters",
-            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
-        )
-    return tokens
+        if not tokens:
+            raise ConfigError(
+                f"there is no token in {named}",
+                f"Write one a line, or take {TOKENS_FILE_VARIABLE} away.",
+            )
+        return tokens
+    return tuple(t.strip() for t in environ.get(TOKENS_VARIABLE, "").split(",") if t.strip())

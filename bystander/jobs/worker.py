@@ -13,9 +13,9 @@ import fcntl
 import json
 import logging
 import os
+import select
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -59,6 +59,7 @@ class Telling:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._stages: set[str] = set()
 
     def __call__(self, event: str, **facts: object) -> None:
         line = json.dumps({"event": event, **facts}, ensure_ascii=False) + "\n"
@@ -66,8 +67,10 @@ class Telling:
             os.write(self._descriptor, line.encode())
 
     def progress(self, progress: Progress) -> None:
-        if progress.done and not progress.fps:  # left by an earlier worker
+        if progress.stage not in self._stages and progress.done > 1 and not progress.fps:
+            # No frame was done yet, and yet some are: an earlier worker has left them.
             self("resumed", stage=progress.stage, frame=progress.done)
+        self._stages.add(progress.stage)
         self("progress", **asdict(progress))
 
 
@@ -82,8 +85,9 @@ def main(folder: Path, open_models: OpenModels) -> int:
         The exit code: 0 if the job is done, 1 for a defect, else that of the error. Networks
         that can't be reached, and defects, are not told as failures: trying again may help.
     """
-    tell = Telling(_standard_output())
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    output, parent = _standard_output(), os.getppid()
+    tell = Telling(output)
+    threading.Thread(target=_end_with_parent, args=(parent, output), daemon=True).start()
     try:
         with _alone(folder):
             summary = work(folder, WorkOrder.load(folder), open_models, tell)
@@ -110,7 +114,7 @@ def work(
     kept.mkdir(mode=0o700, exist_ok=True)
     sketcher = Sketcher(folder / names.PREVIEW, lambda: tell("preview"))
     found = folder / names.TIMELINE
-    if not found.exists():
+    if order.kind is not JobKind.RENDER and not found.exists():
         _analyze(folder, order, open_models, tell, sketcher)
     timeline = Timeline.load(found)
     header = with_decisions(timeline.header, order.keep, order.mask)
@@ -214,7 +218,13 @@ def _standard_output() -> int:
     return private
 
 
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(ORPHAN_SECONDS)
+def _end_with_parent(parent: int, output: int) -> None:
+    """End when the parent has, or nobody reads the output any more.
+
+    The latter also shows that it died before this process asked who it is.
+    """
+    reader = select.poll()
+    reader.register(output, 0)  # for its end alone
+    while os.getppid() == parent and not reader.poll(1000 * ORPHAN_SECONDS):
+        pass
     os._exit(1)

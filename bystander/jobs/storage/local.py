@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from bystander.errors import NotStored
 from bystander.jobs.storage.interface import CHUNK, check_span
@@ -128,7 +129,7 @@ class LocalStorage:
             folder = folder.parent
 
 
-def _unless_gone(_: object, __: str, caught: tuple[type[Exception], Exception, object]) -> None:
+def _unless_gone(_: object, __: str, caught: Any) -> None:
     """Two may delete the same."""
     if not isinstance(caught[1], FileNotFoundError):
         raise caught[1]
