@@ -26,6 +26,7 @@ from bentos.work import SERVICES_VARIABLE
 from bystander.api import logs
 from bystander.api.app import create_app
 from bystander.api.context import Context
+from bystander.api.events import server_stops
 from bystander.api.limits import RateLimiter, UploadSlots
 from bystander.api.metrics import job_metrics, keep_bentoml_from_counting_paths
 from bystander.api.pictures import MOST_BYTES, Pictures
@@ -36,6 +37,7 @@ from bystander.api.security import (
     path_of,
     refuse_open_sockets,
 )
+from bystander.api.untimed import keep_bentoml_from_timing_requests
 from bystander.errors import BystanderError, PhotoError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
@@ -72,6 +74,7 @@ class Late:
 
 late = Late()
 keep_bentoml_from_counting_paths()
+keep_bentoml_from_timing_requests()
 
 
 # Jobs live in this one process; BentoML starts it again when it dies.
@@ -113,6 +116,7 @@ class Bystander:
             environment,
             expectations=self._expectations,
             learn=self._learn,
+            stopping=server_stops,
         )
         self._janitor = Janitor(self._store, self._storage, settings)
         models = _Once(_models)

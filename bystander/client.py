@@ -17,22 +17,37 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self, TypeVar
 
 import requests
 
-from bystander.errors import Cancelled, OutputExists, OutputUnwritable, ServiceError
+from bystander.errors import (
+    Cancelled,
+    OutputExists,
+    OutputUnwritable,
+    ServiceError,
+    TruncatedVideo,
+)
+
+Result = TypeVar("Result")
 
 CHUNK: Final = 2**20
 PART: Final = 64 * 2**20
 """Bytes of a video sent in one request: a dropped connection costs no more than that."""
 TRIES: Final = 8
+"""Without coming any further."""
+PASSING: Final = (None, 408, 429, 502, 503, 504)
+"""Statuses of what may go by itself; None for no answer."""
+BUSY: Final = 409
+"""Also while the service hasn't noticed yet that an upload's connection is gone."""
 TIMEOUT: Final = (10.0, 300.0)
 """Seconds: to connect, and between two bytes. Examining a video ends its upload."""
 ENDED: Final = ("done", "failed", "cancelled")
+UNDER_WAY: Final = ("uploading", "checking")
+"""States of a video."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes sent or received so far, and all of them."""
@@ -80,7 +95,7 @@ class Client:
     def json(self, method: str, path: str, **options: Any) -> Any:
         """The JSON that the service answers with; None where there is none."""
         answer = self.request(method, path, **options)
-        return answer.json() if answer.content else None
+        return _json(answer) if answer.content else None
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request.
@@ -101,16 +116,31 @@ class Client:
             raise _refused(answer)
         return answer
 
-    def patiently(self, call: Callable[[], Any]) -> Any:
-        """What `call` gives, tried again while the service can't be reached or is busy."""
-        for attempt in range(TRIES):
+    def patiently(
+        self,
+        call: Callable[[], Result],
+        standing: Callable[[], int] = lambda: 0,
+        passing: Collection[int | None] = PASSING,
+    ) -> Result:
+        """What `call` gives, tried again while the service can't be reached or is busy.
+
+        Args:
+            standing: how far it has come; tries count anew when that grows.
+            passing: statuses after which it is tried again.
+
+        Raises:
+            ServiceError: of the last try.
+        """
+        tries, reached = 0, standing()
+        while True:
             try:
                 return call()
             except ServiceError as error:
-                if error.status not in (None, 408, 429, 502, 503, 504) or attempt == TRIES - 1:
+                now = standing()
+                tries, reached = (1, now) if now > reached else (tries + 1, reached)
+                if error.status not in passing or tries == TRIES:
                     raise
-                time.sleep(self._pause * 2**attempt)
-        raise AssertionError("the last try raises")
+                time.sleep(self._pause * 2 ** (tries - 1))
 
 
 class RemoteProject:
@@ -143,34 +173,36 @@ class RemoteProject:
             ServiceError: refused, or the service stays away.
         """
         size = video.stat().st_size
-        address = f"{self._path}/video"
+        address, arrived = f"{self._path}/video", 0
+
+        def send_part(file: IO[bytes]) -> dict[str, Any] | None:
+            """The next part, from where the service is; gives its verdict if it has one."""
+            nonlocal arrived
+            arrived = self._offset()
+            if arrived == size:  # the answer to the last part was lost
+                found: dict[str, Any] = self._client.json("GET", address)
+                if found["state"] not in UNDER_WAY:
+                    return found
+            part = _Part(file, arrived, min(size, arrived + PART), size, progress)
+            headers = {"Upload-Offset": str(arrived)}
+            found = self._client.json("PATCH", address, data=part, headers=headers)
+            return found
+
         self._client.patiently(lambda: self._client.request("POST", address, json={"size": size}))
         with video.open("rb") as file:
             while True:
-                offset = self._client.patiently(self._offset)
-                answer = self._client.patiently(lambda: self._send_part(file, size, progress))
-                if answer.content:
-                    found: dict[str, Any] = answer.json()
+                found = self._client.patiently(
+                    lambda: send_part(file), lambda: arrived, (*PASSING, BUSY)
+                )
+                if found is not None:
                     return found
-                if offset >= size:  # it was examined while the connection was gone
-                    return self._video()
 
     def _offset(self) -> int:
-        return int(self._client.request("HEAD", f"{self._path}/video").headers["Upload-Offset"])
-
-    def _send_part(self, file: Any, size: int, progress: Progress | None) -> requests.Response:
-        offset = self._offset()
-        file.seek(offset)
-        return self._client.request(
-            "PATCH",
-            f"{self._path}/video",
-            data=_Part(file, offset, min(size, offset + PART), size, progress),
-            headers={"Upload-Offset": str(offset)},
-        )
-
-    def _video(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.json("GET", f"{self._path}/video")
-        return found
+        answer = self._client.request("HEAD", f"{self._path}/video")
+        try:
+            return int(answer.headers["Upload-Offset"])
+        except (KeyError, ValueError) as error:
+            raise _strange(answer) from error
 
     def estimate(self, profile: str | None = None) -> dict[str, Any]:
         """Seconds that masking will take, with a range."""
@@ -217,7 +249,8 @@ class RemoteProject:
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             with part.open("wb") as file:
-                self._client.patiently(lambda: self._fetch(what, file, progress))
+                fetch = _Fetch(self._client, f"{self._path}/{what}", file, progress)
+                self._client.patiently(fetch, file.tell)
             os.replace(part, target)
         except OSError as error:
             raise OutputUnwritable(
@@ -229,22 +262,6 @@ class RemoteProject:
     def delete(self) -> None:
         """Delete everything of it, now."""
         self._client.request("DELETE", self._path)
-
-    def _fetch(self, what: str, file: Any, progress: Progress | None) -> None:
-        offset = file.tell()
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        answer = self._client.request("GET", f"{self._path}/{what}", headers=headers, stream=True)
-        total = offset + int(answer.headers.get("Content-Length", 0))
-        try:
-            with answer:
-                for chunk in answer.iter_content(CHUNK):
-                    file.write(chunk)
-                    if progress:
-                        progress(file.tell(), total)
-        except requests.RequestException as error:
-            raise ServiceError("the connection broke", "Try again.") from error
-        if file.tell() < total:
-            raise ServiceError("the connection broke", "Try again.")
 
 
 class RemoteJob:
@@ -311,11 +328,45 @@ class RemoteJob:
         self._client.request("POST", f"{self._path}/cancel")
 
 
+class _Fetch:
+    """Gets a file; called again, it goes on where the connection broke."""
+
+    def __init__(
+        self, client: Client, path: str, file: IO[bytes], progress: Progress | None
+    ) -> None:
+        self._client, self._path, self._file, self._progress = client, path, file, progress
+        self._version: str | None = None
+
+    def __call__(self) -> None:
+        """Raises ServiceError: the connection broke, or the service refuses."""
+        headers = {"Accept-Encoding": "identity"}  # lengths and offsets are the file's
+        if self._version is not None and self._file.tell():
+            headers |= {"Range": f"bytes={self._file.tell()}-", "If-Range": self._version}
+        answer = self._client.request("GET", self._path, headers=headers, stream=True)
+        try:
+            with answer:
+                self._take(answer)
+        except requests.RequestException as error:
+            raise ServiceError("the connection broke", "Try again.") from error
+
+    def _take(self, answer: requests.Response) -> None:
+        if answer.status_code != requests.codes.partial_content:
+            # The first try, or it is another file by now: the parts wouldn't fit together.
+            self._file.seek(0)
+            self._file.truncate()
+        self._version = answer.headers.get("ETag")
+        total = self._file.tell() + int(answer.headers.get("Content-Length", 0))
+        for chunk in answer.iter_content(CHUNK):
+            self._file.write(chunk)
+            if self._progress:
+                self._progress(self._file.tell(), total)
+
+
 class _Part:
     """A stretch of a file as a request's body, that tells how much of it has gone."""
 
     def __init__(
-        self, file: Any, start: int, end: int, size: int, progress: Progress | None
+        self, file: IO[bytes], start: int, end: int, size: int, progress: Progress | None
     ) -> None:
         self._file, self._start, self._end = file, start, end
         self._size, self._progress = size, progress
@@ -325,14 +376,30 @@ class _Part:
 
     def __iter__(self) -> Iterator[bytes]:
         at = self._start
+        self._file.seek(at)
         while at < self._end:
             chunk = self._file.read(min(CHUNK, self._end - at))
             if not chunk:
-                return
+                raise TruncatedVideo(
+                    f"{self._file.name} became shorter while it was sent", "Send it again."
+                )
             at += len(chunk)
             yield chunk
             if self._progress:
                 self._progress(at, self._size)
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise _strange(answer) from error
+
+
+def _strange(answer: requests.Response) -> ServiceError:
+    return ServiceError(
+        "what answered is not the service", "See whether the address is right.", answer.status_code
+    )
 
 
 def _refused(answer: requests.Response) -> ServiceError:

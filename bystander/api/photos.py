@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ from bystander.api.limits import chunks
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.jobs.disk import PHOTOS, remove
+from bystander.jobs.storage.troubles import telling_disk
 from bystander.jobs.vocabulary import Photo, PhotoFace, Problem, Project, new_id
 from bystander.media.photos import load_photo
 from bystander.models.faces import FaceModel, quality
@@ -34,11 +36,20 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
+JOINERS: Final = "\u200c\u200d"
+"""Control characters that names are spelled with, in Persian, say."""
+
+
 def _name(given: str) -> str:
     name = unicodedata.normalize("NFC", given).strip()
-    if not 1 <= len(name) <= 80 or any(unicodedata.category(c).startswith("C") for c in name):
+    if not 1 <= len(name) <= 80 or any(map(_controls, name)) or not name.strip(JOINERS):
         raise ValueError("a name has 1 to 80 characters, and no control characters")
     return name
+
+
+def _controls(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return (kind[0] == "C" and character not in JOINERS) or kind in ("Zl", "Zp")
 
 
 PersonName = Annotated[
@@ -86,6 +97,7 @@ def router(context: Context) -> APIRouter:
     """The routes under /projects/{project}/photos."""
     routes = APIRouter(tags=["photos"])
     photos, limits = context.store.photos, context.settings.limits
+    limiter = CapacityLimiter(limits.examined_at_once)
 
     def view(request: Request, photo: Photo) -> PhotoView:
         return PhotoView(
@@ -112,12 +124,15 @@ def router(context: Context) -> APIRouter:
         """Examine a file, and add it as a photo."""
         number = new_id()
         target = given.with_name(f"{number}.jpg")
-        facts = examine_photo(given, limits, target)
-        found = _looked_at(target, context.models().faces)
-        photo = Photo(number, project.id, person, facts.width, facts.height, *found)
-        if not photos.add(photo):
-            target.unlink(missing_ok=True)
-            raise Refusal.missing("There is no such project")
+        try:
+            facts = examine_photo(given, limits, target)
+            found = _looked_at(target, context.models().faces)
+            photo = Photo(number, project.id, person, facts.width, facts.height, *found)
+            if not photos.add(photo):
+                raise Refusal.missing("There is no such project")
+        except BaseException:
+            target.unlink(missing_ok=True)  # nobody would know that it is there
+            raise
         context.store.projects.touch(project.id)
         return photo
 
@@ -135,7 +150,7 @@ def router(context: Context) -> APIRouter:
             with os.fdopen(os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
                 async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
                     f.write(chunk)
-            return await run_sync(take, here, person, given)
+            return await run_sync(take, here, person, given, limiter=limiter)
         finally:
             given.unlink(missing_ok=True)
             if context.store.projects.find(here.id) is None:
@@ -156,7 +171,7 @@ def router(context: Context) -> APIRouter:
         here = await run_sync(project_of, context, request, project)
         async with context.uploads.place(here.owner):
             # Deleting the project meanwhile takes the folder away, at any moment.
-            with while_it_is_there(context, here):
+            with while_it_is_there(context, here), telling_disk("receiving the photo"):
                 return view(request, await receive(here, person, request))
 
     @routes.get("/projects/{project}/photos", summary="All photos")
@@ -173,7 +188,6 @@ def router(context: Context) -> APIRouter:
     @routes.patch(
         "/projects/{project}/photos/{photo}",
         summary="Say whom a photo shows, or which face is meant",
-        responses=responses(409),
     )
     def change_photo(project: str, photo: str, change: PhotoChange, request: Request) -> PhotoView:
         """Choosing a face settles a photo of several people."""

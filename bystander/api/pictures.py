@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 import cv2
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from bystander.api.previews import mask_everyone, to_jpeg
 from bystander.errors import UnreadablePhoto
+from bystander.jobs.settings import LimitSettings
 from bystander.masks import encode_runs
 from bystander.media.photos import load_photo
 from bystander.models import Models
@@ -26,7 +28,7 @@ from bystander.models.faces import quality
 from bystander.models.segmenter import analysis_size
 from bystander.people.heads import find_faces
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.sandbox import Limits, examine_photo
+from bystander.sandbox import examine_photo
 from bystander.settings import AnalysisSettings
 
 MOST_BYTES: Final = 32 * 2**20
@@ -42,8 +44,9 @@ class Pictures:
         scratch: a folder for it.
     """
 
-    def __init__(self, models: Callable[[], Models], limits: Limits, scratch: Path) -> None:
+    def __init__(self, models: Callable[[], Models], limits: LimitSettings, scratch: Path) -> None:
         self._models, self._limits, self._scratch = models, limits, scratch
+        self._examining = BoundedSemaphore(limits.examined_at_once)
         self._settings = AnalysisSettings()
 
     def segment(self, image: str) -> list[dict[str, Any]]:
@@ -124,5 +127,6 @@ class Pictures:
         with TemporaryDirectory(dir=self._scratch, prefix="picture-") as folder:
             given, plain = Path(folder) / "given", Path(folder) / "plain.jpg"
             given.write_bytes(content)
-            examine_photo(given, self._limits, plain)
+            with self._examining:
+                examine_photo(given, self._limits, plain)
             return load_photo(plain)

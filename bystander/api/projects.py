@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -47,6 +48,7 @@ def router(context: Context) -> APIRouter:
     """The routes /projects and /projects/{project}."""
     routes = APIRouter(tags=["projects"])
     projects, limits = context.store.projects, context.settings.limits
+    one_at_a_time = Lock()  # or two could take the last place
 
     def view(request: Request, project: Project) -> ProjectView:
         return ProjectView(
@@ -64,14 +66,15 @@ def router(context: Context) -> APIRouter:
     def create(request: Request, response: Response) -> ProjectView:
         """A new, empty project."""
         owner = request.state.owner
-        if len(projects.list(owner)) >= limits.projects:
-            raise Refusal(
-                429,
-                f"There are {limits.projects} projects already",
-                "Delete those that are done with.",
-                {"Retry-After": "60"},
-            )
-        created = projects.create(owner, context.settings.retention.hours * HOUR)
+        with one_at_a_time:
+            if len(projects.list(owner)) >= limits.projects:
+                raise Refusal(
+                    429,
+                    f"There are {limits.projects} projects already",
+                    "Delete those that are done with.",
+                    {"Retry-After": "60"},
+                )
+            created = projects.create(owner, context.settings.retention.hours * HOUR)
         response.headers["Location"] = project_url(request, created.id)
         return view(request, created)
 

@@ -7,7 +7,7 @@ happened to the process. Whole, it is examined in the sandbox and moved into sto
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +29,7 @@ from bystander.errors import NotStored, VideoError
 from bystander.jobs.disk import UPLOADS, remove
 from bystander.jobs.order import VIDEO
 from bystander.jobs.storage import upload_headers
+from bystander.jobs.storage.troubles import telling_disk
 from bystander.jobs.vocabulary import Problem, Project, Video, VideoState
 from bystander.sandbox import examine_video
 
@@ -38,6 +39,8 @@ WAITING: Final = 16
 INCOMING: Final = "incoming"
 """Folder in storage of what a client has sent to the bucket itself."""
 LINK_LIFETIME: Final = timedelta(hours=6)
+LONGEST: Final = 18
+"""Digits of a length in bytes."""
 BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -77,16 +80,16 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/video",
         summary="Send the whole video",
         openapi_extra=BODY,
-        responses=responses(408, 409, 413, 507),
+        responses=responses(408, 409, 411, 413, 507),
     )
     async def put_video(project: str, request: Request) -> VideoView:
         """In one request, its bytes as the body. Answers when the video has been examined:
-        see `state` and `problem`. A video that was there before is replaced."""
+        see `state` and `problem`. A video that was there before is replaced. Where the
+        connection breaks, PATCH goes on."""
         async with uploads.of(request, project) as (here, path):
-            announced = request.headers.get("content-length", "")
-            size = int(announced) if announced.isdecimal() and len(announced) < 19 else None
+            size = _announced(request)
             await uploads.begin(here, path, size)
-            await uploads.receive(request, here, path, 0, None)
+            await uploads.receive(request, here, path, 0, size)
             return await uploads.examine(request, here, path)
 
     @routes.post(
@@ -180,7 +183,7 @@ def router(context: Context) -> APIRouter:
     @routes.post(
         "/projects/{project}/video/uploaded",
         summary="The video is in the bucket",
-        responses=responses(409, 501),
+        responses=responses(409),
     )
     async def uploaded(project: str, request: Request) -> VideoView:
         """Fetches and examines it."""
@@ -236,47 +239,54 @@ class Uploads:
             finally:
                 self._busy.discard(here.id)
 
-    async def begin(self, project: Project, path: Path, size: int | None) -> None:
+    async def begin(self, project: Project, path: Path, size: int) -> None:
         """An empty file for a new video. What there is of an earlier one is deleted.
 
         Raises:
-            Refusal: it is too large. OutputUnwritable: there is no room for it.
+            Refusal: it is too large. OutputUnwritable: there is no room for it; the earlier
+                one has made what room it could.
         """
         limit = self._context.settings.limits.video_bytes
-        if size is not None and size > limit:
+        if size > limit:
             raise too_large(limit)
         await run_sync(self._begin, project, path, size)
 
-    def _begin(self, project: Project, path: Path, size: int | None) -> None:
+    def _begin(self, project: Project, path: Path, size: int) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove(path)
         self._context.store.projects.set_video(project.id, Video())
-        self._context.janitor.room_for(size or 0)
         self._context.storage.delete(f"{project.id}/")
         self._context.store.projects.set_decisions(project.id, (), ())
+        self._context.janitor.room_for(size)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._note(project, path, Video(VideoState.UPLOADING, size))
 
     async def receive(
-        self, request: Request, project: Project, path: Path, at: int, size: int | None
+        self, request: Request, project: Project, path: Path, at: int, size: int
     ) -> int:
         """Append the body; gives the file's length. What arrived stays, whatever happens.
 
         Args:
             at: the file's length.
-            size: that it will have, None if any.
+            size: that it will have.
+
+        Raises:
+            Refusal: there is more (413), it comes too slowly (408), or the project has been
+                deleted (404).
+            StorageError: the disk is full.
         """
-        most = (self._context.settings.limits.video_bytes if size is None else size) - at
-        with path.open("ab", buffering=BUFFER) as file:
+        idle = self._context.settings.limits.body_seconds
+        with telling_disk("receiving the video"), path.open("ab", buffering=BUFFER) as file:
             try:
-                idle = self._context.settings.limits.body_seconds
-                async for chunk in chunks(request, most, idle):
+                async for chunk in chunks(request, size - at, idle):
+                    if os.fstat(file.fileno()).st_nlink == 0:
+                        break  # deleted with its project: it would only fill the disk
                     file.write(chunk)
             finally:
                 with anyio.CancelScope(shield=True):
                     await run_sync(_settle, file.fileno(), file.flush)
                     at = file.tell()
-                    video = Video(VideoState.UPLOADING, size or at, at)
+                    video = Video(VideoState.UPLOADING, size, at)
                     await run_sync(self._note, project, path, video)
         return at
 
@@ -298,8 +308,12 @@ class Uploads:
         return view_of(request, await run_sync(project_of, self._context, request, project.id))
 
     def _examine_what_stays(self, project: Project, path: Path) -> None:
-        with while_it_is_there(self._context, project):
-            self._examine(project, path)
+        try:
+            with while_it_is_there(self._context, project):
+                self._examine(project, path)
+        except Refusal:  # the project was deleted; some of this may have been stored since
+            self._forget(project, path)
+            raise
 
     def _examine(self, project: Project, path: Path) -> None:
         size = path.stat().st_size
@@ -327,16 +341,37 @@ class Uploads:
     def _note(self, project: Project, path: Path, video: Video) -> None:
         """Raises Refusal: the project was deleted meanwhile; nothing of it stays."""
         if not self._context.store.projects.set_video(project.id, video):
-            remove(path)
-            self._context.storage.delete(f"{project.id}/")
+            self._forget(project, path)
             raise Refusal.missing("There is no such project")
+
+    def _forget(self, project: Project, path: Path) -> None:
+        remove(path)
+        self._context.storage.delete(f"{project.id}/")
 
 
 def _incoming(project: Project) -> str:
     return f"{project.id}/{INCOMING}/{VIDEO}"
 
 
-def _settle(descriptor: int, flush: Any) -> None:
+def _announced(request: Request) -> int:
+    """The length of a body. Without it no room can be kept for it, nor could it be gone on with.
+
+    Raises:
+        Refusal: the client doesn't tell it.
+    """
+    length = request.headers.get("content-length", "")
+    # Where both are sent, the length is a lie (RFC 9112, section 6.3).
+    if "transfer-encoding" in request.headers or not length.isdecimal() or len(length) > LONGEST:
+        raise Refusal(
+            411,
+            "The request doesn't say how long the video is",
+            "Send Content-Length, or use POST and PATCH.",
+            {"Connection": "close"},
+        )
+    return int(length)
+
+
+def _settle(descriptor: int, flush: Callable[[], None]) -> None:
     flush()
     os.fsync(descriptor)
 

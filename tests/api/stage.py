@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,10 @@ from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import Runner
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
-from bystander.jobs.storage.local import LocalStorage
+from bystander.jobs.storage import LocalStorage, Storage
 from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import Job, JobKind, JobState, Project, Video, VideoState
+from bystander.models import Models
 from bystander.settings import ProfileName
 from tests.drawn import drawn_models
 
@@ -103,15 +104,21 @@ FACTS: dict[str, Any] = {
 
 
 @contextmanager
-def staged(folder: Path, settings: ServiceSettings | None = None) -> Iterator[Stage]:
-    """The service, listening on a free port of the loopback."""
+def staged(
+    folder: Path,
+    settings: ServiceSettings | None = None,
+    models: Callable[[], Models] = drawn_models,
+    storage: Storage | None = None,
+) -> Iterator[Stage]:
+    """The service, listening on a free port of the loopback; its storage is a folder unless
+    another one is given."""
     settings = (settings or ServiceSettings()).model_copy(
         update={"data": folder / "data", "security": SecuritySettings(tokens=TOKENS)}
     )
     settings.data.mkdir(mode=0o700)
     store = JobStore(settings.data / "bystander.sqlite")
-    storage = LocalStorage(settings.data / "objects")
-    context = make_context(settings, store, storage)
+    storage = storage or LocalStorage(settings.data / "objects")
+    context = make_context(settings, store, storage, models)
     app = create_app(context)
     try:
         with serving(app) as url:
@@ -136,7 +143,9 @@ def serving(app: Any) -> Iterator[str]:
         thread.join()
 
 
-def make_context(settings: ServiceSettings, store: JobStore, storage: LocalStorage) -> Context:
+def make_context(
+    settings: ServiceSettings, store: JobStore, storage: Storage, models: Callable[[], Models]
+) -> Context:
     """A context whose runner and janitor aren't started: tests move jobs on themselves."""
     return Context(
         settings=settings,
@@ -144,7 +153,7 @@ def make_context(settings: ServiceSettings, store: JobStore, storage: LocalStora
         storage=storage,
         runner=Runner(store, storage, settings, worker_command, dict(os.environ)),
         janitor=Janitor(store, storage, settings),
-        models=drawn_models,
+        models=models,
         pace=Pace(store, storage, no_sample, {}, settings.data / "work"),
         uploads=UploadSlots(settings.limits.uploads_at_once),
         rates=RateLimiter(1000, 1000),

@@ -1,0 +1,186 @@
+"""How much, how fast and how often: counted by a clock that the test turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from bystander.api import limits
+from bystander.api.limits import LEAST_BYTES, Patience, RateLimiter, UploadSlots, chunks
+from bystander.api.refusal import Refusal
+
+
+class Clock:
+    """Stands still until it is turned."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_burst_is_let_in_at_once_and_then_so_many_a_second(clock: Clock) -> None:
+    rates = RateLimiter(2, 3, clock)
+    assert [rates.wait("ann") for _ in range(3)] == [0, 0, 0]
+    assert rates.wait("ann") == pytest.approx(0.5)
+    clock.now += 0.5
+    assert rates.wait("ann") == 0
+    assert rates.wait("ann") > 0
+
+
+def test_waiting_as_long_as_told_is_enough(clock: Clock) -> None:
+    rates = RateLimiter(0.3, 1, clock)
+    for _ in range(20):
+        assert rates.wait("ann") == 0
+        clock.now += rates.wait("ann") + 1e-9
+
+
+def test_who_asks_in_vain_does_not_wait_longer(clock: Clock) -> None:
+    rates = RateLimiter(1, 1, clock)
+    rates.wait("ann")
+    assert {rates.wait("ann") for _ in range(100)} == {1.0}
+
+
+def test_a_long_rest_earns_no_more_than_a_burst(clock: Clock) -> None:
+    rates = RateLimiter(10, 2, clock)
+    rates.wait("ann")
+    clock.now += 1e6
+    assert [rates.wait("ann") == 0 for _ in range(3)] == [True, True, False]
+
+
+def test_rates_are_counted_for_each_owner(clock: Clock) -> None:
+    rates = RateLimiter(1, 1, clock)
+    rates.wait("ann")
+    assert rates.wait("ann") > 0
+    assert rates.wait("bob") == 0
+
+
+def test_of_too_many_owners_the_most_recent_are_remembered(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_OWNERS", 2)
+    rates = RateLimiter(1, 1, clock)
+    for owner in ("ann", "bob", "ann", "eve"):
+        rates.wait(owner)
+    assert rates.wait("ann") > 0
+    assert rates.wait("bob") == 0
+
+
+def test_uploads_of_one_owner_are_counted_while_they_last() -> None:
+    async def scene() -> None:
+        slots = UploadSlots(2)
+        async with AsyncExitStack() as under_way:
+            for owner in ("ann", "ann", "bob"):
+                await under_way.enter_async_context(slots.place(owner))
+            with pytest.raises(Refusal, match="2 uploads") as refused:
+                await under_way.enter_async_context(slots.place("ann"))
+            assert refused.value.status_code == 429
+            await under_way.enter_async_context(slots.place("bob"))
+        for _ in range(5):  # places that were refused or have failed aren't taken
+            with pytest.raises(ValueError, match="broken"):
+                async with slots.place("ann"):
+                    raise ValueError("broken")
+
+    asyncio.run(scene())
+
+
+def test_patience_is_renewed_by_bytes_that_count(clock: Clock) -> None:
+    patience = Patience(10, clock)
+    clock.now += 9
+    patience.arrived(LEAST_BYTES - 1)
+    assert patience.left == pytest.approx(1)
+    patience.arrived(1)
+    assert patience.left == pytest.approx(10)
+
+
+def test_a_byte_now_and_then_wears_patience_out(clock: Clock) -> None:
+    patience = Patience(10, clock)
+    for _ in range(11):
+        clock.now += 1
+        patience.arrived(1)
+    assert patience.left < 0
+
+
+def taken(
+    parts: list[bytes | float | None],
+    most: int = 100,
+    idle: float = 5,
+    announced: str | None = None,
+) -> list[bytes]:
+    """What `chunks` gives of a body: bytes, pauses in seconds, None where the client goes."""
+
+    async def arriving() -> AsyncIterator[dict[str, Any]]:
+        for part in parts:
+            if part is None:
+                yield {"type": "http.disconnect"}
+            elif isinstance(part, bytes):
+                yield {"type": "http.request", "body": part, "more_body": True}
+            else:
+                await asyncio.sleep(part)
+        yield {"type": "http.request", "body": b"", "more_body": False}
+
+    async def read() -> list[bytes]:
+        headers = [] if announced is None else [(b"content-length", announced.encode())]
+        scope = {"type": "http", "method": "PUT", "headers": headers}
+        source = arriving()
+        request = Request(scope, source.__anext__)
+        return [chunk async for chunk in chunks(request, most, idle)]
+
+    return asyncio.run(read())
+
+
+def test_a_body_comes_as_it_was_sent() -> None:
+    assert b"".join(taken([b"in ", b"", b"three ", b"parts"])) == b"in three parts"
+    assert taken([]) == []
+
+
+def test_exactly_as_much_as_may_be_is_taken() -> None:
+    assert taken([b"x" * 60, b"y" * 40], announced="100")
+    with pytest.raises(Refusal, match="More than 100 bytes") as refused:
+        taken([b"x" * 60, b"y" * 41])
+    assert refused.value.status_code == 413
+
+
+@pytest.mark.parametrize("announced", ["101", "9" * 20])
+def test_what_is_announced_to_be_too_large_is_refused_before_it_is_read(announced: str) -> None:
+    with pytest.raises(Refusal, match="More than 100 bytes"):
+        taken([None], announced=announced)
+
+
+@pytest.mark.parametrize("announced", ["", "-1", "1e9", "many", "+5", "0x10"])
+def test_a_length_that_is_none_is_overlooked(announced: str) -> None:
+    assert taken([b"body"], announced=announced) == [b"body"]
+
+
+def test_a_body_that_stops_is_given_up() -> None:
+    with pytest.raises(Refusal, match=r"in 0\.05 s") as refused:
+        taken([b"a little", 30.0], idle=0.05)
+    assert refused.value.status_code == 408
+    assert refused.value.headers == {"Connection": "close"}
+
+
+def test_a_body_that_trickles_is_given_up() -> None:
+    trickle: list[bytes | float | None] = [b"x", 0.02] * 1000
+    with pytest.raises(Refusal, match="next to it"):
+        taken(trickle, most=10**6, idle=0.2)
+
+
+def test_a_slow_body_that_comes_on_is_taken() -> None:
+    steady: list[bytes | float | None] = [b"x" * LEAST_BYTES, 0.05] * 10
+    assert len(b"".join(taken(steady, most=10**6, idle=0.3))) == 10 * LEAST_BYTES
+
+
+def test_who_has_gone_is_not_waited_for() -> None:
+    with pytest.raises(ClientDisconnect):
+        taken([b"half", None])

@@ -1,0 +1,234 @@
+"""How long jobs will take: from a sample, a guess where there is none, and from experience."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bystander.jobs.pace import MOST, SPREAD, START, WIDE_SPREAD, Expected, Pace
+from bystander.jobs.vocabulary import JobKind, Project, Video, VideoState
+from bystander.settings import ProfileName
+from tests.jobs.house import VIDEO, House
+
+PROFILE = ProfileName.BALANCED
+FACTS = {"width": 640, "height": 360, "frame_count": 1000}
+SAMPLE = {"analyze": 0.1, "render": 0.02, "people": 2.5, "seconds": 122.0, "frames": 1000}
+AS_IT_SHOULD = f"print({json.dumps(json.dumps(SAMPLE))})"
+COUNTING = "import sys; open(sys.argv[3], 'a').write(sys.argv[2]);"
+
+
+class Scene:
+    """A pace whose child runs a line of Python: VIDEO PROFILE COUNTED are its arguments."""
+
+    def __init__(self, house: House, code: str, patience: float = 20) -> None:
+        self.house, self.code = house, code
+        self.counted = house.data / "counted"
+        self.scratch = house.data / "work"
+        self.pace = Pace(
+            house.store, house.storage, self._command, {"PATH": os.defpath}, self.scratch, patience
+        )
+
+    def _command(self, video: Path, profile: ProfileName) -> list[str]:
+        code = COUNTING + self.code
+        return [sys.executable, "-ISc", code, str(video), profile.value, str(self.counted)]
+
+    def project(self, **facts: Any) -> Project:
+        project = self.house.project()
+        return self.replaced(project, **facts)
+
+    def replaced(self, project: Project, **facts: Any) -> Project:
+        """The project with another video."""
+        video = Video(VideoState.READY, 1, 1, {**FACTS, **facts})
+        self.house.store.projects.set_video(project.id, video)
+        found = self.house.store.projects.find(project.id)
+        assert found is not None
+        return found
+
+    @property
+    def measured(self) -> str:
+        """The profiles that were measured, one after another."""
+        return self.counted.read_text() if self.counted.exists() else ""
+
+
+def stages(expected: Expected) -> Mapping[str, float]:
+    return {stage: round(seconds, 6) for stage, seconds in expected.stages.items()}
+
+
+def test_a_sample_says_how_long_it_takes(house: House) -> None:
+    scene = Scene(house, f"assert open(sys.argv[1], 'rb').read() == {VIDEO!r};" + AS_IT_SHOULD)
+    found = scene.pace.estimate(scene.project(), PROFILE)
+    assert found.sampled
+    assert found.people == 2.5
+    assert found.frames == 1000
+    assert found.seconds == pytest.approx(START + 1000 * 0.12, abs=0.1)
+    assert found.low == pytest.approx(SPREAD[0] * found.seconds, abs=0.1)
+    assert found.high == pytest.approx(SPREAD[1] * found.seconds, abs=0.1)
+
+
+def test_a_video_is_measured_once_for_each_profile(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    for _ in range(3):
+        scene.pace.estimate(project, ProfileName.FAST)
+        scene.pace.estimate(project, ProfileName.THOROUGH)
+    assert scene.measured == "fastthorough"
+
+
+def test_another_video_of_the_same_project_is_measured_anew(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    scene.pace.estimate(project, PROFILE)
+    other = scene.replaced(project, frame_count=10)
+    assert not scene.pace.at_once(other, PROFILE).sampled
+    assert scene.pace.estimate(other, PROFILE).frames == 10
+    assert scene.measured == "balanced" * 2
+
+
+def test_at_once_nothing_is_measured(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    assert not scene.pace.at_once(project, PROFILE).sampled
+    assert scene.measured == ""
+    scene.pace.estimate(project, PROFILE)
+    assert scene.pace.at_once(project, PROFILE).sampled
+
+
+JUNK = {
+    "fails": "sys.exit(3)",
+    "crashes": "import os; os.abort()",
+    "says nothing": "pass",
+    "says something else": "print('Traceback (most recent call last)')",
+    "says no object": "print([1, 2])",
+    "says too little": "print('{}')",
+    "says words": 'print(\'{"analyze": "slow", "render": 1, "people": 1}\')',
+    "takes no time": 'print(\'{"analyze": 0, "render": 1, "people": 1}\')',
+    "takes less than that": 'print(\'{"analyze": -1, "render": 1, "people": 1}\')',
+    "takes for ever": 'print(\'{"analyze": Infinity, "render": 1, "people": 1}\')',
+    "says what is no number": 'print(\'{"analyze": NaN, "render": 1, "people": 1}\')',
+    "says bytes": "sys.stdout.buffer.write(bytes(range(256)))",
+}
+
+
+@pytest.mark.parametrize("code", JUNK.values(), ids=JUNK.keys())
+def test_where_the_sample_fails_a_guess_is_better_than_nothing(house: House, code: str) -> None:
+    scene = Scene(house, code)
+    project = scene.project()
+    found = scene.pace.estimate(project, PROFILE)
+    assert not found.sampled
+    assert found.people is None
+    assert 0 < found.low < found.seconds < found.high
+    assert found.low == pytest.approx(WIDE_SPREAD[0] * found.seconds, abs=0.1)
+    assert all(seconds > 0 for seconds in found.stages.values())
+    assert list(scene.scratch.iterdir()) == []
+    scene.code = AS_IT_SHOULD  # it may have been bad luck
+    assert scene.pace.estimate(project, PROFILE).sampled
+
+
+def test_a_video_that_takes_too_long_is_not_tried_again(house: House) -> None:
+    scene = Scene(house, "import os, time; print(os.getpid(), flush=True); time.sleep(60)", 0.5)
+    project = scene.project()
+    for _ in range(3):
+        assert not scene.pace.estimate(project, PROFILE).sampled
+    assert scene.measured == "balanced"
+    assert list(scene.scratch.iterdir()) == []
+    other = scene.replaced(project, frame_count=10)
+    scene.code = AS_IT_SHOULD
+    assert scene.pace.estimate(other, PROFILE).sampled
+
+
+def test_a_video_that_is_gone_is_guessed(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    house.storage.delete(f"{project.id}/")
+    assert not scene.pace.estimate(project, PROFILE).sampled
+    assert scene.measured == ""
+    assert list(scene.scratch.iterdir()) == []
+
+
+def test_nothing_is_left_of_a_sample(house: House) -> None:
+    scene = Scene(house, "open(sys.argv[1] + '.more', 'w').close();" + AS_IT_SHOULD)
+    scene.pace.estimate(scene.project(), PROFILE)
+    assert list(scene.scratch.iterdir()) == []
+
+
+def test_the_child_knows_nothing_but_its_environment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BYSTANDER_TOKENS", "a secret of the service")
+    scene = Scene(
+        house, "import os; assert set(os.environ) <= {'PATH', 'LC_CTYPE'};" + AS_IT_SHOULD
+    )
+    assert scene.pace.estimate(scene.project(), PROFILE).sampled
+
+
+def test_larger_pictures_are_guessed_to_take_longer(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    small = scene.pace.at_once(scene.project(), PROFILE)
+    large = scene.pace.at_once(scene.project(width=3840, height=2160), PROFILE)
+    assert large.seconds > small.seconds
+    unknown = scene.replaced(scene.project())
+    house.store.projects.set_video(unknown.id, Video(VideoState.READY, 1, 1, None))
+    bare = house.store.projects.find(unknown.id)
+    assert bare is not None
+    assert scene.pace.at_once(bare, PROFILE).seconds == START  # of no frames
+
+
+def test_a_job_takes_what_its_stages_take(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    found = scene.pace.estimate(scene.project(), PROFILE)
+    assert found.of(JobKind.MASK, False) == found.seconds
+    assert found.of(JobKind.ANALYZE, False) == pytest.approx(START + 100, abs=0.1)
+    assert found.of(JobKind.RENDER, False) == pytest.approx(START + 20, abs=0.1)
+    assert found.of(JobKind.MASK, True) > found.of(JobKind.MASK, False)
+    assert found.of(JobKind.ANALYZE, True) == found.of(JobKind.ANALYZE, False)
+
+
+def test_what_jobs_took_corrects_what_is_said_of_the_next_video(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    first, second = scene.project(), scene.project(frame_count=500)
+    scene.pace.estimate(first, PROFILE)
+    scene.pace.learn(first, PROFILE, {"analyze": 0.2, "render": 0.03, "audit": 0.09})
+    found = scene.pace.estimate(second, PROFILE)
+    assert stages(found) == {"analyze": 0.2, "render": 0.03, "audit": 0.09}
+    assert found.seconds == pytest.approx(START + 500 * 0.23, abs=0.1)
+
+
+def test_what_was_learnt_of_samples_says_nothing_of_guesses_or_of_other_profiles(
+    house: House,
+) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project, other = scene.project(), scene.project(frame_count=7)
+    guessed = stages(scene.pace.at_once(other, PROFILE))
+    scene.pace.estimate(project, PROFILE)
+    scene.pace.learn(project, PROFILE, {"analyze": 0.3})
+    assert stages(scene.pace.at_once(other, PROFILE)) == guessed
+    assert stages(scene.pace.estimate(other, ProfileName.FAST))["analyze"] == SAMPLE["analyze"]
+    assert stages(scene.pace.estimate(other, PROFILE))["analyze"] == 0.3
+
+
+def test_one_strange_job_corrects_only_so_much(house: House) -> None:
+    scene = Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    scene.pace.estimate(project, PROFILE)
+    scene.pace.learn(project, PROFILE, {"analyze": 1e6, "render": 1e-9, "dance": 1})
+    found = stages(scene.pace.at_once(project, PROFILE))
+    assert found["analyze"] == pytest.approx(MOST * SAMPLE["analyze"])
+    assert found["render"] == pytest.approx(SAMPLE["render"] / MOST)
+    assert set(found) == {"analyze", "render", "audit"}
+
+
+def test_experience_draws_estimates_to_the_truth_and_outlives_the_process(house: House) -> None:
+    truth, scene = 0.17, Scene(house, AS_IT_SHOULD)
+    project = scene.project()
+    scene.pace.estimate(project, PROFILE)
+    for factor in (0.9, 1.1) * 6:
+        scene.pace.learn(project, PROFILE, {"analyze": factor * truth})
+    again = Scene(house, AS_IT_SHOULD)
+    found = again.pace.estimate(project, PROFILE)
+    assert found.stages["analyze"] == pytest.approx(truth, rel=0.1)

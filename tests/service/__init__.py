@@ -1,0 +1,1 @@
+"""The service as a whole, as its clients and its operator see it."""

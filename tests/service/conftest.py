@@ -1,0 +1,103 @@
+"""One real service for all tests of this folder, and a short video of real people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("bentoml", reason="needs the extra serve")
+
+from benchmarks.service.server import Server
+from bystander import demo
+from bystander.client import Client, RemoteJob, RemoteProject
+
+FRAMES, SEGMENT_FRAMES = 50, 20
+CHANGES: dict[str, dict[str, object]] = {
+    "jobs": {"checkpoint_seconds": 0.5, "segment_frames": SEGMENT_FRAMES},
+    "limits": {
+        "body_seconds": 3,
+        "requests_per_second": 1000,
+        "burst": 5000,
+        "memory": 2**30,
+        "cpu": 4,
+        "wall": 20,
+    },
+}
+"""So that there are checkpoints in a short video, and slow bodies and bombs don't take long."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A video of six people, 640 pixels wide, with sound, and a photo of one of them."""
+
+    video: Path
+    photo: Path
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    folder = tmp_path_factory.mktemp("material")
+    with pytest.MonkeyPatch.context() as patch:
+        use_shipped_models(patch, folder)
+        patch.setattr(demo, "SHOT_SECONDS", FRAMES // (2 * demo.FPS))
+        patch.setattr(demo, "SIZE", (640, 360))
+        demo.run_demo(folder)
+    return Material(folder / "source.mp4", folder / "cast" / "friend.jpg")
+
+
+def use_shipped_models(patch: pytest.MonkeyPatch, cache: Path) -> None:
+    """The weights of the repository and dlib, as after a plain install."""
+    patch.delenv("BYSTANDER_MODELS", raising=False)
+    patch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With its `url`, two `tokens`, `data` folder, `log` and processes.
+
+    A test that ends processes leaves it ready again.
+    """
+    folder = tmp_path_factory.mktemp("service")
+    with pytest.MonkeyPatch.context() as patch:
+        use_shipped_models(patch, folder)
+        (folder / "tmp").mkdir()
+        patch.setenv("TMPDIR", str(folder / "tmp"))
+        server = Server(folder, CHANGES)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def client(service: Server) -> Iterator[Client]:
+    """Of the first token."""
+    with Client(service.url, service.tokens[0]) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    service: Server, material: Material, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The result of a job that is alone, and that nothing happens to."""
+    result = tmp_path_factory.mktemp("undisturbed") / "result.mp4"
+    with Client(service.url, service.tokens[0]) as client:
+        before, _ = service.segmented()
+        project, job = begin(client, material)
+        facts = job.wait()
+        assert (facts["attempts"], facts["resumed"]) == (1, 0)
+        # What others are compared with: the segmenter looks at each frame once.
+        assert service.segmented()[0] - before == FRAMES
+        project.download("result", result)
+        project.delete()
+    return result
+
+
+def begin(client: Client, material: Material) -> tuple[RemoteProject, RemoteJob]:
+    """A project with the material in it, and its job."""
+    project = client.create_project()
+    project.send_photo("friend", material.photo)
+    project.send_video(material.video)
+    return project, project.start("mask")

@@ -1,0 +1,149 @@
+"""Whatever dies in the middle of a job, the job ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks.service.server import ENTRY, Server
+from bystander.checkpoints import STATE
+from bystander.client import Client, RemoteJob
+from tests.service.conftest import FRAMES, SEGMENT_FRAMES, Material, begin
+from tests.service.pictures import same
+
+PATIENCE = 60.0
+ENOUGH = 10
+"""Frames behind a checkpoint that would be missed."""
+SETTLED = 0.5
+"""Seconds in which the segmenter has answered what a worker asked that is dead."""
+
+
+def kill_worker(service: Server, job: RemoteJob) -> None:
+    worker = service.worker(job.id)
+    assert worker
+    worker.kill()
+    worker.wait(PATIENCE)
+
+
+def settle(service: Server) -> None:
+    time.sleep(SETTLED)
+
+
+def kill_entry(service: Server, job: RemoteJob) -> None:
+    worker, entry = service.worker(job.id), service.service(ENTRY)
+    assert worker
+    entry.kill()
+    _, alive = psutil.wait_procs([worker, entry], PATIENCE)
+    assert not alive
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What ends work, and what lets it go on; `counted`: as an attempt of the job."""
+
+    stop: Callable[[Server, RemoteJob], None]
+    go_on: Callable[[Server], None]
+    counted: bool = False
+
+
+DISTURBANCES = {
+    "worker killed": Disturbance(kill_worker, settle, counted=True),
+    "entry service killed": Disturbance(kill_entry, Server.wait_until_ready),
+    "server terminated": Disturbance(lambda service, _: service.terminate(), Server.start),
+    "server killed": Disturbance(lambda service, _: service.kill(), Server.start),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Attributes:
+    left: the last checkpoint of the work that was ended.
+    looked: frames that the segmenter looked at afterwards.
+    shown: the progress that a client saw afterwards.
+    """
+
+    facts: dict[str, Any]
+    result: Path
+    left: int
+    looked: int
+    shown: list[dict[str, Any]]
+
+
+def disturbed(
+    service: Server,
+    material: Material,
+    disturbance: Disturbance,
+    checkpoint: Callable[[Path], int],
+    folder: Path,
+) -> Outcome:
+    """A job that is disturbed once a checkpoint has `ENOUGH`, while a client waits for it."""
+    with Client(service.url, service.tokens[0]) as client, ThreadPoolExecutor(1) as threads:
+        project, job = begin(client, material)
+        work, until = service.data / "work" / job.id, time.monotonic() + PATIENCE
+        seen: list[dict[str, Any]] = []
+        waiting = threads.submit(job.wait, seen.append, 0.1)
+        while checkpoint(work) < ENOUGH and time.monotonic() < until:
+            time.sleep(0.005)
+        disturbance.stop(service, job)
+        left = checkpoint(work)
+        disturbance.go_on(service)
+        looked, resumed = service.segmented()[0], len(seen)
+        facts = waiting.result(PATIENCE)
+        shown = [found["progress"] for found in seen[resumed:] if found["resumed"]]
+        with Client(service.url, service.tokens[0]) as another:
+            project = another.project(project.id)
+            project.download("result", folder / "result.mp4")
+            project.delete()
+        return Outcome(facts, folder / "result.mp4", left, service.segmented()[0] - looked, shown)
+
+
+def analysed(work: Path) -> int:
+    """Frames that the checkpoint of an analysis has behind it."""
+    try:
+        with gzip.open(work / "checkpoints" / "analysis" / STATE) as file:
+            _, state = pickle.load(file)
+    except FileNotFoundError:
+        return 0
+    return int(state.standing.index) + 1
+
+
+def rendered(work: Path) -> int:
+    """Frames in the segments of a rendering."""
+    return SEGMENT_FRAMES * len(list((work / "checkpoints" / "render").glob("*.segment")))
+
+
+@pytest.mark.parametrize("what", DISTURBANCES)
+def test_an_analysis_goes_on_from_its_last_checkpoint(
+    service: Server, material: Material, undisturbed: Path, what: str, tmp_path: Path
+) -> None:
+    disturbance = DISTURBANCES[what]
+    outcome = disturbed(service, material, disturbance, analysed, tmp_path)
+    assert ENOUGH <= outcome.left < FRAMES
+    assert 0 < outcome.looked <= FRAMES - outcome.left
+    assert outcome.facts["resumed"] == 1
+    assert outcome.facts["attempts"] == 1 + disturbance.counted
+    assert same(outcome.result, undisturbed)
+
+
+@pytest.mark.parametrize("what", ["worker killed", "server killed"])
+def test_a_rendering_goes_on_from_its_last_segment(
+    service: Server, material: Material, undisturbed: Path, what: str, tmp_path: Path
+) -> None:
+    outcome = disturbed(service, material, DISTURBANCES[what], rendered, tmp_path)
+    assert ENOUGH <= outcome.left < FRAMES
+    assert outcome.looked == 0  # nothing was analysed again
+    assert outcome.facts["resumed"] == 1
+    assert all(
+        progress["stage"] == "render" and progress["done"] >= outcome.left
+        for progress in outcome.shown
+    )
+    assert same(outcome.result, undisturbed)

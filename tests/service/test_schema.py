@@ -1,0 +1,105 @@
+"""The API does what its description says, whatever is thrown at it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.service.server import Server
+from bystander.client import Client
+from tests.service.conftest import Material
+
+pytest.importorskip("schemathesis", reason="needs the extra dev")
+
+SEED = 20
+EXAMPLES = 15
+"""For each operation and phase."""
+LINK = "/projects/{project}/video/upload-url"
+"""Answers 501 where the service takes uploads itself."""
+EXCLUDED = (
+    # A valid request may be refused for what no schema can say: sizes beyond the limit that is
+    # set, names of blanks.
+    "positive_data_acceptance",
+    # A project without a job has neither people nor a result.
+    "ensure_resource_availability",
+    # Starlette names the methods of one route of several in Allow.
+    "unsupported_method",
+)
+LIMIT = 200
+"""Seconds; it takes 20 on an idle machine."""
+
+
+@pytest.fixture(scope="module")
+def analysed(service: Server, material: Material) -> Iterator[str]:
+    """Id of a project of the second token, with a result."""
+    with Client(service.url, service.tokens[1]) as client:
+        for project in client.projects():
+            project.delete()
+        project = client.create_project()
+        project.send_video(material.video)
+        project.start("mask").wait()
+        yield project.id
+        for left in client.projects():  # those that were made while testing, too
+            left.delete()
+
+
+def test_every_operation_does_as_described(service: Server, analysed: str, tmp_path: Path) -> None:
+    _check(service, tmp_path, ["--exclude-path", LINK])
+
+
+def test_what_a_finished_project_holds_is_as_described(
+    service: Server, analysed: str, tmp_path: Path
+) -> None:
+    settings = f'[parameters]\n"path.project" = "{analysed}"\n"path.number" = 0\n'
+
+    _check(service, tmp_path, ["--include-method", "GET", "--phases", "coverage,fuzzing"], settings)
+
+
+def test_a_link_to_a_bucket_is_refused_as_described(service: Server, analysed: str) -> None:
+    answer = httpx.post(
+        f"{service.url}/v1/projects/{analysed}/video/upload-url",
+        json={"size": 1},
+        headers={"Authorization": f"Bearer {service.tokens[1]}"},
+        trust_env=False,
+    )
+
+    described = httpx.get(f"{service.url}/v1/openapi.json", trust_env=False).json()
+    assert answer.status_code == 501
+    assert "501" in described["paths"][LINK]["post"]["responses"]
+
+
+@pytest.mark.parametrize("route", ["/segment", "/embed", "/mask_image"])
+def test_the_routes_of_pictures_have_no_defects(
+    route: str, service: Server, tmp_path: Path
+) -> None:
+    checks = ["--checks", "not_a_server_error", "--include-path", route]
+
+    _check(service, tmp_path, [*checks, "--phases", "coverage,fuzzing"], address="/docs.json")
+
+
+def _check(
+    service: Server,
+    folder: Path,
+    options: list[str],
+    settings: str = "",
+    address: str = "/v1/openapi.json",
+) -> None:
+    """Run schemathesis, and fail with what it has found."""
+    (folder / "schemathesis.toml").write_text(settings)
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}{address}"]
+    if "--checks" not in options:
+        options = ["--checks", "all", "--exclude-checks", ",".join(EXCLUDED), *options]
+    token = f"Authorization: Bearer {service.tokens[1]}"
+    done = subprocess.run(
+        [*command, "-H", token, "--max-examples", str(EXAMPLES), "--seed", str(SEED), *options,
+         "--generation-database", "none", "--warnings", "off", "--no-color"],
+        cwd=folder, capture_output=True, text=True, timeout=LIMIT,
+        env={**os.environ, "NO_PROXY": "*"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

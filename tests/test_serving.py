@@ -1,0 +1,68 @@
+"""What is checked before the service starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bystander.errors import ConfigError
+from bystander.jobs.settings import SecuritySettings, ServiceSettings
+from bystander.serving import ENTRY, check_host, is_loopback, service_folder
+from tests.conftest import REPOSITORY
+
+LOCAL = ServiceSettings()
+OTHERS = ["0.0.0.0", "::", "192.168.1.2", "example.com", "", "localhost.example.com", "127.0.0.1.x"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
+def test_this_machine_is_listened_to_without_a_token(host: str) -> None:
+    assert is_loopback(host)
+    check_host(host, LOCAL)
+
+
+@pytest.mark.parametrize("host", OTHERS)
+def test_beyond_it_a_token_is_needed(host: str) -> None:
+    assert not is_loopback(host)
+    with pytest.raises(ConfigError, match="without a token"):
+        check_host(host, LOCAL)
+    for security in (SecuritySettings(tokens=("a" * 20,)), SecuritySettings(allow_open=True)):
+        check_host(host, ServiceSettings(security=security))
+
+
+def test_the_entry_is_where_the_command_looks_for_it() -> None:
+    module, _, name = ENTRY.partition(":")
+    source = (service_folder() / f"{module}.py").read_text()
+    assert f"class {name}:" in source
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in os.environ.items() if "BYSTANDER" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "bystander", "serve", *arguments],
+        cwd=REPOSITORY,
+        env={**given, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_refuses_to_serve_everyone(tmp_path: Path) -> None:
+    ran = run("--host", "0.0.0.0", "--port", "3190", "--data", str(tmp_path / "data"))
+    assert ran.returncode == ConfigError.exit_code == 9
+    assert "without a token" in ran.stderr
+    assert "BYSTANDER_TOKENS" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_token_that_is_too_short_is_refused_before_anything_starts() -> None:
+    ran = run("--host", "0.0.0.0", BYSTANDER_TOKENS="short-1")
+    assert ran.returncode == ConfigError.exit_code
+    assert "at least 16 characters" in ran.stderr
+    assert "short-1" not in ran.stderr + ran.stdout
