@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 STATE: Final = "state"
 SHARE: Final = 20
-"""Saving takes at most one part in so many of the time."""
+"""Saving takes at most one part in so many of the time ..."""
+MOST: Final = 3
+"""... but checkpoints never lie further apart than so many times what was asked for: on a busy
+machine everything takes long, and most of the work is to be kept all the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +114,7 @@ class AnalysisCheckpoints:
             return False
         self._save(make())
         now = self._clock()
-        self._due = now + max(self._every, SHARE * (now - begun))
+        self._due = now + min(max(self._every, SHARE * (now - begun)), MOST * self._every)
         return True
 
     def clear(self) -> None:

@@ -35,6 +35,8 @@ from bystander.errors import (
 Result = TypeVar("Result")
 
 CHUNK: Final = 2**20
+PIECE: Final = 2**16
+"""Bytes of a download that are written at once: what a broken connection costs."""
 PART: Final = 64 * 2**20
 """Bytes of a video sent in one request: a dropped connection costs no more than that."""
 TRIES: Final = 8
@@ -356,7 +358,7 @@ class _Fetch:
             self._file.truncate()
         self._version = answer.headers.get("ETag")
         total = self._file.tell() + int(answer.headers.get("Content-Length", 0))
-        for chunk in answer.iter_content(CHUNK):
+        for chunk in answer.iter_content(PIECE):
             self._file.write(chunk)
             if self._progress:
                 self._progress(self._file.tell(), total)

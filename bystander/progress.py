@@ -56,11 +56,12 @@ class Meter:
     def step(self) -> None:
         """One more frame is done."""
         now = self._clock()
-        if self._started is None:
-            # The first one waited until all stages of a pipeline were at work.
+        first = self._started is None
+        if first:
+            # It waited until all stages of a pipeline were at work, and tells no speed.
             self._started, self._before = now, self._done
         self._done += 1
-        if now - self._last >= self._interval or self._done == self._total:
+        if (not first and now - self._last >= self._interval) or self._done == self._total:
             self._last = now
             self.report()
 

@@ -29,6 +29,7 @@ class EffectRequest(BaseModel):
         1.0,
         ge=1.0,
         le=8.0,
+        strict=True,
         description="how many times larger the cells of blur and mosaic are than they must be; "
         "below 1 people could be recognised, so that isn't offered",
     )
@@ -53,7 +54,9 @@ class JobRequest(BaseModel):
     )
     profile: ProfileName | None = Field(None, description="null: as the service is set up")
     effect: EffectRequest = EffectRequest()
-    audit: bool = Field(False, description="look at the result and report what could be wrong")
+    audit: bool = Field(
+        False, strict=True, description="look at the result and report what could be wrong"
+    )
     clicks: tuple[ClickOrder, ...] = Field(
         (),
         max_length=MOST_CLICKS,

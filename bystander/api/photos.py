@@ -90,7 +90,9 @@ class PhotoChange(BaseModel):
     )
 
     person: PersonName | None = None
-    face: int | None = Field(None, ge=0, description="number of the face that is meant")
+    face: int | None = Field(
+        None, ge=0, strict=True, description="number of the face that is meant"
+    )
 
 
 def router(context: Context) -> APIRouter:

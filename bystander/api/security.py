@@ -116,6 +116,9 @@ class Gate:
                 "Set BYSTANDER_TOKENS_FILE, and send the token.",
             )  # fmt: skip
             return
+        if "\n" in scope["path"]:  # Starlette's patterns go astray over it
+            await refuse(scope, receive, hardened, 404, "There is nothing at this address")
+            return
         if wait := self._rates.wait(owner):
             await refuse(
                 scope, receive, hardened, 429, "Too many requests", "Wait a little.",

@@ -61,7 +61,7 @@ class UploadRequest(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"size": 1048576}]}
     )
 
-    size: int = Field(ge=1, description="bytes of the video")
+    size: int = Field(ge=1, strict=True, description="bytes of the video")
 
 
 class UploadLink(BaseModel):

@@ -99,7 +99,8 @@ class Attempt:
         self._folder = place.disk.work(job.id)
         self._cancelled_at: float | None = None
         self._progress: JobProgress | None = None
-        self._took: dict[str, float] = {}
+        self._stages: dict[str, tuple[float, int]] = {}
+        self._done_at = 0.0
         self._written = 0.0
         self._words = Wording(self._folder, place.settings.data)
 
@@ -147,10 +148,11 @@ class Attempt:
             if summary is None or not jobs.commit(self.job.id, summary):
                 jobs.requeue(self.job.id, counted=False)  # or its end, if that was wished for
                 return
+        self._done_at = time.monotonic()
         self._store_outputs()
         jobs.finish(self.job.id, JobState.DONE)
         if self.job.attempts == 1:  # another one may have done a few frames of a stage
-            self._place.learn(self.job, self._took)
+            self._place.learn(self.job, self._took())
 
     def _interrupted(self) -> bool:
         return self._cancelled_at is not None or self._place.halting.is_set()
@@ -239,8 +241,7 @@ class Attempt:
 
     def _advance(self, message: ProgressMessage) -> None:
         self.fps = message.fps
-        if message.fps > 0:
-            self._took[message.stage] = 1 / message.fps
+        self._stages.setdefault(message.stage, (time.monotonic(), max(1, message.total)))
         share, eta = overall(
             self.job.kind,
             bool(self.job.order.get("audit")),
@@ -298,6 +299,15 @@ class Attempt:
             mine = name != TIMELINE or self.job.kind is not JobKind.RENDER
             if mine and (self._folder / name).exists():
                 storage.put(self._folder / name, key_of(project, name))
+
+    def _took(self) -> dict[str, float]:
+        """Seconds a frame of each stage, from its first word to the next one's."""
+        begun = [at for at, _ in self._stages.values()]
+        ends = [*begun[1:], self._done_at]
+        return {
+            stage: (end - at) / frames
+            for (stage, (at, frames)), end in zip(self._stages.items(), ends, strict=True)
+        }
 
     def _tidy(self) -> None:
         job = self._place.store.jobs.find(self.job.id)

@@ -62,9 +62,9 @@ class CastOrder(Settings):
 class ClickOrder(Settings):
     """Somebody pointed at: seconds from the first frame, pixels of the upright video."""
 
-    seconds: float = Field(ge=0)
-    x: float = Field(ge=0)
-    y: float = Field(ge=0)
+    seconds: float = Field(ge=0, strict=True)
+    x: float = Field(ge=0, strict=True)
+    y: float = Field(ge=0, strict=True)
 
 
 class WorkOrder(Settings):

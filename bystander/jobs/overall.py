@@ -12,6 +12,10 @@ TRUSTED: Final = 0.4
 The beginning of a video may be emptier than the rest."""
 
 
+LAG: Final = 40
+"""Frames that an encoder holds when it has been given the last one."""
+
+
 def stages(kind: JobKind, audit: bool) -> tuple[str, ...]:
     """What a job consists of, in order."""
     analysis = () if kind is JobKind.RENDER else ("analyze",)
@@ -52,4 +56,6 @@ def overall(
     trust = min(1.0, here / TRUSTED)
     slowness = 1 - trust + trust / (fps * expected[at])
     left = (1 - here) * expected[at] + sum(expected[at + 1 :])
+    if stage == "render":
+        left += min(LAG, done) / total * expected[at]
     return share, left * total * slowness

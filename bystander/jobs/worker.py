@@ -67,7 +67,8 @@ class Telling:
             os.write(self._descriptor, line.encode())
 
     def progress(self, progress: Progress) -> None:
-        if progress.stage not in self._stages and progress.done > 1 and not progress.fps:
+        some = 0 < progress.done < progress.total
+        if progress.stage not in self._stages and some and not progress.fps:
             # No frame was done yet, and yet some are: an earlier worker has left them.
             self("resumed", stage=progress.stage, frame=progress.done)
         self._stages.add(progress.stage)

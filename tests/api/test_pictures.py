@@ -45,9 +45,13 @@ def test_everyone_in_a_picture_is_told_with_a_silhouette(pictures: Pictures) -> 
     ):
         width, height = person["size"]
         told = person["mask"]
-        bits = decode_runs(np.asarray(told["runs"]), told["width"], told["height"])
+        mask = decode_runs(
+            np.asarray(told["runs"], np.uint32),
+            *(told[side] for side in ("x", "y", "width", "height")),
+        )
         whole = np.zeros((height, width), bool)
-        whole[told["y"] : told["y"] + told["height"], told["x"] : told["x"] + told["width"]] = bits
+        x0, y0, x1, y1 = mask.box
+        whole[y0:y1, x0:x1] = mask.bits
         drawn = np.asarray(
             Image.fromarray(SCENE.silhouette(figure, 0)).resize((width, height)), bool
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bystander.jobs.overall import overall, stages
+from bystander.jobs.overall import LAG, overall, stages
 from bystander.jobs.vocabulary import JobKind
 
 EXPECTED = {"analyze": 0.05, "render": 0.03, "audit": 0.02}
@@ -57,5 +57,11 @@ def test_before_there_is_a_speed_nothing_is_foretold() -> None:
 
 
 def test_more_frames_than_were_announced_are_no_more_than_all() -> None:
-    share, eta = overall(JobKind.RENDER, False, "render", 120, 100, 20.0, EXPECTED)
+    share, eta = overall(JobKind.ANALYZE, False, "analyze", 120, 100, 20.0, EXPECTED)
     assert (share, eta) == (1.0, 0.0)
+
+
+def test_when_the_last_frame_is_rendered_the_encoder_still_holds_some() -> None:
+    share, eta = overall(JobKind.RENDER, False, "render", 1000, 1000, 20.0, EXPECTED)
+    assert share == 1.0
+    assert eta == pytest.approx(LAG / 20.0)

@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
+from bystander.instances import Box
 from bystander.media.photos import load_photo
 from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
 from bystander.models.store import ModelStore
-from bystander.people.cast import load_cast
+from bystander.people.cast import faces_in, load_cast, load_references
+
+NOSES = ((118, 340), (312, 222), (508, 360), (785, 420), (928, 140), (1170, 345))
+"""Of the six people of `group`, from left to right, seen by eye."""
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +107,83 @@ def test_missing_and_empty_places_are_refused(faces: FaceModel, tmp_path: Path) 
         load_cast([tmp_path / "nobody.jpg"], faces)
     with pytest.raises(UnreadablePhoto, match="no photos"):
         load_cast([tmp_path], faces)
+
+
+def noses_in(boxes: list[Box], scale: float = 1, shift: int = 0) -> list[list[int]]:
+    """Which of `NOSES`, moved by `shift` and then scaled, lie in each box."""
+    moved = [(scale * (x + shift), scale * (y + shift)) for x, y in NOSES]
+    return [
+        [n for n, (x, y) in enumerate(moved) if x0 < x < x1 and y0 < y < y1]
+        for x0, y0, x1, y1 in boxes
+    ]
+
+
+@pytest.mark.parametrize("scale", [1, 1.5, 3])
+@pytest.mark.parametrize("shift", [0, 200])
+def test_faces_are_where_they_are_in_the_photo(
+    group: NDArray[np.uint8], faces: FaceModel, scale: float, shift: int
+) -> None:
+    beside = cv2.copyMakeBorder(group, shift, 0, shift, 0, cv2.BORDER_CONSTANT)
+    photo = np.asarray(cv2.resize(beside, None, fx=scale, fy=scale), np.uint8)
+    found = faces_in(photo, faces)
+    boxes = [found.box(face) for face in found.faces]
+
+    assert len(boxes) >= 5  # of six; two look away
+    owners = noses_in(boxes, scale, shift)
+    assert all(len(noses) == 1 for noses in owners)
+    assert len({noses[0] for noses in owners}) == len(boxes)
+    heights = [box[3] - box[1] for box in boxes]
+    assert heights == sorted(heights, reverse=True)
+    assert found.crowded
+    assert found.main is None
+
+
+def test_a_photo_that_shows_nobody_has_no_faces(faces: FaceModel) -> None:
+    found = faces_in(np.full((300, 300, 3), 120, dtype=np.uint8), faces)
+
+    assert found.faces == ()
+    assert found.main is None
+    assert not found.crowded
+
+
+def test_the_face_that_somebody_chose_is_the_reference(
+    group: NDArray[np.uint8],
+    portraits: list[NDArray[np.uint8]],
+    faces: FaceModel,
+    tmp_path: Path,
+) -> None:
+    found = faces_in(group, faces)
+    boxes = [found.box(face) for face in found.faces]
+    boxes.sort(key=lambda box: box[0])
+    # Compressed since it was chosen, as a photo is that the service stores.
+    path = tmp_path / "group.jpg"
+    Image.fromarray(group).save(path, quality=95)
+    references = load_references([(path, box) for box in boxes], faces)
+
+    assert references.shape == (6, 128)
+    assert np.linalg.norm(references, axis=1) == pytest.approx(1, abs=1e-5)
+    for number in (0, 2, 3, 5):  # who look at the camera
+        file = save(portraits[number], tmp_path / f"{number}.png")
+        (member,) = load_cast([file], faces)
+        assert int(np.argmax(references @ member.references[0])) == number
+
+
+def test_a_box_need_not_fit_exactly(
+    group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path
+) -> None:
+    path = save(group, tmp_path / "group.png")
+    found = faces_in(group, faces)
+    x0, y0, x1, y1 = found.box(found.faces[0])
+    exact, shifted = load_references(
+        [(path, (x0, y0, x1, y1)), (path, (x0 + 20, y0 - 20, x1 + 20, y1 - 20))], faces
+    )
+
+    assert exact == pytest.approx(shifted)
+
+
+@pytest.mark.parametrize("box", [(600, 600, 700, 700), (0, 0, 1280, 886), (300, 300, 300, 300)])
+def test_where_there_is_no_face_none_is_taken_instead(
+    group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path, box: Box
+) -> None:
+    with pytest.raises(NoFaceFound, match=r"no face at .*group\.png"):
+        load_references([(save(group, tmp_path / "group.png"), box)], faces)
