@@ -232,7 +232,7 @@ def _python(module: str, *arguments: str) -> list[str]:
 
 def _in_api(path: str) -> bool:
     # Starlette's mounts don't take a path with a line break: BentoML would answer.
-    return path == API or (path.startswith(f"{API}/") and "\n" not in path)
+    return path.startswith(f"{API}/") and "\n" not in path
 
 
 def _told(call: Callable[[], Result]) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from typing import Any, Final
 from bystander.errors import ConfigError
 
 BUSY_SECONDS: Final = 30.0
+SCRUBS: Final = 20
+SCRUB_PAUSE: Final = 0.05
+"""Seconds between tries."""
 """How long a statement waits for another process's write."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
@@ -130,8 +134,15 @@ class Database:
         connection.commit()
 
     def scrub(self) -> None:
-        """Overwrite what was deleted: with `secure_delete`, only the log still holds it."""
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Overwrite what was deleted: with `secure_delete`, only the log still holds it.
+
+        A reader may be in the way for a moment; the janitor comes by again.
+        """
+        for _ in range(SCRUBS):
+            row = self.row("PRAGMA wal_checkpoint(TRUNCATE)")
+            if row is None or row["busy"] == 0:
+                return
+            time.sleep(SCRUB_PAUSE)
 
     def close(self) -> None:
         """Close the connections of all threads; a later call opens new ones."""

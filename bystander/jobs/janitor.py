@@ -76,6 +76,7 @@ class Janitor:
 
     def sweep(self) -> None:
         """Delete what has expired, and what an interrupted purge has left."""
+        self._store.scrub()
         for project in self._store.projects.expired(self._clock()):
             try:
                 if not self.purge(project):

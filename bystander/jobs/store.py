@@ -49,6 +49,10 @@ class JobStore:
             (key, value, NEWEST),
         )
 
+    def scrub(self) -> None:
+        """Leave no byte of what was deleted in the file or its log."""
+        self._database.scrub()
+
     def litter(self) -> tuple[str, ...]:
         """Paths below the data folder that are to be deleted: files and folders.
 
