@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytest.importorskip("bentoml", reason="needs the extra serve")
@@ -13,6 +14,7 @@ pytest.importorskip("bentoml", reason="needs the extra serve")
 from benchmarks.service.server import Server
 from bystander import demo
 from bystander.client import Client, RemoteJob, RemoteProject
+from tests.service.stranger import open_client, open_project
 
 FRAMES, SEGMENT_FRAMES = 50, 20
 CHANGES: dict[str, dict[str, object]] = {
@@ -75,6 +77,28 @@ def client(service: Server) -> Iterator[Client]:
     """Of the first token."""
     with Client(service.url, service.tokens[0]) as client:
         yield client
+
+
+@pytest.fixture
+def stranger(service: Server) -> Iterator[httpx.Client]:
+    """Of the second token."""
+    with open_client(service, service.tokens[1]) as client:
+        yield client
+
+
+@pytest.fixture
+def project(stranger: httpx.Client) -> Iterator[str]:
+    """Path of an empty project of the second token, deleted in the end."""
+    with open_project(stranger) as path:
+        yield path
+
+
+@pytest.fixture
+def video(project: str, stranger: httpx.Client, material: Material) -> str:
+    """Path of a project of the second token with a video."""
+    sent = stranger.put(f"{project}/video", content=material.video.read_bytes())
+    assert sent.json()["state"] == "ready"
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.service.server import Server
 from bystander.client import Client, RemoteProject
 from tests.service.conftest import Material
+from tests.service.stranger import open_client
 from tests.service.unharmed import temporary
 
 NAME, DELETED = "Philomena", "Theodelinde"
@@ -105,13 +106,7 @@ def routes(service: Server) -> list[Route]:
 
 @pytest.fixture
 def owner(service: Server) -> Iterator[httpx.Client]:
-    with _client(service, service.tokens[0]) as client:
-        yield client
-
-
-@pytest.fixture
-def stranger(service: Server) -> Iterator[httpx.Client]:
-    with _client(service, service.tokens[1]) as client:
+    with open_client(service, service.tokens[0]) as client:
         yield client
 
 
@@ -216,11 +211,6 @@ def test_nothing_of_a_deleted_project_is_left(
         assert not _holds(temporary(service), secret), secret
     assert DELETED not in service.log.read_text(errors="replace")
     assert not [p for p in temporary(service).rglob("*.jpg")]
-
-
-def _client(service: Server, token: str) -> httpx.Client:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=service.url, headers=headers, timeout=60, trust_env=False)
 
 
 def _plain(answer: httpx.Response) -> dict[str, str]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import httpx
 import psutil
 
 from benchmarks.service.server import Server
+from tests.service.stranger import open_client, open_project
 
-MB = 1e6
+MOST_GROWTH = 150e6
+"""Bytes."""
+SETTLED = 20.0
+"""Seconds until what was broken off is tidied up."""
 MASTERS = ("serve", "--service-name")
 """In the command lines of the processes that stay."""
 
@@ -41,6 +48,37 @@ class State:
             frozenset(files(service)),
             len(service.log.read_text(errors="replace")),
         )
+
+
+@contextlib.contextmanager
+def unharmed(service: Server, video: Path) -> Iterator[None]:
+    """What is done meanwhile leaves the same processes, no files, little memory, no defects."""
+    with open_client(service, service.tokens[1]) as stranger:
+        _warm_up(stranger, video)
+        before = State.of(service)
+        yield
+        until = time.monotonic() + SETTLED
+        while files(service) - before.files and time.monotonic() < until:
+            time.sleep(0.2)
+        after = State.of(service)
+
+        assert stranger.get("/readyz").is_success
+        assert not stranger.get("/v1/projects").json()["projects"]
+        assert after.processes == before.processes
+        assert after.files - before.files == set()
+        assert after.memory - before.memory < MOST_GROWTH
+        written = service.log.read_text(errors="replace")[before.log :]
+        assert "defect" not in written
+        assert "Traceback" not in written
+
+
+def _warm_up(stranger: httpx.Client, video: Path) -> None:
+    """What is opened at the first use belongs to the service at rest."""
+    with open_project(stranger) as project:
+        stranger.put(f"{project}/video", content=video.read_bytes())
+        stranger.get(f"{project}/preview")
+        stranger.post(f"{project}/photos?person=A", content=b"")
+        stranger.post("/segment", json={"image": ""})
 
 
 def files(service: Server) -> set[str]:
