@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox import hostile_photos, hostile_videos
 from tests.sandbox.hostile_playlists import LISTENER, PLAYLISTS
 from tests.sandbox.making import Holes, Maker
@@ -48,6 +50,20 @@ class Hostile:
             address = LISTENER.replace("00000", f"{port:05d}")
             path.write_bytes(content.replace(LISTENER.encode(), address.encode()))
         return path
+
+
+def asked_for(request: pytest.FixtureRequest) -> set[Hostile]:
+    """The files that the tests of the fixture's own module take, of those that are to be run."""
+    return {
+        file
+        for item in request.session.items
+        if item.path == request.path and isinstance(file := _parameter(item, "file"), Hostile)
+    }
+
+
+def _parameter(item: pytest.Item, name: str) -> object:
+    call = getattr(item, "callspec", None)
+    return call.params.get(name) if call else None
 
 
 def _all(rows: Iterable[tuple[str, str, str, Maker]], readable: Iterable[str]) -> list[Hostile]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bystander.errors import PhotoError, VideoError
 from bystander.sandbox import Limits, PhotoFacts, VideoFacts, examine_photo, examine_video
-from tests.hostile import PHOTOS, VIDEOS, Hostile
+from tests.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 
 LIMITS = Limits(memory=2**30, cpu=4, wall=20)
 
@@ -45,12 +45,7 @@ def outcomes(
     folder = tmp_path_factory.mktemp("hostile")
     port = listener.getsockname()[1]
     with ThreadPoolExecutor(3) as pool:
-        futures: dict[Hostile, Future[Outcome]] = {}
-        for item in request.session.items:
-            file = getattr(item, "callspec", None) and item.callspec.params.get("file")  # type: ignore[attr-defined]
-            if isinstance(file, Hostile):
-                futures[file] = pool.submit(examined, file, folder, port)
-        yield futures
+        yield {file: pool.submit(examined, file, folder, port) for file in asked_for(request)}
 
 
 def examined(file: Hostile, folder: Path, port: int) -> Outcome:

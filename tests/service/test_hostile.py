@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from benchmarks.service.server import Server
-from tests.hostile import PHOTOS, VIDEOS, Hostile
+from tests.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.sandbox.making import Holes
 from tests.service.attacks import BODIES, FOREIGN_TYPES, NAMES, PATHS, PROJECT, RANGES, RAW, TOKEN
 from tests.service.conftest import Material
@@ -56,11 +56,7 @@ def answers(
 ) -> dict[Hostile, httpx.Response]:
     """What the service says to the files that the tests of this run ask for."""
     folder, port = tmp_path_factory.mktemp("hostile"), listener.getsockname()[1]
-    wanted = {
-        file
-        for item in request.session.items
-        if isinstance(file := _parameter(item, "file"), Hostile)
-    }
+    wanted = asked_for(request)
 
     def send(file: Hostile) -> httpx.Response:
         place = folder / ("videos" if file in VIDEOS else "photos")
@@ -301,8 +297,3 @@ def test_an_upload_of_a_byte_a_second_is_dropped(where: str, service: Server, pr
         sender.join()
 
     assert answer.status == 408
-
-
-def _parameter(item: pytest.Item, name: str) -> object:
-    call = getattr(item, "callspec", None)
-    return call.params.get(name) if call else None
