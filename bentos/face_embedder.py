@@ -21,6 +21,7 @@ from bentos.running import (
     single,
 )
 from bentos.wire import FACE_EMBEDDER, FaceFacts, packed
+from bystander.api.logs import hide_mistakes
 from bystander.errors import BystanderError
 from bystander.instances import Face
 from bystander.models.catalogue import Catalogue
@@ -44,6 +45,7 @@ class FaceEmbedder:
     """
 
     def __init__(self) -> None:
+        hide_mistakes()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)
         self._model = open_faces("auto", store, sessions)

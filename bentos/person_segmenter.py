@@ -21,6 +21,7 @@ from bentos.running import (
     single,
 )
 from bentos.wire import PERSON_SEGMENTER, SEGMENT, packed
+from bystander.api.logs import hide_mistakes
 from bystander.errors import BystanderError
 from bystander.instances import Instance
 from bystander.models.catalogue import Catalogue, Variant
@@ -46,6 +47,7 @@ class PersonSegmenter:
     """
 
     def __init__(self) -> None:
+        hide_mistakes()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)
         files = {variant: _network_file(store, variant) for variant in SEGMENT}

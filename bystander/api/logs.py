@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bystander.jobs.vocabulary import new_id
@@ -46,17 +47,25 @@ class JsonLines(logging.Formatter):
 
 
 class Mistakes(logging.Filter):
-    """Drops what BentoML tells of a client's mistakes: a traceback, with what was sent in it."""
+    """Drops what BentoML tells of a client's mistakes: a traceback, with what was sent in it.
+
+    A worker that is cancelled goes away in the middle of a request, too.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        status = 400 if isinstance(error, ValidationError) else getattr(error, "error_code", 500)
-        return int(status) >= 500
+        mistake = isinstance(error, (ValidationError, ClientDisconnect))
+        return not mistake and int(getattr(error, "error_code", 500)) >= 500
+
+
+def hide_mistakes() -> None:
+    """For every process that answers for BentoML."""
+    logging.getLogger(BENTOML).addFilter(_MISTAKES)
 
 
 def set_up(level: int = logging.INFO) -> None:
     """Write this package's records to the error output; BentoML would hide most of them."""
-    logging.getLogger(BENTOML).addFilter(_MISTAKES)
+    hide_mistakes()
     logger = logging.getLogger(LOGGER)
     if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
         handler = logging.StreamHandler()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from bystander.api import logs
 from bystander.api.logs import AccessLog, JsonLines
@@ -143,6 +144,7 @@ class BentoError(Exception):
 
 
 @pytest.mark.parametrize(("error", "told"), [(invalid(), False), (BentoError(SECRET), False),
+                                             (ClientDisconnect(), False),
                                              (RuntimeError("broken"), True)])  # fmt: skip
 def test_of_a_clients_mistake_bentoml_tells_nothing(
     said: io.StringIO, error: Exception, told: bool, caplog: pytest.LogCaptureFixture
