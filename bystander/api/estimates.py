@@ -1,4 +1,4 @@
-"""How long masking the video will take, before it begins."""
+"""How long a job will take, before it begins."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pydantic import BaseModel, Field
 from bystander.api.access import project_of, ready_video
 from bystander.api.context import Context
 from bystander.api.problems import responses
+from bystander.jobs.vocabulary import JobKind
 from bystander.settings import ProfileName
 
 
 class EstimateView(BaseModel):
-    """Seconds that a mask job will take once it runs."""
+    """Seconds that a job will take once it runs."""
 
+    kind: JobKind
+    audit: bool
     profile: ProfileName
     seconds: float = Field(examples=[42.0])
     low: float = Field(description="it will probably not be faster", examples=[33.0])
@@ -34,7 +37,11 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/estimate", summary="How long it will take", responses=responses(409)
     )
     async def estimate(
-        project: str, request: Request, profile: ProfileName | None = None
+        project: str,
+        request: Request,
+        profile: ProfileName | None = None,
+        kind: JobKind = JobKind.MASK,
+        audit: bool = False,
     ) -> EstimateView:
         """From a few frames of the video, the first time measured on the spot, and from how
         earlier jobs went. Waiting in the queue isn't counted."""
@@ -42,11 +49,14 @@ def router(context: Context) -> APIRouter:
         ready_video(here)
         chosen = profile or context.settings.profile
         found = await anyio.to_thread.run_sync(context.pace.estimate, here, chosen, limiter=limiter)
+        low, high = found.range_of(kind, audit)
         return EstimateView(
+            kind=kind,
+            audit=audit,
             profile=chosen,
-            seconds=found.seconds,
-            low=found.low,
-            high=found.high,
+            seconds=found.of(kind, audit),
+            low=low,
+            high=high,
             sampled=found.sampled,
             people=found.people,
         )

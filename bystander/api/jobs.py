@@ -43,6 +43,8 @@ class JobView(BaseModel):
     profile: ProfileName
     effect: EffectRequest
     audit: bool
+    keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
+    mask: tuple[str, ...]
     created: float
     started: float | None
     finished: float | None
@@ -161,6 +163,8 @@ def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobVi
             name=order.effect.name, color=order.effect.color, strength=order.effect.strength
         ),
         audit=order.audit,
+        keep=order.keep,
+        mask=order.mask,
         created=job.created,
         started=job.started,
         finished=job.finished,

@@ -70,25 +70,26 @@ class Expected:
     """What a job over a video will probably take.
 
     Attributes:
-        seconds: of a job that masks, once it runs.
-        low, high: the range that it will probably lie in.
         frames: of the video.
         stages: seconds a frame of "analyze", "render" and "audit".
         sampled: whether this very video was measured.
         people: in a frame, on average; None where the video was not sampled.
     """
 
-    seconds: float
-    low: float
-    high: float
     frames: int
     stages: Mapping[str, float]
     sampled: bool
     people: float | None = None
 
     def of(self, kind: JobKind, audit: bool) -> float:
-        """Seconds of a job of this kind."""
+        """Seconds of a job of this kind, once it runs."""
         return round(START + self.frames * sum(self.stages[s] for s in stages(kind, audit)), 1)
+
+    def range_of(self, kind: JobKind, audit: bool) -> tuple[float, float]:
+        """Between how many seconds it will probably lie."""
+        low, high = SPREAD if self.sampled else WIDE_SPREAD
+        seconds = self.of(kind, audit)
+        return round(low * seconds, 1), round(high * seconds, 1)
 
 
 class Pace:
@@ -157,12 +158,7 @@ class Pace:
             for stage, seconds in _raw(project, sample).items()
         }
         frames = int((project.video.facts or {}).get("frame_count", 0))
-        seconds = START + frames * (each["analyze"] + each["render"])
-        low, high = SPREAD if sample else WIDE_SPREAD
         return Expected(
-            seconds=round(seconds, 1),
-            low=round(low * seconds, 1),
-            high=round(high * seconds, 1),
             frames=frames,
             stages=each,
             sampled=sample is not None,

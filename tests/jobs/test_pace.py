@@ -66,9 +66,11 @@ def test_a_sample_says_how_long_it_takes(house: House) -> None:
     assert found.sampled
     assert found.people == 2.5
     assert found.frames == 1000
-    assert found.seconds == pytest.approx(START + 1000 * 0.12, abs=0.1)
-    assert found.low == pytest.approx(SPREAD[0] * found.seconds, abs=0.1)
-    assert found.high == pytest.approx(SPREAD[1] * found.seconds, abs=0.1)
+    assert found.of(JobKind.MASK, False) == pytest.approx(START + 1000 * 0.12, abs=0.1)
+    middle = found.of(JobKind.MASK, False)
+    assert found.range_of(JobKind.MASK, False) == pytest.approx(
+        (SPREAD[0] * middle, SPREAD[1] * middle), abs=0.1
+    )
 
 
 def test_a_video_is_measured_once_for_each_profile(house: House) -> None:
@@ -122,8 +124,9 @@ def test_where_the_sample_fails_a_guess_is_better_than_nothing(house: House, cod
     found = scene.pace.estimate(project, PROFILE)
     assert not found.sampled
     assert found.people is None
-    assert 0 < found.low < found.seconds < found.high
-    assert found.low == pytest.approx(WIDE_SPREAD[0] * found.seconds, abs=0.1)
+    low, high = found.range_of(JobKind.MASK, False)
+    assert 0 < low < found.of(JobKind.MASK, False) < high
+    assert low == pytest.approx(WIDE_SPREAD[0] * found.of(JobKind.MASK, False), abs=0.1)
     assert all(seconds > 0 for seconds in found.stages.values())
     assert list(scene.scratch.iterdir()) == []
     scene.code = AS_IT_SHOULD  # it may have been bad luck
@@ -171,18 +174,17 @@ def test_larger_pictures_are_guessed_to_take_longer(house: House) -> None:
     scene = Scene(house, AS_IT_SHOULD)
     small = scene.pace.at_once(scene.project(), PROFILE)
     large = scene.pace.at_once(scene.project(width=3840, height=2160), PROFILE)
-    assert large.seconds > small.seconds
+    assert large.of(JobKind.MASK, False) > small.of(JobKind.MASK, False)
     unknown = scene.replaced(scene.project())
     house.store.projects.set_video(unknown.id, Video(VideoState.READY, 1, 1, None))
     bare = house.store.projects.find(unknown.id)
     assert bare is not None
-    assert scene.pace.at_once(bare, PROFILE).seconds == START  # of no frames
+    assert scene.pace.at_once(bare, PROFILE).of(JobKind.MASK, False) == START  # of no frames
 
 
 def test_a_job_takes_what_its_stages_take(house: House) -> None:
     scene = Scene(house, AS_IT_SHOULD)
     found = scene.pace.estimate(scene.project(), PROFILE)
-    assert found.of(JobKind.MASK, False) == found.seconds
     assert found.of(JobKind.ANALYZE, False) == pytest.approx(START + 100, abs=0.1)
     assert found.of(JobKind.RENDER, False) == pytest.approx(START + 20, abs=0.1)
     assert found.of(JobKind.MASK, True) > found.of(JobKind.MASK, False)
@@ -196,7 +198,7 @@ def test_what_jobs_took_corrects_what_is_said_of_the_next_video(house: House) ->
     scene.pace.learn(first, PROFILE, {"analyze": 0.2, "render": 0.03, "audit": 0.09})
     found = scene.pace.estimate(second, PROFILE)
     assert stages(found) == {"analyze": 0.2, "render": 0.03, "audit": 0.09}
-    assert found.seconds == pytest.approx(START + 500 * 0.23, abs=0.1)
+    assert found.of(JobKind.MASK, False) == pytest.approx(START + 500 * 0.23, abs=0.1)
 
 
 def test_what_was_learnt_of_samples_says_nothing_of_guesses_or_of_other_profiles(
