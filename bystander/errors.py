@@ -5,6 +5,8 @@ BystanderError                     exit code
 │   ├── NotAVideo                      not a media file, or no video stream in it
 │   ├── TruncatedVideo                 the container ends before its index or frames
 │   └── UnsupportedVideo               readable, but outside what can be processed
+│       ├── VideoTooLong                   more seconds or frames than are accepted
+│       └── VideoTooLarge                  more, or fewer, pixels than can be processed
 ├── PhotoError                     4   a cast photo can't be used
 │   ├── UnreadablePhoto                not a picture, damaged, or too large
 │   ├── NoFaceFound                    nobody to recognise in it
@@ -68,6 +70,14 @@ class TruncatedVideo(VideoError):
 
 
 class UnsupportedVideo(VideoError):
+    pass
+
+
+class VideoTooLong(UnsupportedVideo):
+    pass
+
+
+class VideoTooLarge(UnsupportedVideo):
     pass
 
 

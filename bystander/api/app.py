@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from bystander import __version__
 from bystander.api import (
+    accepted,
     estimates,
     events,
     jobs,
@@ -28,6 +29,7 @@ from bystander.api.metrics import MetricsMiddleware
 from bystander.api.security import Gate, SmallBodies
 
 ROUTERS: Final = (
+    accepted,
     projects,
     uploads,
     videos,

@@ -54,6 +54,7 @@ class PersonView(_View):
     doubtful: bool = Field(description="a part of their time should be looked at by a person")
     review: int = Field(description="in which order to look at people, from 1", ge=1)
     picture: str | None = Field(description="where a small picture is")
+    clip: str = Field(description="where a short video of them is")
     spans: tuple[SpanView, ...]
     tracklets: tuple[TrackletView, ...]
 
@@ -64,7 +65,7 @@ def describe(header: Header, pictured: Mapping[int, object], address: str) -> li
     Args:
         header: of the timeline, with the verdicts to be told.
         pictured: has the ids of the tracklets of which there is a picture.
-        address: of the project, "/v1/projects/3f2a"; pictures are found under it.
+        address: of the project, "/v1/projects/3f2a"; pictures and clips are found under it.
     """
     rate = header.video.rate
     owned = {tracklet.id: tracklet for tracklet in header.tracklets}
@@ -87,6 +88,7 @@ def describe(header: Header, pictured: Mapping[int, object], address: str) -> li
                     "doubtful": any(span.doubtful for span in here),
                     "review": turn[person.id],
                     "picture": f"{address}/people/{person.id}/picture" if shown else None,
+                    "clip": f"{address}/people/{person.id}/clip",
                     "spans": here,
                     "tracklets": [
                         _appearance(owned[t], rate, t in pictured, address)

@@ -206,7 +206,10 @@ def _refuse_crowd(context: Context, project: Project) -> None:
     jobs, most = context.store.jobs, context.settings.jobs.queued_per_owner
     if jobs.active(project.id):
         raise Refusal(
-            409, "A job of this project is queued or running", "Wait for its end, or cancel it."
+            409,
+            "A job of this project is queued or running",
+            "Wait for its end, or cancel it.",
+            code="busy",
         )
     if jobs.counts(project.owner)[JobState.QUEUED] >= most:
         raise Refusal(
@@ -214,4 +217,5 @@ def _refuse_crowd(context: Context, project: Project) -> None:
             f"{most} jobs are waiting already",
             "Start this one when some of them have ended.",
             {"Retry-After": "60"},
+            "rate-limited",
         )

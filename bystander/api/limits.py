@@ -69,6 +69,7 @@ class UploadSlots:
                 f"{self._most} uploads are under way already",
                 "Wait until one of them ends.",
                 {"Retry-After": "5"},
+                "rate-limited",
             )
         self._under_way[owner] = self._under_way.get(owner, 0) + 1
         try:
@@ -145,4 +146,5 @@ def too_large(most_bytes: int) -> Refusal:
         f"More than {most_bytes} bytes are not taken",
         "Send a smaller file.",
         {"Connection": "close"},
+        "body-too-large",
     )

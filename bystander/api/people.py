@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated, Final
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of, project_url
+from bystander.api.access import project_of, project_url, while_it_is_there
+from bystander.api.clips import Clips, span_of
 from bystander.api.context import Context
 from bystander.api.descriptions import PersonView, describe, picture_of
+from bystander.api.downloads import Download, send
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
+from bystander.api.results import FILE
 from bystander.api.timelines import Album, Timelines
 from bystander.errors import NotStored, SelectionError
 from bystander.jobs.vocabulary import JobKind, JobState, Project
@@ -17,6 +24,9 @@ from bystander.people.edits import with_decisions
 from bystander.people.timeline import Header
 
 MOST_DECISIONS = 10_000
+CLIPS_AT_ONCE: Final = 2
+
+Seconds = Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="of the video")]
 
 
 class Verdicts(BaseModel):
@@ -45,6 +55,7 @@ def router(context: Context) -> APIRouter:
     """The routes of people, tracklets and verdicts of a project."""
     routes = APIRouter(tags=["people"])
     timelines = Timelines(context.storage, context.settings.data / "work")
+    clips, limiter = Clips(context), anyio.CapacityLimiter(CLIPS_AT_ONCE)
 
     def album_of(project: Project) -> Album:
         try:
@@ -90,6 +101,39 @@ def router(context: Context) -> APIRouter:
         album = album_of(project_of(context, request, project))
         return _jpeg(picture_of(album.header, person, album.pictures))
 
+    def clip_of(here: Project, person: str, start: float | None, end: float | None) -> str:
+        """Where storage has the clip, made now if need be."""
+        header = album_of(here).header
+        wanted = next((p for p in header.persons if p.id == person), None)
+        if wanted is None:
+            raise Refusal.missing("There is no such person in this video")
+        span = span_of(header, wanted, start, end)
+        with while_it_is_there(context, here):
+            analysis = _analysis(context, here) or "unknown"
+            return clips.ensure(here, analysis, header, wanted, span)
+
+    @routes.head("/projects/{project}/people/{person}/clip", include_in_schema=False)
+    @routes.get(
+        "/projects/{project}/people/{person}/clip",
+        summary="A short video that shows who a person is",
+        response_class=Response,
+        responses={
+            200: {"content": {"video/mp4": FILE}},
+            206: {"content": {"video/mp4": FILE}},
+            **responses(409, 416, 507),
+        },
+    )
+    async def person_clip(
+        project: str, person: str, request: Request, start: Seconds = None, end: Seconds = None
+    ) -> Response:
+        """At most six seconds, small, without sound; nobody is masked, and a frame is drawn
+        around the person. Without `start` and `end` it is where the verdict is most doubtful,
+        or the middle of their longest appearance."""
+        here = await run_sync(project_of, context, request, project)
+        key = await run_sync(clip_of, here, person, start, end, limiter=limiter)
+        clip = Download(key, "clip.mp4", "video/mp4", disposition="inline", direct=False)
+        return await send(request, context.storage, clip)
+
     @routes.get(
         "/projects/{project}/tracklets/{tracklet}/picture",
         summary="A small picture of one appearance",
@@ -130,7 +174,10 @@ def _refuse_while_analysing(context: Context, project: Project) -> None:
     jobs = context.store.jobs.list(project.id)
     if any(job.state in active and job.kind is not JobKind.RENDER for job in jobs):
         raise Refusal(
-            409, "The video is being analysed, with new ids", "Decide when that job has ended."
+            409,
+            "The video is being analysed, with new ids",
+            "Decide when that job has ended.",
+            code="busy",
         )
 
 

@@ -141,9 +141,16 @@ def router(context: Context) -> APIRouter:
     async def receive(here: Project, person: str, request: Request) -> Photo:
         """Store what a request sends, and take it."""
         if await run_sync(context.store.jobs.active, here.id):
-            raise Refusal(409, "A job is at work already", "Add photos before it is started.")
+            raise Refusal(
+                409, "A job is at work already", "Add photos before it is started.", code="busy"
+            )
         if len(await run_sync(photos.list, here.id)) >= limits.photos:
-            raise Refusal(409, f"There are {limits.photos} photos already", "Delete some.")
+            raise Refusal(
+                409,
+                f"There are {limits.photos} photos already",
+                "Delete some.",
+                code="too-many-photos",
+            )
         await run_sync(context.janitor.room_for, limits.photo_bytes)
         folder = context.data / PHOTOS / here.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import anyio
@@ -17,10 +20,12 @@ from bystander.api.access import project_of, ready_video
 from bystander.api.context import Context
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
-from bystander.errors import NotStored
+from bystander.errors import NotStored, VideoError
 from bystander.instances import Face, Instance
-from bystander.jobs.storage.interface import Storage
+from bystander.jobs.order import VIDEO
+from bystander.jobs.storage import LocalStorage, Storage
 from bystander.jobs.vocabulary import Project
+from bystander.media.photos import load_photo
 from bystander.media.planes import to_planar
 from bystander.media.rgb import Rgb, RgbScaler
 from bystander.models import Models
@@ -28,13 +33,18 @@ from bystander.models.segmenter import analysis_size
 from bystander.people.heads import find_faces, head_and_shoulders, owner_of
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.sandbox import PictureOrder, take_picture
 from bystander.settings import AnalysisSettings
+
+log = logging.getLogger(__name__)
 
 LONGEST_SIDE: Final = 1280
 QUALITY: Final = 88
 """JPEG's."""
 AT_ONCE: Final = 1
 """Previews being made at the same time; jobs need the processors more."""
+LARGEST_FETCH: Final = 2**28
+"""Bytes of a video that is fetched from a bucket for one picture."""
 
 
 def router(context: Context) -> APIRouter:
@@ -44,7 +54,7 @@ def router(context: Context) -> APIRouter:
     settings = AnalysisSettings()
 
     def draw(project: Project, at: float, effect: EffectSettings) -> bytes:
-        picture = _frame(context.storage, project, at)
+        picture = _frame(context, project, at)
         return to_jpeg(mask_everyone(picture, context.models(), effect, settings))
 
     @routes.get(
@@ -63,8 +73,9 @@ def router(context: Context) -> APIRouter:
         strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
         color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
     ) -> Response:
-        """A picture of the video near `at` with everyone in it masked, those to be kept, too:
-        for choosing an effect before anybody is known."""
+        """A picture of the video with everyone in it masked, those to be kept, too: for choosing
+        an effect before anybody is known. It is the one shown at `at`; where that can't be had
+        at once, one near it."""
         here = await anyio.to_thread.run_sync(project_of, context, request, project)
         ready_video(here)
         chosen = EffectSettings(name=effect, strength=strength, color=color)
@@ -134,11 +145,38 @@ def to_jpeg(picture: Rgb) -> bytes:
     return jpeg.tobytes()
 
 
-def _frame(storage: Storage, project: Project, at: float) -> Rgb:
-    """The poster nearest to `at`: uint8 [H, W, 3] RGB.
+def _frame(context: Context, project: Project, at: float) -> Rgb:
+    """What the video shows `at` so many seconds, or else the poster nearest to it.
 
-    Posters were made by the sandbox, so that nothing a stranger sent is decoded here.
+    Both are made by the sandbox, so that nothing a stranger sent is decoded here.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
     """
+    try:
+        return _very_frame(context, project, at)
+    except (VideoError, NotStored) as error:
+        log.debug("a poster is shown instead: %s", type(error).__name__)
+        return _poster(context.storage, project, at)
+
+
+def _very_frame(context: Context, project: Project, at: float) -> Rgb:
+    """Raises VideoError: nothing can be decoded there, or not in time."""
+    storage, key = context.storage, f"{project.id}/{VIDEO}"
+    if not isinstance(storage, LocalStorage) and storage.size(key) > LARGEST_FETCH:
+        raise VideoError("the video is too large to be fetched for one picture")
+    scratch = context.data / "work"
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch, prefix="preview-") as folder:
+        video, picture = Path(folder) / VIDEO, Path(folder) / "picture.jpg"
+        storage.fetch(key, video)
+        order = PictureOrder(seconds=at, longest=LONGEST_SIDE)
+        take_picture(video, context.settings.limits, order, picture)
+        return load_photo(picture)
+
+
+def _poster(storage: Storage, project: Project, at: float) -> Rgb:
+    """The poster nearest to `at`: uint8 [H, W, 3] RGB."""
     number, duration = project.video.posters, float((project.video.facts or {})["duration"])
     nearest = min(number - 1, int(at / max(duration, 1e-6) * number))
     try:

@@ -37,6 +37,8 @@ from bystander.jobs.wording import Wording
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+NAMESPACE: Final = "urn:bystander:"
+NO_TYPE: Final = "about:blank"
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 SCHEMA: Final = "#/components/schemas/{model}"
 # The first that fits counts.
@@ -58,7 +60,10 @@ STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
 class ProblemView(BaseModel):
     """What every answer from 400 on holds."""
 
-    type: str = Field(examples=["about:blank"])
+    type: str = Field(
+        description='stable: "urn:bystander:" and the name of an error, or "about:blank"',
+        examples=["urn:bystander:missing"],
+    )
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no such project"])
@@ -80,12 +85,17 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def kind_of(code: str | None) -> str:
+    """A problem's type: stable, where an error or a refusal has a name."""
+    return f"{NAMESPACE}{code}" if code else NO_TYPE
+
+
 def problem(
     status: int,
     detail: str,
     advice: str = "",
     headers: Mapping[str, str] | None = None,
-    kind: str = "about:blank",
+    kind: str = NO_TYPE,
     **more: object,
 ) -> JSONResponse:
     """An answer that says what is wrong."""
@@ -102,10 +112,11 @@ def problem(
 
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, detail: str, advice: str = "",
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None, code: str | None = None,
 ) -> None:  # fmt: skip
     """Answer with a problem from a middleware."""
-    await problem(status, detail, advice, headers)(scope, receive, send)
+    answer = problem(status, detail, advice, headers, kind_of(code))
+    await answer(scope, receive, send)
 
 
 def install(app: FastAPI, data: Path) -> None:
@@ -123,15 +134,16 @@ def install(app: FastAPI, data: Path) -> None:
             log.warning("%s: %s", type(error).__name__, wording.safe(error.what))
         told = wording.problem_of(error)
         headers = {"Retry-After": "10"} if status == 503 else None
-        return problem(status, told.what, told.advice, headers, f"urn:bystander:{told.type}")
+        return problem(status, told.what, told.advice, headers, kind_of(told.type))
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         advice, headers = getattr(error, "advice", ""), error.headers
+        kind = kind_of(getattr(error, "code", None))
         if error.status_code == 405:
             headers = {"Allow": ", ".join(_methods(app, request.scope))}
             advice = "Use one of the methods in Allow."
-        return problem(error.status_code, str(error.detail), advice, headers)
+        return problem(error.status_code, str(error.detail), advice, headers, kind)
 
     async def on_validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

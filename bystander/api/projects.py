@@ -73,6 +73,7 @@ def router(context: Context) -> APIRouter:
                     f"There are {limits.projects} projects already",
                     "Delete those that are done with.",
                     {"Retry-After": "60"},
+                    "too-many-projects",
                 )
             created = projects.create(owner, context.settings.retention.hours * HOUR)
         response.headers["Location"] = project_url(request, created.id)

@@ -13,15 +13,22 @@ class Refusal(HTTPException):
 
     Attributes:
         advice: what the client may do instead, one sentence.
+        code: what it is for programs, as errors have their class; None where the status is
+            all that there is to it.
     """
 
     def __init__(
-        self, status: int, what: str, advice: str = "", headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        what: str,
+        advice: str = "",
+        headers: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(status, what, dict(headers) if headers else None)
-        self.advice = advice
+        self.advice, self.code = advice, code
 
     @classmethod
     def missing(cls, what: str) -> Self:
         """The same for what never was and for what is somebody else's."""
-        return cls(404, what)
+        return cls(404, what, code="missing")

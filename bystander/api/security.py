@@ -107,13 +107,14 @@ class Gate:
             await refuse(
                 scope, receive, hardened, 401, "A token is needed",
                 "Send 'Authorization: Bearer TOKEN'.", {"WWW-Authenticate": "Bearer"},
+                "no-token",
             )  # fmt: skip
             return
         if not self._tokens and not self._settings.allow_open and not _is_local(scope, headers):
             await refuse(
                 scope, receive, hardened, 403,
                 "Without a token the service answers to this machine only",
-                "Set BYSTANDER_TOKENS_FILE, and send the token.",
+                "Set BYSTANDER_TOKENS_FILE, and send the token.", code="no-token",
             )  # fmt: skip
             return
         if "\n" in scope["path"]:  # Starlette's patterns go astray over it
@@ -122,7 +123,7 @@ class Gate:
         if wait := self._rates.wait(owner):
             await refuse(
                 scope, receive, hardened, 429, "Too many requests", "Wait a little.",
-                {"Retry-After": str(max(1, round(wait)))},
+                {"Retry-After": str(max(1, round(wait)))}, "rate-limited",
             )  # fmt: skip
             return
         scope.setdefault("state", {})["owner"] = owner

@@ -62,6 +62,11 @@ class UploadRequest(BaseModel):
     )
 
     size: int = Field(ge=1, strict=True, description="bytes of the video")
+    fresh: bool = Field(
+        False,
+        strict=True,
+        description="it is another file than the one that was begun before, even if as large",
+    )
 
 
 class UploadLink(BaseModel):
@@ -103,7 +108,8 @@ def router(context: Context) -> APIRouter:
         goes on: HEAD tells from where."""
         async with uploads.of(request, project) as (here, path):
             video = here.video
-            if video.state not in UNDER_WAY or video.size != wanted.size or not path.exists():
+            begun = video.state in UNDER_WAY and video.size == wanted.size and path.exists()
+            if wanted.fresh or not begun:
                 await uploads.begin(here, path, wanted.size)
         return view_of(request, await run_sync(project_of, context, request, project))
 
@@ -230,7 +236,9 @@ class Uploads:
             self._busy.add(here.id)
             try:
                 if await run_sync(self._context.store.jobs.active, here.id):
-                    raise Refusal(409, "A job is using the video", "Wait until it ends.")
+                    raise Refusal(
+                        409, "A job is using the video", "Wait until it ends.", code="busy"
+                    )
                 # Once more: it may have changed while its lock was another request's.
                 yield (
                     await run_sync(project_of, self._context, request, project),

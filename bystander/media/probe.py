@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
-from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo
+from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.media.demux import (
     find_video_stream,
     has_decoder,
@@ -186,7 +186,7 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
         stream = find_video_stream(container)
         assert stream is not None
         timing = _measure_timing(path, container, stream)
-        return _describe(container, stream, picture, timing, audio, _rotation(path, picture))
+        return _describe(container, stream, picture, timing, audio, rotation_of(path, picture))
 
 
 _CONVERT = "Convert it to H.264 in MP4 and try again."
@@ -237,7 +237,7 @@ def _decode(stream: VideoStream, packet: av.Packet[av.stream.Stream] | None) -> 
 def _refuse_size(path: Path, picture: av.VideoFrame, limits: ProbeLimits) -> None:
     sides = (picture.width, picture.height)
     if min(sides) < limits.min_side or max(sides) > limits.max_side:
-        raise UnsupportedVideo(
+        raise VideoTooLarge(
             f"{path} is {picture.width}x{picture.height} pixels",
             f"Sides from {limits.min_side} to {limits.max_side} pixels can be processed.",
         )
@@ -255,8 +255,14 @@ def _refuse_pixel_format(path: Path, picture: av.VideoFrame) -> None:
         )
 
 
-def _rotation(path: Path, picture: av.VideoFrame) -> int:
-    """Clockwise degrees; FFmpeg's angle is counterclockwise."""
+def rotation_of(path: Path, picture: av.VideoFrame) -> int:
+    """Clockwise degrees that turn a decoded picture upright: 0, 90, 180, 270.
+
+    FFmpeg's angle is counterclockwise.
+
+    Raises:
+        UnsupportedVideo: it is stored mirrored, or askew.
+    """
     matrix = _side_data(picture, "DISPLAYMATRIX")
     if matrix is None:
         return 0

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import av
 import av.error
-import numpy as np
 from PIL import Image
 
-from bystander.errors import UnsupportedVideo
+from bystander.errors import UnsupportedVideo, VideoTooLong
 from bystander.media.demux import find_video_stream, open_media, read_packets
 from bystander.media.probe import ProbeLimits, VideoInfo, probe
-from bystander.media.rgb import Rgb, RgbScaler
 from bystander.sandbox.facts import MOST_POSTERS, AudioFacts, VideoFacts
 from bystander.sandbox.limits import Limits
+from bystander.sandbox.source import Layout
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,6 @@ _POSTER_SIDE = 640  # pixels, the longer side
 _POSTER_QUALITY = 85  # JPEG's
 _PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
 _FASTEST = 1000  # frames per second; slow motion is recorded at 960
-_MOST_STRETCHED = 4  # width to height of a pixel, beyond which it isn't believed
 
 
 def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
@@ -37,9 +35,10 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
     info = probe(path, ProbeLimits(max_side=limits.max_side))
     _refuse_length(path, info, limits)
     _refuse_clock(path, info)
-    posters = 0
+    posters, layout = 0, _layout(info)
+    size = layout.size(_POSTER_SIDE)
     for picture in _spread_pictures(path, info):
-        Image.fromarray(_poster(picture, info)).save(
+        Image.fromarray(layout.upright(picture, size)).save(
             folder / f"{posters}.jpg", "JPEG", quality=_POSTER_QUALITY
         )
         posters += 1
@@ -65,12 +64,12 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
 
 def _refuse_length(path: Path, info: VideoInfo, limits: Limits) -> None:
     if info.duration > limits.max_duration:
-        raise UnsupportedVideo(
+        raise VideoTooLong(
             f"{path} is {info.duration:,.0f} seconds long",
             f"Up to {limits.max_duration:,.0f} seconds are accepted: send it in parts.",
         )
     if info.frame_count > limits.max_frames:
-        raise UnsupportedVideo(
+        raise VideoTooLong(
             f"{path} has {info.frame_count:,} frames",
             f"Up to {limits.max_frames:,} are accepted: send it in parts.",
         )
@@ -104,6 +103,7 @@ def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[av.VideoFrame]:
 
 def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> av.VideoFrame | None:
     """The first picture that decodes from the keyframe before `pts` on, or from the start."""
+    layout = _layout(info)
     # A decoder that was given damage may stay confused: each picture gets a fresh one.
     with open_media(path) as container:
         stream = find_video_stream(container)
@@ -122,26 +122,17 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> av.VideoFrame
             except av.error.FFmpegError as error:
                 log.debug("a packet near %s doesn't decode: %s", pts, error)
                 continue
-            if fitting := [p for p in pictures if not p.is_corrupt and _fits(p, info)]:
+            if fitting := [p for p in pictures if not p.is_corrupt and layout.fits(p)]:
                 return fitting[0]
     return None
 
 
-def _fits(picture: av.VideoFrame, info: VideoInfo) -> bool:
-    """Whether it is in the size and pixel format that `probe` found fit to be scaled."""
-    found = (picture.width, picture.height, picture.format.name)
-    return found == (info.coded_width, info.coded_height, info.pixel_format)
-
-
-def _poster(picture: av.VideoFrame, info: VideoInfo) -> Rgb:
-    """`picture` upright, in square pixels, its longer side at most `_POSTER_SIDE`."""
-    aspect = float(info.sample_aspect_ratio)
-    if not 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED:
-        aspect = 1.0
-    width, height = info.width * aspect, float(info.height)
-    scale = min(1.0, _POSTER_SIDE / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    if info.rotation in (90, 270):
-        size = size[1], size[0]
-    pixels = RgbScaler().rgb(picture, size)
-    return np.ascontiguousarray(np.rot90(pixels, -info.rotation // 90))  # counterclockwise
+def _layout(info: VideoInfo) -> Layout:
+    """In which `probe` found the pictures fit to be scaled."""
+    return Layout(
+        info.coded_width,
+        info.coded_height,
+        info.pixel_format,
+        info.rotation,
+        float(info.sample_aspect_ratio),
+    )
