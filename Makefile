@@ -28,7 +28,7 @@ help:
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
 	@echo "make bench   measure speed and memory beside the alternatives"
-	@echo "make up      start the service at http://127.0.0.1:3000 (HOST=, PORT=; Ctrl-C stops it)"
+	@echo "make up      start the service (:3000) and the web app (:8501) on this machine (HOST=, PORT=, APP_PORT=; Ctrl-C stops both)"
 	@echo "make train   make the person segmenter's weights again (hours; 6 GB of packages)"
 	@echo "make clean   remove what the commands above made, the environment too"
 
@@ -73,9 +73,8 @@ train-smoke: $(TRAINER)
 	@$(TRAINING)/bin/python -m training configs/training/smoke.yaml -o out/smoke
 	@$(TRAINING)/bin/python -m pytest tests/training/test_fine_tune.py tests/training/export
 
-# The web app joins once it is there (frontend/).
 up: $(INSTALLED)
-	@$(BIN)/bystander serve --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),3000)
+	@exec $(BIN)/python -m frontend.up --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),3000) --app-port $(or $(APP_PORT),8501)
 
 clean:
 	@rm -rf .venv .venv-bench .venv-training build dist out .mypy_cache .ruff_cache .pytest_cache

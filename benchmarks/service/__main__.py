@@ -13,13 +13,14 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.material import SHARED, use_shared_models
-from benchmarks.service import batch, estimates, memory, resume
+from benchmarks.service import batch, estimates, memory, resume, uploads
 
 MEASUREMENTS = {
     "resume": resume.table,
     "batch": batch.table,
     "memory": memory.table,
     "estimates": estimates.table,
+    "uploads": uploads.table,
 }
 
 

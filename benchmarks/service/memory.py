@@ -73,10 +73,10 @@ def padded(video: Path, target: Path, size: int) -> Path:
 
 
 class Watch:
-    """How much more memory the entry service uses while this context is open.
+    """How much more memory a server uses while this context is open.
 
     Args:
-        entry: the process of the entry service.
+        entry: its process.
 
     Attributes:
         growth: bytes, at the worst moment, of it and its children but for workers; what

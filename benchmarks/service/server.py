@@ -63,7 +63,7 @@ class Server:
         _write_configs(configs, changes or {})
         tokens.write_text("\n".join(self.tokens), encoding="utf-8")
         tokens.chmod(0o600)
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._environ = {
             **os.environ,
@@ -202,7 +202,8 @@ def _write_configs(folder: Path, changes: Mapping[str, Mapping[str, object]]) ->
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

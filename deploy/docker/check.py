@@ -2,7 +2,8 @@
 
 Every COPY and RUN of the Dockerfile's first stage is carried out in a temporary folder, with
 `/opt/bystander` moved there and a C compiler that always fails, since the image has none. Then
-what the image is for is imported with nothing but that environment.
+what the image is for is imported with nothing but that environment and what the second stage
+copies from the repository.
 
     python deploy/docker/check.py deploy/docker/service.Dockerfile --set VARIANT=gpu
 """
@@ -27,22 +28,22 @@ IMPORTS = {
     "from bystander.models.catalogue import Catalogue\n"
     "Catalogue.load()\n"
     "print('ONNX Runtime', onnxruntime.__version__, onnxruntime.get_available_providers())",
-    "frontend.Dockerfile": "import bystander, httpx, requests, streamlit\n"
+    "frontend.Dockerfile": "import importlib.util, streamlit\n"
+    "import frontend.app, frontend.page\n"
+    "assert importlib.util.find_spec('bystander') is None\n"
     "print('Streamlit', streamlit.__version__)",
 }
 
 
-def first_stage(dockerfile: Path) -> list[tuple[str, str]]:
-    """The COPY and RUN instructions before the second FROM, as (instruction, value)."""
-    steps: list[tuple[str, str]] = []
-    stages = 0
+def stages(dockerfile: Path) -> list[list[tuple[str, str]]]:
+    """The COPY and RUN instructions after each FROM, as (instruction, value)."""
+    found: list[list[tuple[str, str]]] = []
     for part in DockerfileParser(path=str(dockerfile)).structure:
-        stages += part["instruction"] == "FROM"
-        if stages == 1 and part["instruction"] in ("COPY", "RUN"):
-            steps.append((part["instruction"], part["value"]))
-        if stages == 2:
-            break
-    return steps
+        if part["instruction"] == "FROM":
+            found.append([])
+        elif part["instruction"] in ("COPY", "RUN"):
+            found[-1].append((part["instruction"], part["value"]))
+    return found
 
 
 def copy(value: str, source: Path) -> None:
@@ -68,8 +69,9 @@ def check(dockerfile: Path, arguments: dict[str, str], folder: Path) -> None:
     Raises:
         subprocess.CalledProcessError: a step failed; what it said is on stderr.
     """
-    environment, source = folder / "environment", folder / "src"
+    environment, source, app = (folder / name for name in ("environment", "src", "app"))
     source.mkdir()
+    build, final = stages(dockerfile)
     environ = {
         "PATH": os.pathsep.join([str(environment / "bin"), os.environ["PATH"]]),
         "HOME": str(folder),
@@ -80,7 +82,7 @@ def check(dockerfile: Path, arguments: dict[str, str], folder: Path) -> None:
         **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         **arguments,
     }
-    for instruction, value in first_stage(dockerfile):
+    for instruction, value in build:
         if instruction == "COPY":
             copy(value, source)
             continue
@@ -90,11 +92,14 @@ def check(dockerfile: Path, arguments: dict[str, str], folder: Path) -> None:
         subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=source, env=environ,
                        check=True)  # fmt: skip
         print(f"{time.monotonic() - started:6.1f} s  {value}", flush=True)
+    for instruction, value in final:
+        if instruction == "COPY" and not value.startswith("--from"):
+            copy(value, app)
     size = sum(f.lstat().st_size for f in environment.rglob("*") if not f.is_dir())
     print(f"{size / 2**20:6.0f} MiB in the environment", flush=True)
     subprocess.run(
         [environment / "bin" / "python", "-c", IMPORTS[dockerfile.name]],
-        cwd=folder,
+        cwd=app,
         env=environ,
         check=True,
     )

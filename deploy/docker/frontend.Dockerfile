@@ -1,5 +1,5 @@
-# The web app. It speaks HTTP to the service and runs no network, so it is small:
-# the extra `app`, and the library without what the library needs, for its client.
+# The web app. It speaks HTTP to the service and needs nothing of the library, so it is small:
+# the packages of the extra `app` and the folder frontend/.
 #
 #   docker build -f deploy/docker/frontend.Dockerfile -t bystander-app:0.1.0 .
 #
@@ -11,13 +11,10 @@ ENV PATH=/opt/bystander/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml ./
 COPY deploy/docker/extra.py deploy/docker/
 RUN python -m venv /opt/bystander && python deploy/docker/extra.py app > app.txt
 RUN pip install -c constraints.txt -r app.txt
-COPY bystander bystander
-COPY configs configs
-RUN pip install --no-deps .
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0

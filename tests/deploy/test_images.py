@@ -42,14 +42,7 @@ def environment(dockerfile: Path) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in lines.split())
 
 
-@pytest.mark.parametrize(
-    "dockerfile",
-    [
-        SERVICE,
-        pytest.param(FRONTEND, marks=pytest.mark.xfail(reason="frontend/ comes with issue 6")),
-    ],
-    ids=lambda path: path.stem,
-)
+@images
 def test_whatever_is_copied_exists(dockerfile: Path) -> None:
     assert [s for s in sources(dockerfile) if not (REPOSITORY / s).exists()] == []
 
@@ -119,6 +112,15 @@ def test_the_extras_that_are_installed_exist() -> None:
     assert {extra for group in named for extra in group.split(",")} <= set(EXTRAS)
     assert "extra.py app" in FRONTEND.read_text()
     assert "app" in EXTRAS
+
+
+def test_the_web_app_is_its_folder_and_nothing_of_the_library() -> None:
+    copied = sources(FRONTEND)
+    assert "frontend" in copied
+    assert not {"bystander", "bentos", "service.py", "configs"} & set(copied)
+    imports = re.compile(r"^\s*(from|import) (bystander|bentos)\b", re.MULTILINE)
+    modules = (REPOSITORY / "frontend").rglob("*.py")
+    assert [m.name for m in modules if imports.search(m.read_text())] == []
 
 
 def test_the_gpu_variant_has_the_onnx_runtime_of_the_extra() -> None:

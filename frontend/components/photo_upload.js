@@ -1,0 +1,94 @@
+// Photos on their way, two at a time on the whole page. A queue outlives its component.
+
+const AT_ONCE = 2;
+
+class PhotoQueue {
+  constructor() {
+    this.photos = []; // {file, person, project, phase: waiting, sending, sent, failed, reason, at}
+    this.batch = []; // those that Python hasn't been told of
+    this.project = null; // that was made for them
+    this.home = null; // the project that Python knows
+    this.changed = () => {};
+  }
+
+  get running() {
+    return this.photos.some(({ phase }) => phase === "waiting" || phase === "sending");
+  }
+
+  add(files, person, project, most) {
+    this.photos = this.photos.filter(({ phase }) => phase !== "sent");
+    for (const file of files) {
+      const photo = { file, person, project, at: 0 };
+      this.photos.push(photo);
+      this.begin(photo, file.size > most ? "too_large" : null);
+    }
+    serve();
+  }
+
+  /** Have a photo wait for its turn, or fail at once for `reason`. */
+  begin(photo, reason = null) {
+    Object.assign(photo, { phase: reason ? "failed" : "waiting", reason, at: 0 });
+    if (!this.batch.includes(photo)) this.batch.push(photo);
+    this.changed();
+  }
+
+  async send(photo) {
+    photo.phase = "sending";
+    this.changed();
+    photo.reason = await this.failure(photo);
+    photo.phase = photo.reason ? "failed" : "sent";
+    this.changed();
+    serve();
+  }
+
+  /** Why a photo couldn't be sent, or null when it was. */
+  async failure(photo) {
+    if (!(await readable(photo.file))) return "unreadable";
+    if (photo.project === null) {
+      const made = await createProject();
+      if (made.answer) return reasonOf(made.answer);
+      photo.project = this.project = made.id;
+    }
+    const person = encodeURIComponent(photo.person);
+    const answer = await request(
+      "POST", `/service/projects/${photo.project}/photos?person=${person}`, {
+        body: photo.file,
+        headers: { "Content-Type": "application/octet-stream" },
+        patience: EXAMINING,
+        onprogress: (sent) => {
+          photo.at = sent;
+          this.changed();
+        },
+      });
+    return succeeded(answer) ? null : reasonOf(answer);
+  }
+
+  /** What came of the photos since the last time, once all are through; else null. */
+  result() {
+    if (this.running || this.batch.length === 0) return null;
+    const failed = this.batch.filter(({ phase }) => phase === "failed").length;
+    const photos = this.batch.length - failed;
+    this.batch = [];
+    return { photos, failed };
+  }
+}
+
+/** Send what waits, as long as there is a place. */
+const serve = () => {
+  const queues = [...shared.queues.values()];
+  const all = queues.flatMap((queue) => queue.photos.map((photo) => ({ queue, photo })));
+  const places = AT_ONCE - all.filter(({ photo }) => photo.phase === "sending").length;
+  const next = all.filter(({ photo }) => photo.phase === "waiting").slice(0, Math.max(0, places));
+  for (const { queue, photo } of next) queue.send(photo);
+};
+
+/** The queue of an uploader in a project. With another project, all begins anew. */
+const queueOf = (key, project) => {
+  let queue = shared.queues.get(key);
+  if (!queue || (queue.home !== null && queue.home !== project)) {
+    shared.queues.set(key, (queue = new PhotoQueue()));
+  }
+  queue.home = project;
+  if (project) for (const photo of queue.photos) photo.project ??= project;
+  return queue;
+};

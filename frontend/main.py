@@ -1,0 +1,105 @@
+"""The one page of the app: its head, and the step that the visitor is at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from frontend.components.page import page as document
+from frontend.page import (
+    LANGUAGE,
+    PROJECT,
+    STEP,
+    STEPS,
+    Page,
+    Step,
+    leave,
+    say,
+    service,
+    told,
+)
+from frontend.service import UNREACHABLE, Trouble
+from frontend.steps import confirm, estimate, progress, result, review, upload
+from frontend.texts import LANGUAGES, Texts, language_of, texts
+
+SHOW: Final = {
+    "upload": upload.show,
+    "confirm": confirm.show,
+    "estimate": estimate.show,
+    "progress": progress.show,
+    "review": review.show,
+    "result": result.show,
+}
+STYLE: Final = Path(__file__).with_name("style.css")
+ICON: Final = Path(__file__).with_name("icon.svg")
+AGAIN: Final = 3.0
+"""Seconds until a service that gave no answer is asked again."""
+
+
+def main() -> None:
+    """Streamlit runs this file once for every look at the page."""
+    language = language_of(st.query_params.get(LANGUAGE), st.context.locale)
+    catalogue = texts(language)
+    name = catalogue("app.name")
+    st.set_page_config(page_title=name, page_icon=str(ICON))
+    st.html(STYLE)
+    _head(catalogue)
+    if st.session_state.pop("deleted", False):
+        say("success", catalogue("app.deleted"))
+    try:
+        page = Page.open(service(), catalogue, st.query_params.get(PROJECT))
+        step = page.step(st.query_params.get(STEP))
+    except Trouble as found:
+        document(language=language, title=name, step="trouble")
+        _trouble(catalogue, found)
+        return
+    document(language=language, title=f"{catalogue(f'{step}.title')} - {name}", step=step)
+    _where(catalogue, step)
+    try:
+        SHOW[step](page)
+    except Trouble as found:
+        _trouble(catalogue, found)
+
+
+def _head(texts: Texts) -> None:
+    """The name, and the switch of language, which names the other one in its own words."""
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    left.html(f'<p class="name">{texts("app.name")}</p>')
+    other = next(language for language in LANGUAGES if language != texts.language)
+    if right.button(texts("app.other-language"), key="language", width="stretch"):
+        st.query_params[LANGUAGE] = other
+        st.rerun()
+
+
+def _where(texts: Texts, now: Step) -> None:
+    """All steps, the present one marked."""
+    current = ' aria-current="step"'
+    items = "".join(
+        f"<li{current if step == now else ''}>{texts(f'steps.{step}')}</li>" for step in STEPS
+    )
+    st.html(f'<ol class="steps" aria-label="{texts("app.steps")}">{items}</ol>')
+
+
+def _trouble(texts: Texts, found: Trouble) -> None:
+    st.title(texts("app.trouble"), anchor=False)
+    say("error", *told(texts, "expired" if found.status == 404 else found.kind))
+    if found.kind == UNREACHABLE:
+        _ask_again(texts, st.query_params.get(PROJECT))
+    elif found.status in (404, 410) and st.button(texts("app.new"), type="primary"):
+        leave()
+
+
+@st.fragment(run_every=AGAIN)
+def _ask_again(texts: Texts, project: str | None) -> None:
+    st.caption(texts("app.trying-again"))
+    try:
+        service().project(project) if project else service().limits()
+    except Trouble as found:
+        if found.kind == UNREACHABLE:
+            return
+    st.rerun(scope="app")
+
+
+main()

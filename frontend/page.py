@@ -1,0 +1,171 @@
+"""What every step has in its hands: the service, the texts, the project, the way on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NoReturn, get_args
+
+import streamlit as st
+
+from frontend.service import Service, Trouble
+from frontend.settings import load_settings
+from frontend.shapes import ACTIVE, Job, Limits, Project
+from frontend.texts import Texts
+
+Step = Literal["upload", "confirm", "estimate", "progress", "review", "result"]
+STEPS: Final[tuple[Step, ...]] = get_args(Step)
+
+PROJECT, STEP, LANGUAGE = "project", "step", "lang"
+"""In the address: who has it comes back to the same place."""
+
+SAME: Final = {
+    "ModelNotFound": "ModelError",
+    "ModelCorrupt": "ModelError",
+    "ModelContract": "ModelError",
+    "ConfigError": "ModelError",
+    "WorkerStalled": "WorkerCrashed",
+    "Defect": "WorkerCrashed",
+    "OutputError": "OutputUnwritable",
+    "NotStored": "expired",
+    "missing": "expired",
+    "http-401": "no-token",
+    "http-403": "no-token",
+    "http-404": "expired",
+    "http-413": "body-too-large",
+    "http-429": "rate-limited",
+    "http-507": "OutputUnwritable",
+}
+"""Errors that mean the same to a visitor, by the one of them that has sentences."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One look at a project.
+
+    Attributes:
+        project: None before anything was sent.
+        jobs: of the project, the oldest first.
+    """
+
+    service: Service
+    texts: Texts
+    project: Project | None
+    jobs: tuple[Job, ...]
+
+    @classmethod
+    def open(cls, service: Service, texts: Texts, project: str | None) -> Page:
+        """Ask the service about the project in the address.
+
+        Raises:
+            Trouble: there is no such project any more, or no answer.
+        """
+        if project is None:
+            return cls(service, texts, None, ())
+        return cls(service, texts, service.project(project), tuple(service.jobs(project)))
+
+    @property
+    def limits(self) -> Limits:
+        """Of what may be sent."""
+        return _limits(self.service)
+
+    @property
+    def id(self) -> str:
+        """Of the project, on steps that need one."""
+        assert self.project is not None
+        return self.project["id"]
+
+    @property
+    def job(self) -> Job | None:
+        """The newest one."""
+        return self.jobs[-1] if self.jobs else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a video that can be masked."""
+        return self.project is not None and self.project["video"]["state"] == "ready"
+
+    def step(self, asked: str | None) -> Step:
+        """Where the visitor is: as asked for, where that is possible, else where the work is."""
+        if self.project is None:
+            return "upload"
+        if self.job and self.job["state"] in ACTIVE:
+            return "progress"
+        if asked in STEPS and self._possible(asked):
+            return asked
+        if self.job and self.job["state"] in ("failed", "cancelled"):
+            return "progress"
+        if not self.ready:
+            return "upload"
+        if self.service.has_result(self.id):
+            return "result"
+        return "review" if self.service.people(self.id) else "confirm"
+
+    def _possible(self, step: Step) -> bool:
+        if step == "progress":
+            return self.job is not None
+        return self.ready or step == "upload"
+
+
+@st.cache_resource(show_spinner=False)
+def service() -> Service:
+    """Of this process: one pool of connections for all visitors."""
+    settings = load_settings()
+    return Service(settings.address, settings.token)
+
+
+@st.cache_data(ttl=600, show_spinner=False)
+def _limits(_service: Service) -> Limits:
+    return _service.limits()
+
+
+def go(step: Step) -> NoReturn:
+    """Show another step."""
+    st.query_params[STEP] = step
+    st.rerun(scope="app")
+    raise AssertionError("st.rerun has ended the script")
+
+
+def leave() -> NoReturn:
+    """Begin anew: the address forgets the project."""
+    for name in (PROJECT, STEP):
+        st.query_params.pop(name, None)
+    st.rerun(scope="app")
+    raise AssertionError("st.rerun has ended the script")
+
+
+def from_service(path: str) -> str:
+    """Where a browser finds what the service has at `path`: see proxy.py."""
+    return "/service" + path.removeprefix("/v1")
+
+
+def heading(texts: Texts, step: str) -> None:
+    """The step's title and what it is for."""
+    st.title(texts(f"{step}.title"), anchor=False)
+    st.markdown(texts(f"{step}.intro"))
+
+
+def say(kind: Literal["error", "warning", "info", "success"], what: str, advice: str = "") -> None:
+    """A sentence that screen readers speak at once, and what to do about it."""
+    show = {"error": st.error, "warning": st.warning, "info": st.info, "success": st.success}[kind]
+    show(f"**{what}**  \n{advice}" if advice else what)
+
+
+def trouble(texts: Texts, found: Trouble) -> None:
+    """What went wrong, in the visitor's words."""
+    say("error", *told(texts, found.kind))
+
+
+def told(texts: Texts, kind: str, *, faces: int = 0, most: str = "") -> tuple[str, str]:
+    """What a kind of error means, and what to do: two sentences.
+
+    Args:
+        kind: the service's name for it.
+        faces: in the photo that it is about.
+        most: how long a video may be.
+    """
+    kind = SAME.get(kind, kind)
+    known = kind if f"errors.{kind}.what" in texts else "other"
+    return (
+        texts(f"errors.{known}.what", faces=faces),
+        texts(f"errors.{known}.advice", most=most),
+    )

@@ -1,0 +1,172 @@
+"""What the service answers with, as far as the pages use it. Its description has all of it."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+Effect = Literal["blur", "mosaic", "solid"]
+JobKind = Literal["mask", "analyze", "render"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+Profile = Literal["fast", "balanced", "thorough"]
+
+ACTIVE: tuple[JobState, ...] = ("queued", "running")
+
+
+class Problem(TypedDict):
+    """`type` is stable, "NoFaceFound"; `what` and `advice` are English sentences."""
+
+    type: str
+    what: str
+    advice: str
+
+
+class Facts(TypedDict):
+    """Of a video: seconds, pixels as displayed, frames per second."""
+
+    duration: float
+    width: int
+    height: int
+    average_rate: float
+    frame_count: int
+    audio: list[object]
+
+
+class Video(TypedDict):
+    state: Literal["absent", "uploading", "checking", "ready", "refused"]
+    size: int | None
+    received: int
+    facts: Facts | None
+    posters: list[str]
+    problem: Problem | None
+
+
+class Project(TypedDict):
+    """Times are seconds since the epoch."""
+
+    id: str
+    created: float
+    expires: float
+    video: Video
+    photos: int
+    keep: list[str]
+    mask: list[str]
+
+
+class Face(TypedDict):
+    """`box`: x0, y0, x1, y1 in pixels of the photo."""
+
+    box: tuple[float, float, float, float]
+    quality: float
+
+
+class Photo(TypedDict):
+    id: str
+    person: str
+    width: int
+    height: int
+    faces: list[Face]
+    chosen: int | None
+    problem: Problem | None
+    picture: str
+
+
+class Progress(TypedDict):
+    """`share` is of the whole job, 0 to 1; `eta` in seconds."""
+
+    stage: Literal["analyze", "render", "audit"]
+    done: int
+    total: int
+    fps: float
+    share: float
+    eta: float | None
+
+
+class JobEffect(TypedDict):
+    name: Effect
+    color: str
+    strength: float
+
+
+class Job(TypedDict):
+    id: str
+    kind: JobKind
+    state: JobState
+    effect: JobEffect
+    audit: bool
+    created: float
+    expected: float | None
+    resumed: int
+    cancelling: bool
+    keep: list[str]
+    mask: list[str]
+    progress: Progress | None
+    preview: str | None
+    problem: Problem | None
+
+
+class Span(TypedDict):
+    """A stretch of one appearance with one verdict; seconds."""
+
+    tracklet: str
+    start: float
+    end: float
+    verdict: Literal["keep", "mask"]
+    kind: str
+    similarity: float
+    samples: int
+    doubtful: bool
+
+
+class Person(TypedDict):
+    """`review` is the order in which to look at people, from 1."""
+
+    id: str
+    name: str | None
+    verdict: Literal["keep", "mask", "mixed"]
+    kind: str
+    similarity: float
+    samples: int
+    seconds: float
+    first: float
+    doubtful: bool
+    review: int
+    picture: str | None
+    clip: str
+    spans: list[Span]
+
+
+class Estimate(TypedDict):
+    """Seconds; it will probably take between `low` and `high`."""
+
+    seconds: float
+    low: float
+    high: float
+    sampled: bool
+
+
+class Finding(TypedDict):
+    """Of an audit: `severity` is "leak" or "note"; seconds."""
+
+    kind: str
+    severity: Literal["leak", "note"]
+    start: float
+    end: float
+    seconds: float
+    frame: int | None
+
+
+class Audit(TypedDict):
+    passed: bool
+    frames: int
+    seconds: float
+    findings: list[Finding]
+
+
+class Limits(TypedDict):
+    """What the service accepts: bytes, seconds, and how many hours it keeps things."""
+
+    video_bytes: int
+    photo_bytes: int
+    photos: int
+    max_duration: float
+    hours: float

@@ -1,0 +1,1 @@
+"""The steps of the way, one module each: `show` draws one."""

@@ -1,0 +1,99 @@
+"""Following a job: how far it is, what it looks like, and what became of it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+import streamlit as st
+
+from frontend.page import Page, from_service, go, heading, leave, say, service, told
+from frontend.service import UNREACHABLE, Trouble
+from frontend.shapes import ACTIVE, Job
+from frontend.texts import Texts
+from frontend.wording import picture
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks."""
+SPOKEN: Final = 10
+"""Percent between two sentences of a screen reader."""
+
+
+def show(page: Page) -> None:
+    assert page.job is not None
+    if page.job["state"] in ACTIVE:
+        heading(page.texts, "progress")
+        _follow(page.texts, page.id, page.job["id"])
+        _cancel(page, page.job)
+    elif page.job["state"] == "done":
+        go("result" if page.job["kind"] == "render" else "review")
+    else:
+        _ended(page, page.job)
+
+
+@st.fragment(run_every=INTERVAL)
+def _follow(texts: Texts, project: str, number: str) -> None:
+    try:
+        job = service().job(project, number)
+    except Trouble as found:
+        if found.kind != UNREACHABLE:
+            st.rerun(scope="app")
+        say("warning", *told(texts, "restarting"))
+        return
+    if job["state"] not in ACTIVE:
+        st.rerun(scope="app")
+    if job["resumed"]:
+        say("info", texts("progress.resumed"))
+    _how_far(texts, job)
+    if job["preview"]:
+        st.html(picture(from_service(job["preview"]), texts("progress.preview"), "preview"))
+        st.caption(texts("progress.preview"))
+
+
+def _how_far(texts: Texts, job: Job) -> None:
+    done = job["progress"]
+    if job["cancelling"]:
+        stage, share, left = texts("progress.cancelling"), 0.0, ""
+    elif done is None:
+        stage, share, left = texts(f"progress.{job['state']}"), 0.0, ""
+    else:
+        stage, share = texts(f"progress.{done['stage']}"), min(1.0, done["share"])
+        eta = done["eta"]
+        left = texts("progress.left", time=texts.duration(eta)) if eta is not None else ""
+    percent = int(100 * share)
+    st.html(
+        f'<p class="figure">{percent} %</p><p>{escape(stage)}'
+        f"{' · ' if left else ''}{escape(left)}</p>"
+        f'<progress class="whole" max="100" value="{percent}" '
+        f'aria-label="{escape(stage)}"></progress>'
+        f'<p class="spoken" role="status">{escape(stage)} {percent // SPOKEN * SPOKEN} %</p>'
+    )
+
+
+def _cancel(page: Page, job: Job) -> None:
+    st.markdown(page.texts("progress.leave"))
+    if st.button(page.texts("progress.cancel"), disabled=job["cancelling"], width="stretch"):
+        try:
+            page.service.cancel(page.id, job["id"])
+        except Trouble as found:
+            if found.status != 409:  # it has just ended
+                raise
+        st.rerun()
+
+
+def _ended(page: Page, job: Job) -> None:
+    """Cancelled or failed: what was sent is still there, photos aside."""
+    texts = page.texts
+    if job["state"] == "cancelled":
+        st.title(texts("progress.cancelled"), anchor=False)
+        say("info", *told(texts, "cancelled"))
+    else:
+        st.title(texts("progress.failed"), anchor=False)
+        say("error", *told(texts, job["problem"]["type"] if job["problem"] else "other"))
+    if st.button(texts("progress.again"), type="primary", width="stretch"):
+        go("upload" if job["kind"] == "mask" else "estimate")
+    if page.service.people(page.id) and st.button(texts("progress.people"), width="stretch"):
+        go("review")
+    if st.button(texts("result.delete"), width="stretch"):
+        page.service.delete_project(page.id)
+        leave()

@@ -1,0 +1,89 @@
+"""The masked video: compared, downloaded, vouched for, deleted."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+
+import streamlit as st
+
+from frontend.components.compare import CompareTexts, compare
+from frontend.page import Page, from_service, go, heading, leave, say
+from frontend.wording import audit_lines
+
+HOUR = 3600.0
+
+
+def show(page: Page) -> None:
+    assert page.project is not None
+    texts = page.texts
+    heading(texts, "result")
+    if not page.service.has_result(page.id):
+        say("info", texts("result.none"))
+        if st.button(texts("steps.review"), type="primary"):
+            go("review")
+        return
+    base = from_service(f"/v1/projects/{page.id}")
+    # A result rendered again has the same address: the job's id makes browsers load it anew.
+    result = f"{base}/result?job={page.job['id'] if page.job else ''}"
+    compare(
+        "compare",
+        before=f"{base}/video/file",
+        after=result,
+        texts=CompareTexts(**texts.group("compare")),
+    )
+    st.html(
+        f'<a class="download" href="{escape(result)}" download="masked.mp4">'
+        f"{escape(texts('result.download'))}</a>"
+    )
+    _audit(page)
+    people, effect = st.columns(2)
+    if people.button(texts("result.people"), width="stretch"):
+        go("review")
+    if effect.button(texts("result.effect"), width="stretch"):
+        go("estimate")
+    _end(page)
+
+
+def _audit(page: Page) -> None:
+    texts = page.texts
+    audit = page.service.audit(page.id)
+    st.subheader(texts("audit.title"), anchor=False)
+    if audit is None:
+        st.markdown(texts("audit.none"))
+        return
+    lines = audit_lines(texts, audit)
+    if audit["passed"]:
+        say("success", texts("audit.passed"), texts("audit.passed-advice"))
+    else:
+        say("error", texts("audit.failed"), texts("audit.failed-advice"))
+    for line in lines:
+        st.markdown(f"- {line}")
+
+
+def _end(page: Page) -> None:
+    assert page.project is not None
+    texts = page.texts
+    hours = max(1, round((page.project["expires"] - time.time()) / HOUR))
+    st.subheader(texts("result.privacy"), anchor=False)
+    st.markdown(texts("result.expires", hours=hours))
+    if st.button(texts("result.delete"), width="stretch"):
+        _ask(page)
+    if st.button(texts("app.new"), width="stretch"):
+        leave()
+
+
+def _ask(page: Page) -> None:
+    texts = page.texts
+
+    @st.dialog(texts("result.delete-sure"))
+    def sure() -> None:
+        st.markdown(texts("result.delete-what"))
+        if st.button(texts("result.delete"), key="sure", type="primary", width="stretch"):
+            page.service.delete_project(page.id)
+            st.session_state["deleted"] = True
+            leave()
+        if st.button(texts("app.back"), key="unsure", width="stretch"):
+            st.rerun()
+
+    sure()

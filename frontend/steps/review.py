@@ -1,0 +1,97 @@
+"""Everyone who was found, those in doubt first; a click keeps or masks somebody."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from frontend.components.gallery import Card, GalleryTexts, gallery
+from frontend.page import Page, from_service, go, heading, say
+from frontend.shapes import Job, Person
+from frontend.steps.estimate import begin
+from frontend.wording import because, doubtful_seconds
+
+
+def show(page: Page) -> None:
+    assert page.project is not None
+    texts = page.texts
+    people = sorted(page.service.people(page.id), key=lambda person: person["review"])
+    heading(texts, "review")
+    doubtful = [person for person in people if person["doubtful"]]
+    if doubtful:
+        seconds = sum(map(doubtful_seconds, doubtful))
+        say("warning", texts("review.look", time=texts.duration(seconds)), texts("review.look-how"))
+    if not people:
+        say("info", texts("review.empty"))
+    decided = gallery(
+        "gallery",
+        cards=[_card(page, person) for person in people],
+        texts=GalleryTexts(**texts.group("gallery")),
+    )
+    if decided is not None:
+        _decide(page, decided.person, decided.keep)
+        st.rerun()
+    _on(page)
+
+
+def _card(page: Page, person: Person) -> Card:
+    texts = page.texts
+    number = person["id"].removeprefix("p")
+    unsure = doubtful_seconds(person)
+    return Card(
+        id=person["id"],
+        picture=from_service(person["picture"]) if person["picture"] else None,
+        title=person["name"] or texts("review.person", n=number),
+        lines=[
+            texts("review.seconds", time=texts.duration(person["seconds"])),
+            because(texts, person),
+        ],
+        badge=texts("review.doubt", time=texts.duration(unsure)) if unsure else None,
+        keep={"keep": True, "mask": False, "mixed": None}[person["verdict"]],
+        locked=False,
+        clip=from_service(person["clip"]),
+        clip_label=texts("review.clip", name=person["name"] or number),
+    )
+
+
+def _decide(page: Page, person: str, keep: bool) -> None:
+    """One decision more, beside all earlier ones."""
+    assert page.project is not None
+    kept, masked = set(page.project["keep"]), set(page.project["mask"])
+    for decisions in (kept, masked):
+        decisions.discard(person)
+    (kept if keep else masked).add(person)
+    page.service.decide(page.id, kept, masked)
+
+
+def _on(page: Page) -> None:
+    texts = page.texts
+    there = page.service.has_result(page.id)
+    if there and not _changed(page):
+        if st.button(texts("review.result"), type="primary", width="stretch"):
+            go("result")
+        return
+    say("info", texts("review.changed" if there else "review.first"))
+    last = page.jobs[-1]
+    label = texts("review.render-again" if there else "review.render")
+    if st.button(label, type="primary", width="stretch"):
+        begin(page, "render", last["effect"]["name"], True)
+    if st.button(texts("review.effect"), width="stretch"):
+        go("estimate")
+    if there and st.button(texts("review.result-anyway"), width="stretch"):
+        go("result")
+
+
+def _changed(page: Page) -> bool:
+    """Whether decisions came after the result was made."""
+    assert page.project is not None
+    made = _maker(page.jobs)
+    if made is None:
+        return True
+    now = (set(page.project["keep"]), set(page.project["mask"]))
+    return now != (set(made["keep"]), set(made["mask"]))
+
+
+def _maker(jobs: tuple[Job, ...]) -> Job | None:
+    """The job that made the result."""
+    made = [job for job in jobs if job["state"] == "done" and job["kind"] != "analyze"]
+    return made[-1] if made else None

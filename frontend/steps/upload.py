@@ -1,0 +1,131 @@
+"""Sending the video and photos of the people to keep, in any order, at the same time."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Final
+
+import streamlit as st
+
+from frontend.components.uploader import Kind, UploaderTexts, uploader
+from frontend.page import PROJECT, Page, from_service, go, heading, say, told
+from frontend.shapes import Photo
+from frontend.wording import photo_problem, picture
+
+VIDEOS: Final = "video/*,.mkv,.avi,.mov,.mts,.m2ts,.ts,.wmv,.flv"
+PHOTOS: Final = "image/*,.heic,.heif"
+LONGEST_NAME: Final = 80
+ROW: Final = 4
+"""Photos beside each other."""
+
+
+def show(page: Page) -> None:
+    texts = page.texts
+    heading(texts, "upload")
+    with st.container(border=True):
+        st.subheader(texts("upload.video"), anchor=False)
+        _send(page, "video", "video")
+        _refused(page)
+    with st.container(border=True):
+        st.subheader(texts("upload.people"), anchor=False)
+        st.markdown(texts("upload.people-intro"))
+        photos = page.service.photos(page.id) if page.project else []
+        known = [(name, list(group)) for name, group in groupby(_sorted(photos), _person)]
+        for name, theirs in known:
+            _person_box(page, name, theirs)
+        _newcomer(page, len(known))
+    _next(page, bool(photos))
+
+
+def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
+    """The place to drop files at. Whether all that was dropped has arrived."""
+    project = page.project["id"] if page.project else None
+    own = "photo_uploader" if kind == "photos" else "video_uploader"
+    sent = uploader(
+        key,
+        kind=kind,
+        project=project,
+        person=person,
+        most_bytes=page.limits["photo_bytes" if kind == "photos" else "video_bytes"],
+        accept=PHOTOS if kind == "photos" else VIDEOS,
+        video=page.project["video"] if page.project and kind == "video" else None,
+        texts=UploaderTexts(**page.texts.group("uploader") | page.texts.group(own)),
+    )
+    if sent.project:
+        st.query_params[PROJECT] = sent.project
+        st.rerun()
+    return bool(sent.sent) and not (sent.sent or {}).get("failed")
+
+
+def _refused(page: Page) -> None:
+    video = page.project["video"] if page.project else None
+    if video is None or video["state"] != "refused" or video["problem"] is None:
+        return
+    most = page.texts.duration(page.limits["max_duration"])
+    say("error", *told(page.texts, video["problem"]["type"], most=most))
+
+
+def _person_box(page: Page, name: str, photos: list[Photo]) -> None:
+    texts = page.texts
+    with st.container(border=True):
+        first = photos[0]["id"]  # as long as it is there, this is the same person
+        renamed = st.text_input(
+            texts("upload.name"), name, key=f"name-{first}", max_chars=LONGEST_NAME
+        ).strip()
+        if renamed and renamed != name:
+            for photo in photos:
+                page.service.rename(page.id, photo["id"], renamed)
+            st.rerun()
+        for row in range(0, len(photos), ROW):
+            columns = st.columns(ROW)
+            for column, photo in zip(columns, photos[row : row + ROW], strict=False):
+                with column:
+                    _thumbnail(page, name, photo)
+        _send(page, f"photos-{first}", "photos", name)
+
+
+def _thumbnail(page: Page, name: str, photo: Photo) -> None:
+    texts = page.texts
+    st.html(picture(from_service(photo["picture"]), texts("upload.photo-of", name=name)))
+    problem = photo_problem(texts, photo)
+    if problem:
+        st.caption(problem[0])
+    if st.button(texts("upload.remove"), key=f"remove-{photo['id']}", width="stretch"):
+        page.service.delete_photo(page.id, photo["id"])
+        st.rerun()
+
+
+def _newcomer(page: Page, known: int) -> None:
+    """Somebody of whom there is no photo yet."""
+    texts = page.texts
+    turn = st.session_state.setdefault("newcomer", 0)
+    name = st.text_input(
+        texts("upload.new-name" if known else "upload.name"),
+        texts("upload.person", n=known + 1),
+        key=f"newcomer-{turn}-{texts.language}",
+        max_chars=LONGEST_NAME,
+    ).strip()
+    unnamed = texts("upload.person", n=known + 1)
+    if _send(page, f"newcomer-photos-{turn}", "photos", name or unnamed):
+        st.session_state["newcomer"] = turn + 1
+        st.rerun()
+
+
+def _next(page: Page, photos: bool) -> None:
+    texts = page.texts
+    if not page.ready:
+        st.caption(texts("upload.waiting"))
+    elif not photos:
+        st.caption(texts("upload.no-photos"))
+    if st.button(texts("app.continue"), type="primary", disabled=not page.ready, width="stretch"):
+        go("confirm")
+
+
+def _person(photo: Photo) -> str:
+    return photo["person"]
+
+
+def _sorted(photos: list[Photo]) -> list[Photo]:
+    """By person, in the order in which they first came."""
+    order = {photo["person"]: n for n, photo in reversed(list(enumerate(photos)))}
+    return sorted(photos, key=lambda photo: order[photo["person"]])

@@ -1,0 +1,80 @@
+"""What the service found, in sentences: photos, verdicts, audits."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from frontend.page import told
+from frontend.shapes import Audit, Facts, Person, Photo
+from frontend.texts import Texts
+
+KINDS: Final = ("face", "body", "click", "user", "doubt", "none")
+"""What a verdict may rest on; each has its sentence."""
+FINDINGS: Final = {
+    "unmasked": "person",
+    "visible person": "person",
+    "visible face": "face",
+    "weak mask": "weak",
+    "recognisable": "recognisable",
+}
+"""An audit's kinds that a visitor can look at; all others concern the file."""
+
+
+def photo_problem(texts: Texts, photo: Photo) -> tuple[str, str] | None:
+    """Why a photo can't be used, or what would be better; None for a good one."""
+    problem = photo["problem"]
+    if problem is None:
+        return None
+    return told(texts, problem["type"], faces=len(photo["faces"]))
+
+
+def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
+    """Size of the picture, length, frames a second, size of the file, in one line."""
+    parts = [
+        texts("confirm.pixels", width=facts["width"], height=facts["height"]),
+        texts.duration(facts["duration"]),
+        texts("confirm.rate", rate=f"{facts['average_rate']:.3g}"),
+    ]
+    if size:
+        parts.append(texts.size(size))
+    if not facts["audio"]:
+        parts.append(texts("confirm.silent"))
+    return " · ".join(parts)
+
+
+def because(texts: Texts, person: Person) -> str:
+    """Why somebody is kept or masked."""
+    kind = person["kind"] if person["kind"] in KINDS else "none"
+    key = f"why.{'doubt' if person['doubtful'] else kind}"
+    name = person["name"] or texts("review.somebody")
+    return texts(key, name=name, samples=person["samples"])
+
+
+def doubtful_seconds(person: Person) -> float:
+    """How long one should look at somebody."""
+    return sum(span["end"] - span["start"] for span in person["spans"] if span["doubtful"])
+
+
+def audit_lines(texts: Texts, audit: Audit) -> list[str]:
+    """What an audit found, the leaks first, each thing once for its kind and second."""
+    lines: dict[str, None] = {}
+    for finding in sorted(audit["findings"], key=lambda f: (f["severity"] != "leak", f["start"])):
+        kind = FINDINGS.get(finding["kind"], "file")
+        if finding["frame"] is None:
+            lines[texts("audit.file")] = None
+        else:
+            lines[texts(f"audit.{kind}", time=clock(finding["seconds"]))] = None
+    return list(lines)
+
+
+def clock(seconds: float) -> str:
+    """1:05, as players show it."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def picture(src: str, alt: str, kind: str = "picture") -> str:
+    """An image as HTML."""
+    return f'<img class="{kind}" src="{escape(src)}" alt="{escape(alt)}">'

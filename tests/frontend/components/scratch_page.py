@@ -1,0 +1,197 @@
+"""A page with the component that `?show=` names. Run by Streamlit."""
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from frontend.components.compare import CompareTexts, compare
+from frontend.components.face_picker import FacePickerTexts, face_picker
+from frontend.components.gallery import Card, GalleryTexts, gallery
+from frontend.components.page import page
+from frontend.components.player import PlayerTexts, player
+from frontend.components.uploader import UploaderTexts, uploader
+
+MEDIA = "/service/media"
+asked = st.query_params
+state = st.session_state
+language = asked.get("lang", "en")
+
+UPLOADS = UploaderTexts(
+    language=language,
+    unsupported="Your browser is too old",
+    choose="Choose" if language == "en" else "선택",
+    drop="or drop here",
+    try_again="Try again",
+    sending="Being sent",
+    too_large="Larger than {limit}",
+    unreadable="Can't be read",
+    busy="A job is at work",
+    disk_full="No room",
+    away="Connection lost",
+    crowded="Too much at once",
+    gone="The project is gone",
+    not_allowed="Not allowed",
+    other="Something went wrong",
+    too_many="Too many photos",
+    waiting="Waiting",
+    sent="Sent",
+    photos_sent="{sent} of {all} sent",
+    choose_other="Choose another",
+    starting="Beginning",
+    looking="Looking at the video",
+    stopped="Stopped at {percent} %",
+    stop="Stop",
+    go_on="Go on",
+    progress="Upload",
+    percent="{percent} %",
+    amount="{sent} of {size}",
+    left="{time} left",
+    spoken="{percent} percent",
+    arrived_part="{percent} % has arrived. Choose the same file to go on.",
+)
+
+
+def log(event: str, value: object) -> None:
+    if value is not None:
+        state.setdefault("events", []).append({event: value})
+
+
+def videos() -> None:
+    project = asked.get("project")
+    for key, kind in (("photos", "photos"), ("video", "video")):
+        if asked.get("only", kind) != kind or state.get("away"):
+            continue
+        told: Any = {"state": "absent", "size": None, "received": 0}
+        if "received" in asked:
+            received, size = map(int, asked["received"].split("/"))
+            told = {"state": asked.get("state", "uploading"), "size": size, "received": received}
+        result = uploader(
+            key,
+            kind="photos" if kind == "photos" else "video",
+            project=project,
+            person="Anna",
+            accept="image/*" if kind == "photos" else "video/*",
+            most_bytes=50_000_000,
+            video=told,
+            texts=UPLOADS,
+        )
+        log(f"{key} made", result.project)
+        log(f"{key} sent", result.sent)
+        if result.project and not project:
+            st.query_params["project"] = result.project
+            st.rerun()
+
+
+def people() -> None:
+    keep: dict[str, bool | None] = state.setdefault("keep", {"p1": True, "p2": False, "p3": None})
+    refuses = "refuse" in asked
+    cards: list[Card] = [
+        {
+            "id": person,
+            "picture": f"{MEDIA}/face" if person != "p2" else None,
+            "title": f"Person {person[1:]}",
+            "lines": ["Seen for 12 seconds", "The face was recognised"],
+            "badge": "Have a look" if person == "p3" else None,
+            "keep": verdict,
+            "locked": "locked" in asked,
+            "clip": f"{MEDIA}/{'video' if person != 'p3' else 'nothing'}",
+            "clip_label": "Watch 6 seconds",
+        }
+        for person, verdict in keep.items()
+    ]
+    texts = GalleryTexts(
+        language=language,
+        picture="Picture of {title}",
+        no_picture="No picture",
+        toggle="Keep visible",
+        kept="Stays visible",
+        masked="Will be masked",
+        mixed="Partly masked",
+        locked="A job is at work",
+        clip_loading="Loading",
+        clip_unplayable="Can't be played here",
+        clip_away="Can't be fetched",
+        close="Close",
+    )
+    event = gallery("gallery", cards=cards, texts=texts)
+    if event:
+        log("decided", [event.person, event.keep])
+        if not refuses:
+            keep[event.person] = event.keep
+        st.rerun()
+
+
+def faces() -> None:
+    boxes = [(40.0, 30.0, 130.0, 140.0), (200.0, 60.0, 240.0, 110.0), (265.0, 20.0, 271.0, 28.0)]
+    number = face_picker(
+        "faces",
+        picture=f"{MEDIA}/face",
+        width=320,
+        height=240,
+        faces=boxes[: int(asked.get("faces", "3"))],
+        chosen=state.get("face", 0),
+        texts=FacePickerTexts(language, "Photo of Anna", "This face is used", "Use face {n}"),
+    )
+    log("chosen", number)
+    if number is not None:
+        state["face"] = number
+        st.rerun()
+
+
+def both() -> None:
+    compare(
+        "both",
+        before=f"{MEDIA}/{asked.get('before', 'video')}",
+        after=f"{MEDIA}/{asked.get('after', 'video')}",
+        texts=CompareTexts(
+            language=language,
+            before="Before",
+            after="After",
+            divide="Divide",
+            divide_value="{percent} % before",
+            play="Play",
+            pause="Pause",
+            seek="Place in the video",
+            sound="Sound",
+            beside="Side by side",
+            over="One over the other",
+            unplayable_before="Your browser can't play the source.",
+            unplayable_after="Your browser can't play the result.",
+            away_before="The source can't be fetched.",
+            away_after="The result can't be fetched.",
+        ),
+    )
+
+
+def one() -> None:
+    player(
+        "one",
+        src=f"{MEDIA}/{asked.get('src', 'video')}",
+        poster=None,
+        texts=PlayerTexts(
+            language, "Your video", "Your browser can't play it", "Not there", "Try again"
+        ),
+    )
+
+
+st.set_page_config(page_title=f"Step {asked.get('step', 'one')}")
+st.title(f"The step {asked.get('step', 'one')}")
+if st.button("Rerun"):
+    log("rerun", True)
+if st.button("Away"):
+    state["away"] = not state.get("away")
+    st.rerun()
+if st.button("Next step"):
+    st.query_params["step"] = "two"
+    st.rerun()
+if st.button("Language"):
+    st.query_params["lang"] = "ko"
+    st.rerun()
+if st.button("Begin anew"):
+    del st.query_params["project"]
+    st.rerun()
+show = {"uploads": videos, "people": people, "faces": faces, "both": both, "one": one}
+show[asked.get("show", "one")]()
+page(language=language, title=f"Step {asked.get('step', 'one')}", step=asked.get("step", "one"))
+st.code(json.dumps(state.get("events", [])), language=None)
