@@ -65,12 +65,14 @@ def main() -> None:
 
 def _head(texts: Texts) -> None:
     """The name, and the switch of language, which names the other one in its own words."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    left.html(f'<p class="name">{texts("app.name")}</p>')
     other = next(language for language in LANGUAGES if language != texts.language)
-    if right.button(texts("app.other-language"), key="language", width="stretch"):
-        st.query_params[LANGUAGE] = other
-        st.rerun()
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.html(f'<p class="name">{texts("app.name")}</p>', width="content")
+        if st.button(texts("app.other-language"), key="language"):
+            st.query_params[LANGUAGE] = other
+            st.rerun()
 
 
 def _where(texts: Texts, now: Step) -> None:

@@ -47,7 +47,8 @@ def _follow(texts: Texts, project: str, number: str) -> None:
     _how_far(texts, job)
     if job["preview"]:
         st.html(picture(from_service(job["preview"]), texts("progress.preview"), "preview"))
-        st.caption(texts("progress.preview"))
+        finding = job["progress"] and job["progress"]["stage"] == "analyze"
+        st.caption(texts("progress.preview-finding" if finding else "progress.preview"))
 
 
 def _how_far(texts: Texts, job: Job) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from frontend.components.gallery import Card, GalleryTexts, gallery
@@ -9,6 +11,9 @@ from frontend.page import Page, from_service, go, heading, say
 from frontend.shapes import Job, Person
 from frontend.steps.estimate import begin
 from frontend.wording import because, doubtful_seconds
+
+AT_ONCE: Final = 24
+"""Cards that are added at a time: a crowd has hundreds of people."""
 
 
 def show(page: Page) -> None:
@@ -22,11 +27,16 @@ def show(page: Page) -> None:
         say("warning", texts("review.look", time=texts.duration(seconds)), texts("review.look-how"))
     if not people:
         say("info", texts("review.empty"))
+    shown = st.session_state.setdefault("shown", AT_ONCE)
     decided = gallery(
         "gallery",
-        cards=[_card(page, person) for person in people],
+        cards=[_card(page, person) for person in people[:shown]],
         texts=GalleryTexts(**texts.group("gallery")),
     )
+    left = len(people) - shown
+    if left > 0 and st.button(texts("review.more", n=min(left, AT_ONCE)), width="stretch"):
+        st.session_state["shown"] = shown + AT_ONCE
+        st.rerun()
     if decided is not None:
         _decide(page, decided.person, decided.keep)
         st.rerun()
@@ -35,12 +45,12 @@ def show(page: Page) -> None:
 
 def _card(page: Page, person: Person) -> Card:
     texts = page.texts
-    number = person["id"].removeprefix("p")
+    title = person["name"] or texts("review.person", n=person["id"].removeprefix("p"))
     unsure = doubtful_seconds(person)
     return Card(
         id=person["id"],
         picture=from_service(person["picture"]) if person["picture"] else None,
-        title=person["name"] or texts("review.person", n=number),
+        title=title,
         lines=[
             texts("review.seconds", time=texts.duration(person["seconds"])),
             because(texts, person),
@@ -49,7 +59,7 @@ def _card(page: Page, person: Person) -> Card:
         keep={"keep": True, "mask": False, "mixed": None}[person["verdict"]],
         locked=False,
         clip=from_service(person["clip"]),
-        clip_label=texts("review.clip", name=person["name"] or number),
+        clip_label=texts("review.clip", name=title),
     )
 
 
@@ -64,17 +74,19 @@ def _decide(page: Page, person: str, keep: bool) -> None:
 
 
 def _on(page: Page) -> None:
+    """The way on stays in sight however many people there are."""
     texts = page.texts
     there = page.service.has_result(page.id)
-    if there and not _changed(page):
-        if st.button(texts("review.result"), type="primary", width="stretch"):
-            go("result")
-        return
-    say("info", texts("review.changed" if there else "review.first"))
-    last = page.jobs[-1]
-    label = texts("review.render-again" if there else "review.render")
-    if st.button(label, type="primary", width="stretch"):
-        begin(page, "render", last["effect"]["name"], True)
+    settled = there and not _changed(page)
+    with st.container(key="onward"):
+        if settled:
+            if st.button(texts("review.result"), type="primary", width="stretch"):
+                go("result")
+            return
+        st.markdown(texts("review.changed" if there else "review.first"))
+        label = texts("review.render-again" if there else "review.render")
+        if st.button(label, type="primary", width="stretch"):
+            begin(page, "render", page.jobs[-1]["effect"]["name"], True)
     if st.button(texts("review.effect"), width="stretch"):
         go("estimate")
     if there and st.button(texts("review.result-anyway"), width="stretch"):
