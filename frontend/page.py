@@ -106,7 +106,7 @@ class Page:
         return self.ready or step == "upload"
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=lambda service: service.close())
 def service() -> Service:
     """Of this process: one pool of connections for all visitors."""
     settings = load_settings()

@@ -62,6 +62,10 @@ class Service:
             trust_env=False,
         )
 
+    def close(self) -> None:
+        """End its connections."""
+        self._client.close()
+
     def limits(self) -> Limits:
         return cast(Limits, self._get("/limits"))
 
