@@ -114,6 +114,15 @@ def test_a_plain_install_needs_no_training_framework(path: Path) -> None:
     assert not roots & TRAINING_ONLY
 
 
+FRONTEND = sorted((REPOSITORY / "frontend").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FRONTEND, ids=name)
+def test_the_web_app_knows_the_service_by_its_api_alone(path: Path) -> None:
+    roots = {module.split(".")[0] for module in imports_of(path)}
+    assert not roots & {"bystander", "bentos", "service", "training"}
+
+
 @pytest.mark.parametrize("folder", ["bystander", "benchmarks"])
 def test_nothing_imports_training(folder: str) -> None:
     for path in sorted((REPOSITORY / folder).rglob("*.py")):

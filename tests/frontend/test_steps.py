@@ -72,7 +72,7 @@ def test_where_one_comes_back_to_is_where_the_work_is(
     assert step() == ENGLISH("progress.failed")
 
 
-@pytest.mark.parametrize("step", ("confirm", "estimate", "review", "result", "progress", "x"))
+@pytest.mark.parametrize("step", ["confirm", "estimate", "review", "result", "progress", "x"])
 def test_a_step_that_is_not_possible_yet_is_not_shown(
     open_page: Open, staged: StagedService, step: str
 ) -> None:
