@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import numpy as np
+
 from bystander.api.context import Context
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
@@ -156,7 +158,7 @@ def _box(
     ]
     if not mine:
         return None
-    left, top = (min(box[side] for box in mine) for side in (0, 1))
-    right, bottom = (max(box[side] for box in mine) for side in (2, 3))
-    x, y = (1 / size for size in grid)
-    return tuple(min(1.0, max(0.0, v)) for v in (left * x, top * y, right * x, bottom * y))  # type: ignore[return-value]  # four of them
+    corners = np.array(mine) / (*grid, *grid)
+    left, top = corners[:, :2].min(axis=0).clip(0, 1).tolist()
+    right, bottom = corners[:, 2:].max(axis=0).clip(0, 1).tolist()
+    return left, top, right, bottom

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from bystander.api.headers import HEADERS
 from bystander.errors import (
     AuditFailed,
     BystanderError,
@@ -161,9 +162,9 @@ def install(app: FastAPI, data: Path) -> None:
     async def on_defect(_: Request, error: Exception) -> JSONResponse:
         number = uuid.uuid4().hex[:12]
         log.error("defect %s", number, exc_info=error)
-        return problem(
-            500, f"Something is wrong in the service (defect {number})", "Tell its operator."
-        )
+        # It is answered from outside of the gate, which gives all others their headers.
+        what = f"Something is wrong in the service (defect {number})"
+        return problem(500, what, "Tell its operator.", HEADERS)
 
     plain = app.openapi
 

@@ -1,4 +1,4 @@
-"""Who may come in, and what browsers are told to keep away from."""
+"""Who may come in, and how much they may send at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bystander.api.headers import HEADERS
 from bystander.api.limits import Patience, RateLimiter
 from bystander.api.problems import refuse
 from bystander.errors import ConfigError
@@ -30,14 +31,6 @@ NO_WEBSOCKETS: Final = 1008
 """RFC 6455: against the policy. There are none here, and a gate that lets them by is none."""
 PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 """Headers by which a proxy says that a request is somebody else's."""
-HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 class Tokens:
@@ -175,6 +168,7 @@ class SmallBodies:
                 await refuse(
                     scope, receive, send, 413, f"The body has more than {self._most} bytes",
                     "Only videos and photos may be larger.", {"Connection": "close"},
+                    "body-too-large",
                 )  # fmt: skip
                 return
         if not _is_sane_json(scope, bytes(body)):

@@ -1,9 +1,10 @@
 """The child: confines itself, looks at one file, says what it found as one line of JSON.
 
-    python -m bystander.sandbox video|photo FILE FOLDER LIMITS
+    python -m bystander.sandbox video|photo|picture|clip FILE FOLDER LIMITS
 
-FOLDER takes the pictures it makes: 0.jpg, 1.jpg, ... Whatever isn't one of Bystander's own
-errors ends it with a traceback, and the parent says that the file can't be examined.
+FOLDER takes what it makes: 0.jpg, 1.jpg, ..., clip.mp4. What is wanted of a video, where only a
+part is, stands in order.json there. Whatever isn't one of Bystander's own errors ends it with a
+traceback, and the parent says that the file can't be examined.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from bystander.errors import BystanderError, PhotoError, VideoError
 from bystander.sandbox.confine import confine
@@ -28,7 +32,7 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
     try:
         content["facts"] = _examine(kind, Path(file), Path(folder), limits)
     except MemoryError:
-        error = VideoError if kind == "video" else PhotoError
+        error = PhotoError if kind == "photo" else VideoError
         content["error"] = {"type": error.__name__, "what": f"{file} needs too much memory"}
     except BystanderError as refusal:
         content["error"] = {
@@ -42,13 +46,16 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
 
 def _examine(kind: str, file: Path, folder: Path, limits: Limits) -> dict[str, Any]:
     # Imported here: what decodes is loaded when nothing can be gained by it any more.
+    work: Callable[[Path, Path, Limits], BaseModel]
     if kind == "video":
-        from bystander.sandbox.video import describe_video
-
-        return describe_video(file, folder, limits).model_dump(mode="json")
-    from bystander.sandbox.photo import copy_photo
-
-    return copy_photo(file, folder, limits).model_dump(mode="json")
+        from bystander.sandbox.video import describe_video as work
+    elif kind == "photo":
+        from bystander.sandbox.photo import copy_photo as work
+    elif kind == "picture":
+        from bystander.sandbox.picture import write_picture as work
+    else:
+        from bystander.sandbox.clip import write_clip as work
+    return work(file, folder, limits).model_dump(mode="json")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,15 @@ class VideoFacts(_Facts):
 
 
 class PhotoFacts(_Facts):
-    """The re-encoded photo."""
+    """The re-encoded photo, or a picture of a video."""
 
     width: int = Field(gt=0, description="pixels")
     height: int = Field(gt=0, description="pixels")
+
+
+class ClipFacts(_Facts):
+    """A clip that was cut."""
+
+    width: int = Field(gt=0, description="pixels")
+    height: int = Field(gt=0, description="pixels")
+    frames: int = Field(gt=0)

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from bystander.api.security import HEADERS, MOST_JSON
+from bystander.api.headers import HEADERS
+from bystander.api.security import MOST_JSON
 from bystander.jobs.order import RESULT, VIDEO, key_of
 from bystander.jobs.vocabulary import JobState, Photo, PhotoFace
 from tests.api.stage import TOKENS, Stage, staged
@@ -365,6 +366,7 @@ def test_a_defect_tells_its_number_to_the_client_and_the_rest_to_the_log(
     with caplog.at_level(logging.ERROR, "bystander"), stage.client() as client:
         answer = client.get("/broken")
     assert_problem(answer, 500)
+    assert set(HEADERS.items()) <= {(name, answer.headers.get(name)) for name in HEADERS}
     assert SECRET not in answer.text
     (number,) = re.findall(r"defect (\w+)", answer.json()["detail"])
     assert number in caplog.text

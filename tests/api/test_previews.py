@@ -36,7 +36,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def project(stage: Stage, tmp_path: Path) -> Project:
-    """One with two posters: people first, nobody afterwards."""
+    """One whose film is of people; of its two posters the second shows nobody."""
     made = stage.project(SCENE.video(tmp_path / "source.mp4"))
     for number, scene in enumerate((SCENE, Scene([], frames=1))):
         cv2.imwrite(str(tmp_path / "poster.jpg"), scene.picture(0)[:, :, ::-1])
@@ -89,15 +89,31 @@ def test_a_preview_shows_the_effect_that_is_asked_for(stage: Stage, project: Pro
         assert is_magenta(shown, tolerance=40)[SCENE.silhouette(figure, 0)].mean() > 0.9
 
 
-@pytest.mark.parametrize(("at", "people"), [(0, True), (0.7, True), (0.9, False), (999, False)])
-def test_it_is_the_picture_nearest_to_the_time(
-    stage: Stage, project: Project, at: float, people: bool
-) -> None:
+def shows_people(stage: Stage, project: Project, at: float) -> bool:
     wanted: dict[str, str | float] = {"at": at, "effect": "solid", "color": "#ff00ff"}
     with stage.client() as client:
-        shown = picture(client.get(f"/projects/{project.id}/preview", params=wanted).content)
+        answer = client.get(f"/projects/{project.id}/preview", params=wanted)
+    assert answer.status_code == 200, answer.text
+    return bool(is_magenta(picture(answer.content), tolerance=40).any())
 
-    assert bool(is_magenta(shown, tolerance=40).any()) is people
+
+def test_it_is_the_very_frame_of_that_time(stage: Stage, tmp_path: Path) -> None:
+    late = Figure(drawn.BLUE, standing(20), present=range(13, 20))
+    made = stage.project(Scene([late], frames=40).video(tmp_path / "source.mp4"))
+
+    shown = [shows_people(stage, made, at) for at in (0, 12.5 / 25, 13.5 / 25, 19.5 / 25, 0.81)]
+    assert shown == [False, False, True, True, False]
+    assert not list((stage.context.data / "work").iterdir())
+
+
+@pytest.mark.parametrize(("at", "people"), [(0, True), (0.7, True), (0.9, False), (999, False)])
+def test_a_video_that_does_not_decode_there_is_shown_by_the_nearest_poster(
+    stage: Stage, project: Project, tmp_path: Path, at: float, people: bool
+) -> None:
+    (tmp_path / "broken").write_bytes(b"nothing" * 1000)
+    stage.put(tmp_path / "broken", f"{project.id}/video")
+
+    assert shows_people(stage, project, at) is people
 
 
 @pytest.mark.parametrize(

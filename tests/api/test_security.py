@@ -19,9 +19,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from bystander.api.headers import HEADERS
 from bystander.api.limits import RateLimiter
 from bystander.api.security import (
-    HEADERS,
     LOCAL,
     Gate,
     Tokens,

@@ -181,6 +181,18 @@ def test_a_part_says_where_it_begins(
     assert offset_of(client, address) == 0
 
 
+def test_another_file_of_the_same_size_begins_anew_if_it_says_so(
+    client: httpx.Client, address: str
+) -> None:
+    client.post(address, json={"size": 100})
+    send(client, address, 0, b"a" * 40)
+    client.post(address, json={"size": 100})
+    assert offset_of(client, address) == 40
+
+    client.post(address, json={"size": 100, "fresh": True})
+    assert offset_of(client, address) == 0
+
+
 def test_without_a_beginning_there_is_no_part(client: httpx.Client, address: str) -> None:
     assert send(client, address, 0, b"part").status_code == 409
     headers = client.head(address).headers

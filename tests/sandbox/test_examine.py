@@ -12,9 +12,16 @@ import psutil
 import pytest
 from PIL import Image
 
-from bystander.errors import NotAVideo, PhotoError, UnsupportedVideo, VideoError
+from bystander.errors import (
+    NotAVideo,
+    PhotoError,
+    UnsupportedVideo,
+    VideoError,
+    VideoTooLarge,
+    VideoTooLong,
+)
 from bystander.sandbox import AudioFacts, Limits, examine_photo, examine_video
-from bystander.sandbox.examine import _environment
+from bystander.sandbox.child import _environment
 from tests.conftest import REPOSITORY, shared
 from tests.media.test_probe import hlg_clip
 from tests.media.videos import Clip, Sound, damaged, make_video, picture_array
@@ -84,17 +91,20 @@ def test_posters_of_an_earlier_video_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("limits", "error", "reason"),
     [
-        (Limits(max_duration=0.9), "seconds long"),
-        (Limits(max_frames=23), "24 frames"),
-        (Limits(max_side=319), "320x240"),
-        (Limits(wall=0.05), "within the limits"),
+        (Limits(max_duration=0.9), VideoTooLong, "seconds long"),
+        (Limits(max_frames=23), VideoTooLong, "24 frames"),
+        (Limits(max_side=319), VideoTooLarge, "320x240"),
+        (Limits(wall=0.05), VideoError, "within the limits"),
     ],
 )
-def test_a_video_beyond_the_limits_is_refused(tmp_path: Path, limits: Limits, reason: str) -> None:
-    with pytest.raises(VideoError, match=reason):
+def test_a_video_beyond_the_limits_is_refused(
+    tmp_path: Path, limits: Limits, error: type[VideoError], reason: str
+) -> None:
+    with pytest.raises(VideoError, match=reason) as caught:
         examine_video(make_video(tmp_path / "v.mp4"), limits, tmp_path / "posters")
+    assert type(caught.value) is error
 
 
 def test_a_picture_that_needs_more_memory_than_allowed_is_refused(tmp_path: Path) -> None:
@@ -160,7 +170,9 @@ def test_the_child_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_child_loads_no_network_of_neurons() -> None:
-    code = "import sys, bystander.sandbox.video, bystander.sandbox.photo; print(*sys.modules)"
+    code = (
+        "import sys; from bystander.sandbox import clip, photo, picture, video; print(*sys.modules)"
+    )
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
 

@@ -1,0 +1,176 @@
+"""In the parent: runs the child, believes nothing it says, and cleans up after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import bystander
+from bystander import errors
+from bystander.errors import BystanderError, PhotoError, VideoError
+from bystander.sandbox.limits import Limits
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["video", "photo", "picture", "clip"]
+FactsT = TypeVar("FactsT", bound=BaseModel)
+
+_MOST_SAID = 256 * 1024  # bytes, of stdout and of stderr; facts of 1000 sound tracks fit
+_PACKAGES = Path(bystander.__file__).resolve().parents[1]
+
+
+class _Refusal(BaseModel):
+    type: str
+    what: str = Field(max_length=2000)
+    advice: str = Field("", max_length=2000)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    offline: bool
+    facts: dict[str, Any] | None = None
+    error: _Refusal | None = None
+
+
+def ask(kind: Kind, path: Path, folder: Path, limits: Limits, schema: type[FactsT]) -> FactsT:
+    """What a child finds out about `path`, under `limits`. Safe in threads.
+
+    Args:
+        kind: what it is to do, see `__main__`.
+        folder: takes the files it makes, and holds its order where it needs one.
+
+    Raises:
+        VideoError, PhotoError: it can't be done, or not within `limits`. The message names no
+            path.
+    """
+    path = path.resolve()
+    said, complaint, reason = _run(kind, path, folder.resolve(), limits)
+    try:
+        answer = _Answer.model_validate_json(said)
+        _tell_once(answer.offline)
+        if answer.facts is not None:
+            return schema.model_validate_json(json.dumps(answer.facts))
+    except ValidationError:
+        raise _not_examined(kind, reason, complaint) from None
+    if answer.error is None:
+        raise _not_examined(kind, reason, complaint)
+    raise _refusal(kind, answer.error, path)
+
+
+def take_over(made: Path, target: Path, kind: Kind) -> None:
+    """Move a file that the child has made.
+
+    Raises:
+        VideoError, PhotoError: it has made none.
+    """
+    if made.is_symlink() or not made.is_file():
+        raise _not_examined(kind, "a file is missing")
+    os.replace(made, target)
+
+
+def _run(kind: Kind, path: Path, folder: Path, limits: Limits) -> tuple[bytes, bytes, str]:
+    """What the child says on stdout and stderr, and how it ended. Nothing of it is left."""
+    child = subprocess.Popen(
+        # -P: nothing is imported from the folder that this process happens to be in.
+        [sys.executable, "-P", "-s", "-B", "-m", "bystander.sandbox", kind, path, folder,
+         limits.model_dump_json(include=set(Limits.model_fields))],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=folder, env=_environment(), start_new_session=True,
+    )  # fmt: skip
+    with child:
+        try:
+            said, complaint, reason = _listen(child, time.monotonic() + limits.wall)
+        finally:
+            # Before it is waited for: until then its process group's number is its own.
+            os.killpg(child.pid, signal.SIGKILL)
+        code = child.wait()
+    if not reason:
+        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return said, complaint, reason
+
+
+def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, str]:
+    """Read until both pipes are closed, too much is said, or `deadline` passes."""
+    assert child.stdout is not None
+    assert child.stderr is not None
+    heard = {child.stdout: bytearray(), child.stderr: bytearray()}
+    reason = ""
+    with selectors.DefaultSelector() as selector:
+        for pipe in heard:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map() and not reason:
+            left = deadline - time.monotonic()
+            ready = selector.select(max(0.0, left))
+            if left <= 0:
+                reason = "too slow"
+            for key, _ in ready:
+                pipe = child.stdout if key.fileobj is child.stdout else child.stderr
+                chunk = os.read(pipe.fileno(), 65536)
+                heard[pipe] += chunk
+                if not chunk:
+                    selector.unregister(pipe)
+                if len(heard[pipe]) > _MOST_SAID:
+                    reason = "too talkative"
+    return bytes(heard[child.stdout]), bytes(heard[child.stderr]), reason
+
+
+def _environment() -> dict[str, str]:
+    """Only what Python needs; no token or key of this process gets to the child."""
+    environment = {
+        "PYTHONPATH": str(_PACKAGES),
+        "LANG": "C.UTF-8",
+        # Threads and arenas that would only take address space.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+    if libraries := os.environ.get("LD_LIBRARY_PATH"):
+        environment["LD_LIBRARY_PATH"] = libraries
+    return environment
+
+
+def _refusal(kind: Kind, refusal: _Refusal, path: Path) -> BystanderError:
+    """The child's error, if it is one of those that a file of this `kind` may get."""
+    error = getattr(errors, refusal.type, None)
+    base = PhotoError if kind == "photo" else VideoError
+    if not (isinstance(error, type) and issubclass(error, base)):
+        return _not_examined(kind, refusal.type)
+    name = f"the {_file_of(kind)}"
+    return error(refusal.what.replace(str(path), name), refusal.advice.replace(str(path), name))
+
+
+def _not_examined(kind: Kind, reason: str, complaint: bytes = b"") -> BystanderError:
+    log.warning(
+        "a %s can't be examined: %s %s",
+        _file_of(kind), reason, complaint[-2000:].decode(errors="replace"),
+    )  # fmt: skip
+    what = f"the {_file_of(kind)} can't be examined within the limits of this service"
+    if kind == "photo":
+        return PhotoError(what, "Save it as a JPEG of ordinary size and try again.")
+    return VideoError(what, "Convert it to H.264 in MP4 and try again.")
+
+
+def _file_of(kind: Kind) -> str:
+    """What it is that the child looks into."""
+    return "photo" if kind == "photo" else "video"
+
+
+@cache
+def _tell_once(offline: bool) -> None:
+    if not offline:
+        log.warning(
+            "this system doesn't let a process cut itself off from the network: files are "
+            "examined with memory, time and privileges limited, but not the network"
+        )

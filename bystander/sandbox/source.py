@@ -1,0 +1,168 @@
+"""In the child: pictures of a video from some moment on, without a look at the rest of it.
+
+`media.reader` gives the frames of a whole video and needs all its packets counted first: of a
+video of some gigabytes that alone takes longer than anybody waits for a picture.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.media.demux import find_video_stream, has_decoder, open_media, read_packets
+from bystander.media.probe import is_convertible, rotation_of
+from bystander.media.rgb import Rgb, RgbScaler
+
+log = logging.getLogger(__name__)
+
+_MOST_STRETCHED: Final = 4  # width to height of a pixel, beyond which it isn't believed
+_LONGEST_WAY: Final = 10  # seconds from one keyframe to the next, where there is no index
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the pictures of a video are stored, and what turns them upright.
+
+    Attributes:
+        width, height: pixels as coded.
+        rotation: clockwise degrees to the upright picture: 0, 90, 180, 270.
+        aspect: width to height of a pixel of the upright picture.
+    """
+
+    width: int
+    height: int
+    pixel_format: str
+    rotation: int
+    aspect: float
+
+    def fits(self, picture: av.VideoFrame) -> bool:
+        """Whether `picture` is stored so: streams may change within a video."""
+        found = (picture.width, picture.height, picture.format.name)
+        return found == (self.width, self.height, self.pixel_format)
+
+    def size(self, longest: int) -> tuple[int, int]:
+        """Width and height of the upright picture in square pixels, at most `longest`."""
+        aspect = self.aspect if 1 / _MOST_STRETCHED <= self.aspect <= _MOST_STRETCHED else 1.0
+        sideways = self.rotation in (90, 270)
+        width, height = (self.height, self.width) if sideways else (self.width, self.height)
+        scale = min(1.0, longest / max(width * aspect, height))
+        return max(1, round(width * aspect * scale)), max(1, round(height * scale))
+
+    def upright(self, picture: av.VideoFrame, size: tuple[int, int]) -> Rgb:
+        """`picture` turned upright, uint8 [H, W, 3] RGB, `size` = (W, H)."""
+        if self.rotation in (90, 270):
+            size = size[1], size[0]
+        pixels = RgbScaler().rgb(picture, size)
+        return np.ascontiguousarray(np.rot90(pixels, -self.rotation // 90))  # counterclockwise
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture as decoded, shown from `pts` (ticks) on."""
+
+    pts: int
+    picture: av.VideoFrame
+    layout: Layout
+
+
+class Source:
+    """A video of which a part is shown.
+
+    Attributes:
+        time_base: seconds a tick.
+        origin: pts of its first frame.
+
+    Args:
+        max_side: pixels; larger pictures are refused.
+
+    Raises:
+        VideoError: it can't be opened, or nothing here decodes it.
+    """
+
+    def __init__(self, path: Path, max_side: int) -> None:
+        self._path, self._max_side = path, max_side
+        with ExitStack() as resources:
+            _, stream = self._open(resources)
+            self.time_base = stream.time_base or Fraction(1)
+            self.origin = stream.start_time or 0
+
+    def frames(self, start: int) -> Iterator[Frame]:
+        """What decodes from the keyframe before pts `start` on, in the order it is shown.
+
+        Raises:
+            UnsupportedVideo: the pictures are too large, or can't be converted.
+        """
+        with ExitStack() as resources:
+            container, stream = self._open(resources)
+            if not self._seek(container, stream, start):
+                container, stream = self._open(resources)
+            layout = None
+            for picture in _decoded(container, stream):
+                layout = layout or self._layout(stream, picture)
+                if picture.pts is not None and layout.fits(picture):
+                    yield Frame(picture.pts, picture, layout)
+
+    def _open(self, resources: ExitStack) -> tuple[InputContainer, VideoStream]:
+        container = resources.enter_context(open_media(self._path))
+        stream = find_video_stream(container)
+        if stream is None:
+            raise NotAVideo(f"{self._path} has no video stream", "Give a video file.")
+        if not has_decoder(stream):
+            raise UnsupportedVideo(f"{self._path}: no decoder for its video")
+        stream.thread_type = "AUTO"
+        return container, stream
+
+    def _seek(self, container: InputContainer, stream: VideoStream, start: int) -> bool:
+        """Go to where decoding has to begin for `start`; False: that is the beginning."""
+        try:
+            container.seek(start, stream=stream)
+            landed = next(read_packets(container, [stream]), None)
+            if landed is not None and landed.is_keyframe and (landed.pts or 0) <= start:
+                container.seek(start, stream=stream)
+                return True
+            # Transport streams have no index. A keyframe is found on the way from here.
+            earlier = start - round(_LONGEST_WAY / self.time_base)
+            if earlier <= self.origin:
+                return False
+            container.seek(earlier, stream=stream)
+            return True
+        except av.error.FFmpegError as error:
+            log.debug("can't seek to %s: %s", start, error)
+            return False
+
+    def _layout(self, stream: VideoStream, picture: av.VideoFrame) -> Layout:
+        if max(picture.width, picture.height) > self._max_side or not is_convertible(picture):
+            raise UnsupportedVideo(f"{self._path} has pictures that can't be processed")
+        rotation = rotation_of(self._path, picture)
+        aspect = float(stream.codec_context.sample_aspect_ratio or 1)
+        return Layout(
+            picture.width,
+            picture.height,
+            picture.format.name,
+            rotation,
+            aspect if rotation in (0, 180) else 1 / aspect,
+        )
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Every whole picture from here on."""
+    for packet in chain(read_packets(container, [stream]), [None]):  # None: what is held back
+        try:
+            pictures = stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            log.debug("a packet doesn't decode: %s", error)
+            continue
+        yield from (picture for picture in pictures if not picture.is_corrupt)
