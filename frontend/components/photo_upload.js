@@ -82,13 +82,13 @@ const serve = () => {
   for (const { queue, photo } of next) queue.send(photo);
 };
 
-/** The queue of an uploader in a project. With another project, all begins anew. */
+/** The queue of an uploader in a project. In another project it is another one. */
 const queueOf = (key, project) => {
   let queue = shared.queues.get(key);
-  if (!queue || (queue.home !== null && queue.home !== project)) {
+  if (!queue || (queue.home && project && queue.home !== project)) {
     shared.queues.set(key, (queue = new PhotoQueue()));
   }
-  queue.home = project;
+  queue.home = project ?? queue.home;
   if (project) for (const photo of queue.photos) photo.project ??= project;
   return queue;
 };

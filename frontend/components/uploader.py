@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import streamlit as st
-
 from frontend.components.parts import nothing, register
 
 Kind = Literal["photos", "video"]
@@ -70,7 +68,9 @@ class UploaderResult:
     """What came of it in this run.
 
     Attributes:
-        project: that was made for the upload, until it is given as `project`.
+        project: that was made for the upload; in every run in which none is given. (A query
+            parameter that one run has set can be missing in the next: an event of the browser
+            brings along the address that it had.)
         sent: once, when all is through. Of photos {"photos": n, "failed": m}, of a video
             {"state": "ready" or "refused"}. It comes from the browser: ask the service.
     """
@@ -97,7 +97,8 @@ def uploader(
     uploader isn't on the page.
 
     Args:
-        key: of the component, unique on the page.
+        key: of the component, unique on the page; another one where all begins anew, because
+            the project was deleted.
         kind: several photos of one person, or one video.
         project: where to send to; with None one is made, the same for all uploaders of the page.
         accept: what the browser offers, "image/*,.heic".
@@ -124,11 +125,7 @@ def uploader(
         on_sent_change=nothing,
     )
     made, sent = result.project, result.sent  # from a browser
-    # Once it was given as `project` it is no news, even when that is None again.
-    known = f"{key}-known"
-    if project is not None:
-        st.session_state[known] = project
-    news = project is None and isinstance(made, str) and made != st.session_state.get(known)
     return UploaderResult(
-        project=made if news else None, sent=sent if isinstance(sent, dict) else None
+        project=made if project is None and isinstance(made, str) else None,
+        sent=sent if isinstance(sent, dict) else None,
     )

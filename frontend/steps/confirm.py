@@ -14,6 +14,9 @@ from frontend.service import Service, Trouble
 from frontend.shapes import Photo
 from frontend.wording import photo_problem, video_facts
 
+ROW = 2
+"""Photos beside each other."""
+
 
 def show(page: Page) -> None:
     texts = page.texts
@@ -36,8 +39,11 @@ def _person(page: Page, name: str, photos: list[Photo]) -> None:
     texts = page.texts
     with st.container(border=True):
         st.subheader(name.replace("\\", "").translate(_PLAIN), anchor=False)
-        for photo in photos:
-            _photo(page, photo)
+        for row in range(0, len(photos), ROW):
+            beside = zip(st.columns(ROW), photos[row : row + ROW], strict=False)
+            for column, photo in beside:
+                with column:
+                    _photo(page, photo)
         if all(photo["chosen"] is None for photo in photos):
             say("warning", texts("confirm.unusable"), texts("confirm.unusable-advice"))
 

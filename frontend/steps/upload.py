@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import count, groupby
 from typing import Final
 
 import streamlit as st
 
 from frontend.components.uploader import Kind, UploaderTexts, uploader
-from frontend.page import PROJECT, Page, from_service, go, heading, say, told
+from frontend.page import PROJECT, STEP, Page, from_service, go, heading, say, told
 from frontend.shapes import Photo
-from frontend.wording import photo_problem, picture
+from frontend.wording import photo_problem, picture, video_facts
 
 VIDEOS: Final = "video/*,.mkv,.avi,.mov,.mts,.m2ts,.ts,.wmv,.flv"
 PHOTOS: Final = "image/*,.heic,.heif"
 LONGEST_NAME: Final = 80
+NEWCOMER: Final = "newcomer-photos"
 ROW: Final = 4
 """Photos beside each other."""
 
@@ -24,6 +25,7 @@ def show(page: Page) -> None:
     heading(texts, "upload")
     with st.container(border=True):
         st.subheader(texts("upload.video"), anchor=False)
+        _arrived(page)
         _send(page, "video", "video")
         _refused(page)
     with st.container(border=True):
@@ -33,14 +35,17 @@ def show(page: Page) -> None:
         known = [(name, list(group)) for name, group in groupby(_sorted(photos), _person)]
         for name, theirs in known:
             _person_box(page, name, theirs)
-        _newcomer(page, len(known))
+        _newcomer(page, [name for name, _ in known])
     _next(page, bool(photos))
 
 
 def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
     """The place to drop files at. Whether all that was dropped has arrived."""
     project = page.project["id"] if page.project else None
-    own = "photo_uploader" if kind == "photos" else "video_uploader"
+    texts = page.texts.group("uploader")
+    texts |= page.texts.group("photo_uploader" if kind == "photos" else "video_uploader")
+    if kind == "photos" and not key.startswith(NEWCOMER):
+        texts["choose"] = page.texts("upload.more")
     sent = uploader(
         key,
         kind=kind,
@@ -49,12 +54,25 @@ def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
         most_bytes=page.limits["photo_bytes" if kind == "photos" else "video_bytes"],
         accept=PHOTOS if kind == "photos" else VIDEOS,
         video=page.project["video"] if page.project and kind == "video" else None,
-        texts=UploaderTexts(**page.texts.group("uploader") | page.texts.group(own)),
+        texts=UploaderTexts(**texts),
     )
     if sent.project:
-        st.query_params[PROJECT] = sent.project
+        # With the step: a whole video alone would lead to the next one, in the middle of choosing.
+        st.query_params.update({PROJECT: sent.project, STEP: "upload"})
         st.rerun()
     return bool(sent.sent) and not (sent.sent or {}).get("failed")
+
+
+def _arrived(page: Page) -> None:
+    """The video that is there, in one picture and one line."""
+    video = page.project["video"] if page.project else None
+    if video is None or video["facts"] is None:
+        return
+    left, right = st.columns([1, ROW - 1], vertical_alignment="center")
+    if video["posters"]:
+        src = from_service(video["posters"][0])
+        left.html(picture(src, page.texts("upload.video-picture")))
+    right.markdown(f"✓ {video_facts(page.texts, video['facts'], video['size'])}")
 
 
 def _refused(page: Page) -> None:
@@ -95,18 +113,20 @@ def _thumbnail(page: Page, name: str, photo: Photo) -> None:
         st.rerun()
 
 
-def _newcomer(page: Page, known: int) -> None:
+def _newcomer(page: Page, known: list[str]) -> None:
     """Somebody of whom there is no photo yet."""
     texts = page.texts
     turn = st.session_state.setdefault("newcomer", 0)
+    unnamed = next(
+        name for n in count(len(known) + 1) if (name := texts("upload.person", n=n)) not in known
+    )
     name = st.text_input(
         texts("upload.new-name" if known else "upload.name"),
-        texts("upload.person", n=known + 1),
-        key=f"newcomer-{turn}-{texts.language}",
+        unnamed,
+        key=f"newcomer-{turn}-{unnamed}",
         max_chars=LONGEST_NAME,
     ).strip()
-    unnamed = texts("upload.person", n=known + 1)
-    if _send(page, f"newcomer-photos-{turn}", "photos", name or unnamed):
+    if _send(page, f"{NEWCOMER}-{turn}", "photos", name or unnamed):
         st.session_state["newcomer"] = turn + 1
         st.rerun()
 

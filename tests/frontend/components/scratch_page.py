@@ -67,7 +67,7 @@ def videos() -> None:
             received, size = map(int, asked["received"].split("/"))
             told = {"state": asked.get("state", "uploading"), "size": size, "received": received}
         result = uploader(
-            key,
+            f"{key}{state.get('round', 0)}",
             kind="photos" if kind == "photos" else "video",
             project=project,
             person="Anna",
@@ -190,6 +190,7 @@ if st.button("Language"):
     st.rerun()
 if st.button("Begin anew"):
     del st.query_params["project"]
+    state["round"] = state.get("round", 0) + 1
     st.rerun()
 show = {"uploads": videos, "people": people, "faces": faces, "both": both, "one": one}
 show[asked.get("show", "one")]()

@@ -1,0 +1,119 @@
+"""The whole product: a real service, the app's own process, a browser, a video of six people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.frontend.browsing import chromium  # skips where it can't run
+
+pytest.importorskip("bentoml", reason="needs the extra serve")
+
+from playwright.sync_api import Browser, expect
+
+from benchmarks.app.webapp import WebApp
+from benchmarks.service.server import Server
+from bystander import demo
+from bystander.client import Client, RemoteProject
+from frontend.texts import Language
+from tests.frontend.browser.visitor import PATIENCE, Visitor
+from tests.service.conftest import use_shipped_models
+
+FRAMES, SIZE = 100, (640, 360)
+CHANGES: dict[str, dict[str, object]] = {
+    "jobs": {"checkpoint_seconds": 0.5, "segment_frames": 20},
+}
+"""So that work which was interrupted in a short video has something to go on from."""
+LOCALES: dict[Language, str] = {"ko": "ko-KR", "en": "en-US"}
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A video of six people with sound, and a photo of one of them."""
+
+    video: Path
+    photo: Path
+
+
+@pytest.fixture(scope="package")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    folder = tmp_path_factory.mktemp("material")
+    with pytest.MonkeyPatch.context() as patch:
+        use_shipped_models(patch, folder)
+        patch.setattr(demo, "SHOT_SECONDS", FRAMES // (2 * demo.FPS))
+        patch.setattr(demo, "SIZE", SIZE)
+        demo.run_demo(folder)
+    return Material(folder / "source.mp4", folder / "cast" / "friend.jpg")
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A test that ends it leaves it ready again."""
+    folder = tmp_path_factory.mktemp("service")
+    with pytest.MonkeyPatch.context() as patch:
+        use_shipped_models(patch, folder)
+        server = Server(folder, CHANGES)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def app(service: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    """A test that ends it leaves it ready again."""
+    with WebApp(tmp_path_factory.mktemp("app"), service) as app:
+        yield app
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def client(service: Server) -> Iterator[Client]:
+    """What the app itself is to the service."""
+    with Client(service.url, service.tokens[0]) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+def finished(client: Client, material: Material) -> RemoteProject:
+    """A project with a result, to be looked at and not to be changed."""
+    project = prepared(client, material)
+    project.start("mask").wait()
+    return project
+
+
+def prepared(client: Client, material: Material, *, photo: bool = True) -> RemoteProject:
+    """A project that can be begun."""
+    project = client.create_project()
+    if photo:
+        project.send_photo("friend", material.photo)
+    project.send_video(material.video)
+    return project
+
+
+Come = Callable[..., AbstractContextManager[Visitor]]
+
+
+@pytest.fixture
+def come(browser: Browser, app: WebApp) -> Come:
+    """Somebody with a browser of their own, for as long as the context lasts."""
+
+    @contextmanager
+    def come(language: Language = "en", **options: Any) -> Iterator[Visitor]:
+        context = browser.new_context(locale=LOCALES[language], accept_downloads=True, **options)
+        try:
+            yield Visitor(context.new_page(), app.url, language)
+        finally:
+            context.close()
+
+    return come

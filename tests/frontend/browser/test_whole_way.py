@@ -1,0 +1,190 @@
+"""From the empty page to the downloaded video, as somebody goes who never saw the app before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import expect
+
+from benchmarks.service.server import Server
+from bystander.client import Client
+from bystander.errors import ServiceError
+from bystander.people.timeline import Timeline
+from frontend.texts import LANGUAGES, Language
+from tests.frontend.browser.conftest import FRAMES, SIZE, Come, Material
+from tests.frontend.browser.visitor import Visitor
+from tests.service.pictures import sound
+
+FEW = 6
+"""Actions from the first sight of the page until the work has begun."""
+SAME, OTHER = 10.0, 25.0
+"""Mean difference in levels of grey: of two encodings of a face, and of one that is masked."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everybody_gets_there_by_looking(
+    come: Come, client: Client, material: Material, language: Language, tmp_path: Path
+) -> None:
+    with come(language) as visitor:
+        page = visitor.page
+        visitor.open()
+        visitor.expect_step("upload")
+        assert page.locator("html").get_attribute("lang") == language
+        assert not visitor.foreign()
+        visitor.choose_file("video_uploader.choose", material.video)
+        visitor.choose_file("photo_uploader.choose", material.photo)
+        expect(page.locator("img.picture")).to_be_visible()
+        assert not visitor.foreign()
+        visitor.press("app.continue")
+
+        visitor.expect_step("confirm")
+        expect(page.get_by_text(visitor.texts("face_picker.used"))).to_be_visible()
+        visitor.expect_shown(page.locator(".stage img"))
+        video = page.locator("video")
+        video.evaluate("video => { video.muted = true; video.play() }")
+        visitor.expect_plays(video)
+        assert not visitor.foreign()
+        visitor.press("app.continue")
+
+        visitor.expect_step("estimate")
+        expect(page.locator(".figure")).to_be_visible()
+        visitor.choose("effects.mosaic")
+        preview = page.locator("img.preview[src*='effect=mosaic']")
+        visitor.expect_shown(preview)
+        assert not visitor.foreign()
+        visitor.press("estimate.go")
+
+        visitor.expect_step("progress")
+        assert visitor.actions <= FEW
+        visitor.expect_shown(page.locator("img.preview"))
+        assert not visitor.foreign()
+
+        visitor.expect_step("review")
+        project = client.project(visitor.project)
+        people = {person["id"]: person for person in project.people()["people"]}
+        expect(page.get_by_role("article")).to_have_count(len(people))
+        for picture in page.get_by_role("article").locator("img").all():
+            picture.scroll_into_view_if_needed()
+            visitor.expect_shown(picture)
+        assert not visitor.foreign()
+        changed = max((p for p in people.values() if p["verdict"] == "mask"), key=_seconds)
+        title = visitor.texts("review.person", n=changed["id"].removeprefix("p"))
+        card = page.get_by_role("article", name=title, exact=True)
+        card.get_by_text(visitor.texts("review.clip", name=title)).click()
+        visitor.expect_plays(page.locator("dialog video"))
+        assert not visitor.foreign()
+        visitor.press("gallery.close")
+        project.download("result", tmp_path / "first.mp4")
+        project.download("timeline", tmp_path / "timeline")
+        card.get_by_text(visitor.texts("gallery.toggle")).click()
+        visitor.expect_written("review.changed")
+        visitor.press("review.render-again")
+
+        visitor.expect_step("result")
+        visitor.press("compare.play")
+        for video in page.locator(".compare video").all():
+            visitor.expect_plays(video)
+        assert not visitor.foreign()
+        with page.expect_download() as download:
+            page.get_by_role("link", name=visitor.texts("result.download")).click()
+        download.value.save_as(tmp_path / "masked.mp4")
+        assert visitor.complaints == []
+    source, result = grey(material.video), grey(tmp_path / "masked.mp4")
+    assert result.shape == (FRAMES, SIZE[1], SIZE[0])
+    assert sound(tmp_path / "masked.mp4") == sound(material.video) != []
+    where = places(Timeline.load(tmp_path / "timeline"), changed["id"])
+    assert len(where) > FRAMES // 4
+    assert difference(grey(tmp_path / "first.mp4"), source, where) > OTHER
+    assert difference(result, source, where) < SAME
+
+
+def test_without_photos_one_clicks_on_those_to_keep(
+    come: Come, client: Client, material: Material
+) -> None:
+    with come() as visitor:
+        page = visitor.page
+        visitor.open()
+        visitor.choose_file("video_uploader.choose", material.video)
+        visitor.expect_written("upload.no-photos")
+        visitor.press("app.continue")
+        visitor.expect_written("confirm.nobody")
+        visitor.press("app.continue")
+        visitor.press("estimate.find")
+        visitor.expect_step("progress")
+        visitor.expect_step("review")
+        toggles = page.get_by_role("article").get_by_text(visitor.texts("gallery.toggle"))
+        for number in (0, 1):
+            toggles.nth(number).click()
+            expect(toggles.nth(number)).to_have_attribute("aria-pressed", "true")
+        visitor.press("review.render")
+        visitor.expect_step("result")
+        visitor.press("compare.play")
+        visitor.expect_plays(page.locator(".compare video").last)
+        verdicts = [p["verdict"] for p in client.project(visitor.project).people()["people"]]
+        assert verdicts.count("keep") == 2
+        assert visitor.complaints == []
+
+
+def test_what_is_deleted_is_gone(
+    come: Come, client: Client, service: Server, material: Material
+) -> None:
+    with come() as visitor:
+        visitor.open()
+        visitor.choose_file("video_uploader.choose", material.video)
+        visitor.press("app.continue")
+        visitor.press("app.continue")
+        visitor.press("estimate.find")
+        visitor.expect_step("review")
+        visitor.press("review.render")
+        visitor.expect_step("result")
+        project = visitor.project
+        assert list(service.data.rglob(f"*{project}*"))
+        visitor.press("result.delete")
+        dialog = visitor.page.get_by_role("dialog")
+        dialog.get_by_role("button", name=visitor.texts("result.delete")).click()
+        visitor.expect_written("app.deleted")
+        visitor.expect_step("upload")
+        assert project not in visitor.page.url
+        visitor.open(project=project)
+        visitor.expect_written("errors.expired.what")
+        assert visitor.complaints == []
+    with pytest.raises(ServiceError) as refused:
+        client.project(project).facts()
+    assert refused.value.status == 404
+    assert not list(service.data.rglob(f"*{project}*"))
+
+
+def _seconds(person: dict[str, float]) -> float:
+    return person["seconds"]
+
+
+def grey(video: Path) -> NDArray[np.float32]:
+    """Every frame: float32 [N, H, W], levels of grey."""
+    with av.open(str(video)) as container:
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    return np.array(frames, dtype=np.float32)
+
+
+def places(timeline: Timeline, person: str) -> list[tuple[int, slice, slice]]:
+    """Where a person stands alone: frame, rows and columns of the source, pixels."""
+    header = timeline.header
+    own = next(found.tracklets for found in header.persons if found.id == person)
+    scale = header.video.width / header.grid[0]
+    found = []
+    for record in timeline.frames():
+        for sighting in record.sightings:
+            if sighting.tracklet in own:
+                x0, y0, x1, y1 = (round(scale * side) for side in sighting.box)
+                found.append((record.index, slice(max(0, y0), y1), slice(max(0, x0), x1)))
+    return found
+
+
+def difference(
+    video: NDArray[np.float32], other: NDArray[np.float32], where: list[tuple[int, slice, slice]]
+) -> float:
+    """Mean of |video - other| in these places."""
+    return float(np.mean([np.abs(video[place] - other[place]).mean() for place in where]))
