@@ -11,11 +11,11 @@ from frontend.components.page import page as document
 from frontend.page import (
     LANGUAGE,
     PROJECT,
-    STEP,
     STEPS,
     Page,
     Step,
     leave,
+    place,
     say,
     service,
     told,
@@ -49,18 +49,23 @@ def main() -> None:
     if st.session_state.pop("deleted", False):
         say("success", catalogue("app.deleted"))
     try:
-        page = Page.open(service(), catalogue, st.query_params.get(PROJECT))
-        step = page.step(st.query_params.get(STEP))
+        project, asked = place()
+        page = Page.open(service(), catalogue, project)
+        step = page.step(asked)
     except Trouble as found:
-        document(language=language, title=name, step="trouble")
+        _document(catalogue, name, "trouble")
         _trouble(catalogue, found)
         return
-    document(language=language, title=f"{catalogue(f'{step}.title')} - {name}", step=step)
+    _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step)
     _where(catalogue, step)
     try:
         SHOW[step](page)
     except Trouble as found:
         _trouble(catalogue, found)
+
+
+def _document(texts: Texts, title: str, step: str) -> None:
+    document(language=texts.language, title=title, step=step, skip=texts("app.skip"))
 
 
 def _head(texts: Texts) -> None:

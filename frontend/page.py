@@ -17,6 +17,9 @@ STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
 PROJECT, STEP, LANGUAGE = "project", "step", "lang"
 """In the address: who has it comes back to the same place."""
+ADDRESS: Final = (PROJECT, STEP)
+PLACE, TURN = "place", "turn"
+"""In Streamlit's session."""
 
 SAME: Final = {
     "ModelNotFound": "ModelError",
@@ -118,19 +121,46 @@ def _limits(_service: Service) -> Limits:
     return _service.limits()
 
 
+def place() -> tuple[str | None, str | None]:
+    """Project and step in the address.
+
+    An event that a browser sent before it heard of a new address brings the old one along: then
+    the one that this visit was given last is put back.
+    """
+    given = st.session_state.get(PLACE)
+    if PROJECT not in st.query_params and given:
+        st.query_params.update(given)
+    else:
+        st.session_state[PLACE] = {n: st.query_params[n] for n in ADDRESS if n in st.query_params}
+    return st.query_params.get(PROJECT), st.query_params.get(STEP)
+
+
+def stay(**address: str) -> None:
+    """Put project or step into the address, for the next look."""
+    st.query_params.update(address)
+    st.session_state[PLACE] = st.session_state.get(PLACE, {}) | address
+
+
 def go(step: Step) -> NoReturn:
     """Show another step."""
-    st.query_params[STEP] = step
+    stay(step=step)
     st.rerun(scope="app")
     raise AssertionError("st.rerun has ended the script")
 
 
 def leave() -> NoReturn:
-    """Begin anew: the address forgets the project."""
-    for name in (PROJECT, STEP):
+    """Begin anew: address and uploaders forget the project."""
+    for name in ADDRESS:
         st.query_params.pop(name, None)
+    st.session_state.pop(PLACE, None)
+    st.session_state[TURN] = turn() + 1
     st.rerun(scope="app")
     raise AssertionError("st.rerun has ended the script")
+
+
+def turn() -> int:
+    """How often this visit began anew; a part of keys that must not outlive that."""
+    return int(st.session_state.get(TURN, 0))
 
 
 def from_service(path: str) -> str:

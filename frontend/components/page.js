@@ -27,6 +27,8 @@ const focusHeading = () => {
 export default ({ data }) => {
   document.documentElement.lang = data.language;
   document.title = data.title;
+  const skip = document.querySelector('[data-testid="stSkipToContent"]');
+  if (skip) skip.textContent = data.skip; // Streamlit has it in English only
   const before = window.bystanderStep;
   window.bystanderStep = data.step;
   if (before !== undefined && before !== data.step) focusHeading();

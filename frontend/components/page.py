@@ -7,7 +7,7 @@ from frontend.components.parts import register
 _mount = register("page")
 
 
-def page(*, language: str, title: str, step: str) -> None:
+def page(*, language: str, title: str, step: str, skip: str) -> None:
     """Tell the browser. Where `step` is another than before, the focus goes to the page's first
     heading, so that a screen reader says where one is.
 
@@ -15,5 +15,7 @@ def page(*, language: str, title: str, step: str) -> None:
         language: of the texts, "ko".
         title: of the browser's tab. Give it to `st.set_page_config`, too.
         step: any name that changes with the page.
+        skip: what the link says that leads keyboards past the top of the page.
     """
-    _mount(key="page", data={"language": language, "title": title, "step": step})
+    data = {"language": language, "title": title, "step": step, "skip": skip}
+    _mount(key="page", data=data)

@@ -246,7 +246,7 @@ const createUploader = (parent) => {
   };
   view.leave = () => {
     if (view.queue?.changed === update) view.queue.changed = () => {};
-    if (view.upload?.changed === view.paint) view.upload.changed = () => {};
+    if (view.upload && view.upload.changed === view.paint) view.upload.changed = () => {};
   };
   guard();
   parent.append(root, sorry);

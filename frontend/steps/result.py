@@ -76,7 +76,7 @@ def _end(page: Page) -> None:
 def _ask(page: Page) -> None:
     texts = page.texts
 
-    @st.dialog(texts("result.delete-sure"))
+    @st.dialog(texts("result.delete-sure"), dismissible=False)  # its cross is named in English
     def sure() -> None:
         st.markdown(texts("result.delete-what"))
         if st.button(texts("result.delete"), key="sure", type="primary", width="stretch"):

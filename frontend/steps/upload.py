@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from frontend.components.uploader import Kind, UploaderTexts, uploader
-from frontend.page import PROJECT, STEP, Page, from_service, go, heading, say, told
+from frontend.page import Page, from_service, go, heading, place, say, stay, told, turn
 from frontend.shapes import Photo
 from frontend.wording import photo_problem, picture, video_facts
 
@@ -26,7 +26,7 @@ def show(page: Page) -> None:
     with st.container(border=True):
         st.subheader(texts("upload.video"), anchor=False)
         _arrived(page)
-        _send(page, "video", "video")
+        _send(page, f"video-{turn()}", "video")
         _refused(page)
     with st.container(border=True):
         st.subheader(texts("upload.people"), anchor=False)
@@ -37,6 +37,8 @@ def show(page: Page) -> None:
             _person_box(page, name, theirs)
         _newcomer(page, [name for name, _ in known])
     _next(page, bool(photos))
+    if page.project is None and place()[0]:
+        st.rerun()  # it has just been made
 
 
 def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
@@ -56,10 +58,9 @@ def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
         video=page.project["video"] if page.project and kind == "video" else None,
         texts=UploaderTexts(**texts),
     )
-    if sent.project:
+    if sent.project and page.project is None:
         # With the step: a whole video alone would lead to the next one, in the middle of choosing.
-        st.query_params.update({PROJECT: sent.project, STEP: "upload"})
-        st.rerun()
+        stay(project=sent.project, step="upload")
     return bool(sent.sent) and not (sent.sent or {}).get("failed")
 
 
@@ -116,18 +117,18 @@ def _thumbnail(page: Page, name: str, photo: Photo) -> None:
 def _newcomer(page: Page, known: list[str]) -> None:
     """Somebody of whom there is no photo yet."""
     texts = page.texts
-    turn = st.session_state.setdefault("newcomer", 0)
+    number = st.session_state.setdefault("newcomer", 0)
     unnamed = next(
         name for n in count(len(known) + 1) if (name := texts("upload.person", n=n)) not in known
     )
     name = st.text_input(
         texts("upload.new-name" if known else "upload.name"),
         unnamed,
-        key=f"newcomer-{turn}-{unnamed}",
+        key=f"newcomer-{number}-{unnamed}",
         max_chars=LONGEST_NAME,
     ).strip()
-    if _send(page, f"{NEWCOMER}-{turn}", "photos", name or unnamed):
-        st.session_state["newcomer"] = turn + 1
+    if _send(page, f"{NEWCOMER}-{turn()}-{number}", "photos", name or unnamed):
+        st.session_state["newcomer"] = number + 1
         st.rerun()
 
 

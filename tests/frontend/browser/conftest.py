@@ -24,7 +24,7 @@ from frontend.texts import Language
 from tests.frontend.browser.visitor import PATIENCE, Visitor
 from tests.service.conftest import use_shipped_models
 
-FRAMES, SIZE = 100, (640, 360)
+FRAMES, SIZE = 50, (640, 360)
 CHANGES: dict[str, dict[str, object]] = {
     "jobs": {"checkpoint_seconds": 0.5, "segment_frames": 20},
 }

@@ -33,11 +33,12 @@ def test_everybody_gets_there_by_looking(
         page = visitor.page
         visitor.open()
         visitor.expect_step("upload")
-        assert page.locator("html").get_attribute("lang") == language
+        expect(page.locator("html")).to_have_attribute("lang", language)
         assert not visitor.foreign()
         visitor.choose_file("video_uploader.choose", material.video)
         visitor.choose_file("photo_uploader.choose", material.photo)
-        expect(page.locator("img.picture")).to_be_visible()
+        name = visitor.texts("upload.person", n=1)
+        visitor.expect_shown(page.get_by_alt_text(visitor.texts("upload.photo-of", name=name)))
         assert not visitor.foreign()
         visitor.press("app.continue")
 
@@ -136,6 +137,7 @@ def test_what_is_deleted_is_gone(
         visitor.open()
         visitor.choose_file("video_uploader.choose", material.video)
         visitor.press("app.continue")
+        visitor.expect_step("confirm")
         visitor.press("app.continue")
         visitor.press("estimate.find")
         visitor.expect_step("review")

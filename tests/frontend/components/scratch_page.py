@@ -194,5 +194,10 @@ if st.button("Begin anew"):
     st.rerun()
 show = {"uploads": videos, "people": people, "faces": faces, "both": both, "one": one}
 show[asked.get("show", "one")]()
-page(language=language, title=f"Step {asked.get('step', 'one')}", step=asked.get("step", "one"))
+page(
+    language=language,
+    title=f"Step {asked.get('step', 'one')}",
+    step=asked.get("step", "one"),
+    skip="Skip",
+)
 st.code(json.dumps(state.get("events", [])), language=None)
