@@ -49,8 +49,10 @@ class Texts:
         """As one says it: "1 h 5 min", "1 min 20 s", "8 s"."""
         whole = max(1, round(seconds))
         hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+        if hours and minutes:
+            return self("units.hours-minutes", hours=hours, minutes=minutes)
         if hours:
-            return self("units.hours", hours=hours, minutes=minutes)
+            return self("units.hours", hours=hours)
         if minutes >= 10 or (minutes and not rest):
             return self("units.minutes", minutes=round(whole / 60))
         if minutes:

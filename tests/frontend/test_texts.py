@@ -115,6 +115,7 @@ def test_korean_browsers_get_korean_unless_asked_otherwise(
         (119.7, "2 min"),
         (754, "13 min"),
         (3900, "1 h 5 min"),
+        (7200, "2 h"),
     ],
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:

@@ -82,7 +82,7 @@ def job_that_met_something_new(staged: StagedService) -> None:
         (blurred_face, "confirm", "PoorFace", {}),
         (not_a_video, "upload", "NotAVideo", {}),
         (cut_off, "upload", "TruncatedVideo", {}),
-        (too_long, "upload", "VideoTooLong", {"most": {"en": "2 h 0 min", "ko": "2시간 0분"}}),
+        (too_long, "upload", "VideoTooLong", {"most": {"en": "2 h", "ko": "2시간"}}),
         (odd_video, "upload", "other", {}),
         (no_token, None, "no-token", {}),
         (expired, None, "expired", {}),
