@@ -46,12 +46,14 @@ class Page:
     """One look at a project.
 
     Attributes:
+        limits: of what may be sent.
         project: None before anything was sent.
         jobs: of the project, the oldest first.
     """
 
     service: Service
     texts: Texts
+    limits: Limits
     project: Project | None
     jobs: tuple[Job, ...]
 
@@ -62,14 +64,11 @@ class Page:
         Raises:
             Trouble: there is no such project any more, or no answer.
         """
+        limits = _limits(service)
         if project is None:
-            return cls(service, texts, None, ())
-        return cls(service, texts, service.project(project), tuple(service.jobs(project)))
-
-    @property
-    def limits(self) -> Limits:
-        """Of what may be sent."""
-        return _limits(self.service)
+            return cls(service, texts, limits, None, ())
+        found = service.project(project)
+        return cls(service, texts, limits, found, tuple(service.jobs(project)))
 
     @property
     def id(self) -> str:

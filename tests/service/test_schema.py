@@ -18,7 +18,7 @@ from tests.service.conftest import Material
 pytest.importorskip("schemathesis", reason="needs the extra dev")
 
 SEED = 20
-EXAMPLES = 15
+EXAMPLES = 8
 """For each operation and phase."""
 LINK = "/projects/{project}/video/upload-url"
 """Answers 501 where the service takes uploads itself."""
