@@ -22,7 +22,7 @@ SPOKEN: Final = 10
 def show(page: Page) -> None:
     assert page.job is not None
     if page.job["state"] in ACTIVE:
-        heading(page.texts, "progress")
+        heading(page.texts, "finding" if page.job["kind"] == "analyze" else "progress")
         _follow(page.texts, page.id, page.job["id"])
         _cancel(page, page.job)
     elif page.job["state"] == "done":

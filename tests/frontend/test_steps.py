@@ -166,7 +166,7 @@ def test_without_photos_everyone_is_looked_for_first(
     app = press(open_page("estimate"), "estimate.find")
 
     assert staged.jobs[-1]["kind"] == "analyze"
-    assert app.title[0].value == ENGLISH("progress.title")
+    assert app.title[0].value == ENGLISH("finding.title")
 
 
 def test_progress_says_stage_percent_and_time_left(open_page: Open, staged: StagedService) -> None:
