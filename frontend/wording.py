@@ -59,7 +59,7 @@ def doubtful_seconds(person: Person) -> float:
 def audit_lines(texts: Texts, audit: Audit) -> list[str]:
     """What an audit found, the leaks first, each thing once for its kind and second."""
     lines: dict[str, None] = {}
-    for finding in sorted(audit["findings"], key=lambda f: (f["severity"] != "leak", f["start"])):
+    for finding in sorted(audit["findings"], key=lambda f: (f["severity"] != "leak", f["seconds"])):
         kind = FINDINGS.get(finding["kind"], "file")
         if finding["frame"] is None:
             lines[texts("audit.file")] = None

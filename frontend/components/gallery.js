@@ -77,7 +77,7 @@ const createCard = (view, id) => {
     serial += 1;
     card.pending = { keep, serial };
     paint();
-    view.decide({ person: id, keep, serial });
+    view.decide();
   });
   watch.addEventListener("click", () =>
     view.open(card.data.clip, `${card.data.title} · ${card.data.clip_label}`));
@@ -138,8 +138,14 @@ const createGallery = (parent) => {
   return view;
 };
 
-export default ({ parentElement, data, setTriggerValue }) => {
+export default ({ parentElement, data, setStateValue }) => {
   const view = viewIn(parentElement, createGallery);
-  view.decide = (event) => setTriggerValue("decided", event);
+  // All that isn't settled, and as a state: a run that another click ends before it has come to
+  // read an event has lost it, be that a click here or on the button to go on.
+  view.decide = () => {
+    const unsettled = [...view.cards].filter(([, { pending }]) => pending);
+    const decisions = Object.fromEntries(unsettled.map(([id, { pending }]) => [id, pending.keep]));
+    setStateValue("decided", { decisions, serial });
+  };
   view.show(data);
 };

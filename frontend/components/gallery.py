@@ -56,42 +56,40 @@ class GalleryTexts:
     close: str
 
 
-@dataclass(frozen=True)
-class GalleryEvent:
-    """Somebody said whether a person is to be kept."""
-
-    person: str
-    keep: bool
-
-
 _mount = register("gallery")
 
 
-def gallery(key: str, *, cards: Sequence[Card], texts: GalleryTexts) -> GalleryEvent | None:
-    """Show the cards; gives what was decided in this run.
+def gallery(key: str, *, cards: Sequence[Card], texts: GalleryTexts) -> dict[str, bool]:
+    """Show the cards; gives what was decided, by person: whether they are to be kept.
 
     A click shows at once. It is settled by the `cards` of the next run, so rerun when the
-    decision was carried out, or wasn't.
+    decision was carried out, or wasn't. What was given once isn't given again.
 
     Args:
         key: of the component, unique on the page.
         cards: in the order in which they stand.
         texts: what it says.
     """
-    answered = f"{key}-answered"
+    place = f"{key}-answered"
+    answered: int = st.session_state.get(place, 0)
     result = _mount(
         key=key,
         data={
             "cards": list(cards),
             # Clicks up to this one are settled by these cards, even where they are as before.
-            "answered": st.session_state.get(answered, 0),
+            "answered": answered,
             "texts": asdict(texts),
         },
+        default={"decided": None},
         on_decided_change=nothing,
     )
     match result.decided:  # it came from a browser
-        case {"person": str(person), "keep": bool(keep), "serial": int(serial)}:
-            st.session_state[answered] = serial
-            known = any(card["id"] == person and not card["locked"] for card in cards)
-            return GalleryEvent(person, keep) if known else None
-    return None
+        case {"decisions": dict(decisions), "serial": int(serial)} if serial > answered:
+            st.session_state[place] = serial
+            free = {card["id"] for card in cards if not card["locked"]}
+            return {
+                person: keep
+                for person, keep in decisions.items()
+                if person in free and isinstance(keep, bool)
+            }
+    return {}

@@ -76,7 +76,12 @@ def _effect(page: Page) -> Effect:
     at, duration = 0.0, facts["duration"] if facts else 0.0
     if duration >= 2:
         at = st.slider(
-            texts("estimate.where"), 0, int(duration), int(duration / 3), format="%d s", key="at"
+            texts("estimate.where"),
+            0,
+            int(duration),
+            int(duration / 3),
+            format=texts("units.seconds", seconds="%d"),
+            key="at",
         )
     src = from_service(f"/v1/projects/{page.id}/preview?effect={effect}&at={at}")
     label = texts("estimate.preview", effect=texts(f"effects.{effect}"), time=clock(at))

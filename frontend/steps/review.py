@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -33,14 +34,15 @@ def show(page: Page) -> None:
         cards=[_card(page, person) for person in people[:shown]],
         texts=GalleryTexts(**texts.group("gallery")),
     )
+    if decided:
+        page = _decide(page, decided)
     left = len(people) - shown
     if left > 0 and st.button(texts("review.more", n=min(left, AT_ONCE)), width="stretch"):
         st.session_state["shown"] = shown + AT_ONCE
         st.rerun()
-    if decided is not None:
-        _decide(page, decided.person, decided.keep)
-        st.rerun()
     _on(page)
+    if decided:
+        st.rerun()  # not before: the way on may have been pressed in the same moment
 
 
 def _card(page: Page, person: Person) -> Card:
@@ -63,14 +65,17 @@ def _card(page: Page, person: Person) -> Card:
     )
 
 
-def _decide(page: Page, person: str, keep: bool) -> None:
-    """One decision more, beside all earlier ones."""
+def _decide(page: Page, decisions: dict[str, bool]) -> Page:
+    """These decisions, beside all earlier ones; gives what the page is then."""
     assert page.project is not None
-    kept, masked = set(page.project["keep"]), set(page.project["mask"])
-    for decisions in (kept, masked):
-        decisions.discard(person)
-    (kept if keep else masked).add(person)
-    page.service.decide(page.id, kept, masked)
+    earlier = dict.fromkeys(page.project["keep"], True) | dict.fromkeys(page.project["mask"], False)
+    now = earlier | decisions
+    page.service.decide(
+        page.id,
+        keep=[person for person, keep in now.items() if keep],
+        mask=[person for person, keep in now.items() if not keep],
+    )
+    return replace(page, project=page.service.project(page.id))
 
 
 def _on(page: Page) -> None:

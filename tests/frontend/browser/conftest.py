@@ -21,6 +21,7 @@ from benchmarks.service.server import Server
 from bystander import demo
 from bystander.client import Client, RemoteProject
 from frontend.texts import Language
+from tests.conftest import shared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
 from tests.service.conftest import use_shipped_models
 
@@ -36,10 +37,15 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 @dataclass(frozen=True)
 class Material:
-    """A video of six people with sound, and a photo of one of them."""
+    """A video of people with sound, and a photo of one of them.
+
+    Attributes:
+        change: whose verdict is changed: of those who stand alone, one with this verdict.
+    """
 
     video: Path
     photo: Path
+    change: str = "mask"
 
 
 @pytest.fixture(scope="package")
@@ -51,6 +57,18 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
         patch.setattr(demo, "SIZE", SIZE)
         demo.run_demo(folder)
     return Material(folder / "source.mp4", folder / "cast" / "friend.jpg")
+
+
+@pytest.fixture(params=["made", "hamilton"])
+def clip(request: pytest.FixtureRequest, material: Material) -> Material:
+    """The made video, and a real one with cuts: dark, a singer before an audience."""
+    if request.param == "made":
+        return material
+    return Material(
+        shared("clips", "hamilton", "video.mp4"),
+        shared("clips", "hamilton", "cast", "lin", "lin.png"),
+        change="keep",
+    )
 
 
 @pytest.fixture(scope="package")
@@ -67,7 +85,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="package")
 def app(service: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
     """A test that ends it leaves it ready again."""
-    with WebApp(tmp_path_factory.mktemp("app"), service) as app:
+    with WebApp(tmp_path_factory.mktemp("app"), service.url, service.tokens[0]) as app:
         yield app
 
 
@@ -109,10 +127,10 @@ def come(browser: Browser, app: WebApp) -> Come:
     """Somebody with a browser of their own, for as long as the context lasts."""
 
     @contextmanager
-    def come(language: Language = "en", **options: Any) -> Iterator[Visitor]:
-        context = browser.new_context(locale=LOCALES[language], accept_downloads=True, **options)
+    def come(language: Language = "en", at: WebApp = app, **options: Any) -> Iterator[Visitor]:
+        context = browser.new_context(locale=LOCALES[language], **options)
         try:
-            yield Visitor(context.new_page(), app.url, language)
+            yield Visitor(context.new_page(), at.url, language)
         finally:
             context.close()
 

@@ -14,32 +14,36 @@ from benchmarks.service.server import Server
 from bystander.client import Client
 from bystander.errors import ServiceError
 from bystander.people.timeline import Timeline
+from frontend.steps.review import AT_ONCE
 from frontend.texts import LANGUAGES, Language
-from tests.frontend.browser.conftest import FRAMES, SIZE, Come, Material
-from tests.frontend.browser.visitor import Visitor
+from tests.frontend.browser.conftest import FRAMES, Come, Material
 from tests.service.pictures import sound
 
 FEW = 6
 """Actions from the first sight of the page until the work has begun."""
-SAME, OTHER = 10.0, 25.0
-"""Mean difference in levels of grey: of two encodings of a face, and of one that is masked."""
+SAME = 10.0
+"""Mean difference in levels of grey, at most, of two encodings of a person."""
+WORK = 300.0
+"""Seconds for a job over ten seconds of video, on a busy machine."""
+CLEARLY = 3.0
+"""How many times more a masked one differs; in a dark hall the levels themselves say little."""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everybody_gets_there_by_looking(
-    come: Come, client: Client, material: Material, language: Language, tmp_path: Path
+    come: Come, client: Client, clip: Material, language: Language, tmp_path: Path
 ) -> None:
     with come(language) as visitor:
         page = visitor.page
         visitor.open()
         visitor.expect_step("upload")
         expect(page.locator("html")).to_have_attribute("lang", language)
-        assert not visitor.foreign()
-        visitor.choose_file("video_uploader.choose", material.video)
-        visitor.choose_file("photo_uploader.choose", material.photo)
+        visitor.expect_own_language()
+        visitor.choose_file("video_uploader.choose", clip.video)
+        visitor.choose_file("photo_uploader.choose", clip.photo)
         name = visitor.texts("upload.person", n=1)
         visitor.expect_shown(page.get_by_alt_text(visitor.texts("upload.photo-of", name=name)))
-        assert not visitor.foreign()
+        visitor.expect_own_language()
         visitor.press("app.continue")
 
         visitor.expect_step("confirm")
@@ -48,7 +52,7 @@ def test_everybody_gets_there_by_looking(
         video = page.locator("video")
         video.evaluate("video => { video.muted = true; video.play() }")
         visitor.expect_plays(video)
-        assert not visitor.foreign()
+        visitor.expect_own_language()
         visitor.press("app.continue")
 
         visitor.expect_step("estimate")
@@ -56,28 +60,31 @@ def test_everybody_gets_there_by_looking(
         visitor.choose("effects.mosaic")
         preview = page.locator("img.preview[src*='effect=mosaic']")
         visitor.expect_shown(preview)
-        assert not visitor.foreign()
+        visitor.expect_own_language()
         visitor.press("estimate.go")
 
         visitor.expect_step("progress")
         assert visitor.actions <= FEW
         visitor.expect_shown(page.locator("img.preview"))
-        assert not visitor.foreign()
+        visitor.expect_own_language()
 
-        visitor.expect_step("review")
+        visitor.expect_step("review", WORK)
         project = client.project(visitor.project)
         people = {person["id"]: person for person in project.people()["people"]}
+        if len(people) > AT_ONCE:
+            visitor.press("review.more", n=len(people) - AT_ONCE)
         expect(page.get_by_role("article")).to_have_count(len(people))
-        for picture in page.get_by_role("article").locator("img").all():
+        for picture in page.get_by_role("article").locator("img:not([hidden])").all():
             picture.scroll_into_view_if_needed()
             visitor.expect_shown(picture)
-        assert not visitor.foreign()
-        changed = max((p for p in people.values() if p["verdict"] == "mask"), key=_seconds)
-        title = visitor.texts("review.person", n=changed["id"].removeprefix("p"))
+        visitor.expect_own_language()
+        changed = max((p for p in people.values() if p["verdict"] == clip.change), key=_seconds)
+        number = changed["id"].removeprefix("p")
+        title = changed["name"] or visitor.texts("review.person", n=number)
         card = page.get_by_role("article", name=title, exact=True)
         card.get_by_text(visitor.texts("review.clip", name=title)).click()
         visitor.expect_plays(page.locator("dialog video"))
-        assert not visitor.foreign()
+        visitor.expect_own_language()
         visitor.press("gallery.close")
         project.download("result", tmp_path / "first.mp4")
         project.download("timeline", tmp_path / "timeline")
@@ -85,22 +92,25 @@ def test_everybody_gets_there_by_looking(
         visitor.expect_written("review.changed")
         visitor.press("review.render-again")
 
-        visitor.expect_step("result")
+        visitor.expect_step("result", WORK)
         visitor.press("compare.play")
         for video in page.locator(".compare video").all():
             visitor.expect_plays(video)
-        assert not visitor.foreign()
+        visitor.expect_own_language()
         with page.expect_download() as download:
             page.get_by_role("link", name=visitor.texts("result.download")).click()
         download.value.save_as(tmp_path / "masked.mp4")
         assert visitor.complaints == []
-    source, result = grey(material.video), grey(tmp_path / "masked.mp4")
-    assert result.shape == (FRAMES, SIZE[1], SIZE[0])
-    assert sound(tmp_path / "masked.mp4") == sound(material.video) != []
+    source, first, result = map(grey, (clip.video, tmp_path / "first.mp4", tmp_path / "masked.mp4"))
+    assert result.shape == source.shape
+    assert sound(tmp_path / "masked.mp4") == sound(clip.video) != []
     where = places(Timeline.load(tmp_path / "timeline"), changed["id"])
     assert len(where) > FRAMES // 4
-    assert difference(grey(tmp_path / "first.mp4"), source, where) > OTHER
-    assert difference(result, source, where) < SAME
+    before, after = (difference(video, source, where) for video in (first, result))
+    shown, masked = sorted((before, after))
+    assert shown < SAME
+    assert masked > CLEARLY * shown
+    assert (after == shown) is (changed["verdict"] == "mask")
 
 
 def test_without_photos_one_clicks_on_those_to_keep(
@@ -112,10 +122,11 @@ def test_without_photos_one_clicks_on_those_to_keep(
         visitor.choose_file("video_uploader.choose", material.video)
         visitor.expect_written("upload.no-photos")
         visitor.press("app.continue")
+        visitor.expect_step("confirm")
         visitor.expect_written("confirm.nobody")
         visitor.press("app.continue")
         visitor.press("estimate.find")
-        visitor.expect_step("progress")
+        visitor.expect_step("finding")
         visitor.expect_step("review")
         toggles = page.get_by_role("article").get_by_text(visitor.texts("gallery.toggle"))
         for number in (0, 1):

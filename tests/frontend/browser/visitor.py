@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
@@ -12,6 +13,8 @@ from frontend.texts import Language, texts
 
 PATIENCE: Final = 60
 """Seconds that anything may take, on a machine that is busy with other things."""
+BUILT: Final = 5
+"""Seconds in which parts of a page may still be loading."""
 WRITTEN: Final = """() => {
   const found = [];
   const named = ["aria-label", "aria-description", "aria-valuetext", "alt", "title", "placeholder"];
@@ -30,7 +33,19 @@ WRITTEN: Final = """() => {
 }"""
 HANGUL: Final = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 LATIN: Final = re.compile(r"[A-Za-z]{2,}")
-EVERYWHERE: Final = {"Bystander", "MB", "GB", "kB", "MP", "JPEG", "PNG", "WebP", "HEIC", "friend", "jpg"}
+EVERYWHERE: Final = {
+    "Bystander",
+    "MB",
+    "GB",
+    "kB",
+    "MP",
+    "JPEG",
+    "PNG",
+    "WebP",
+    "HEIC",
+    "friend",
+    "jpg",
+}
 """Names and formats."""
 
 
@@ -68,10 +83,11 @@ class Visitor:
         assert found, self.page.url
         return found[1]
 
-    def expect_step(self, step: str) -> None:
-        """The step is shown, by its title."""
+    def expect_step(self, step: str, seconds: float = PATIENCE) -> None:
+        """The step is shown, by its title, after these seconds at most."""
         title = self.texts(f"{step}.title")
-        expect(self.page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
+        heading = self.page.get_by_role("heading", level=1, name=title, exact=True)
+        expect(heading).to_be_visible(timeout=1000 * seconds)
 
     def expect_written(self, key: str, **values: object) -> None:
         expect(self.page.get_by_text(self.texts(key, **values)).first).to_be_visible()
@@ -82,7 +98,9 @@ class Visitor:
     def press(self, key: str, **values: object) -> None:
         """Click on the button with this sentence, once it can be clicked."""
         self.actions += 1
-        self.button(key, **values).click(timeout=PATIENCE * 1000)
+        button = self.button(key, **values)
+        expect(button).to_have_count(1)  # that of the step before may still be there
+        button.click(timeout=PATIENCE * 1000)
 
     def choose(self, key: str) -> None:
         """Click on the option with this sentence."""
@@ -101,8 +119,14 @@ class Visitor:
         found: list[str] = self.page.evaluate(WRITTEN)
         return found
 
-    def foreign(self) -> set[str]:
-        """What is written in another language than this visitor's."""
+    def expect_own_language(self) -> None:
+        """Nothing is written in another language than this visitor's, once the page is built."""
+        until = time.monotonic() + BUILT
+        while (found := self._foreign()) and time.monotonic() < until:
+            self.page.wait_for_timeout(100)
+        assert not found
+
+    def _foreign(self) -> set[str]:
         switch = self.texts("app.other-language")
         found = [text for text in self.written() if text != switch]
         if self.texts.language == "en":
@@ -119,7 +143,9 @@ class Visitor:
 
     def _expect(self, element: Locator, condition: str) -> None:
         expect(element).to_be_visible()
-        self.page.wait_for_function(condition, arg=element.element_handle(), timeout=PATIENCE * 1000)
+        self.page.wait_for_function(
+            condition, arg=element.element_handle(), timeout=PATIENCE * 1000
+        )
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -114,11 +114,11 @@ def people() -> None:
         clip_away="Can't be fetched",
         close="Close",
     )
-    event = gallery("gallery", cards=cards, texts=texts)
-    if event:
-        log("decided", [event.person, event.keep])
+    decisions = gallery("gallery", cards=cards, texts=texts)
+    if decisions:
+        log("decided", decisions)
         if not refuses:
-            keep[event.person] = event.keep
+            keep.update(decisions)
         st.rerun()
 
 

@@ -1,0 +1,1 @@
+"""The web app in a real browser: how soon it shows, and pictures of it."""
