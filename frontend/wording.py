@@ -75,6 +75,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def picture(src: str, alt: str, kind: str = "picture") -> str:
+def picture(src: str, alt: str) -> str:
     """An image as HTML."""
-    return f'<img class="{kind}" src="{escape(src)}" alt="{escape(alt)}">'
+    return f'<img class="picture" src="{escape(src)}" alt="{escape(alt)}">'
+
+
+def preview(src: str, alt: str, facts: Facts | None) -> str:
+    """A frame of the video as HTML. It has its place before it has come: nothing jumps."""
+    size = f' width="{facts["width"]}" height="{facts["height"]}"' if facts else ""
+    return f'<img class="preview" src="{escape(src)}" alt="{escape(alt)}"{size}>'

@@ -23,6 +23,8 @@ from frontend.texts import Language, texts
 
 SIZE: Final = {"width": 1000, "height": 800}
 PHONE: Final = {"width": 390, "height": 844}
+MOST: Final = 1700
+"""Pixels of height: a review goes on and on."""
 SETTLED: Final = 3000
 """ms in which pictures come and the page comes to rest."""
 WAIT: Final = 120_000
@@ -48,6 +50,7 @@ BLUR: Final = """() => {
   };
   blurred(document);
 }"""
+SHOWN: Final = "document.querySelector('img.preview')?.naturalWidth > 0"
 SHARP: Final = """() => {
   const sharp = [];
   const look = (root) => {
@@ -136,7 +139,8 @@ def take(
     fit(page, size)
     page.wait_for_timeout(SETTLED)
     page.evaluate(BLUR)
-    page.wait_for_timeout(200)
+    if step == "progress":
+        page.wait_for_function(SHOWN)  # another one comes every second
     picture = page.screenshot(animations="disabled")
     sharp: list[str] = page.evaluate(SHARP)
     if sharp:
@@ -147,10 +151,9 @@ def take(
 
 def fit(page: Page, size: dict[str, int]) -> None:
     """Make the window as high as what is in it; Streamlit scrolls inside of it."""
-    height = "document.querySelector('[data-testid=stMain]').scrollHeight"
-    page.set_viewport_size(
-        {"width": size["width"], "height": max(size["height"], page.evaluate(height))}
-    )
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    height = min(max(size["height"], height), MOST)
+    page.set_viewport_size({"width": size["width"], "height": height})
 
 
 def save(picture: bytes, path: Path) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.page import Page, from_service, go, heading, say, trouble
 from frontend.service import Trouble
 from frontend.shapes import Effect, JobKind
-from frontend.wording import clock, picture, video_facts
+from frontend.wording import clock, preview, video_facts
 
 EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 
@@ -85,7 +85,7 @@ def _effect(page: Page) -> Effect:
         )
     src = from_service(f"/v1/projects/{page.id}/preview?effect={effect}&at={at}")
     label = texts("estimate.preview", effect=texts(f"effects.{effect}"), time=clock(at))
-    st.html(picture(src, label, "preview"))
+    st.html(preview(src, label, facts))
     st.caption(texts("estimate.everyone"))
     return effect
 

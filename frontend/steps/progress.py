@@ -9,9 +9,9 @@ import streamlit as st
 
 from frontend.page import Page, from_service, go, heading, leave, say, service, told
 from frontend.service import UNREACHABLE, Trouble
-from frontend.shapes import ACTIVE, Job
+from frontend.shapes import ACTIVE, Job, Project
 from frontend.texts import Texts
-from frontend.wording import picture
+from frontend.wording import preview
 
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
@@ -20,10 +20,11 @@ SPOKEN: Final = 10
 
 
 def show(page: Page) -> None:
+    assert page.project is not None
     assert page.job is not None
     if page.job["state"] in ACTIVE:
         heading(page.texts, "finding" if page.job["kind"] == "analyze" else "progress")
-        _follow(page.texts, page.id, page.job["id"])
+        _follow(page.texts, page.project, page.job["id"])
         _cancel(page, page.job)
     elif page.job["state"] == "done":
         go("result" if page.job["kind"] == "render" else "review")
@@ -32,9 +33,9 @@ def show(page: Page) -> None:
 
 
 @st.fragment(run_every=INTERVAL)
-def _follow(texts: Texts, project: str, number: str) -> None:
+def _follow(texts: Texts, project: Project, number: str) -> None:
     try:
-        job = service().job(project, number)
+        job = service().job(project["id"], number)
     except Trouble as found:
         if found.kind != UNREACHABLE:
             st.rerun(scope="app")
@@ -46,7 +47,8 @@ def _follow(texts: Texts, project: str, number: str) -> None:
         say("info", texts("progress.resumed"))
     _how_far(texts, job)
     if job["preview"]:
-        st.html(picture(from_service(job["preview"]), texts("progress.preview"), "preview"))
+        src, facts = from_service(job["preview"]), project["video"]["facts"]
+        st.html(preview(src, texts("progress.preview"), facts))
         finding = job["progress"] and job["progress"]["stage"] == "analyze"
         st.caption(texts("progress.preview-finding" if finding else "progress.preview"))
 

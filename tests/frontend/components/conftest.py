@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.frontend.browsing import chromium, running_app  # skips where they can't run
 from tests.media.videos import Clip, make_video
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="package")
