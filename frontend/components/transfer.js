@@ -18,7 +18,8 @@ const missing = () => {
 
 /** Of the page, not of a component: Streamlit may mount those anew while an upload runs. */
 const shared = (window.bystander ??= {
-  creating: null, // the promise of a project that Python doesn't know yet
+  creating: null, // the promise of the project of all uploaders of the page
+  known: false, // whether Python knows that project
   videos: new Set(),
   queues: new Map(),
   guarded: false,
@@ -125,9 +126,14 @@ const createProject = () => {
   return shared.creating;
 };
 
-/** Python knows the project: a later one, when this is deleted, will be another. */
+/** Python knows the project. Uploaders that weren't told yet still need the same. */
 const acknowledge = async (project) => {
-  if (project && (await shared.creating)?.id === project) shared.creating = null;
+  if (project && (await shared.creating)?.id === project) shared.known = true;
+};
+
+/** Somebody begins anew, or has deleted what there was: the next project is another. */
+const beginAnew = () => {
+  if (shared.known) Object.assign(shared, { creating: null, known: false });
 };
 
 /** Whether a file can be read: it may be a folder, or have been changed or removed since. */

@@ -227,6 +227,8 @@ const createUploader = (parent) => {
   const root = make("div", { className: "uploader" });
   let update = null;
   view.show = (data) => {
+    const waits = view.data?.project === null; // for the one that is being made
+    if (data.project === null && !waits) beginAnew();
     view.data = data;
     show(sorry, missing() !== null);
     say(sorry, data.texts.unsupported);

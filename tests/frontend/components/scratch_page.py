@@ -69,7 +69,7 @@ def videos() -> None:
         result = uploader(
             f"{key}{state.get('round', 0)}",
             kind="photos" if kind == "photos" else "video",
-            project=project,
+            project=None if asked.get("behind") == kind else project,
             person="Anna",
             accept="image/*" if kind == "photos" else "video/*",
             most_bytes=50_000_000,

@@ -192,6 +192,17 @@ def test_two_uploaders_share_one_project(
     assert Counter(fake.state["asked"])["POST projects"] == 1
 
 
+def test_an_uploader_that_was_not_told_yet_sends_to_the_same_project(
+    visit: Visit, fake: Fake, media: dict[str, str], video: Path
+) -> None:
+    page = visit(show="uploads", behind="photos")
+    choose(page, video, 1)
+    expect_event(page, "video sent", {"state": "ready"})
+    choose(page, Path(media["face"]), 0)
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    assert Counter(fake.state["asked"])["POST projects"] == 1
+
+
 def test_a_project_begun_anew_is_another_one(
     visit: Visit, fake: Fake, media: dict[str, str]
 ) -> None:
