@@ -20,11 +20,12 @@ export BYSTANDER_SHARED := $(abspath ../shared)
 endif
 endif
 
-.PHONY: help demo test lint format bench up train train-smoke clean
+.PHONY: help demo test test-all lint format bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests of every part, in a few minutes"
+	@echo "make test-all run those and the long ones: the whole service, the browser, fuzzing"
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
 	@echo "make bench   measure speed and memory beside the alternatives"
@@ -44,6 +45,9 @@ demo: $(INSTALLED)
 	@$(BIN)/bystander demo
 
 test: $(INSTALLED)
+	@$(BIN)/python -m pytest -m "not long"
+
+test-all: $(INSTALLED)
 	@$(BIN)/python -m pytest
 
 lint: $(INSTALLED)
