@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import re
 from array import array
@@ -16,6 +17,8 @@ import av.error
 import numpy as np
 from av.buffer import Buffer
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
@@ -34,6 +37,11 @@ log = logging.getLogger(__name__)
 
 _PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames per second
 _LARGEST_STEP_BACK = 10  # seconds; no codec reorders frames that far
+_MOST_REORDERED_PACKETS = 32  # H.264 and HEVC reorder 16 frames at most, fields being two each
+# Formats that stay whole when files are appended to each other, whose clocks then begin
+# again. Decoding timestamps only grow; recorders' jitter is less than this (as in FFmpeg).
+_JOINABLE_FORMATS = {"mpegts", "mpeg", "flv"}
+_MAX_DTS_JITTER_SECONDS = Fraction(1, 10)
 # Their clocks start anywhere, hours in for a broadcast; players begin at the first frame.
 _FORMATS_WITHOUT_ORIGIN = {"mpegts", "mpeg"}
 # What FFmpeg's scaler is known to read. It refuses some of the others, and over yaf32 it
@@ -281,18 +289,19 @@ def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) 
     time_base = stream.time_base
     assert time_base is not None
     shown = array("q")  # 8 bytes a frame: 2 MB an hour
-    first = latest = end = None
+    clock = _Clock(time_base, container.format.name in _JOINABLE_FORMATS)
+    first = end = None
     for packet in read_packets(container, [stream]):
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:
             raise UnsupportedVideo(f"{path}: frame {len(shown)} has no timestamp", _CONVERT)
         first = pts if first is None else first
-        if latest is not None and (latest - pts) * time_base > _LARGEST_STEP_BACK:
+        if clock.steps_back(packet, pts):
             raise UnsupportedVideo(
                 f"{path}: its clock jumps back at frame {len(shown)}",
-                "It was joined from several recordings; process each of them by itself.",
+                "It was joined from several recordings; process each of them by itself, or "
+                "join them anew with timestamps that go on (FFmpeg's concat demuxer).",
             )
-        latest = pts if latest is None else max(latest, pts)
         if not shows_picture(packet) or pts < first:
             continue
         shown.append(pts)
@@ -300,6 +309,33 @@ def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) 
     if not shown or end is None:
         raise UnsupportedVideo(f"{path} shows no frames", "Record or copy it again.")
     return _timing(np.sort(np.frombuffer(shown, np.int64)), end, stream, time_base)
+
+
+class _Clock:
+    """Tells where a stream's timestamps begin again, as in files that were joined."""
+
+    def __init__(self, time_base: Fraction, joinable: bool) -> None:
+        self._largest_step = _LARGEST_STEP_BACK / time_base
+        self._max_jitter = _MAX_DTS_JITTER_SECONDS / time_base if joinable else None
+        self._latest_dts: int | None = None
+        self._latest: list[int] = []  # heap of the latest presentation timestamps
+
+    def steps_back(self, packet: Packet[Stream], pts: int) -> bool:
+        """Whether `packet`, shown at `pts`, is of an earlier time than those before it."""
+        if packet.is_discard:  # each part of an edit list begins with what it needs to decode
+            return False
+        latest, dts = self._latest, packet.dts
+        if latest and max(latest) - pts > self._largest_step:
+            return True
+        if len(latest) == _MOST_REORDERED_PACKETS and pts < latest[0]:
+            return True
+        push = heapq.heappush if len(latest) < _MOST_REORDERED_PACKETS else heapq.heappushpop
+        push(latest, pts)
+        if dts is None or self._max_jitter is None:
+            return False
+        before = dts if self._latest_dts is None else self._latest_dts
+        self._latest_dts = max(before, dts)
+        return before - dts > self._max_jitter
 
 
 def _timing(

@@ -171,6 +171,25 @@ def test_bad_input_is_refused_with_its_reason(
     assert str(path) in caught.value.what
 
 
+@pytest.mark.parametrize("frames", [4, 24])
+@pytest.mark.parametrize("suffix", [".ts", ".mpg"])
+def test_pieces_joined_on_one_clock_are_refused(tmp_path: Path, suffix: str, frames: int) -> None:
+    clip = Clip(pts=range(0, frames * 512, 512), options={"preset": "ultrafast", "bf": "2"})
+    codec = ["-c:v", "mpeg2video", "-bf", "2"] if suffix == ".mpg" else []
+    video = make_video(tmp_path / "v.mp4", clip)
+    first = remuxed(video, tmp_path / f"first{suffix}", *codec).read_bytes()
+    joined = tmp_path / f"joined{suffix}"
+    joined.write_bytes(first + first)
+
+    with pytest.raises(UnsupportedVideo, match=f"jumps back at frame {frames}\\. It was joined"):
+        probe(joined)
+
+
+def test_the_drawn_join_is_refused() -> None:
+    with pytest.raises(UnsupportedVideo, match="jumps back at frame 50"):
+        probe(shared("bugs", "ts-joined-same-clock-drawn.ts"))
+
+
 def test_a_playlist_is_refused_although_the_video_it_names_is_good(tmp_path: Path) -> None:
     video = make_video(tmp_path / "other.ts")
     playlist = tmp_path / "list.m3u8"
