@@ -20,6 +20,9 @@ export BYSTANDER_SHARED := $(abspath ../shared)
 endif
 endif
 
+# A process a core; tests/conftest.py says what stays together.
+SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
+
 .PHONY: help demo test test-all lint format bench up train train-smoke clean
 
 help:
@@ -45,10 +48,10 @@ demo: $(INSTALLED)
 	@$(BIN)/bystander demo
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest $(SPREAD) -m "not long"
 
 test-all: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SPREAD)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

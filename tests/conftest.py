@@ -1,14 +1,27 @@
-"""Where the tests find real clips, photos and weights, and what they skip without them."""
+"""Where the tests find real clips, photos and weights, and how they are spread over processes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))
+
+TOGETHER: Final = (
+    "tests/service/",
+    "tests/frontend/browser/",
+    "tests/frontend/components/",
+    "tests/bentos/",
+    "tests/deploy/",
+)
+"""Folders whose files share a server or a build: they run in one process, and begin first."""
 
 
 def shared(*parts: str) -> Path:
@@ -17,3 +30,27 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs the shared test data: {Path(*parts)}")
     return path
+
+
+def together(nodeid: str) -> str:
+    """What one process runs as a whole: a folder whose files share a server, or a file."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest in one piece begins first, so that no process waits for it in the end."""
+    items.sort(key=lambda item: together(item.nodeid) not in TOGETHER)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Where the tests run in several processes (`make test`), fixtures are made once a group."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Grouped(config, log)

@@ -25,6 +25,8 @@ from bystander.models.segmenter import SegmenterSettings
 from bystander.models.store import ModelStore
 from tests.bentos.conftest import Server
 
+pytestmark = pytest.mark.long
+
 Picture = NDArray[np.uint8]
 SIZES = ((640, 360), (360, 640), (512, 384))
 

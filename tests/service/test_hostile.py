@@ -29,6 +29,8 @@ from tests.service.stranger import (
 from tests.service.unharmed import unharmed
 from tests.service.wire import connect, exchange, read, request
 
+pytestmark = pytest.mark.long
+
 MOST_FILE = 1_000_000
 """Bytes of the hostile files that are sent; larger ones differ in size only."""
 BODY_SECONDS = 3.0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.service.memory import MIB, Watch, fetch, padded
 from benchmarks.service.server import ENTRY, Server
 from bystander.client import Client
 from tests.service.conftest import FRAMES, Material, begin
 from tests.service.pictures import same
+
+pytestmark = pytest.mark.long
 
 LARGE = 300_000_000
 LITTLE = 50 * MIB

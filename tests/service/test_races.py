@@ -17,6 +17,8 @@ from tests.service.stranger import assert_says_why, open_project
 from tests.service.unharmed import unharmed
 from tests.service.wire import connect, read, request
 
+pytestmark = pytest.mark.long
+
 SETTLED = 20.0
 DROP, MOST_DROPS = 0.2, 60
 """Seconds before a connection is dropped, and how often."""

@@ -20,6 +20,8 @@ from bystander.client import Client, RemoteJob
 from tests.service.conftest import FRAMES, SEGMENT_FRAMES, Material, begin
 from tests.service.pictures import same
 
+pytestmark = pytest.mark.long
+
 PATIENCE = 60.0
 ENOUGH = 10
 """Frames behind a checkpoint that would be missed."""

@@ -15,6 +15,8 @@ from benchmarks.service.server import Server
 from bystander.client import Client
 from tests.service.conftest import Material
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("schemathesis", reason="needs the extra dev")
 
 SEED = 20

@@ -20,6 +20,8 @@ from tests.service.conftest import Material
 from tests.service.stranger import open_client
 from tests.service.unharmed import temporary
 
+pytestmark = pytest.mark.long
+
 NAME, DELETED = "Philomena", "Theodelinde"
 """Rare: the second one must be found nowhere afterwards."""
 NEVER = "0123456789abcdef" * 2

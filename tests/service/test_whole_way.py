@@ -111,6 +111,7 @@ def prepared(client: Client, material: Material) -> RemoteProject:
     return project
 
 
+@pytest.mark.long
 def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path) -> None:
     assert finished.timeline.read_bytes() == (alone / "alone.timeline").read_bytes()
     assert finished.facts["summary"] == {
@@ -121,6 +122,7 @@ def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path
     }
 
 
+@pytest.mark.long
 def test_the_pictures_are_those_of_the_command_line(
     finished: Finished, alone: Path, material: Material
 ) -> None:
@@ -154,6 +156,7 @@ def test_when_the_job_has_ended_its_photos_and_its_folder_are_gone(
     assert NAME not in service.log.read_text()
 
 
+@pytest.mark.long
 def test_another_verdict_is_rendered_without_analysing(
     service: Server, finished: Finished, material: Material, tmp_path: Path
 ) -> None:
@@ -171,6 +174,7 @@ def test_another_verdict_is_rendered_without_analysing(
     assert cleared.any((1, 2)).sum() > FRAMES // 2
 
 
+@pytest.mark.long
 def test_a_job_is_cancelled_at_once_and_another_one_can_follow(
     client: Client, material: Material, service: Server
 ) -> None:
@@ -188,6 +192,7 @@ def test_a_job_is_cancelled_at_once_and_another_one_can_follow(
     project.delete()
 
 
+@pytest.mark.long
 def test_a_deleted_project_leaves_nothing(
     client: Client, material: Material, service: Server
 ) -> None:
@@ -218,6 +223,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_is_all_that_it_takes(
     service: Server, material: Material, finished: Finished, tmp_path: Path

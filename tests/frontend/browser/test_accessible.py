@@ -24,6 +24,8 @@ from tests.frontend.staged import (
     video,
 )
 
+pytestmark = pytest.mark.long
+
 HEIGHT: Final = 900
 WIDTHS: Final = (1280, 390)
 NARROWEST: Final = 320

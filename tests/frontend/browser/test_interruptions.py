@@ -16,6 +16,8 @@ from frontend.texts import texts
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
 
+pytestmark = pytest.mark.long
+
 ENOUGH: Final = 10
 """Frames of a job that would be missed."""
 SECONDS: Final = 6

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import Come
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("missing", ["Blob.prototype.slice", "window.XMLHttpRequest"])

@@ -19,6 +19,8 @@ from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import FRAMES, Come, Material
 from tests.service.pictures import sound
 
+pytestmark = pytest.mark.long
+
 FEW = 6
 """Actions from the first sight of the page until the work has begun."""
 SAME = 10.0

@@ -8,6 +8,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.frontend.browsing import violations
 from tests.frontend.components.conftest import Fake, Visit, events, expect_event
 
+pytestmark = pytest.mark.long
+
 
 def card(page: Page, number: int) -> Locator:
     return page.get_by_role("article", name=f"Person {number}")

@@ -11,6 +11,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.frontend.components.conftest import Fake, Visit, events, expect_event
 
+pytestmark = pytest.mark.long
+
 PROJECT = "0123456789abcdef0123456789abcdef"
 PART = 16 * 2**20
 SIZE = 2 * PART + 1000
