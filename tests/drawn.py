@@ -145,9 +145,9 @@ class Scene:
         clip = clip or Clip(pts=range(0, 512 * self.frames, 512), size=self.size)
 
         def coded(number: int, width: int, height: int) -> Pixels:
-            picture = np.rot90(self.picture(number), clip.rotation // 90)
+            picture = clip.stored(self.picture(number))
             assert picture.shape == (height, width, 3)
-            return np.ascontiguousarray(picture)
+            return picture
 
         return make_video(path, clip, coded)
 

@@ -19,6 +19,7 @@ import pytest
 from bystander.analyze import analyze
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
 from bystander.masks import Mask, union
+from bystander.media.orientation import UPRIGHT
 from bystander.media.photos import load_photo
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
@@ -251,6 +252,8 @@ SPECIAL = {
     "variable frame rate": Clip(pts=UNEVEN, last_duration=777, sounds=[Sound()]),
     "late start": Clip(pts=[10_214 + pts for pts in UNEVEN], last_duration=777, sounds=[Sound()]),
     "rotated by 90": Clip(pts=EVEN, rotation=90, sounds=[Sound()]),
+    "mirrored": Clip(pts=EVEN, mirrored=True, sounds=[Sound()]),
+    "mirrored, rotated by 90": Clip(pts=EVEN, mirrored=True, rotation=90),
     "rotated by 270, variable": Clip(pts=UNEVEN, last_duration=777, rotation=270),
     "odd size": Clip(
         size=(321, 241), codec="mjpeg", pixel_format="yuvj420p", options={}, sounds=[Sound()]
@@ -307,14 +310,14 @@ def displayed(path: Path) -> list[Pixels]:
 def test_a_special_video_is_masked_at_the_right_place_and_else_stays_as_it_was(
     tmp_path: Path, clip: Clip
 ) -> None:
-    size = clip.size if clip.rotation in (0, 180) else clip.size[::-1]
+    size = clip.orientation.size(*clip.size)
     stranger, friend = Figure(GREEN, walking(10, 2, 60)), Figure(BLUE, standing(180, 100))
     scene = Scene([stranger, friend], frames=len(clip.pts), size=size)
     source = scene.video(tmp_path / "source.mov", clip)
     result = mask_scene(scene, tmp_path, source=source, clicks=[Click(0, 200, 170)])
 
     info = probe(result.output)
-    assert (info.width, info.height, info.rotation) == (*size, 0)
+    assert (info.width, info.height, info.orientation) == (*size, UPRIGHT)
     assert info.bit_depth == probe(source).bit_depth
     assert_clock_and_sound_are_the_sources(source, result.output)
     assert_nothing_else_is_left(result.output)
@@ -350,10 +353,10 @@ def test_real_networks_find_real_people_in_a_special_video(
     clip = replace(
         SPECIAL[name], pts=EVEN[:6], size=(641, 481) if name == "odd size" else (640, 480)
     )
-    size = clip.size if clip.rotation in (0, 180) else clip.size[::-1]
+    size = clip.orientation.size(*clip.size)
     street = load_photo(shared("images", "bus.jpg"))
     photo: Pixels = cv2.resize(street, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    coded = np.ascontiguousarray(np.rot90(photo, clip.rotation // 90))
+    coded = clip.stored(photo)
     source = make_video(tmp_path / "source.mov", clip, lambda *_: coded)
 
     timeline = analyze(source, tmp_path / "t", models=models, settings=AnalysisSettings())

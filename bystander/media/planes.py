@@ -1,4 +1,4 @@
-"""Decoded pictures as numpy planes: formats, rotation, colours.
+"""Decoded pictures as numpy planes: formats, orientation, colours.
 
 Redaction works on the Y, Cb and Cr planes themselves: a round trip through RGB
 would change every pixel of the video, and cost more than the redaction.
@@ -16,6 +16,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from bystander.errors import UnsupportedVideo
+from bystander.media.orientation import UPRIGHT, Orientation
 
 PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
 Matrix = Literal["bt601", "bt709", "bt2020"]
@@ -77,9 +78,9 @@ def copy_of(picture: av.VideoFrame) -> av.VideoFrame:
 
 
 def to_planar(
-    picture: av.VideoFrame, pixel_format: PixelFormat, rotation: int = 0
+    picture: av.VideoFrame, pixel_format: PixelFormat, orientation: Orientation = UPRIGHT
 ) -> av.VideoFrame:
-    """A decoded picture in `pixel_format`, turned as it is displayed.
+    """A decoded picture in `pixel_format`, upright, as it is displayed.
 
     Samples are converted only where the format differs, and are bit-identical to the
     decoded ones otherwise; `picture` itself is returned where nothing is to be done.
@@ -88,20 +89,14 @@ def to_planar(
     Args:
         picture: as decoded, in any format that swscale reads.
         pixel_format: the format to draw in.
-        rotation: degrees clockwise from the decoded to the displayed picture.
+        orientation: what makes the decoded picture upright.
 
     Raises:
-        UnsupportedVideo: the picture's format can't be converted, or the rotation
-            isn't by a quarter turn.
+        UnsupportedVideo: the picture's format can't be converted.
     """
-    if rotation not in (0, 90, 180, 270):
-        raise UnsupportedVideo(
-            f"The picture is rotated by {rotation} degrees",
-            "Only quarter turns can be processed; re-encode the video upright.",
-        )
     if picture.format.name != pixel_format:
         picture = _converted(picture, pixel_format)
-    return _rotated(picture, rotation) if rotation else picture
+    return picture if orientation.is_upright else _upright(picture, orientation)
 
 
 def matrix_of(matrix: int, color_range: int, height: int) -> tuple[Matrix, bool]:
@@ -161,14 +156,19 @@ def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFra
         ) from error
 
 
-def _rotated(picture: av.VideoFrame, rotation: int) -> av.VideoFrame:
-    width, height = picture.width, picture.height
-    if rotation != 180:
-        width, height = height, width
+def _upright(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+    width, height = orientation.size(picture.width, picture.height)
     turned = blank_like(picture, picture.format.name, width, height)
     for target, source in zip(planes_of(turned), planes_of(picture), strict=True):
-        np.copyto(target, cv2.rotate(source, _CLOCKWISE[rotation]))
+        np.copyto(target, _upright_plane(source, orientation))
     return turned
+
+
+def _upright_plane(plane: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
+    """`Orientation.upright`, several times as fast."""
+    if orientation.mirrored:
+        plane = cv2.flip(plane, 1)
+    return cv2.rotate(plane, _CLOCKWISE[orientation.rotation]) if orientation.rotation else plane
 
 
 def _copied(picture: av.VideoFrame, pixel_format: str) -> av.VideoFrame:

@@ -30,6 +30,7 @@ from bystander.media.demux import (
     read_packets,
     shows_picture,
 )
+from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.rgb import is_full_range
 from bystander.media.truncation import truncation
 
@@ -95,8 +96,8 @@ class VideoInfo:
         container: FFmpeg's name of the format.
         codec, pixel_format: FFmpeg's names.
         bit_depth: bits per colour component.
-        coded_width, coded_height: pixels as decoded, before rotation.
-        rotation: clockwise degrees that turn the decoded picture upright: 0, 90, 180, 270.
+        coded_width, coded_height: pixels as decoded, before they are turned.
+        orientation: what makes the decoded picture upright.
         sample_aspect_ratio: width to height of a pixel of the upright picture.
         time_base: seconds per tick.
         start_pts, end_pts: when the first frame appears and when the last one ends.
@@ -118,7 +119,7 @@ class VideoInfo:
     bit_depth: int
     coded_width: int
     coded_height: int
-    rotation: int
+    orientation: Orientation
     sample_aspect_ratio: Fraction
     time_base: Fraction
     start_pts: int
@@ -138,12 +139,12 @@ class VideoInfo:
     @property
     def width(self) -> int:
         """Pixels across the upright picture."""
-        return self.coded_width if self.rotation in (0, 180) else self.coded_height
+        return self.orientation.size(self.coded_width, self.coded_height)[0]
 
     @property
     def height(self) -> int:
         """Pixels down the upright picture."""
-        return self.coded_height if self.rotation in (0, 180) else self.coded_width
+        return self.orientation.size(self.coded_width, self.coded_height)[1]
 
     @property
     def duration(self) -> float:
@@ -194,7 +195,7 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
         stream = find_video_stream(container)
         assert stream is not None
         timing = _measure_timing(path, container, stream)
-        return _describe(container, stream, picture, timing, audio, rotation_of(path, picture))
+        return _describe(container, stream, picture, timing, audio, orientation_of(path, picture))
 
 
 _CONVERT = "Convert it to H.264 in MP4 and try again."
@@ -263,26 +264,23 @@ def _refuse_pixel_format(path: Path, picture: av.VideoFrame) -> None:
         )
 
 
-def rotation_of(path: Path, picture: av.VideoFrame) -> int:
-    """Clockwise degrees that turn a decoded picture upright: 0, 90, 180, 270.
-
-    FFmpeg's angle is counterclockwise.
+def orientation_of(path: Path, picture: av.VideoFrame) -> Orientation:
+    """What makes a decoded picture upright, as its display matrix says.
 
     Raises:
-        UnsupportedVideo: it is stored mirrored, or askew.
+        UnsupportedVideo: it is stored askew.
     """
-    matrix = _side_data(picture, "DISPLAYMATRIX")
-    if matrix is None:
-        return 0
+    data = _side_data(picture, "DISPLAYMATRIX")
+    if data is None:
+        return UPRIGHT
     # ISO/IEC 14496-12, 8.2.2: rows (a, b, u), (c, d, v), (x, y, w).
-    a, b, _, c, d = (int(v) for v in np.frombuffer(matrix, np.int32)[:5])
-    if a * d - b * c < 0:
-        raise UnsupportedVideo(f"{path} is stored mirrored", _CONVERT)
-    if picture.rotation % 90:
+    a, b, _, c, d = (int(v) for v in np.frombuffer(data, np.int32)[:5])
+    orientation = Orientation.of_matrix(a, b, c, d)
+    if orientation is None:
         raise UnsupportedVideo(
-            f"{path} is rotated by {-picture.rotation} degrees, no multiple of 90", _CONVERT
+            f"{path} is rotated by {-picture.rotation % 360} degrees, no multiple of 90", _CONVERT
         )
-    return -picture.rotation % 360
+    return orientation
 
 
 def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) -> _Timing:
@@ -374,7 +372,7 @@ def _describe(
     picture: av.VideoFrame,
     timing: _Timing,
     audio: tuple[AudioInfo, ...],
-    rotation: int,
+    orientation: Orientation,
 ) -> VideoInfo:
     time_base = stream.time_base
     assert time_base is not None
@@ -391,8 +389,8 @@ def _describe(
         bit_depth=max(component.bits for component in picture.format.components),
         coded_width=picture.width,
         coded_height=picture.height,
-        rotation=rotation,
-        sample_aspect_ratio=aspect if rotation in (0, 180) else 1 / aspect,
+        orientation=orientation,
+        sample_aspect_ratio=1 / aspect if orientation.is_sideways else aspect,
         time_base=time_base,
         start_pts=timing.start_pts,
         end_pts=timing.end_pts,

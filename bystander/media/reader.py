@@ -19,7 +19,6 @@ from typing import Self
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -27,6 +26,7 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
+from bystander.media.orientation import Orientation
 from bystander.media.planes import PixelFormat, to_planar
 from bystander.media.probe import VideoInfo, is_convertible
 from bystander.media.rgb import Rgb, RgbScaler
@@ -46,8 +46,8 @@ class Frame:
         pts: presentation timestamp in ticks of the video's time base; strictly
             increasing from frame to frame.
         duration: how long it is shown, in ticks; None where the file doesn't say.
-        picture: as decoded, not rotated. Shared with the decoder: don't write to it.
-        rotation: clockwise degrees that turn the picture upright.
+        picture: as decoded, not turned. Shared with the decoder: don't write to it.
+        orientation: what makes the picture upright.
         damaged: its own picture can't be decoded, this is the one before it (at the
             start of a video: the first that can be decoded).
     """
@@ -56,7 +56,7 @@ class Frame:
     pts: int
     duration: int | None
     picture: av.VideoFrame
-    rotation: int
+    orientation: Orientation
     damaged: bool
     _scaler: RgbScaler = field(repr=False, compare=False)
 
@@ -67,14 +67,10 @@ class Frame:
             size: (W, H) of the result in pixels; None for the video's own size. HDR is
                 reduced to 8 bits without tone mapping: flat, but everything is visible.
         """
-        sideways = self.rotation in (90, 270)
-        if size is None:
-            size = (self.picture.width, self.picture.height)
-        elif sideways:
-            size = (size[1], size[0])
-        pixels = self._scaler.rgb(self.picture, size)
-        turns = -self.rotation // 90  # numpy counts counterclockwise
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        stored = (self.picture.width, self.picture.height)
+        if size is not None:
+            stored = self.orientation.size(*size)
+        return self.orientation.upright(self._scaler.rgb(self.picture, stored))
 
     def upright(self, pixel_format: PixelFormat) -> av.VideoFrame:
         """The upright picture in `pixel_format`, in the video's own colour space.
@@ -82,7 +78,7 @@ class Frame:
         It may be `picture` itself where nothing is to be done: call `make_writable()`
         before changing it.
         """
-        return to_planar(self.picture, pixel_format, self.rotation)
+        return to_planar(self.picture, pixel_format, self.orientation)
 
 
 class VideoReader:
@@ -274,7 +270,7 @@ class _Assembly:
                 "%s: frame %d is damaged; a neighbour's picture is shown", self._path, self._index
             )
         yield Frame(
-            self._index, pts, duration, self._good, self._info.rotation, damaged, self._scaler
+            self._index, pts, duration, self._good, self._info.orientation, damaged, self._scaler
         )
         self._index += 1
 

@@ -34,6 +34,9 @@ class VideoFacts(_Facts):
     rotation: int = Field(
         ge=0, lt=360, description="clockwise degrees from the stored to the displayed picture"
     )
+    mirrored: bool = Field(
+        default=False, description="left and right of the stored picture are swapped, then turned"
+    )
     hdr: bool = Field(description="perceptual quantiser or hybrid log-gamma")
     bit_depth: int = Field(gt=0, description="bits per colour component")
     audio: tuple[AudioFacts, ...] = Field(max_length=1000)

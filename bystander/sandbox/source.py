@@ -17,13 +17,13 @@ from typing import Final
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.demux import find_video_stream, has_decoder, open_media, read_packets
-from bystander.media.probe import is_convertible, rotation_of
+from bystander.media.orientation import Orientation
+from bystander.media.probe import is_convertible, orientation_of
 from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
@@ -34,18 +34,18 @@ _LONGEST_WAY: Final = 10  # seconds from one keyframe to the next, where there i
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the pictures of a video are stored, and what turns them upright.
+    """How the pictures of a video are stored, and what makes them upright.
 
     Attributes:
         width, height: pixels as coded.
-        rotation: clockwise degrees to the upright picture: 0, 90, 180, 270.
+        orientation: what makes them upright.
         aspect: width to height of a pixel of the upright picture.
     """
 
     width: int
     height: int
     pixel_format: str
-    rotation: int
+    orientation: Orientation
     aspect: float
 
     def fits(self, picture: av.VideoFrame) -> bool:
@@ -56,17 +56,14 @@ class Layout:
     def size(self, longest: int) -> tuple[int, int]:
         """Width and height of the upright picture in square pixels, at most `longest`."""
         aspect = self.aspect if 1 / _MOST_STRETCHED <= self.aspect <= _MOST_STRETCHED else 1.0
-        sideways = self.rotation in (90, 270)
-        width, height = (self.height, self.width) if sideways else (self.width, self.height)
+        width, height = self.orientation.size(self.width, self.height)
         scale = min(1.0, longest / max(width * aspect, height))
         return max(1, round(width * aspect * scale)), max(1, round(height * scale))
 
     def upright(self, picture: av.VideoFrame, size: tuple[int, int]) -> Rgb:
-        """`picture` turned upright, uint8 [H, W, 3] RGB, `size` = (W, H)."""
-        if self.rotation in (90, 270):
-            size = size[1], size[0]
-        pixels = RgbScaler().rgb(picture, size)
-        return np.ascontiguousarray(np.rot90(pixels, -self.rotation // 90))  # counterclockwise
+        """`picture` made upright, uint8 [H, W, 3] RGB, `size` = (W, H)."""
+        pixels = RgbScaler().rgb(picture, self.orientation.size(*size))
+        return self.orientation.upright(pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +143,14 @@ class Source:
     def _layout(self, stream: VideoStream, picture: av.VideoFrame) -> Layout:
         if max(picture.width, picture.height) > self._max_side or not is_convertible(picture):
             raise UnsupportedVideo(f"{self._path} has pictures that can't be processed")
-        rotation = rotation_of(self._path, picture)
+        orientation = orientation_of(self._path, picture)
         aspect = float(stream.codec_context.sample_aspect_ratio or 1)
         return Layout(
             picture.width,
             picture.height,
             picture.format.name,
-            rotation,
-            aspect if rotation in (0, 180) else 1 / aspect,
+            orientation,
+            1 / aspect if orientation.is_sideways else aspect,
         )
 
 

@@ -51,7 +51,8 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
         frame_count=info.frame_count,
         average_rate=float(info.average_rate),
         variable_frame_rate=info.variable_frame_rate,
-        rotation=info.rotation,
+        rotation=info.orientation.rotation,
+        mirrored=info.orientation.mirrored,
         hdr=info.is_hdr,
         bit_depth=info.bit_depth,
         audio=tuple(
@@ -133,6 +134,6 @@ def _layout(info: VideoInfo) -> Layout:
         info.coded_width,
         info.coded_height,
         info.pixel_format,
-        info.rotation,
+        info.orientation,
         float(info.sample_aspect_ratio),
     )

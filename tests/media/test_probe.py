@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoError
+from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.probe import ProbeLimits, probe
 from tests.conftest import shared
 from tests.media.videos import (
@@ -30,7 +31,7 @@ def test_it_tells_what_a_plain_video_holds(tmp_path: Path) -> None:
     info = probe(make_video(tmp_path / "v.mp4", Clip(sounds=[Sound("aac"), Sound("ac3")])))
 
     assert (info.codec, info.pixel_format, info.bit_depth) == ("h264", "yuv420p", 8)
-    assert (info.width, info.height, info.rotation) == (320, 240, 0)
+    assert (info.width, info.height, info.orientation) == (320, 240, UPRIGHT)
     assert (info.frame_count, info.frame_count_exact) == (24, True)
     assert (info.time_base, info.average_rate) == (Fraction(1, 12_800), Fraction(25))
     assert (info.start_pts, info.end_pts, info.duration) == (0, 24 * 512, 0.96)
@@ -63,7 +64,7 @@ def test_the_displayed_size_has_the_rotation_applied(
     clip = Clip(rotation=rotation, aspect=Fraction(4, 3))
     info = probe(make_video(tmp_path / "v.mp4", clip))
 
-    assert info.rotation == rotation
+    assert info.orientation == Orientation(rotation)
     assert (info.width, info.height) == size
     assert info.sample_aspect_ratio == (Fraction(4, 3) if rotation == 180 else Fraction(3, 4))
 

@@ -89,12 +89,16 @@ def test_two_frames_at_one_time_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_pictures_are_turned_as_ffmpeg_turns_them(tmp_path: Path, rotation: int) -> None:
-    path = make_video(tmp_path / "v.mp4", Clip(rotation=rotation))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_pictures_are_turned_and_mirrored_as_ffmpeg_does(
+    tmp_path: Path, rotation: int, mirrored: bool
+) -> None:
+    path = make_video(tmp_path / "v.mp4", Clip(rotation=rotation, mirrored=mirrored))
     first = read(path)[0]
     expected = ffmpegs_first_picture(path)
 
-    red = {0: (0, 0), 90: (0, -1), 180: (-1, -1), 270: (-1, 0)}[rotation]
+    corners = [(0, 0), (0, -1), (-1, -1), (-1, 0)]  # clockwise, as the red one goes
+    red = corners[(rotation // 90 + mirrored) % 4]
     assert first.rgb()[red][0] > 150
     assert np.abs(first.rgb().astype(int) - expected).mean() < 0.5
     upright = first.upright("yuv420p").to_ndarray(format="rgb24").astype(int)

@@ -136,6 +136,7 @@ CLIPS = {
     "odd size": Clip(size=(321, 241), codec="mjpeg", pixel_format="yuvj420p", options={}),
     "10 bits": Clip(pts=MANY, codec="libx265", pixel_format="yuv420p10le", options=TEN_BIT),
     "rotated": Clip(rotation=90, aspect=Fraction(4, 3)),
+    "mirrored": Clip(mirrored=True),
     "no clock in common with the sound": Clip(
         pts=range(0, 24 * 1001, 1001), last_duration=1001, time_base=Fraction(1, 30_000)
     ),

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from bystander.media.orientation import UPRIGHT
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.media.transcode import transcode
@@ -215,15 +216,17 @@ def test_the_index_comes_first(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_rotated_video_looks_the_same_and_needs_no_rotation(
-    tmp_path: Path, rotation: int
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_turned_or_mirrored_video_looks_the_same_and_is_stored_upright(
+    tmp_path: Path, rotation: int, mirrored: bool
 ) -> None:
-    source = make_video(tmp_path / "v.mp4", Clip(rotation=rotation, aspect=Fraction(4, 3)))
+    clip = Clip(rotation=rotation, mirrored=mirrored, aspect=Fraction(4, 3))
+    source = make_video(tmp_path / "v.mp4", clip)
     transcode(source, tmp_path / "out.mp4", FAST)
 
     before, after = probe(source), probe(tmp_path / "out.mp4")
-    assert after.rotation == 0
+    assert after.orientation == UPRIGHT
     assert (after.width, after.height) == (before.width, before.height)
     assert after.sample_aspect_ratio == before.sample_aspect_ratio
     difference = ffmpegs_first_picture(source).astype(int) - ffmpegs_first_picture(

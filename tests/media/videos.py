@@ -24,6 +24,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from bystander.media.orientation import UPRIGHT, Orientation
+
 RATE = 48_000
 
 Picture = Callable[[int, int, int], NDArray[np.uint8]]
@@ -46,7 +48,7 @@ class Clip:
     Attributes:
         pts: timestamp of each frame, ticks of `time_base`.
         last_duration: how long the last frame is shown, ticks.
-        rotation: clockwise degrees that turn the picture upright, as metadata.
+        rotation, mirrored: what makes the picture upright, as metadata; see `Orientation`.
     """
 
     pts: Sequence[int] = tuple(range(0, 24 * 512, 512))
@@ -57,10 +59,20 @@ class Clip:
     pixel_format: str = "yuv420p"
     options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "crf": "10"})
     rotation: int = 0
+    mirrored: bool = False
     colors: tuple[int, int, int, int] = (2, 2, 2, 0)  # primaries, transfer, matrix, range
     aspect: Fraction = Fraction(1)
     sounds: Sequence[Sound] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def orientation(self) -> Orientation:
+        return Orientation(self.rotation, self.mirrored)
+
+    def stored(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """An upright picture, uint8 [H, W, 3], as it has to be stored to be seen so."""
+        turned = np.rot90(pixels, self.rotation // 90)
+        return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
 
 
 def picture_array(number: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -128,8 +140,10 @@ def _video_stream(output: OutputContainer, clip: Clip) -> VideoStream:
     context.color_primaries, context.color_trc, context.colorspace, context.color_range = (
         clip.colors
     )
-    if clip.rotation:
-        stream.set_display_rotation(-clip.rotation)  # it counts counterclockwise
+    if clip.orientation != UPRIGHT:
+        # It counts counterclockwise, and mirrors what has been turned.
+        degrees = clip.rotation if clip.mirrored else -clip.rotation
+        stream.set_display_rotation(degrees, hflip=clip.mirrored)
     return stream
 
 

@@ -30,13 +30,14 @@ LIMITS = Limits()
 
 
 def test_a_video_is_described(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "v.mp4", Clip(rotation=90, sounds=[Sound("ac3")]))
+    path = make_video(tmp_path / "v.mp4", Clip(rotation=90, mirrored=True, sounds=[Sound("ac3")]))
 
     facts = examine_video(path, LIMITS, tmp_path / "posters")
 
     assert facts.container.startswith("mov,mp4")
     assert (facts.codec, facts.bit_depth, facts.hdr) == ("h264", 8, False)
     assert (facts.width, facts.height, facts.rotation) == (240, 320, 90)
+    assert facts.mirrored
     assert (facts.frame_count, facts.average_rate, facts.duration) == (24, 25.0, 0.96)
     assert not facts.variable_frame_rate
     assert facts.audio == (AudioFacts(codec="ac3", channels=2, sample_rate=48_000),)

@@ -72,13 +72,14 @@ def test_a_clip_is_small_silent_nameless_and_begins_with_its_index(tmp_path: Pat
     assert {frame.shape for frame in frames_of(made)} == {(320, 640, 3)}
 
 
-def test_a_clip_is_upright(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "v.mp4", Clip(rotation=90))
+@pytest.mark.parametrize(("mirrored", "red"), [(False, (20, 220)), (True, (300, 220))])
+def test_a_clip_is_upright(tmp_path: Path, mirrored: bool, red: tuple[int, int]) -> None:
+    path = make_video(tmp_path / "v.mp4", Clip(rotation=90, mirrored=mirrored))
     picture = frames_of(clip_of(path, whole(path)))[0]
 
     assert picture.shape == (320, 240, 3)
-    # The red upper left quarter has gone to the upper right.
-    assert picture[20, 220, 0] > 150 > picture[20, 220, 1] + 50
+    # Where the red upper left quarter has gone: to the right.
+    assert picture[red][0] > 150 > picture[red][1] + 50
 
 
 def test_the_frame_is_where_the_person_is_while_they_are_there(tmp_path: Path) -> None:

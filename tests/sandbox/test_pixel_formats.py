@@ -16,6 +16,7 @@ from tests.media.videos import Clip, make_video
 SURVIVES = """
 import av, numpy as np
 from av.video.format import names
+from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.probe import _PIXEL_FORMATS
 from bystander.media.reader import Frame
 from bystander.media.rgb import RgbScaler
@@ -26,8 +27,8 @@ for name in sorted(filter(_PIXEL_FORMATS.fullmatch, names)):
         picture = av.VideoFrame(*size, name)
         for plane in picture.planes:
             np.frombuffer(memoryview(plane), np.uint8)[:] = 200
-        for rotation in (0, 90):
-            frame = Frame(0, 0, None, picture, rotation, False, RgbScaler())
+        for orientation in (UPRIGHT, Orientation(90, mirrored=True)):
+            frame = Frame(0, 0, None, picture, orientation, False, RgbScaler())
             assert frame.rgb().size == 3 * size[0] * size[1]
             frame.rgb((16, 16))
             for planar in ("yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"):
