@@ -11,6 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bystander.errors import ConfigError, OutputExists, OutputUnwritable, SelectionError
+from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.muxer import check_encoding
 from bystander.media.probe import VideoInfo
 from bystander.people.follow import Click
 from bystander.redaction.effects import EffectName, EffectSettings
@@ -32,6 +34,20 @@ def effect_of(name: EffectName, color: str, strength: float, i_know: bool) -> Ef
         raise ConfigError(
             f"--color {color} is not a colour", "Write it like '#ff00ff', in quotes."
         ) from error
+
+
+def encoder_of(
+    settings: EncoderSettings, codec: Codec | None, output: Path, video: Path, info: VideoInfo
+) -> EncoderSettings:
+    """`settings` with what the command line says otherwise, found possible for the video.
+
+    Raises:
+        OutputUnwritable, UnsupportedVideo: see `check_encoding`.
+    """
+    if codec is not None:
+        settings = settings.model_copy(update={"codec": codec})
+    check_encoding(output, info, video, settings)
+    return settings
 
 
 def clicks_of(texts: Sequence[str] | None) -> list[Click]:

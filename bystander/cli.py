@@ -18,6 +18,7 @@ from bystander.arguments import (
     check_file,
     clicks_of,
     effect_of,
+    encoder_of,
     timeline_file,
 )
 from bystander.auditing.report import Result
@@ -35,6 +36,7 @@ from bystander.options import (
     DEFAULT_STRENGTH,
     Audit,
     Cast,
+    CodecOption,
     Color,
     Effect,
     IKnow,
@@ -147,6 +149,7 @@ def mask(
         ),
     ] = None,
     audit: Audit = False,
+    codec: CodecOption = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -158,8 +161,10 @@ def mask(
     with open_console(json) as console:
         chosen, clicks = load_profile(profile), clicks_of(keep_at)
         drawn = effect_of(effect, color, strength, i_know)
-        check_clicks(clicks, video, probe(video))
+        info = probe(video)
+        check_clicks(clicks, video, info)
         check_output(output, video, overwrite)
+        encoder = encoder_of(chosen.encoder, codec, output, video, info)
         if timeline is not None:
             check_file(timeline, overwrite, video, output)
         page = output.with_name(f"{output.name}.audit.html")
@@ -174,7 +179,7 @@ def mask(
                 found,
                 output,
                 effect=drawn,
-                encoder=chosen.encoder,
+                encoder=encoder,
                 overwrite=overwrite,
                 report=report,
             )
@@ -249,6 +254,7 @@ def render(
         Path | None,
         typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
     ] = None,
+    codec: CodecOption = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -259,6 +265,7 @@ def render(
     with open_console(json) as console:
         chosen, drawn = load_profile(profile), effect_of(effect, color, strength, i_know)
         check_output(output, video, overwrite)
+        encoder = encoder_of(chosen.encoder, codec, output, video, probe(video))
         if save is not None:
             check_file(save, overwrite, video, output)
         loaded = Timeline.load(timeline)
@@ -269,7 +276,7 @@ def render(
                 decided,
                 output,
                 effect=drawn,
-                encoder=chosen.encoder,
+                encoder=encoder,
                 overwrite=overwrite,
                 report=report,
             )

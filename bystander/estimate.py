@@ -19,7 +19,7 @@ from typing import Final
 
 from bystander.analyze import begin, observe
 from bystander.errors import UnsupportedVideo
-from bystander.media.encoder import Encoder
+from bystander.media.encoder import Encoder, encoding_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader
@@ -168,7 +168,8 @@ class _Sample:
 
     def render(self, timeline: Timeline) -> None:
         """Draw and encode the same frames."""
-        drawing = Drawing(timeline, self._info, EffectSettings())
+        encoding = encoding_of(self._info, self._video, self._profile.encoder)
+        drawing = Drawing(timeline, self._info, EffectSettings(), encoding.pixel_format)
         encoder = Encoder.create(self._info, self._video, self._profile.encoder)
         pictures = drawing.masked(_frames(self._video, self._info))
         with closing(prefetch(pictures, QUEUE)) as ahead:

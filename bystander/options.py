@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bystander.media.encoder import Codec
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
@@ -62,6 +63,16 @@ ProfileOption = Annotated[
         "--profile",
         help="How thoroughly: a thorough analysis finds smaller people and faces, and takes "
         "longer. What each one means is in configs/pipeline.yaml.",
+    ),
+]
+CodecOption = Annotated[
+    Codec | None,
+    typer.Option(
+        "--codec",
+        help="What the masked video is encoded with. auto: h264 for 8 bits a colour; hevc for "
+        "10 bits and HDR, whose colours stay as they are. h264 always has 8 bits and plays "
+        "everywhere, but can't hold HDR. By default as the profile says: auto.",
+        show_default=False,
     ),
 ]
 Audit = Annotated[

@@ -23,9 +23,9 @@ from bystander import __version__
 from bystander.instances import shift
 from bystander.masks import Mask, union
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
-from bystander.media.encoder import EncoderSettings, pixel_format_of
+from bystander.media.encoder import EncoderSettings, encoding_of
 from bystander.media.fingerprint import fingerprint
-from bystander.media.planes import matrix_of
+from bystander.media.planes import PixelFormat, matrix_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader, frames_after
@@ -86,7 +86,8 @@ def render(
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
-    drawing = Drawing(timeline, info, effect)
+    pixel_format = encoding_of(info, video, encoder).pixel_format
+    drawing = Drawing(timeline, info, effect, pixel_format)
     total = timeline.header.video.frames
     if checkpoints is None:
         with VideoWriter(output, info, video, encoder, overwrite=overwrite) as whole:
@@ -138,9 +139,15 @@ def _digest(timeline: Timeline, effect: EffectSettings, encoder: EncoderSettings
 class Drawing:
     """Masks the frames of one video by its timeline."""
 
-    def __init__(self, timeline: Timeline, info: VideoInfo, effect: EffectSettings) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        info: VideoInfo,
+        effect: EffectSettings,
+        pixel_format: PixelFormat,
+    ) -> None:
         self._timeline = timeline
-        self._pixel_format = pixel_format_of(info)
+        self._pixel_format = pixel_format
         self._reach = round(BORROW_SECONDS / float(info.time_base))
         self._compositor = Compositor(
             timeline.header.grid,

@@ -15,6 +15,7 @@ from bystander.api.orders import (
     EffectRequest,
     JobRequest,
     clicks_outside,
+    is_hdr_as_h264,
     order_for,
     warnings_for,
 )
@@ -23,6 +24,7 @@ from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
 from bystander.jobs.order import TIMELINE, WorkOrder
 from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, Project
+from bystander.media.encoder import Codec
 from bystander.settings import ProfileName
 
 RESULT_GROWTH: Final = 2.0
@@ -42,6 +44,7 @@ class JobView(BaseModel):
     state: JobState = Field(examples=["queued"])
     profile: ProfileName
     effect: EffectRequest
+    codec: Codec | None
     audit: bool
     keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
     mask: tuple[str, ...]
@@ -85,6 +88,12 @@ def router(context: Context) -> APIRouter:
         here = project_of(context, request, project)
         video = ready_video(here)
         _refuse_clicks(wanted, here)
+        if is_hdr_as_h264(wanted.codec, here):
+            raise Refusal(
+                422,
+                "The video is HDR, which players don't take as H.264",
+                "Ask for the codec hevc, av1 or auto.",
+            )
         if wanted.kind is JobKind.RENDER:
             _need_timeline(context, here)
         context.janitor.room_for(round(RESULT_GROWTH * (video.size or 0)) + ROOM)
@@ -162,6 +171,7 @@ def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobVi
         effect=EffectRequest(
             name=order.effect.name, color=order.effect.color, strength=order.effect.strength
         ),
+        codec=order.codec,
         audit=order.audit,
         keep=order.keep,
         mask=order.mask,

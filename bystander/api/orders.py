@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bystander.jobs.order import ClickOrder, WorkOrder
 from bystander.jobs.settings import ServiceSettings
 from bystander.jobs.vocabulary import JobKind, Photo, Project
+from bystander.media.encoder import Codec
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
@@ -54,6 +55,11 @@ class JobRequest(BaseModel):
     )
     profile: ProfileName | None = Field(None, description="null: as the service is set up")
     effect: EffectRequest = EffectRequest()
+    codec: Codec | None = Field(
+        None,
+        description="of the result. auto: h264 for 8 bits a colour, hevc for 10 bits and HDR; "
+        "h264 always has 8 bits, and is refused for HDR; null: as the service is set up",
+    )
     audit: bool = Field(
         False, strict=True, description="look at the result and report what could be wrong"
     )
@@ -72,6 +78,8 @@ class JobRequest(BaseModel):
             )
         if self.kind is JobKind.ANALYZE and self.audit:
             raise ValueError("an analyze job has no result that could be audited")
+        if self.kind is JobKind.ANALYZE and self.codec is not None:
+            raise ValueError("an analyze job has no result that could be encoded")
         return self
 
 
@@ -86,6 +94,7 @@ def order_for(request: JobRequest, project: Project, settings: ServiceSettings) 
         keep=project.keep if decided else (),
         mask=project.mask if decided else (),
         effect=request.effect.settings,
+        codec=request.codec,
         audit=request.audit,
         in_flight=settings.models.in_flight,
         checkpoint_seconds=settings.jobs.checkpoint_seconds,
@@ -101,6 +110,11 @@ def clicks_outside(clicks: Sequence[ClickOrder], project: Project) -> int | None
         if beside or click.seconds > facts["duration"]:
             return number
     return None
+
+
+def is_hdr_as_h264(codec: Codec | None, project: Project) -> bool:
+    """Whether the job could only fail: see `encoding_of`."""
+    return codec is Codec.H264 and bool((project.video.facts or {}).get("hdr"))
 
 
 def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:

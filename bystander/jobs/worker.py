@@ -31,6 +31,8 @@ from bystander.jobs.order import CastOrder, WorkOrder
 from bystander.jobs.sketches import Sketcher
 from bystander.jobs.vocabulary import JobKind
 from bystander.media.checkpoints import Checkpoints
+from bystander.media.encoder import encoding_of
+from bystander.media.probe import probe
 from bystander.memory import release_memory
 from bystander.models import Models, ModelSettings
 from bystander.people.cast import CastMember, load_references
@@ -112,6 +114,11 @@ def work(
     """
     profile = load_profile(order.profile)
     video, kept = folder / names.VIDEO, folder / names.CHECKPOINTS
+    encoder = profile.encoder
+    if order.codec is not None:
+        encoder = encoder.model_copy(update={"codec": order.codec})
+    if order.kind is not JobKind.ANALYZE:
+        encoding_of(probe(video), video, encoder)  # refused now, not after the analysis
     kept.mkdir(mode=0o700, exist_ok=True)
     sketcher = Sketcher(folder / names.PREVIEW, lambda: tell("preview"))
     found = folder / names.TIMELINE
@@ -141,7 +148,7 @@ def work(
             decided,
             result,
             effect=order.effect,
-            encoder=profile.encoder,
+            encoder=encoder,
             report=tell.progress,
             checkpoints=Checkpoints(segments, order.segment_frames),
             watch=sketcher.rendered,

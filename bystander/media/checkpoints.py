@@ -22,8 +22,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from bystander.errors import OutputUnwritable
-from bystander.media.encoder import Encoder, EncoderSettings, clock_of, pixel_format_of
-from bystander.media.muxer import Muxer, check_output, disk_errors
+from bystander.media.encoder import Encoder, EncoderSettings, clock_of
+from bystander.media.muxer import Muxer, check_encoding, check_output, disk_errors
 from bystander.media.planes import PixelFormat
 from bystander.media.probe import VideoInfo
 from bystander.media.segments import DamagedSegment, Segment, SegmentWriter, decoding_times
@@ -64,7 +64,8 @@ class SegmentedWriter:
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
-        UnsupportedVideo: the encoder doesn't take pictures of this size.
+        OutputUnwritable, UnsupportedVideo: see `check_encoding`; or the encoder doesn't take
+            pictures of this size.
 
     Attributes:
         pixel_format: what `write` takes.
@@ -81,7 +82,8 @@ class SegmentedWriter:
         overwrite: bool = False,
     ) -> None:
         check_output(path, source, overwrite)
-        self.pixel_format: PixelFormat = pixel_format_of(info)
+        encoding = check_encoding(path, info, source, settings)
+        self.pixel_format: PixelFormat = encoding.pixel_format
         self._path, self._info, self._source = path, info, source
         self._settings, self._overwrite = settings, overwrite
         self._folder, self._length, self._digest = checkpoints.folder, checkpoints.length, digest

@@ -6,9 +6,11 @@ The encoder of an ordinary file and that of a segment are set up here, by the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import av
 import av.error
@@ -28,7 +30,27 @@ Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
 ]
 
-_ENCODERS = {"h264": "libx264", "h265": "libx265", "av1": "libsvtav1"}
+
+class Codec(StrEnum):
+    """What pictures are encoded with."""
+
+    AUTO = "auto"
+    """H264 for 8 bits a colour, HEVC for more and for high dynamic range."""
+    H264 = "h264"
+    HEVC = "hevc"
+    AV1 = "av1"
+
+
+_ENCODERS: Final = {Codec.H264: "libx264", Codec.HEVC: "libx265", Codec.AV1: "libsvtav1"}
+# x265 takes several times as long as x264 under the same name: these take about as long
+# as x264's, and its files are still no larger.
+_X265_PRESETS: dict[str, str] = {
+    "ultrafast": "ultrafast", "superfast": "ultrafast", "veryfast": "ultrafast",
+    "faster": "superfast", "fast": "superfast", "medium": "veryfast", "slow": "fast",
+    "slower": "medium", "veryslow": "slow",
+}  # fmt: skip
+# Frames that x265 may show after the one decoded last; fewer are decoded in order.
+_X265_DELAY_FRAMES: Final = 2
 # SVT-AV1 counts down to 0; it calls those above 9 unfit for anything but live video.
 _SVT_PRESETS: dict[str, str] = {
     "ultrafast": "9", "superfast": "9", "veryfast": "9", "faster": "8", "fast": "7",
@@ -41,13 +63,18 @@ class EncoderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    codec: Literal["h264", "h265", "av1"] = Field(
-        default="h264",
+    codec: Codec = Field(
+        default=Codec.AUTO,
         title="Codec",
-        description="h264 plays everywhere; h265 and av1 make smaller files, more slowly.",
+        description="auto: h264 for 8 bits a colour, hevc for 10 bits and HDR. h264 always has "
+        "8 bits and plays everywhere; HDR can't be written as h264. hevc and av1 make smaller "
+        "files, more slowly.",
     )
     preset: Preset = Field(
-        default="fast", title="Preset", description="Slower presets make smaller files."
+        default="fast",
+        title="Preset",
+        description="Slower presets make smaller files. x264's names; the other codecs take "
+        "theirs of about the same speed.",
     )
     crf: int = Field(
         default=20,
@@ -58,22 +85,49 @@ class EncoderSettings(BaseModel):
     )
 
 
-def encoder_name(settings: EncoderSettings) -> str:
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What the pictures of one video become.
+
+    Attributes:
+        codec: never AUTO.
+        pixel_format: of the pictures that the encoder takes.
+    """
+
+    codec: Codec
+    pixel_format: PixelFormat
+
+
+def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Encoding:
+    """What `settings` make of the pictures of a video.
+
+    Raises:
+        UnsupportedVideo: HDR is to become H.264, which no player takes with 10 bits, and
+            which looks wrong with 8.
+    """
+    codec, deep = settings.codec, info.bit_depth > 8 or info.is_hdr
+    if codec is Codec.AUTO:
+        codec = Codec.HEVC if deep else Codec.H264
+    if codec is Codec.H264:
+        if info.is_hdr:
+            raise UnsupportedVideo(
+                f"{source} is HDR, which players don't take as H.264",
+                "Choose the codec hevc or av1, or let it be chosen (auto).",
+            )
+        deep = False  # hardware doesn't decode H.264 of 10 bits
+    if info.width % 2 or info.height % 2:
+        return Encoding(codec, "yuv444p10le" if deep else "yuv444p")
+    return Encoding(codec, "yuv420p10le" if deep else "yuv420p")
+
+
+def encoder_name(encoding: Encoding) -> str:
     """FFmpeg's name of the encoder."""
-    return _ENCODERS[settings.codec]
+    return _ENCODERS[encoding.codec]
 
 
 def clock_of(info: VideoInfo) -> Fraction:
     """Seconds a tick of what is written: the source's ticks, of which none is split."""
     return Fraction(1, info.time_base.denominator)
-
-
-def pixel_format_of(info: VideoInfo) -> PixelFormat:
-    """What the pictures of a video are encoded as: its own depth, 4:2:0 if its size allows."""
-    odd = info.width % 2 or info.height % 2
-    if info.bit_depth > 8:
-        return "yuv444p10le" if odd else "yuv420p10le"
-    return "yuv444p" if odd else "yuv420p"
 
 
 def open_encoder(
@@ -82,11 +136,12 @@ def open_encoder(
     """Set up and open a fresh codec context for the pictures of a video.
 
     Raises:
-        UnsupportedVideo: the encoder doesn't take pictures of this size.
+        UnsupportedVideo: see `encoding_of`; or the encoder doesn't take pictures of this size.
     """
-    pixel_format = pixel_format_of(info)
-    context.options = _encoder_options(settings, info.hdr)
-    context.width, context.height, context.pix_fmt = info.width, info.height, pixel_format
+    encoding = encoding_of(info, source, settings)
+    context.options = _encoder_options(encoding.codec, settings, info.hdr)
+    context.width, context.height = info.width, info.height
+    context.pix_fmt = encoding.pixel_format
     context.framerate = info.average_rate
     context.time_base = clock_of(info)
     context.sample_aspect_ratio = info.sample_aspect_ratio
@@ -101,8 +156,8 @@ def open_encoder(
         context.open()
     except av.error.FFmpegError as error:
         raise UnsupportedVideo(
-            f"{source}: {settings.codec} can't encode pictures of "
-            f"{info.width}x{info.height} ({pixel_format})",
+            f"{source}: {encoding.codec} can't encode pictures of "
+            f"{info.width}x{info.height} ({encoding.pixel_format})",
             "Choose another codec.",
         ) from error
 
@@ -113,25 +168,29 @@ class Encoder:
     Args:
         context: opened by `open_encoder`.
         info: the facts of the video that the pictures are of.
+        encoding: what `context` was opened for.
     """
 
-    def __init__(self, context: VideoCodecContext, info: VideoInfo) -> None:
+    def __init__(self, context: VideoCodecContext, info: VideoInfo, encoding: Encoding) -> None:
         self._context = context
+        self._encoding = encoding
         self._info = info
         self._usual_duration = max(1, round(1 / (info.average_rate * clock_of(info))))
         self._durations: dict[int, int] = {}  # by pts, of the frames within the encoder
+        self._taken = 0
 
     @classmethod
     def create(cls, info: VideoInfo, source: Path, settings: EncoderSettings) -> Encoder:
         """One that stands by itself, outside of any file.
 
         Raises:
-            UnsupportedVideo: it doesn't take pictures of this size.
+            UnsupportedVideo: see `open_encoder`.
         """
-        context = av.CodecContext.create(encoder_name(settings), "w")
+        encoding = encoding_of(info, source, settings)
+        context = av.CodecContext.create(encoder_name(encoding), "w")
         assert isinstance(context, VideoCodecContext)
         open_encoder(context, info, source, settings)
-        return cls(context, info)
+        return cls(context, info, encoding)
 
     @property
     def extradata(self) -> bytes:
@@ -144,20 +203,21 @@ class Encoder:
         """Take one picture; packets of this and earlier ones, in decoding order.
 
         Args:
-            picture: upright, of the source's displayed size, in `pixel_format_of` it. Its
-                timestamp is overwritten.
+            picture: upright, of the source's displayed size, in the encoding's pixel format.
+                Its timestamp is overwritten.
             pts: when it is shown, ticks of the source's time base; increasing.
             duration: how long, in the same ticks.
 
         Raises:
             ValueError: another size or pixel format.
         """
-        expected = (self._info.width, self._info.height, pixel_format_of(self._info))
+        expected = (self._info.width, self._info.height, self._encoding.pixel_format)
         if (picture.width, picture.height, picture.format.name) != expected:
             raise ValueError(f"expected a picture of {expected}, not {picture}")
         scale = self._info.time_base.numerator
         picture.pts = (pts - self._info.origin_pts) * scale
         picture.time_base = clock_of(self._info)
+        self._taken += 1
         picture.pict_type = PictureType.NONE  # else the encoder repeats the source's choice
         self._durations[picture.pts] = duration * scale if duration else self._usual_duration
         return self._packets(picture)
@@ -170,44 +230,57 @@ class Encoder:
         # Lazily: at the end an encoder holds seconds of work, which Ctrl-C must interrupt.
         for packet in self._context.encode_lazy(picture):
             assert packet.pts is not None
+            # Of a video shorter than its reordering x265 gives decoding times from memory
+            # that it never wrote to.
+            if self._encoding.codec is Codec.HEVC and self._taken <= _X265_DELAY_FRAMES:
+                packet.dts = packet.pts
             # Not every encoder passes it on; the one shown last must have it.
             packet.duration = self._durations.pop(packet.pts, self._usual_duration)
             yield packet
 
 
-def _encoder_options(settings: EncoderSettings, hdr: HdrMetadata) -> dict[str, str]:
-    if settings.codec == "av1":
-        return {"preset": _SVT_PRESETS[settings.preset], "crf": str(settings.crf)}
+def _encoder_options(codec: Codec, settings: EncoderSettings, hdr: HdrMetadata) -> dict[str, str]:
     options = {"preset": settings.preset, "crf": str(settings.crf)}
     # Closed captions ride on pictures; they are part of what must not be passed on.
-    options |= {"a53cc": "0", "udu_sei": "0"}
-    if settings.codec == "h265":
-        names = ("master-display", "max-cll")
-        parameters = ["log-level=error", "info=0"]
-    else:
-        names = ("mastering-display", "cll")
-        parameters = []
-    parameters += [
-        f"{name}={value}"
-        for name, value in zip(names, _hdr_parameters(hdr), strict=True)
-        if value is not None
-    ]
-    key = "x265-params" if settings.codec == "h265" else "x264-params"
-    return options | ({key: ":".join(parameters)} if parameters else {})
+    without_captions = {"a53cc": "0", "udu_sei": "0"}
+    match codec:
+        case Codec.AV1:
+            options["preset"] = _SVT_PRESETS[settings.preset]
+            parameters = _hdr_parameters(hdr, "mastering-display", "content-light", (1, 1))
+            return options | ({"svtav1-params": ":".join(parameters)} if parameters else {})
+        case Codec.HEVC:
+            options["preset"] = _X265_PRESETS[settings.preset]
+            # Closed groups of pictures: any keyframe can be begun at, also where segments join.
+            parameters = ["log-level=error", "info=0", "open-gop=0"]
+            parameters += _hdr_parameters(hdr, "master-display", "max-cll", (50_000, 10_000))
+            return options | without_captions | {"x265-params": ":".join(parameters)}
+        case _:
+            return options | without_captions
 
 
-def _hdr_parameters(hdr: HdrMetadata) -> tuple[str | None, str | None]:
-    """ST 2086 and light level as x264 and x265 write them: 1/50000 and 1/10000 cd/m2."""
-    display = light_level = None
+def _hdr_parameters(
+    hdr: HdrMetadata, display_name: str, light_name: str, units: tuple[int, int]
+) -> list[str]:
+    """ST 2086 and light level as encoders take them.
+
+    Args:
+        units: how many units of the encoder's make up 1 of the chromaticity, and 1 cd/m2.
+    """
+    parameters = []
     if hdr.display is not None:
+        chromaticity, luminance = units
+
+        def number(value: Fraction, unit: int) -> str:
+            return str(round(value * unit)) if unit > 1 else f"{float(value):.6f}"
+
         red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (
-            round(value * 50_000) for value in hdr.display[:8]
+            number(value, chromaticity) for value in hdr.display[:8]
         )
-        least, greatest = (round(value * 10_000) for value in hdr.display[8:])
-        display = (
-            f"G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})"
+        least, greatest = (number(value, luminance) for value in hdr.display[8:])
+        parameters.append(
+            f"{display_name}=G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})"
             f"WP({white_x},{white_y})L({greatest},{least})"
         )
     if hdr.light_level is not None:
-        light_level = f"{hdr.light_level[0]},{hdr.light_level[1]}"
-    return display, light_level
+        parameters.append(f"{light_name}={hdr.light_level[0]},{hdr.light_level[1]}")
+    return parameters

@@ -23,8 +23,14 @@ from av.video.stream import VideoStream
 
 from bystander.errors import OutputExists, OutputUnwritable
 from bystander.media.audio import DISK_ERRORS, AudioCopier
-from bystander.media.encoder import EncoderSettings, encoder_name, open_encoder, pixel_format_of
-from bystander.media.planes import PixelFormat
+from bystander.media.encoder import (
+    Codec,
+    EncoderSettings,
+    Encoding,
+    encoder_name,
+    encoding_of,
+    open_encoder,
+)
 from bystander.media.probe import VideoInfo
 
 log = logging.getLogger(__name__)
@@ -75,6 +81,23 @@ def check_output(path: Path, source: Path, overwrite: bool = False) -> None:
         raise OutputExists(f"{path} exists already", "Choose another name, or allow overwriting.")
 
 
+def check_encoding(
+    path: Path, info: VideoInfo, source: Path, settings: EncoderSettings
+) -> Encoding:
+    """What the pictures of a video become in a file called `path`.
+
+    Raises:
+        UnsupportedVideo: see `encoding_of`.
+        OutputUnwritable: the codec can't be put into such a file.
+    """
+    encoding = encoding_of(info, source, settings)
+    if encoding.codec is Codec.AV1 and path.suffix.lower() == ".mov":
+        raise OutputUnwritable(
+            f"{path}: AV1 can't be put into a .mov file", "Name it .mp4 or .mkv, or choose hevc."
+        )
+    return encoding
+
+
 class Muxer:
     """Writes a video file from packets, with the source's sound; a context manager.
 
@@ -90,9 +113,11 @@ class Muxer:
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
-        UnsupportedVideo: the encoder doesn't take pictures of this size.
+        OutputUnwritable, UnsupportedVideo: see `check_encoding`; or the encoder doesn't take
+            pictures of this size.
 
     Attributes:
+        encoding: what the pictures become.
         context: the encoder of the video track, open, within the `with` block.
     """
 
@@ -111,6 +136,7 @@ class Muxer:
         self._info = info
         self._source = source
         self._settings = settings
+        self.encoding = check_encoding(path, info, source, settings)
         self._overwrite = overwrite
         self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
         self._last_packet: Packet[VideoStream] | None = None
@@ -118,7 +144,7 @@ class Muxer:
         self._start: int | None = None
         self._latest = self._end = 0
         self._resources = ExitStack()
-        _log_changes(path, info, pixel_format_of(info))
+        _log_changes(path, info, self.encoding)
 
     def __enter__(self) -> Self:
         try:
@@ -184,9 +210,9 @@ class Muxer:
 
     def _add_video_stream(self) -> VideoStream:
         stream: VideoStream = self._output.add_stream(  # type: ignore[assignment]
-            encoder_name(self._settings), rate=self._info.average_rate
+            encoder_name(self.encoding), rate=self._info.average_rate
         )
-        if self._settings.codec == "h265" and self._path.suffix.lower() != ".mkv":
+        if self.encoding.codec is Codec.HEVC and self._path.suffix.lower() != ".mkv":
             stream.codec_context.codec_tag = "hvc1"  # Apple's players don't know "hev1"
         open_encoder(stream.codec_context, self._info, self._source, self._settings)
         return stream
@@ -247,13 +273,14 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OutputUnwritable(f"{path} can't be written: {what}", advice) from error
 
 
-def _log_changes(path: Path, info: VideoInfo, pixel_format: PixelFormat) -> None:
+def _log_changes(path: Path, info: VideoInfo, encoding: Encoding) -> None:
+    pixel_format = encoding.pixel_format
     if info.pixel_format.replace("yuvj", "yuv") != pixel_format:
         log.info("%s: its %s pictures become %s", path, info.pixel_format, pixel_format)
     if "444" in pixel_format:
         log.info("%s: an odd size needs 4:4:4 colour, which some players don't take", path)
     if "10" in pixel_format:
-        log.info("%s: it keeps 10 bits a colour, which some players don't take", path)
+        log.info("%s: it keeps 10 bits a colour, as %s", path, encoding.codec)
     if path.suffix.lower() == ".mkv":
         log.info("%s: Matroska counts in whole milliseconds, from zero", path)
 

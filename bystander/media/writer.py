@@ -8,7 +8,7 @@ from typing import Self
 
 import av
 
-from bystander.media.encoder import Encoder, EncoderSettings, pixel_format_of
+from bystander.media.encoder import Encoder, EncoderSettings
 from bystander.media.muxer import Muxer, check_output
 from bystander.media.planes import PixelFormat
 from bystander.media.probe import VideoInfo
@@ -31,7 +31,8 @@ class VideoWriter:
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
-        UnsupportedVideo: the encoder doesn't take pictures of this size.
+        OutputUnwritable, UnsupportedVideo: see `check_encoding`; or the encoder doesn't take
+            pictures of this size.
 
     Attributes:
         pixel_format: what `write` takes.
@@ -45,13 +46,13 @@ class VideoWriter:
         settings: EncoderSettings,
         overwrite: bool = False,
     ) -> None:
-        self.pixel_format: PixelFormat = pixel_format_of(info)
         self._info = info
         self._muxer = Muxer(path, info, source, settings, overwrite)
+        self.pixel_format: PixelFormat = self._muxer.encoding.pixel_format
 
     def __enter__(self) -> Self:
         self._muxer.__enter__()
-        self._encoder = Encoder(self._muxer.context, self._info)
+        self._encoder = Encoder(self._muxer.context, self._info, self._muxer.encoding)
         return self
 
     def __exit__(

@@ -29,8 +29,9 @@ from bystander.jobs.vocabulary import (
     Video,
     VideoState,
 )
+from bystander.media.encoder import Codec
 from bystander.redaction.effects import EffectName
-from tests.api.stage import TOKENS, Stage, serving, staged
+from tests.api.stage import FACTS, TOKENS, Stage, serving, staged
 from tests.drawn import Figure, Scene, standing
 
 QUEUED_MOST = 3
@@ -70,6 +71,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
                 "profile": "fast",
                 "effect": {"name": "solid", "color": "#ff00ff", "strength": 2},
                 "audit": True,
+                "codec": "hevc",
                 "clicks": [{"seconds": 0.4, "x": 30, "y": 120}],
             },
         )
@@ -89,6 +91,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
     assert stored is not None
     order = WorkOrder.model_validate(stored.order)
     assert order.effect.name is EffectName.SOLID
+    assert (order.codec, job["codec"]) == (Codec.HEVC, "hevc")
     assert [(c.seconds, c.x, c.y) for c in order.clicks] == [(0.4, 30, 120)]
 
 
@@ -178,6 +181,8 @@ def test_one_token_cannot_fill_the_queue(stage: Stage, film: Path) -> None:
         {"effect": {"name": "solid", "color": "red"}},
         {"effect": {"i_know": True}},
         {"kind": "analyze", "audit": True},
+        {"kind": "analyze", "codec": "hevc"},
+        {"codec": "h265"},
         {"kind": "render", "clicks": [{"seconds": 0, "x": 1, "y": 1}]},
         {"clicks": [{"seconds": -1, "x": 1, "y": 1}]},
         {"clicks": [{"seconds": 99, "x": 1, "y": 1}]},
@@ -193,6 +198,14 @@ def test_what_makes_no_sense_or_gives_people_away_is_refused(
 
     assert start(stage, project, **wanted)[0] == 422
     assert stage.context.store.jobs.list(project.id) == ()
+
+
+def test_high_dynamic_range_as_h264_is_refused(stage: Stage, film: Path) -> None:
+    project = stage.project(film, {**FACTS, "hdr": True})
+
+    status, answer = start(stage, project, codec="h264")
+    assert (status, "HDR" in answer["title"] + answer["detail"]) == (422, True)
+    assert start(stage, project, codec="auto")[0] == 202
 
 
 def test_a_queued_job_is_cancelled_at_once_and_may_be_again(stage: Stage, film: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
+from bystander.media.encoder import Codec
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.media.transcode import transcode
@@ -160,7 +161,7 @@ def test_a_size_the_encoder_does_not_take_is_refused(tmp_path: Path, folder: Pat
     odd = make_video(tmp_path / "v.mov", clip)
 
     with pytest.raises(UnsupportedVideo, match="321x241"):
-        transcode(odd, folder / "o.mp4", EncoderSettings(codec="av1"))
+        transcode(odd, folder / "o.mp4", EncoderSettings(codec=Codec.AV1))
     assert list(folder.iterdir()) == []
 
 
