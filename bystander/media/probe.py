@@ -30,6 +30,7 @@ from bystander.media.demux import (
     read_packets,
     shows_picture,
 )
+from bystander.media.fields import FieldPairing
 from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.rgb import is_full_range
 from bystander.media.truncation import truncation
@@ -111,6 +112,7 @@ class VideoInfo:
             ITU-T H.273 as FFmpeg numbers them; 2 (for range: 0) is unspecified.
         hdr: static HDR metadata.
         audio: every audio stream.
+        field_coded: of some frames the odd and the even lines are coded by themselves.
     """
 
     container: str
@@ -135,6 +137,7 @@ class VideoInfo:
     color_range: int
     hdr: HdrMetadata
     audio: tuple[AudioInfo, ...]
+    field_coded: bool = False
 
     @property
     def width(self) -> int:
@@ -164,6 +167,7 @@ class _Timing:
     frame_count: int
     average_rate: Fraction
     variable_frame_rate: bool
+    field_coded: bool
 
 
 def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
@@ -288,8 +292,15 @@ def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) 
     assert time_base is not None
     shown = array("q")  # 8 bytes a frame: 2 MB an hour
     clock = _Clock(time_base, container.format.name in _JOINABLE_FORMATS)
+    pairing = FieldPairing(stream)
     first = end = None
+    shown_until = None  # the end of the frame in the packet before, if that shows one
     for packet in read_packets(container, [stream]):
+        if pairing.is_second_field(packet):
+            if shown_until is not None and end is not None:
+                end = max(end, shown_until + (packet.duration or 0))
+            continue
+        shown_until = None
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:
             raise UnsupportedVideo(f"{path}: frame {len(shown)} has no timestamp", _CONVERT)
@@ -303,10 +314,12 @@ def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) 
         if not shows_picture(packet) or pts < first:
             continue
         shown.append(pts)
-        end = max(end or pts, pts + (packet.duration or 0))
+        shown_until = pts + (packet.duration or 0)
+        end = shown_until if end is None else max(end, shown_until)
     if not shown or end is None:
         raise UnsupportedVideo(f"{path} shows no frames", "Record or copy it again.")
-    return _timing(np.sort(np.frombuffer(shown, np.int64)), end, stream, time_base)
+    times = np.sort(np.frombuffer(shown, np.int64))
+    return _timing(times, end, stream, time_base, pairing.seen)
 
 
 class _Clock:
@@ -341,6 +354,7 @@ def _timing(
     end: int,
     stream: VideoStream,
     time_base: Fraction,
+    field_coded: bool,
 ) -> _Timing:
     start, last, steps = int(pts[0]), int(pts[-1]), np.diff(pts)
     if last > start:
@@ -353,7 +367,9 @@ def _timing(
         rate = stream.average_rate or Fraction(25)
     # In MP4 a packet's duration is the step to the next one decoded; where frames are
     # reordered and uneven, only the track's duration tells how long the last one stays.
-    if stream.start_time == start and stream.duration is not None:
+    # Without an index FFmpeg estimates it, and may count a field too few or too many.
+    estimated = field_coded and stream.container.format.name in _FORMATS_WITHOUT_ORIGIN
+    if stream.start_time == start and stream.duration is not None and not estimated:
         end = start + stream.duration
     if end <= last:  # the container gives no durations
         end = last + max(1, round(1 / (rate * time_base)))
@@ -363,6 +379,7 @@ def _timing(
         frame_count=int(pts.size),
         average_rate=rate.limit_denominator(100_000),
         variable_frame_rate=bool(steps.size and steps.max() - steps.min() > 1),
+        field_coded=field_coded,
     )
 
 
@@ -406,6 +423,7 @@ def _describe(
         color_range=ColorRange.JPEG if is_full_range(picture) else picture.color_range,
         hdr=_hdr_metadata(picture),
         audio=audio,
+        field_coded=timing.field_coded,
     )
 
 

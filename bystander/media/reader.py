@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
+from bystander.media.fields import FieldPairing
 from bystander.media.orientation import Orientation
 from bystander.media.planes import PixelFormat, to_planar
 from bystander.media.probe import VideoInfo, is_convertible
@@ -147,8 +148,9 @@ class VideoReader:
         if stream is None:
             raise NotAVideo(f"{self._path} has no video any more", "Probe it again.")
         # Frame threads decode several frames at once, where slice threads need slices
-        # that phones don't make.
-        stream.thread_type = "AUTO"
+        # that phones don't make. But where fields follow frames, they take whole pictures
+        # for corrupt.
+        stream.thread_type = "SLICE" if self._info.field_coded else "AUTO"
         return container, stream
 
 
@@ -195,6 +197,7 @@ class _Assembly:
         self._start_pts = start_pts
         self._index = index
         self._due: list[tuple[int, int | None]] = []  # heap of pts, duration
+        self._announced: int | None = None  # pts of the frame in the packet before
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._by_rank = by_rank
@@ -202,8 +205,12 @@ class _Assembly:
         self._scaler = RgbScaler()
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+        pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
-            self._announce(packet)
+            if pairing.is_second_field(packet):
+                self._prolong(packet)
+            else:
+                self._announce(packet)
             for picture in self._decode(stream, packet):
                 yield from self._place(picture)
         for picture in self._decode(stream, None):
@@ -218,6 +225,7 @@ class _Assembly:
 
     def _announce(self, packet: Packet[Stream]) -> None:
         pts = packet.dts if packet.pts is None else packet.pts
+        self._announced = pts
         if pts is None:
             return
         if self._first_pts is None:
@@ -225,6 +233,15 @@ class _Assembly:
         # What is shown before the first keyframe needs frames that aren't there.
         if shows_picture(packet) and pts >= self._first_pts:
             heapq.heappush(self._due, (pts, packet.duration or None))
+
+    def _prolong(self, second_field: Packet[Stream]) -> None:
+        """The frame in the packet before is shown as long as both its fields."""
+        self._due = [
+            (pts, duration + (second_field.duration or 0))
+            if pts == self._announced and duration is not None
+            else (pts, duration)
+            for pts, duration in self._due
+        ]
 
     def _decode(self, stream: VideoStream, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
         try:
