@@ -23,12 +23,13 @@ endif
 # A process a core; tests/conftest.py says what stays together.
 SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
 
-.PHONY: help demo test test-all lint format bench up train train-smoke clean
+.PHONY: help demo test test-all images lint format bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
 	@echo "make test    run the tests of every part, in a few minutes"
 	@echo "make test-all run those and the long ones: the whole service, the browser, fuzzing"
+	@echo "make images  build the container images, start them, mask a video in them (Docker, or root and buildah)"
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
 	@echo "make bench   measure speed and memory beside the alternatives"
@@ -52,6 +53,9 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD)
+
+images: $(INSTALLED)
+	@$(BIN)/python -m deploy.docker.images
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -20,7 +20,6 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
 from types import FrameType
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from bystander import __version__
 from bystander.errors import BystanderError, OutputUnwritable
 from bystander.estimate import Estimate
 from bystander.progress import Progress, Report
@@ -139,7 +139,7 @@ class Console:
     def defect(self, error: Exception) -> None:
         """The program's own fault: a report to send on, instead of a screen of traceback."""
         report = "".join(traceback.format_exception(error))
-        report += f"\nbystander {version('bystander')}, {platform.platform()}, "
+        report += f"\nbystander {__version__}, {platform.platform()}, "
         report += f"Python {platform.python_version()}\n"
         advice = "Please report this, with the lines above."
         try:

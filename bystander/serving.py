@@ -82,7 +82,8 @@ def service_folder() -> Path:
     folder = Path(__file__).resolve().parents[1]
     if not (folder / "service.py").is_file():
         raise ConfigError(
-            f"there is no service.py in {folder}", "Serve from a clone of the repository."
+            f"there is no service.py in {folder}: what pip installs leaves the service out",
+            "Serve from a clone of the repository (`make up`) or an image (docs/deployment.md).",
         )
     if importlib.util.find_spec("bentoml") is None:
         raise ConfigError("BentoML is not installed", "Run `pip install 'bystander[serve]'`.")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bystander import __version__
 from bystander.console import Console, open_console
 from bystander.errors import NoFaceFound
 from bystander.progress import Progress
@@ -112,7 +113,7 @@ def test_a_defect_asks_for_a_report_and_keeps_the_traceback(
     text = report.read_text()
     assert "Traceback" in text
     assert "ZeroDivisionError: a secret defect" in text
-    assert "bystander 0." in text
+    assert f"bystander {__version__}," in text
 
 
 def test_a_defect_without_room_for_a_report_shows_it(

@@ -7,14 +7,16 @@
 ARG PYTHON=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON} AS build
-ENV PATH=/opt/bystander/bin:$PATH \
+# The base's pip installs into the environment, which has none of its own.
+ENV PIP_PYTHON=/opt/bystander/bin/python \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY constraints.txt pyproject.toml ./
-COPY deploy/docker/extra.py deploy/docker/
-RUN python -m venv /opt/bystander && python deploy/docker/extra.py app > app.txt
-RUN pip install -c constraints.txt -r app.txt
+COPY deploy/docker/requirements.py deploy/docker/slim.py deploy/docker/
+RUN python -m venv --without-pip /opt/bystander && python deploy/docker/requirements.py app > requirements.txt
+RUN pip install -c constraints.txt -r requirements.txt
+RUN python deploy/docker/slim.py app /opt/bystander
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0
@@ -32,6 +34,7 @@ RUN apt-get update \
 COPY --from=build /opt/bystander /opt/bystander
 WORKDIR /app
 COPY frontend frontend
+RUN chmod -R a+rX . && python -m compileall -q frontend
 ENV PATH=/opt/bystander/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \

@@ -9,21 +9,21 @@ ARG PYTHON=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON} AS build
 ARG VARIANT=cpu
-ENV PATH=/opt/bystander/bin:$PATH \
+# The base's pip installs into the environment, which has none of its own.
+ENV PIP_PYTHON=/opt/bystander/bin/python \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE ./
-COPY deploy/docker/gpu.txt deploy/docker/
-# Dependencies first, with an empty package in the library's place: a change of code doesn't
-# install them again.
-RUN python -m venv /opt/bystander && mkdir bystander configs && touch bystander/__init__.py
-RUN pip install -c constraints.txt '.[serve]'
+COPY constraints.txt pyproject.toml ./
+COPY deploy/docker/requirements.py deploy/docker/slim.py deploy/docker/gpu.txt deploy/docker/
+RUN python -m venv --without-pip /opt/bystander && python deploy/docker/requirements.py . serve > requirements.txt
+RUN pip install -c constraints.txt -r requirements.txt
+# The same OpenCV without windows: the other one needs libgl1, which brings a compiler of its own
+# for graphics (libLLVM) along. insightface requires that other one by name.
+RUN pip uninstall --yes opencv-python && pip install --no-deps -c constraints.txt opencv-python-headless
 # Last, and by force: insightface requires `onnxruntime`, which unpacks over the same folder.
 RUN if [ "${VARIANT}" = gpu ]; then pip install --no-deps --force-reinstall -r deploy/docker/gpu.txt; fi
-COPY bystander bystander
-COPY configs configs
-RUN pip install --no-deps --force-reinstall .
+RUN python deploy/docker/slim.py service /opt/bystander
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0
@@ -33,18 +33,23 @@ LABEL org.opencontainers.image.title="bystander-service" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# libgl1 and libglib2.0-0 are OpenCV's. tini passes signals on and buries orphans.
+# tini passes signals on and buries orphans. `bystander` is for people: `docker compose exec`.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 tini \
+ && apt-get install -y --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 bystander \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin bystander \
- && install -d -o 10001 -g 10001 -m 0700 /data
+ && install -d -o 10001 -g 10001 -m 0700 /data \
+ && printf '#!/bin/sh\nexec python -m bystander "$@"\n' > /usr/local/bin/bystander \
+ && chmod 755 /usr/local/bin/bystander
 COPY --from=build /opt/bystander /opt/bystander
 WORKDIR /app
 COPY service.py ./
 COPY bentos bentos
+COPY bystander bystander
 COPY configs configs
+# Another user reads it, who may not write: each worker would compile the library again.
+RUN chmod -R a+rX . && python -m compileall -q bystander bentos service.py
 # BENTOML_CONTAINERIZED stays unset: with it BentoML doesn't start a dead worker again.
 # Sockets and metrics live in /tmp; what must last lives in /data.
 ENV PATH=/opt/bystander/bin:$PATH \

@@ -12,14 +12,14 @@ import pathspec
 import pytest
 from dockerfile_parse import DockerfileParser
 
+from deploy.docker.requirements import OWN, requirements
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, DOCKERFILES
 
 SERVICE = DEPLOY / "docker/service.Dockerfile"
 FRONTEND = DEPLOY / "docker/frontend.Dockerfile"
-EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 images = pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
 
@@ -92,9 +92,23 @@ def test_the_base_is_a_version_and_both_stages_share_it(dockerfile: Path) -> Non
 @images
 def test_packages_are_those_of_the_constraints(dockerfile: Path) -> None:
     installs = [run for run in instructions(dockerfile, "RUN") if "pip install" in run]
-    loose = [i for i in installs if "-c constraints.txt" not in i and "--no-deps" not in i]
+    # gpu.txt pins what it names itself.
+    loose = [
+        i for i in installs if "-c constraints.txt" not in i and "-r deploy/docker/gpu" not in i
+    ]
     assert installs
     assert loose == []
+
+
+@images
+def test_an_image_runs_the_folder_that_its_command_looks_in(dockerfile: Path) -> None:
+    """The code is copied, never installed: serving.py looks for service.py beside the library."""
+    assert [
+        run for run in instructions(dockerfile, "RUN") if re.search(r"install( \S+)* \.", run)
+    ] == []
+    assert (
+        environment(dockerfile)["PYTHONPATH"] == instructions(dockerfile, "WORKDIR")[-1] == "/app"
+    )
 
 
 @images
@@ -107,11 +121,26 @@ def test_signals_reach_the_server_and_health_is_asked_for(dockerfile: Path) -> N
     assert port in json.loads(instructions(dockerfile, "CMD")[0])
 
 
-def test_the_extras_that_are_installed_exist() -> None:
-    named = re.findall(r"\[([a-z,]+)\]", " ".join(instructions(SERVICE, "RUN")))
-    assert {extra for group in named for extra in group.split(",")} <= set(EXTRAS)
-    assert "extra.py app" in FRONTEND.read_text()
-    assert "app" in EXTRAS
+@pytest.mark.parametrize(
+    ("dockerfile", "groups"), [(SERVICE, (OWN, "serve")), (FRONTEND, ("app",))]
+)
+def test_what_is_installed_is_what_the_project_requires(
+    dockerfile: Path, groups: tuple[str, ...]
+) -> None:
+    assert f"requirements.py {' '.join(groups)} > requirements.txt" in dockerfile.read_text()
+    wanted = [*PROJECT["dependencies"], *EXTRAS["serve"]] if OWN in groups else EXTRAS["app"]
+    assert list(requirements(REPOSITORY / "pyproject.toml", *groups)) == wanted
+
+
+def test_the_service_folder_is_all_there() -> None:
+    assert {"bystander", "bentos", "configs", "service.py"} <= set(sources(SERVICE))
+
+
+def test_both_kinds_of_opencv_are_one_version() -> None:
+    pins = dict(
+        line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines()[2:]
+    )
+    assert pins["opencv-python"] == pins["opencv-python-headless"]
 
 
 def test_the_web_app_is_its_folder_and_nothing_of_the_library() -> None:
@@ -128,7 +157,7 @@ def test_the_gpu_variant_has_the_onnx_runtime_of_the_extra() -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert set(EXTRAS["gpu"]) <= set(pins)
     assert [pin for pin in pins if not re.fullmatch(r"[\w-]+==[\d.]+", pin)] == []
-    last = [run for run in instructions(SERVICE, "RUN") if "pip install" in run][1]
+    last = [run for run in instructions(SERVICE, "RUN") if "pip install" in run][-1]
     assert "--no-deps --force-reinstall -r deploy/docker/gpu.txt" in last
 
 

@@ -1,0 +1,184 @@
+"""`make images`: builds the service's and the web app's image, starts both, masks a video in them.
+
+With Docker where its engine runs, by docker-compose.yml; else with buildah, as root, where the
+containers are started by `deploy.docker.pod`. The last lines say sizes and seconds.
+
+    python -m deploy.docker.images                    everything, in a folder that is removed
+    python -m deploy.docker.images --folder out/images    the images stay there
+    python -m deploy.docker.images --variant gpu      builds the service's GPU variant, no more
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.docker.buildah import REPOSITORY, Buildah, NoEngineError, install_tools
+from deploy.docker.pod import Container, containers_of, leave_the_network
+
+DOCKERFILES: Final = {
+    "service": REPOSITORY / "deploy/docker/service.Dockerfile",
+    "app": REPOSITORY / "deploy/docker/frontend.Dockerfile",
+}
+PORTS: Final = {"service": 3000, "app": 8501}
+MOST_MEGABYTES: Final = {"service": 1200, "app": 500, "service-gpu": 5000}
+"""Of an image, unpacked, its base included."""
+HEALTHY_SECONDS: Final = 600.0
+"""For the models to be warm, on a machine that does other things as well."""
+NOTHING_BUILDS: Final = 77
+"""Status where there is neither an engine nor what stands in for it; the last line says why."""
+HAMILTON: Final = Path("clips/hamilton")
+
+
+def main() -> int:
+    """Read the command line; gives the status to exit with."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--folder", type=Path, help="where the images are built, and stay")
+    parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu")
+    given = parser.parse_args()
+    if (
+        shutil.which("docker")
+        and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+    ):
+        return _with_docker(given.variant)
+    try:
+        install_tools()
+    except NoEngineError as error:
+        print(f"no images: {error}", file=sys.stderr)
+        return NOTHING_BUILDS
+    with ExitStack() as stack:
+        folder = given.folder
+        if folder is None:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="bystander-images-"))
+            folder = Path(name) / "images"
+        buildah = Buildah(folder.resolve())
+        if given.folder is None:
+            stack.callback(buildah.remove)
+        _build(buildah, given.variant)
+        if given.variant == "cpu":
+            _start_and_mask(buildah, folder.resolve() / "started")
+    return 0
+
+
+def _build(buildah: Buildah, variant: str) -> None:
+    """Both images, or the GPU variant's one.
+
+    Raises:
+        SystemExit: one is too large.
+    """
+    with _timed("base"):
+        buildah.build_base()
+    for name in ("service", "app") if variant == "cpu" else ("service",):
+        label = name if variant == "cpu" else f"{name}-{variant}"
+        with _timed(f"building {label}"):
+            buildah.build(DOCKERFILES[name], f"localhost/bystander-{label}", {"VARIANT": variant})
+        megabytes = buildah.size_bytes(f"localhost/bystander-{label}") / 1e6
+        print(f"{label}: {megabytes:.0f} MB", flush=True)
+        if megabytes > MOST_MEGABYTES[label]:
+            sys.exit(f"{label} may have {MOST_MEGABYTES[label]} MB")
+
+
+def _start_and_mask(buildah: Buildah, folder: Path) -> None:
+    """Both images in one network, as docker-compose.yml says, and a video through them."""
+    folder.mkdir(exist_ok=True)
+    tokens, hosts, volumes = (folder / name for name in ("tokens.txt", "hosts", "volumes"))
+    tokens.write_text(secrets.token_urlsafe(32) + "\n")
+    tokens.chmod(0o444)
+    hosts.write_text("127.0.0.1 localhost service app\n")
+    volumes.mkdir(exist_ok=True)
+    compose = _compose(tokens)
+    leave_the_network()
+    with ExitStack() as stack:
+        for name in ("service", "app"):
+            tag = f"localhost/bystander-{name}"
+            root, config = stack.enter_context(buildah.mounted(tag)), buildah.config(tag)
+            environment, mounts, tmpfs = containers_of(compose, name, volumes, hosts)
+            for mount in mounts:  # as an engine does with a fresh volume
+                if volumes in mount.source.parents:
+                    os.chown(mount.source, *map(int, config["User"].split(":")))
+            log = folder / f"{name}.log"
+            with _timed(f"{name} healthy"):
+                container = Container(root, config, environment, mounts, tmpfs, log)
+                stack.callback(_stopped, name, container)
+                container.wait_until_healthy(HEALTHY_SECONDS)
+            if name == "service":
+                doctor = container.run("bystander", "doctor")
+                assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+                print("bystander doctor is content", flush=True)
+        _mask(tokens, PORTS["service"], PORTS["app"])
+
+
+def _stopped(name: str, container: Container) -> None:
+    with _timed(f"{name} stopped"):
+        status = container.stop(60)
+    # 143: ended by SIGTERM, which tini passes on and reports so.
+    assert status in (0, 143), f"{name} ended with {status}:\n{container.log.read_text()[-4000:]}"
+
+
+def _with_docker(variant: str) -> int:
+    """The same by an engine: docker-compose.yml under a project of its own."""
+    with tempfile.TemporaryDirectory(prefix="bystander-images-") as folder:
+        tokens = Path(folder) / "tokens.txt"
+        tokens.write_text(secrets.token_urlsafe(32) + "\n")
+        tokens.chmod(0o444)
+        ports = {"BYSTANDER_PORT": "13000", "BYSTANDER_APP_PORT": "18501"}
+        environment = {**os.environ, **ports, "BYSTANDER_TOKENS_HOST_FILE": str(tokens)}
+        command = ["docker", "compose", "--project-name", "bystander-images", "--profile", variant]
+
+        def compose(*words: str) -> None:
+            subprocess.run([*command, *words], cwd=REPOSITORY, env=environment, check=True)
+
+        with _timed("building"):
+            compose("build")
+        if variant == "gpu":
+            return 0
+        try:
+            with _timed("healthy"):
+                compose("up", "--detach", "--wait")
+            _mask(tokens, 13000, 18501)
+        finally:
+            compose("down", "--volumes")
+    return 0
+
+
+def _mask(tokens: Path, port: int, app_port: int) -> None:
+    """In a process of its own: it brings the library and Streamlit along."""
+    words = ["--service", f"http://127.0.0.1:{port}", "--app", f"http://127.0.0.1:{app_port}"]
+    shared = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))
+    if (shared / HAMILTON).is_dir():
+        words += ["--clip", str(shared / HAMILTON)]
+    command = [sys.executable, "-m", "deploy.docker.masking", "--tokens", str(tokens), *words]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+
+
+def _compose(tokens: Path) -> dict[str, Any]:
+    """docker-compose.yml, as Compose understands it, with that file of tokens."""
+    beside = Path(sys.executable).parent / "docker-compose"
+    command = [str(beside), "--env-file", "/dev/null", "--profile", "cpu", "config"]
+    environment = {"PATH": os.environ["PATH"], "BYSTANDER_TOKENS_HOST_FILE": str(tokens)}
+    written = subprocess.run([*command, "--format", "json"], cwd=REPOSITORY, env=environment,
+                             check=True, capture_output=True).stdout  # fmt: skip
+    found: dict[str, Any] = json.loads(written)
+    return found
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    print(f"{what}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

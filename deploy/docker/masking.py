@@ -1,0 +1,220 @@
+"""Masks a video through a running service and its web app, and checks what comes back.
+
+    python -m deploy.docker.masking --service http://127.0.0.1:3000 --app http://127.0.0.1:8501 \\
+        --tokens deploy/secrets/tokens.txt --clip ../shared/clips/hamilton
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import cv2
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from bystander.client import Client
+from bystander.demo import SHOT_SECONDS, run_demo
+
+STEPS: Final = ("upload", "confirm", "estimate", "progress", "review", "result")
+PART: Final = 16 * 2**20
+"""Bytes: what the page sends at once."""
+SEEN_CHANGE: Final = 8.0
+"""Of 255, on average over a region: less is the codec's doing."""
+MOST_LUMA_CHANGE: Final = 4.0
+"""Of 255, on average over a region that must stay as it was."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video, one photo of whom to keep, and what must hold of the masked one.
+
+    Attributes:
+        regions: boxes (left, top, right, bottom; pixels) in frames, to "keep" or to "mask".
+    """
+
+    video: Path
+    photo: Path
+    regions: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Clip:
+        """One of the shared clips."""
+        truth = json.loads((folder / "truth.json").read_text())
+        photo = min(p for p in (folder / truth["cast"]).iterdir() if p.is_file())
+        return cls(folder / "video.mp4", photo, tuple(truth["regions"]))
+
+    @classmethod
+    def of_demo(cls, folder: Path) -> Clip:
+        """The video of `bystander demo`, with the right half of its last frame to be masked."""
+        run_demo(folder)
+        with av.open(str(folder / "source.mp4")) as file:
+            width, height = file.streams.video[0].width, file.streams.video[0].height
+        last = 2 * SHOT_SECONDS * 25 - 1
+        box = [width // 2, height // 4, width, height]
+        mask = {"frame": last, "box": box, "expect": "mask"}
+        return cls(folder / "source.mp4", folder / "cast/friend.jpg", (mask,))
+
+
+def mask_by_api(address: str, token: str, clip: Clip, masked: Path) -> None:
+    """Upload, start, wait, download and delete, as `bystander.client` does.
+
+    Raises:
+        ServiceError: refused, or the job failed.
+    """
+    with Client(address, token) as client:
+        project = client.create_project()
+        project.send_photo("Somebody", clip.photo)
+        project.send_video(clip.video)
+        project.start("mask").wait()
+        project.download("result", masked)
+        project.delete()
+
+
+def mask_by_app(app: str, address: str, token: str, clip: Clip, masked: Path) -> None:
+    """The same through the web app's proxy, as its pages do, opening each page.
+
+    Only the button that starts the job isn't pressed: that order goes to the service.
+
+    Raises:
+        httpx.HTTPError: the app refused.
+        AssertionError: a page shows a defect.
+    """
+    same_origin = {"Sec-Fetch-Site": "same-origin", "Origin": app}
+    with (
+        httpx.Client(base_url=app, headers=same_origin, timeout=120, trust_env=False) as browser,
+        Client(address, token) as client,
+    ):
+        assert "<html" in _ok(browser.get("/")).text
+        open_page(app, "")
+        project = _ok(browser.post("/service/projects")).json()["id"]
+        here = f"/service/projects/{project}"
+        photo = clip.photo.read_bytes()
+        _ok(browser.post(f"{here}/photos", params={"person": "Somebody"}, content=photo))
+        video = clip.video.read_bytes()
+        _ok(browser.post(f"{here}/video", json={"size": len(video)}))
+        for start in range(0, len(video), PART):
+            part, offset = video[start : start + PART], {"Upload-Offset": str(start)}
+            _ok(browser.patch(f"{here}/video", content=part, headers=offset))
+        remote = client.project(project)
+        open_page(app, f"project={project}&step=estimate")
+        job = remote.start("mask")
+        open_page(app, f"project={project}&step=progress")
+        job.wait()
+        for step in STEPS:
+            open_page(app, f"project={project}&step={step}")
+        masked.write_bytes(_ok(browser.get(f"{here}/result")).content)
+        remote.delete()
+
+
+def open_page(app: str, query: str) -> None:
+    """One look at the page, as a browser's WebSocket asks for it.
+
+    Raises:
+        AssertionError: it shows an exception, or nothing.
+    """
+    asked = BackMsg()
+    asked.rerun_script.query_string = query
+    address = app.replace("http", "ws", 1) + "/_stcore/stream"
+    elements = 0
+    with connect(
+        address, subprotocols=[Subprotocol("streamlit")], origin=Origin(app), max_size=None
+    ) as socket:
+        socket.send(asked.SerializeToString())
+        while True:
+            told = ForwardMsg()
+            told.ParseFromString(socket.recv(timeout=60, decode=False))
+            kind = told.WhichOneof("type")
+            if kind == "script_finished":
+                break
+            if kind == "delta" and told.delta.HasField("new_element"):
+                element = told.delta.new_element
+                assert element.WhichOneof("type") != "exception", element.exception.message
+                elements += 1
+    assert elements > 2, f"the page at ?{query} shows nothing"
+
+
+def check(clip: Clip, masked: Path) -> dict[str, float]:
+    """Compare a masked video with its source; gives what was measured.
+
+    Raises:
+        AssertionError: frames or sound are missing, or a region isn't as it must be.
+    """
+    before, after = list(_frames(clip.video)), list(_frames(masked))
+    assert len(after) == len(before), f"{len(after)} frames of {len(before)}"
+    assert _sound(masked) == _sound(clip.video), "the sound isn't the source's"
+    changes: dict[str, list[float]] = {"keep": [], "mask": []}
+    for region in clip.regions:
+        left, top, right, bottom = region["box"]
+        number, box = region["frame"], (slice(top, bottom), slice(left, right))
+        changed = float(cv2.absdiff(before[number][box], after[number][box]).mean())
+        changes[region["expect"]].append(changed)
+        if region["expect"] == "mask":
+            assert changed > SEEN_CHANGE, f"{region} is as it was: {changed:.1f}"
+        else:
+            assert changed < MOST_LUMA_CHANGE, f"{region} has changed: {changed:.1f}"
+    return {
+        "frames": len(after),
+        "regions masked": len(changes["mask"]),
+        "least change of a masked one": min(changes["mask"], default=0.0),
+        "regions kept": len(changes["keep"]),
+        "most change of a kept one": max(changes["keep"], default=0.0),
+    }
+
+
+def _ok(answer: httpx.Response) -> httpx.Response:
+    """The answer; where it is a refusal, its reason is the error."""
+    if answer.is_error:
+        raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
+    return answer
+
+
+def _frames(video: Path) -> Iterator[NDArray[np.uint8]]:
+    """Luma of every frame: uint8 [H, W]."""
+    with av.open(str(video)) as file:
+        for frame in file.decode(video=0):
+            yield frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+
+
+def _sound(video: Path) -> list[bytes]:
+    """The packets of every audio stream."""
+    with av.open(str(video)) as file:
+        return [bytes(p) for p in file.demux(audio=tuple(range(len(file.streams.audio)))) if p.size]
+
+
+def main() -> None:
+    """Read the command line; one line a way."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--service", required=True, help="its address")
+    parser.add_argument("--app", help="the web app's address; without, only the API is tried")
+    parser.add_argument("--tokens", type=Path, required=True, help="a file with a token")
+    parser.add_argument("--clip", type=Path, help="a folder with video, photo and truth.json")
+    given = parser.parse_args()
+    token = given.tokens.read_text().split()[0]
+    with tempfile.TemporaryDirectory(prefix="bystander-masking-") as name:
+        folder = Path(name)
+        clip = Clip.of_folder(given.clip) if given.clip else Clip.of_demo(folder / "demo")
+        for way in ("API", "app") if given.app else ("API",):
+            masked, started = folder / f"{way}.mp4", time.monotonic()
+            if way == "API":
+                mask_by_api(given.service, token, clip, masked)
+            else:
+                mask_by_app(given.app, given.service, token, clip, masked)
+            found = ", ".join(f"{name} {value:.3g}" for name, value in check(clip, masked).items())
+            print(f"masked by the {way} in {time.monotonic() - started:.0f} s: {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
