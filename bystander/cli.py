@@ -29,7 +29,8 @@ from bystander.errors import (
     OutputUnwritable,
 )
 from bystander.media.probe import probe
-from bystander.media.writer import check_output
+from bystander.media.sound import plan_sound
+from bystander.media.writer import MUXERS, check_output
 from bystander.models import ModelSettings, load_models
 from bystander.options import (
     DEFAULT_COLOR,
@@ -165,6 +166,7 @@ def mask(
         check_clicks(clicks, video, info)
         check_output(output, video, overwrite)
         encoder = encoder_of(chosen.encoder, codec, output, video, info)
+        sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if timeline is not None:
             check_file(timeline, overwrite, video, output)
         page = output.with_name(f"{output.name}.audit.html")
@@ -185,7 +187,7 @@ def mask(
             )
             if audit:
                 audited = _audit(report, video, output, page, found, drawn)
-        console.result(output=str(output), **_summary(found))
+        console.result(output=str(output), **_summary(found), sound=sound.summary())
         if audited is not None:
             _tell(console, audited, output, page)
 
@@ -266,6 +268,7 @@ def render(
         chosen, drawn = load_profile(profile), effect_of(effect, color, strength, i_know)
         check_output(output, video, overwrite)
         encoder = encoder_of(chosen.encoder, codec, output, video, probe(video))
+        sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if save is not None:
             check_file(save, overwrite, video, output)
         loaded = Timeline.load(timeline)
@@ -282,7 +285,7 @@ def render(
             )
         if save is not None:
             loaded.save(save, decided.header)
-        console.result(output=str(output), **_summary(decided))
+        console.result(output=str(output), **_summary(decided), sound=sound.summary())
 
 
 @app.command()

@@ -86,7 +86,12 @@ class Console:
             self._emit("result", **facts)
             return
         for name, value in facts.items():
-            shown = ", ".join(map(str, value)) or "nobody" if isinstance(value, list) else value
+            shown = value
+            if isinstance(value, list):
+                shown = ", ".join(map(str, value)) or "nobody"
+            elif isinstance(value, dict):  # of lists: how many of each
+                some = (f"{len(v)} {k.replace('_', ' ')}" for k, v in value.items() if v)
+                shown = ", ".join(some) or "none"
             self._out.print(
                 f"[bold]{name:<10}[/] {escape(str(shown))}", highlight=False, soft_wrap=True
             )

@@ -647,6 +647,7 @@ def test_render_saves_the_decisions(drawn: Path, review: Path, output: Path) -> 
     )
 
     assert told[-1]["kept"] == ["p1", "p2"]
+    assert told[-1]["sound"] == {"kept": [], "transcoded": [], "left_out": []}
     verdicts = [tracklet.decision_at(0) for tracklet in Timeline.load(saved).header.tracklets]
     assert verdicts == [Decision.KEEP, Decision.KEEP]
     assert Timeline.load(review).header.tracklets[1].decision_at(0) is Decision.MASK

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     UNKNOWN_EFFECT = "unknown effect"
     METADATA = "metadata"
     STREAM = "stream"
+    HIDDEN = "hidden"  # in the file, though players skip it
 
 
 class Severity(StrEnum):
@@ -44,6 +45,7 @@ ADVICE: Final = {
     Kind.UNKNOWN_EFFECT: "Look at the masks yourself, or render again with a default effect.",
     Kind.METADATA: "Publish the file as 'bystander render' wrote it: it carries no such entry.",
     Kind.STREAM: "Publish the file as 'bystander render' wrote it: picture and sound only.",
+    Kind.HIDDEN: "Publish the file as 'bystander render' wrote it: what is cut off isn't in it.",
 }
 
 

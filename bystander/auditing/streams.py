@@ -17,6 +17,7 @@ from av.stream import Disposition
 
 from bystander.auditing.findings import Finding, Kind, in_file
 from bystander.media.demux import find_video_stream, open_media
+from bystander.media.hidden import hidden_sound, hides_pictures
 
 # What FFmpeg's muxers write by themselves.
 _PLAIN_TAGS: Final = frozenset(
@@ -39,7 +40,7 @@ _MP4_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide"})
 
 
 def carried(path: Path) -> list[Finding]:
-    """A finding for every tag, stream, chapter or box that masking wouldn't write.
+    """A finding for every tag, stream, chapter, box or hidden part that masking wouldn't write.
 
     Raises:
         NotAVideo: the file can't be opened.
@@ -61,6 +62,14 @@ def carried(path: Path) -> list[Finding]:
             for chapter in container.chapters()
         ]
         is_mp4 = "mp4" in container.format.name
+    if hides_pictures(path):
+        detail = "pictures that players skip are in the file"
+        findings.append(in_file(Kind.HIDDEN, "hidden pictures", detail))
+    findings += [
+        in_file(Kind.HIDDEN, f"hidden sound of stream {index}", detail)
+        for index in hidden_sound(path)
+        for detail in [f"stream {index} (audio) holds sound that players skip"]
+    ]
     if is_mp4:
         findings += [
             in_file(Kind.METADATA, f"box {name}", f"the file has a box {name} beside its video")

@@ -33,6 +33,8 @@ from bystander.jobs.vocabulary import JobKind
 from bystander.media.checkpoints import Checkpoints
 from bystander.media.encoder import encoding_of
 from bystander.media.probe import probe
+from bystander.media.sound import plan_sound
+from bystander.media.writer import MUXERS
 from bystander.memory import release_memory
 from bystander.models import Models, ModelSettings
 from bystander.people.cast import CastMember, load_references
@@ -141,6 +143,7 @@ def work(
     segments = kept / "render"
     segments.mkdir(mode=0o700, exist_ok=True)
     result = folder / names.RESULT
+    summary["sound"] = plan_sound(video, MUXERS[result.suffix]).summary()
     if not result.exists():
         timeline.save(folder / names.RENDERED, header)
         render(

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,10 +18,11 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
-from av.packet import Packet
+from av.packet import Packet, PktSideDataT
 from av.stream import Stream
 
-from bystander.media.demux import has_decoder, open_media, read_packets
+from bystander.media.demux import open_media, read_packets
+from bystander.media.sound import SoundTrack, plan_sound
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _AAC_SAMPLE_RATES = frozenset(
 )
 # By number of channels, from one: those that every AAC decoder knows.
 _AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1", "7.1")
+_MAX_JITTER_SECONDS = Fraction(1, 200)  # of recorders' clocks; beyond, packets are left out
+_PASSED_ON: tuple[PktSideDataT, ...] = ("skip_samples", "new_extradata", "param_change")
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT}
 )
@@ -38,13 +42,12 @@ DISK_ERRORS = frozenset(
 class AudioCopier:
     """Carries every audio stream of a file into an output, a little at a time.
 
-    Packets are copied unchanged if the output's format takes their codec, else
-    decoded and encoded as AAC. Their timestamps stay as they are, less `origin`.
+    Packets are copied unchanged where `plan_sound` says so, else decoded and encoded.
+    Their timestamps stay as they are, less `origin`.
 
     Args:
         source: the file whose sound is wanted.
         output: where to; the streams are added at once, before its header is written.
-        codecs: FFmpeg's names of the codecs that the output takes; None for any.
         origin: seconds of the source's clock that become 0.
     """
 
@@ -52,25 +55,21 @@ class AudioCopier:
         self,
         source: Path,
         output: OutputContainer,
-        codecs: frozenset[str] | None,
         origin: Fraction = Fraction(0),
     ) -> None:
         self._source: InputContainer = open_media(source)
         self._output = output
         self._tracks: dict[int, _Copy | _Transcode] = {}
-        for stream in self._source.streams.audio:
-            if not has_decoder(stream):
-                log.warning("%s: audio stream %d is of no known codec", source, stream.index)
-            elif codecs is None or _codec_name(stream) in codecs:
+        plan = plan_sound(source, output.format.name)
+        for loss, remark in plan.remarks():
+            log.log(logging.WARNING if loss else logging.INFO, "%s: %s", source, remark)
+        streams = {stream.index: stream for stream in self._source.streams.audio}
+        for track in plan.tracks:
+            stream = streams[track.stream]
+            if track.copied:
                 self._tracks[stream.index] = _Copy(stream, output, origin)
-            else:
-                log.info(
-                    "%s: audio stream %d (%s) becomes AAC",
-                    source,
-                    stream.index,
-                    _codec_name(stream),
-                )
-                self._tracks[stream.index] = _Transcode(stream, output, origin)
+            elif track.becomes is not None:
+                self._tracks[stream.index] = _Transcode(stream, output, origin, track)
         self._packets = self._read()
         self._next = next(self._packets, None)
 
@@ -121,37 +120,61 @@ class _Copy:
     def __init__(self, stream: AudioStream, output: OutputContainer, origin: Fraction) -> None:
         self._target = output.add_stream_from_template(stream)
         self._origin = origin
+        # Matroska counts milliseconds, of which short packets share one.
+        self._least_step = 0 if output.format.name == "matroska" else 1
+        assert stream.time_base is not None
+        self._max_jitter = ceil(_MAX_JITTER_SECONDS / stream.time_base)
         self._last_dts: int | None = None
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         if packet.dts is None:
             packet.dts = packet.pts
-        if packet.dts is None or (self._last_dts is not None and packet.dts <= self._last_dts):
-            log.warning("an audio packet out of order (at %s) is left out", packet.dts)
+        if packet.dts is None or packet.pts is None:
+            log.warning("an audio packet without a timestamp is left out")
             return []
+        if self._last_dts is not None and packet.dts < self._last_dts + self._least_step:
+            late = self._last_dts + self._least_step - packet.dts
+            if late > self._max_jitter:
+                log.warning("an audio packet out of order (at %s) is left out", packet.dts)
+                return []
+            packet.dts += late
+            packet.pts = max(packet.pts, packet.dts)
         self._last_dts = packet.dts
-        _shift(packet, self._origin)
-        packet.stream = self._target
-        return [packet]
+        copy = _bare(packet)
+        _shift(copy, self._origin)
+        copy.stream = self._target
+        return [copy]
 
     def flush(self) -> list[Packet[Stream]]:
         return []
 
 
 class _Transcode:
-    """One stream decoded and encoded again as AAC, gaps filled with silence."""
+    """One stream decoded and encoded again, gaps filled with silence, hidden parts left out."""
 
-    def __init__(self, stream: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+    def __init__(
+        self, stream: AudioStream, output: OutputContainer, origin: Fraction, track: SoundTrack
+    ) -> None:
         self._stream = stream
         self._origin = origin
-        rate = stream.sample_rate if stream.sample_rate in _AAC_SAMPLE_RATES else 48_000
-        channels = stream.channels
-        layout = _AAC_LAYOUTS[channels - 1] if channels <= len(_AAC_LAYOUTS) else "stereo"
-        self._target = output.add_stream("aac", rate=rate)
-        self._target.codec_context.layout = layout
-        self._target.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * self._target.channels
-        self._target.codec_context.time_base = Fraction(1, rate)
-        self._filter = f"sample_rates={rate}:sample_fmts=fltp:channel_layouts={layout}"
+        assert track.becomes is not None
+        rate, layout = stream.sample_rate, stream.layout.name
+        if track.becomes == "aac":
+            rate = rate if rate in _AAC_SAMPLE_RATES else 48_000
+            channels = stream.channels
+            layout = _AAC_LAYOUTS[channels - 1] if channels <= len(_AAC_LAYOUTS) else "stereo"
+        target = output.add_stream(track.becomes, rate=rate)
+        assert isinstance(target, AudioStream)
+        self._target: AudioStream = target
+        context = self._target.codec_context
+        context.layout = layout
+        if track.becomes == "aac":
+            context.bit_rate = _AAC_BITS_PER_CHANNEL * self._target.channels
+        context.time_base = Fraction(1, rate)
+        # Ticks of a stream that hides something, which begins its clock at zero.
+        self._heard = "" if track.end is None else f"end_pts={track.end}"
+        sample_format = context.format.name
+        self._filter = f"sample_rates={rate}:sample_fmts={sample_format}:channel_layouts={layout}"
         self._graph: Graph | None = None
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
@@ -199,6 +222,7 @@ class _Transcode:
         # async=1 fills gaps with silence and cuts overlaps, so that timestamps stay true.
         steps = [
             source,
+            *([graph.add("atrim", self._heard)] if self._heard else []),
             graph.add("aresample", "async=1"),
             graph.add("aformat", self._filter),
             graph.add("asetnsamples", "n=1024:p=0"),  # an AAC frame
@@ -210,9 +234,15 @@ class _Transcode:
         return graph
 
 
-def _codec_name(stream: AudioStream) -> str:
-    # The codec's name, where the decoder's may be another ("mp3float").
-    return stream.codec_context.codec.canonical_name
+def _bare(packet: Packet[Stream]) -> Packet[Stream]:
+    """The packet with nothing beside its data but what players need to decode and trim it."""
+    copy: Packet[Stream] = Packet(bytes(packet))
+    copy.time_base, copy.duration, copy.is_keyframe = packet.time_base, packet.duration, True
+    copy.pts, copy.dts = packet.pts, packet.dts
+    for kind in _PASSED_ON:
+        if packet.has_sidedata(kind):
+            copy.set_sidedata(packet.get_sidedata(kind))
+    return copy
 
 
 def _start(packet: Packet[Stream]) -> Fraction:

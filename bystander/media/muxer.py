@@ -35,17 +35,8 @@ from bystander.media.probe import VideoInfo
 
 log = logging.getLogger(__name__)
 
-# What players take in an MP4 file; the muxer itself would accept more.
-_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
-_MOV_AUDIO = _MP4_AUDIO - {"opus", "flac"} | {
-    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
-}  # fmt: skip
-_FORMATS: dict[str, tuple[str, frozenset[str] | None]] = {
-    ".mp4": ("mp4", _MP4_AUDIO),
-    ".m4v": ("mp4", _MP4_AUDIO),
-    ".mov": ("mov", _MOV_AUDIO),
-    ".mkv": ("matroska", None),
-}
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""FFmpeg's name of the muxer, by the output's suffix."""
 _MAX_TIMESCALE = 2**31 - 1
 
 
@@ -56,10 +47,10 @@ def check_output(path: Path, source: Path, overwrite: bool = False) -> None:
         OutputExists: it exists and `overwrite` is not set.
         OutputUnwritable: its name, folder or permissions don't allow it.
     """
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in MUXERS:
         raise OutputUnwritable(
             f"{path}: a video can't be written as '{path.suffix}'",
-            f"Name it with one of {', '.join(_FORMATS)}.",
+            f"Name it with one of {', '.join(MUXERS)}.",
         )
     if not path.parent.is_dir():
         raise OutputUnwritable(
@@ -191,7 +182,7 @@ class Muxer:
             self._audio.advance(until)
 
     def _open(self) -> None:
-        muxer, audio_codecs = _FORMATS[self._path.suffix.lower()]
+        muxer = MUXERS[self._path.suffix.lower()]
         self._output: OutputContainer = self._resources.enter_context(
             av.open(
                 f"file:{self._temporary}",
@@ -203,9 +194,7 @@ class Muxer:
         self._stream = self._add_video_stream()
         self.context = self._stream.codec_context
         origin = self._info.origin_pts * self._info.time_base
-        self._audio = self._resources.enter_context(
-            AudioCopier(self._source, self._output, audio_codecs, origin)
-        )
+        self._audio = self._resources.enter_context(AudioCopier(self._source, self._output, origin))
         self._output.start_encoding()
 
     def _add_video_stream(self) -> VideoStream:

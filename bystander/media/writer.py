@@ -9,11 +9,11 @@ from typing import Self
 import av
 
 from bystander.media.encoder import Encoder, EncoderSettings
-from bystander.media.muxer import Muxer, check_output
+from bystander.media.muxer import MUXERS, Muxer, check_output
 from bystander.media.planes import PixelFormat
 from bystander.media.probe import VideoInfo
 
-__all__ = ["EncoderSettings", "VideoWriter", "check_output"]
+__all__ = ["MUXERS", "EncoderSettings", "VideoWriter", "check_output"]
 
 
 class VideoWriter:

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 
 from bystander.auditing.streams import carried, carried_in_frame
+from tests.media.test_sound import make_cut
 from tests.media.videos import Clip, Sound, make_tell_tale_video, make_video, remuxed
 
 
@@ -54,3 +55,11 @@ def test_a_message_in_a_frame_is_found_and_the_encoders_own_is_not(tmp_path: Pat
     message = "sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+48.2082 16.3738"
     told = remuxed(plain, tmp_path / "told.mp4", "-bsf:v", f"h264_metadata={message}")
     assert in_frames(told) == {"a message"}
+
+
+def test_what_players_skip_is_found(tmp_path: Path) -> None:
+    cut = make_cut(tmp_path, ".mp4", "aac", 0.3283)
+    assert [finding.detail for finding in carried(cut.path)] == [
+        "pictures that players skip are in the file",
+        "stream 1 (audio) holds sound that players skip",
+    ]

@@ -136,7 +136,8 @@ def test_sound_that_mp4_does_not_take_becomes_aac_and_keeps_its_time(
     with caplog.at_level(logging.INFO):
         transcode(source, tmp_path / "out.mp4", FAST)
 
-    assert "pcm_s16le) becomes AAC" in caplog.text
+    assert "pcm_s16le) becomes aac" in caplog.text
+    assert "(aac) is encoded again" not in caplog.text
     assert [track.codec for track in probe(tmp_path / "out.mp4").audio] == ["aac", "aac"]
     before, after = onset(source, 1), onset(tmp_path / "out.mp4", 1)
     assert before == pytest.approx(0.25, abs=0.001)

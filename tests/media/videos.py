@@ -185,7 +185,7 @@ def make_tell_tale_video(path: Path, folder: Path, picture: Picture = picture_ar
         stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
         frame = av.VideoFrame.from_ndarray(picture_array(0, 64, 64), "rgb24")
         output.mux([*stream.encode(frame), *stream.encode(None)])
-    _ffmpeg(
+    run_ffmpeg(
         *("-i", plain, "-i", folder / "words.srt", "-i", folder / "chapters.txt"),
         *("-i", folder / "cover.png"),
         *("-map", "0", "-map", "1", "-map", "3", "-map_metadata", "2", "-map_chapters", "2"),
@@ -206,7 +206,7 @@ def make_audio(path: Path) -> Path:
 def make_cover_only(path: Path, folder: Path) -> Path:
     """Sound with cover art, as music players keep it."""
     make_tell_tale_video(folder / "source.mp4", folder)
-    _ffmpeg(
+    run_ffmpeg(
         *("-i", folder / "source.mp4", "-i", folder / "cover.png", "-map", "0:a", "-map", "1"),
         *("-c", "copy", "-disposition:v:0", "attached_pic", path),
     )
@@ -216,7 +216,7 @@ def make_cover_only(path: Path, folder: Path) -> Path:
 def make_encrypted(path: Path, source: Path) -> Path:
     """`source` under ISO common encryption, the key thrown away."""
     key = "00112233445566778899aabbccddeeff"
-    _ffmpeg(
+    run_ffmpeg(
         *("-i", source, "-c", "copy", "-encryption_scheme", "cenc-aes-ctr"),
         *("-encryption_key", key, "-encryption_kid", key, path),
     )
@@ -225,13 +225,13 @@ def make_encrypted(path: Path, source: Path) -> Path:
 
 def make_frameless(path: Path) -> Path:
     """An MP4 with a video track that has no samples."""
-    _ffmpeg(*("-f", "lavfi", "-i", "color=s=64x64:d=1", "-frames:v", "0", path))
+    run_ffmpeg(*("-f", "lavfi", "-i", "color=s=64x64:d=1", "-frames:v", "0", path))
     return path
 
 
 def remuxed(source: Path, path: Path, *options: str) -> Path:
     """`source` in another container."""
-    _ffmpeg("-i", source, "-c", "copy", *options, path)
+    run_ffmpeg("-i", source, "-c", "copy", *options, path)
     return path
 
 
@@ -257,6 +257,7 @@ def damaged(source: Path, path: Path, packets: Sequence[int], kind: str = "video
     return path
 
 
-def _ffmpeg(*arguments: str | Path) -> None:
+def run_ffmpeg(*arguments: str | Path) -> None:
+    """The tool itself, for what PyAV doesn't write."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
