@@ -219,3 +219,63 @@ def test_the_drawn_cut_stays_cut_off(tmp_path: Path, suffix: str) -> None:
     with av.open(str(out)) as container:
         first = next(container.decode(video=0))
         assert first.pts == 0  # the picture doesn't wait for what is skipped
+
+
+def test_the_encoders_own_silence_is_nothing_hidden(tmp_path: Path) -> None:
+    loud = ("-af", "volume=30dB")
+    for suffix, encoder in ((".mp4", "aac"), (".mp4", "libmp3lame"), (".mkv", "aac"),
+                            (".webm", "libopus"), (".webm", "libvorbis")):  # fmt: skip
+        path = tmp_path / f"{encoder}{suffix}"
+        run_ffmpeg(
+            *("-f", "lavfi", "-i", "color=s=64x64:r=25:d=1"),
+            *("-f", "lavfi", "-i", "sine=f=440:r=48000:d=1.01"),
+            *("-c:v", "libvpx" if suffix == ".webm" else "libx264", "-c:a", encoder, *loud),
+            path,
+        )
+        with av.open(str(path)) as container:
+            packets = container.demux(container.streams.audio[0])
+            assert any(packet.has_sidedata("skip_samples") for packet in packets)
+        assert hidden_sound(path) == {}, path.name
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_track_that_nobody_knows_is_left_out_and_said_to_be(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = make_sounding(tmp_path / "plain.mov", "-c:a", "aac", "-map", "0:v", "-map", "1:a",
+                          "-map", "1:a", "-c:a:1", "pcm_s24be")  # fmt: skip
+    source, out = tmp_path / "unknown.mov", tmp_path / f"out{suffix}"
+    source.write_bytes(plain.read_bytes().replace(b"in24", b"apac").replace(b"lpcm", b"apac"))
+    muxer = {".mkv": "matroska"}.get(suffix, suffix[1:])
+
+    with caplog.at_level(logging.INFO, "bystander"):
+        transcode(source, out, FAST)
+
+    said = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert said == [
+        f"{source}: audio stream 2 is left out: its codec isn't known here "
+        "(what stays: stream 1 (aac))"
+    ]
+    assert plan_sound(source, muxer).summary() == {
+        "kept": [{"stream": 1, "codec": "aac"}],
+        "transcoded": [],
+        "left_out": [{"stream": 2, "codec": None, "why": "its codec isn't known here"}],
+    }
+    with av.open(str(out)) as container:
+        assert len(container.streams.audio) == 1
+
+
+def test_the_drawn_spatial_track_is_left_out() -> None:
+    summary = plan_sound(shared("bugs", "apac-drawn.mov"), "mp4").summary()
+    assert [track["stream"] for track in summary["kept"]] == [1]
+    assert [track["stream"] for track in summary["left_out"]] == [2]
+
+
+@pytest.mark.parametrize("name", ["wma-drawn.wmv", "mp3-11k-drawn.flv", "truehd-drawn.mkv"])
+def test_the_drawn_codecs_keep_all_their_samples(tmp_path: Path, name: str) -> None:
+    source = shared("bugs", name)
+    before = hear(source)
+    for suffix in SUFFIXES:
+        out = tmp_path / f"out{suffix}"
+        transcode(source, out, FAST)
+        assert -0.001 < hear(out).seconds - before.seconds < 0.2, suffix
