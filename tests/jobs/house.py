@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bystander.jobs.vocabulary import (
     VideoState,
     new_id,
 )
+from tests.waiting import until
 
 WORKER = Path(__file__).with_name("worker_script.py")
 VIDEO = b"moving pictures"
@@ -51,7 +52,9 @@ def say(event: str, **facts: Any) -> tuple[str, Any]:
 DONE = say("done", summary={"people": 3})
 RESULT = ("write", ["result.mp4", "masked"])
 AT_ONCE: list[Steps] = [[RESULT, DONE]]
-FOR_EVER: list[Steps] = [[progress(1), ("sleep", 60)]]
+LONG = ("sleep", 3600)
+"""Longer than any test; a worker ends with its parent."""
+FOR_EVER: list[Steps] = [[progress(1), LONG]]
 
 
 def scripted(script: Sequence[Steps]) -> Command:
@@ -132,11 +135,16 @@ class House:
         assert found is not None
         return found
 
-    def ended(self, job: Job, seconds: float = 20) -> Job:
+    def ended(self, job: Job) -> Job:
         """The job once it has ended, and what it needed has been swept."""
-        until(lambda: self.now(job).state.ended and not self.work(job).exists(), seconds)
-        until(lambda: not self.store.litter(), seconds)
+        until(lambda: self.now(job).state.ended and not self.work(job).exists())
+        until(lambda: not self.store.litter())
         return self.now(job)
+
+    def started(self, job: Job) -> None:
+        """Wait until a worker is at it."""
+        counted = self.work(job) / "checkpoints" / "attempts"
+        until(lambda: counted.exists() and counted.read_text())
 
     def at_work(self, job: Job) -> Job:
         """The job once its worker has said something."""
@@ -158,12 +166,17 @@ class House:
         self.store.close()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for it; the time is only there so that a fault ends the test."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+class Clock:
+    """Stands for the module `time`: it goes `late` seconds ahead, and stands still if told to."""
+
+    def __init__(self) -> None:
+        self.late = 0.0
+        self.stands_at: float | None = None
+
+    def monotonic(self) -> float:
+        return self.late + (time.monotonic() if self.stands_at is None else self.stands_at)
+
+    sleep = staticmethod(time.sleep)
 
 
 def alive(pid: int) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-import time
 from pathlib import Path
 
 from tests.jobs.house import House
@@ -12,4 +12,4 @@ from tests.jobs.house import House
 if __name__ == "__main__":
     House(Path(sys.argv[1])).runner(json.loads(sys.argv[2])).start()
     while True:
-        time.sleep(1)
+        signal.pause()

@@ -10,7 +10,8 @@ from bystander.errors import OutputUnwritable, StorageError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.storage import LocalStorage
 from bystander.jobs.vocabulary import JobState, Project, Video, VideoState
-from tests.jobs.house import AT_ONCE, FOR_EVER, NAME, VIDEO, House, alive, until
+from tests.jobs.house import AT_ONCE, FOR_EVER, NAME, VIDEO, House, alive
+from tests.waiting import until
 
 
 def janitor_of(house: House) -> Janitor:

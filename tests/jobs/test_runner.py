@@ -6,22 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from bystander.jobs import attempt
 from bystander.jobs.order import WorkOrder, key_of
 from bystander.jobs.vocabulary import JobKind, JobProgress, JobState, new_id
 from tests.jobs.house import (
     DONE,
+    LONG,
     NAME,
     PICTURE,
     RESULT,
     VIDEO,
+    Clock,
     House,
     Steps,
     alive,
     nothing_left_of,
     progress,
     say,
-    until,
 )
+from tests.waiting import until
 
 
 def test_a_job_is_done_and_nothing_but_its_outputs_is_left(house: House) -> None:
@@ -107,7 +110,7 @@ def test_rendering_again_takes_the_stored_analysis_and_the_decisions(
 
 def test_progress_is_of_the_whole_job(house: House) -> None:
     job = house.job()
-    with house.running([[progress(50, "analyze"), ("sleep", 60)]]) as runner:
+    with house.running([[progress(50, "analyze"), LONG]]) as runner:
         now = house.at_work(job)
         assert now.progress is not None
         assert (now.progress.stage, now.progress.done, now.progress.total) == ("analyze", 50, 100)
@@ -122,7 +125,7 @@ def test_progress_is_of_the_whole_job(house: House) -> None:
 
 
 def test_progress_is_written_a_few_times_a_second_however_often_it_is_told(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written: list[JobProgress] = []
     keep = house.store.jobs.progress
@@ -131,13 +134,19 @@ def test_progress_is_written_a_few_times_a_second_however_often_it_is_told(
         written.append(state)
         keep(job, state)
 
+    clock, go = Clock(), tmp_path / "go"
+    clock.stands_at = time.monotonic()
+    monkeypatch.setattr(attempt, "time", clock)
     monkeypatch.setattr(house.store.jobs, "progress", counting)
     job = house.job()
-    steps = [step for done in range(100) for step in (progress(done), ("sleep", 0.01))]
-    begun = time.monotonic()
-    with house.running([[*steps, DONE]]):
+    told = [progress(done) for done in range(100)]
+    with house.running([[*told[:50], ("wait_for", str(go)), *told[50:], DONE]]):
+        until(lambda: written)
+        clock.late += attempt.WRITE_SECONDS
+        go.touch()
         house.ended(job)
-    assert 2 <= len(written) <= 2 + 2 * (time.monotonic() - begun)
+    # Once each time; the second half may be heard in two pieces, and its end is always written.
+    assert 2 <= len(written) <= 3
     assert written[-1].done == 99
 
 
@@ -152,7 +161,7 @@ def test_previews_and_resumptions_are_counted_and_the_newest_preview_is_shown(
             say("preview"),
             say("preview"),
             progress(1),
-            ("sleep", 60),
+            LONG,
         ]
     ]
     with house.running(script) as runner:
@@ -183,7 +192,7 @@ def test_names_in_a_summary_are_counted_and_not_kept(house: House) -> None:
 
 def test_a_worker_that_does_not_leave_after_its_last_word_is_made_to(house: House) -> None:
     job = house.job()
-    with house.running([[("ignore", signal.SIGTERM), RESULT, DONE, ("sleep", 60)]]):
+    with house.running([[("ignore", signal.SIGTERM), RESULT, DONE, LONG]]):
         assert house.ended(job).state is JobState.DONE
 
 

@@ -19,8 +19,8 @@ from tests.jobs.house import (
     Steps,
     alive,
     nothing_left_of,
-    until,
 )
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
@@ -48,7 +48,7 @@ class Slow(LocalStorage):
 
     def fetch(self, key: str, target: Path) -> None:
         self.begun.set()
-        self.go.wait(30)
+        self.go.wait()
         target.parent.mkdir(exist_ok=True)  # swept meanwhile
         super().fetch(key, target)
 
@@ -57,10 +57,12 @@ def test_a_job_is_cancelled_in_time_whatever_it_waits_for(house: House) -> None:
     house.storage = slow = Slow(house.data / "objects")
     job = house.job()
     with house.running(AT_ONCE):
-        assert slow.begun.wait(10)
-        house.store.jobs.request_cancel(job.id)
-        assert house.ended(job).state is JobState.CANCELLED
-        slow.go.set()
+        assert slow.begun.wait(HANGS_AFTER_SECONDS)
+        try:
+            house.store.jobs.request_cancel(job.id)
+            assert house.ended(job).state is JobState.CANCELLED
+        finally:
+            slow.go.set()
     assert not house.work(job).exists()
     assert list(house.storage.keys("")) == [f"{job.project}/video"]
 

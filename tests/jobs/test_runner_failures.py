@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 
 from bystander.errors import StorageError
+from bystander.jobs import attempt
 from bystander.jobs.runner import Runner
 from bystander.jobs.storage import LocalStorage
 from bystander.jobs.vocabulary import JobState
 from tests.jobs.house import (
     AT_ONCE,
     DONE,
+    LONG,
     NAME,
     RESULT,
     VIDEO,
+    Clock,
     House,
     Steps,
     nothing_left_of,
@@ -79,14 +82,16 @@ def test_a_job_whose_workers_keep_breaking_off_fails_in_the_end(
 
 
 def test_a_worker_that_tells_nothing_is_stopped_and_followed_by_another_one(
-    tmp_path: Path,
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(tmp_path / "data", {"stall_seconds": 0.5})
+    clock = Clock()
+    monkeypatch.setattr(attempt, "time", clock)
     job = house.job()
-    with house.running([[("print", "junk is no sign of life"), ("sleep", 60)], *AT_ONCE]):
+    with house.running([[("print", "junk is no sign of life"), LONG], *AT_ONCE]):
+        house.started(job)
+        clock.late += house.settings.jobs.stall_seconds + 1
         ended = house.ended(job)
     assert (ended.state, ended.attempts) == (JobState.DONE, 2)
-    house.close()
 
 
 def test_a_worker_has_only_so_much_memory(tmp_path: Path) -> None:

@@ -58,13 +58,13 @@ def do(verb: str, argument: Any, folder: Path) -> None:
             Path(target).write_bytes((folder / name).read_bytes())
         case "kill":
             os.kill(os.getpid(), argument)
-            time.sleep(60)
+            time.sleep(3600)
         case "exit":
             os._exit(argument)
         case "ignore":
             signal.signal(argument, signal.SIG_IGN)
         case "fork":  # somebody who holds the streams open
-            Path(argument).write_text(str(subprocess.Popen(["/bin/sleep", "60"]).pid))
+            Path(argument).write_text(str(subprocess.Popen(["/bin/sleep", "600"]).pid))
         case "memory":
             bytearray(argument)
         case _:
