@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 import av
-import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import Interpolation
@@ -36,8 +35,6 @@ LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
     "bt709": (0.2126, 0.0722),
     "bt2020": (0.2627, 0.0593),
 }
-
-_CLOCKWISE = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def planes_of(picture: av.VideoFrame) -> list[NDArray[Any]]:
@@ -96,7 +93,7 @@ def to_planar(
     """
     if picture.format.name != pixel_format:
         picture = _converted(picture, pixel_format)
-    return picture if orientation.is_upright else _upright(picture, orientation)
+    return upright_planes(picture, orientation)
 
 
 def matrix_of(matrix: int, color_range: int, height: int) -> tuple[Matrix, bool]:
@@ -156,7 +153,10 @@ def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFra
         ) from error
 
 
-def _upright(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+def upright_planes(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+    """A picture in planes as it is to be seen; `picture` itself where nothing is to be done."""
+    if orientation.is_upright:
+        return picture
     width, height = orientation.size(picture.width, picture.height)
     turned = blank_like(picture, picture.format.name, width, height)
     for target, source in zip(planes_of(turned), planes_of(picture), strict=True):
@@ -166,9 +166,12 @@ def _upright(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
 
 def _upright_plane(plane: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     """`Orientation.upright`, several times as fast."""
+    import cv2  # the sandbox's child does without
+
+    turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
     if orientation.mirrored:
         plane = cv2.flip(plane, 1)
-    return cv2.rotate(plane, _CLOCKWISE[orientation.rotation]) if orientation.rotation else plane
+    return cv2.rotate(plane, turns[orientation.rotation]) if orientation.rotation else plane
 
 
 def _copied(picture: av.VideoFrame, pixel_format: str) -> av.VideoFrame:

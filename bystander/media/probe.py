@@ -393,7 +393,7 @@ def _describe(
 ) -> VideoInfo:
     time_base = stream.time_base
     assert time_base is not None
-    aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+    aspect = stream.sample_aspect_ratio or Fraction(1)  # the container's, if it says one
     origin = 0
     if container.format.name in _FORMATS_WITHOUT_ORIGIN:
         starts = [s.start_time for s in container.streams if s.start_time is not None]

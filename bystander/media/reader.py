@@ -25,11 +25,12 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.media.canvas import Canvas, Shape
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
 from bystander.media.fields import FieldPairing
 from bystander.media.orientation import Orientation
 from bystander.media.planes import PixelFormat, to_planar
-from bystander.media.probe import VideoInfo, is_convertible
+from bystander.media.probe import VideoInfo
 from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class Frame:
         pts: presentation timestamp in ticks of the video's time base; strictly
             increasing from frame to frame.
         duration: how long it is shown, in ticks; None where the file doesn't say.
-        picture: as decoded, not turned. Shared with the decoder: don't write to it.
+        picture: as decoded, not turned; of another shape than the video's first one, fitted
+            into that (see `canvas`). Shared with the decoder: don't write to it.
         orientation: what makes the picture upright.
         damaged: its own picture can't be decoded, this is the one before it (at the
             start of a video: the first that can be decoded).
@@ -201,10 +203,11 @@ class _Assembly:
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._by_rank = by_rank
-        self._good: av.VideoFrame | None = None
+        self._good: tuple[av.VideoFrame, Orientation] | None = None
         self._scaler = RgbScaler()
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+        self._canvas = Canvas(Shape.of(self._info), stream, self._path)
         pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
             if pairing.is_second_field(packet):
@@ -259,8 +262,8 @@ class _Assembly:
         if pts is None or not any(due == pts for due, _ in self._due):
             log.debug("%s: a picture at %s that no packet announced", self._path, pts)
             return
-        # A stream may change its format midway, into one that FFmpeg's scaler dies of.
-        good = self._fitted(picture) if is_convertible(picture) and not picture.is_corrupt else None
+        seconds = float((pts - self._info.start_pts) * self._info.time_base)
+        good = None if picture.is_corrupt else self._canvas.fit(picture, seconds)
         if self._good is None:
             if good is None:
                 return  # stays due until there is a picture to show
@@ -286,15 +289,5 @@ class _Assembly:
             log.warning(
                 "%s: frame %d is damaged; a neighbour's picture is shown", self._path, self._index
             )
-        yield Frame(
-            self._index, pts, duration, self._good, self._info.orientation, damaged, self._scaler
-        )
+        yield Frame(self._index, pts, duration, *self._good, damaged, self._scaler)
         self._index += 1
-
-    def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """`picture` in the size and format of the video, should they change within it."""
-        info = self._info
-        found = (picture.width, picture.height, picture.format.name)
-        if found == (info.coded_width, info.coded_height, info.pixel_format):
-            return picture
-        return picture.reformat(info.coded_width, info.coded_height, info.pixel_format)

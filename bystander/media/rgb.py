@@ -63,9 +63,14 @@ class RgbScaler(threading.local):
 
 def color_matrix(picture: av.VideoFrame) -> int:
     """The YCbCr matrix to decode with; guessed from the size where it isn't tagged."""
-    if picture.colorspace in _MATRICES:
-        return picture.colorspace
-    return Colorspace.ITU601 if picture.height <= _LARGEST_BT601_HEIGHT else Colorspace.ITU709
+    return known_matrix(picture.colorspace, picture.height)
+
+
+def known_matrix(tag: int, height: int) -> int:
+    """`tag`, or what players take for it where it says nothing, by the height in pixels."""
+    if tag in _MATRICES:
+        return tag
+    return Colorspace.ITU601 if height <= _LARGEST_BT601_HEIGHT else Colorspace.ITU709
 
 
 def is_full_range(picture: av.VideoFrame) -> bool:
@@ -75,7 +80,13 @@ def is_full_range(picture: av.VideoFrame) -> bool:
 
 def is_rgb(picture: av.VideoFrame) -> bool:
     """Whether it holds red, green and blue, and not luma and chroma."""
-    return picture.format.is_rgb or picture.format.has_palette
+    return is_rgb_format(picture.format.name)
+
+
+def is_rgb_format(name: str) -> bool:
+    """The same of a pixel format, by FFmpeg's name."""
+    pixel_format = av.VideoFormat(name)
+    return pixel_format.is_rgb or pixel_format.has_palette
 
 
 def _known_range(picture: av.VideoFrame) -> ColorRange:

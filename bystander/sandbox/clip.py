@@ -24,7 +24,7 @@ from bystander.media.rgb import Rgb
 from bystander.sandbox.facts import ClipFacts
 from bystander.sandbox.limits import Limits
 from bystander.sandbox.orders import CLIP, ClipOrder
-from bystander.sandbox.source import Frame, Source
+from bystander.sandbox.source import Frame, Source, size_within
 
 _LONGEST_SIDE: Final = 640  # pixels
 _FASTEST: Final = 30  # pictures a second; of more, some are left out
@@ -54,7 +54,7 @@ def write_clip(path: Path, folder: Path, limits: Limits) -> ClipFacts:
     first = next(frames, None)
     if first is None:
         raise UnsupportedVideo(f"{path} shows nothing that can be decoded there")
-    size = _even(first.layout.size(_LONGEST_SIDE))
+    size = _even(size_within(source.shape, _LONGEST_SIDE))
     shown = (
         (round((frame.pts - first.pts) * source.time_base / _TICK), _drawn(frame, size, order))
         for frame in chain([first], frames)
@@ -78,7 +78,7 @@ def _span(source: Source, order: ClipOrder) -> Iterator[Frame]:
 
 
 def _drawn(frame: Frame, size: tuple[int, int], order: ClipOrder) -> Rgb:
-    pixels = frame.layout.upright(frame.picture, size)
+    pixels = frame.rgb(size)
     before = bisect_right(order.moments, frame.pts, key=lambda moment: moment.pts)
     box = order.moments[before - 1].box if before else None
     return _framed(pixels, box) if box else pixels

@@ -10,7 +10,7 @@ from bystander.errors import UnsupportedVideo
 from bystander.sandbox.facts import PhotoFacts
 from bystander.sandbox.limits import Limits
 from bystander.sandbox.orders import PICTURE, PictureOrder
-from bystander.sandbox.source import Source
+from bystander.sandbox.source import Source, size_within
 
 _QUALITY = 92  # JPEG's
 
@@ -33,7 +33,6 @@ def write_picture(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
         shown = frame
     if shown is None:
         raise UnsupportedVideo(f"{path} shows nothing that can be decoded there")
-    size = shown.layout.size(order.longest)
-    pixels = shown.layout.upright(shown.picture, size)
-    Image.fromarray(pixels).save(folder / PICTURE, "JPEG", quality=_QUALITY)
+    size = size_within(source.shape, order.longest)
+    Image.fromarray(shown.rgb(size)).save(folder / PICTURE, "JPEG", quality=_QUALITY)
     return PhotoFacts(width=size[0], height=size[1])

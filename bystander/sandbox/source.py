@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.media.canvas import Canvas, Shape
 from bystander.media.demux import find_video_stream, has_decoder, open_media, read_packets
 from bystander.media.orientation import Orientation
 from bystander.media.probe import is_convertible, orientation_of
@@ -33,46 +34,27 @@ _LONGEST_WAY: Final = 10  # seconds from one keyframe to the next, where there i
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How the pictures of a video are stored, and what makes them upright.
-
-    Attributes:
-        width, height: pixels as coded.
-        orientation: what makes them upright.
-        aspect: width to height of a pixel of the upright picture.
-    """
-
-    width: int
-    height: int
-    pixel_format: str
-    orientation: Orientation
-    aspect: float
-
-    def fits(self, picture: av.VideoFrame) -> bool:
-        """Whether `picture` is stored so: streams may change within a video."""
-        found = (picture.width, picture.height, picture.format.name)
-        return found == (self.width, self.height, self.pixel_format)
-
-    def size(self, longest: int) -> tuple[int, int]:
-        """Width and height of the upright picture in square pixels, at most `longest`."""
-        aspect = self.aspect if 1 / _MOST_STRETCHED <= self.aspect <= _MOST_STRETCHED else 1.0
-        width, height = self.orientation.size(self.width, self.height)
-        scale = min(1.0, longest / max(width * aspect, height))
-        return max(1, round(width * aspect * scale)), max(1, round(height * scale))
-
-    def upright(self, picture: av.VideoFrame, size: tuple[int, int]) -> Rgb:
-        """`picture` made upright, uint8 [H, W, 3] RGB, `size` = (W, H)."""
-        pixels = RgbScaler().rgb(picture, self.orientation.size(*size))
-        return self.orientation.upright(pixels)
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture as decoded, shown from `pts` (ticks) on."""
+    """A picture in its video's shape, shown from `pts` (ticks) on."""
 
     pts: int
     picture: av.VideoFrame
-    layout: Layout
+    orientation: Orientation
+
+    def rgb(self, size: tuple[int, int]) -> Rgb:
+        """The upright picture, uint8 [H, W, 3] RGB, `size` = (W, H)."""
+        pixels = RgbScaler().rgb(self.picture, self.orientation.size(*size))
+        return self.orientation.upright(pixels)
+
+
+def size_within(shape: Shape, longest: int) -> tuple[int, int]:
+    """Width and height of a video's upright picture in square pixels, at most `longest`."""
+    aspect = float(shape.aspect)
+    if not 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED:
+        aspect = 1.0
+    width, height = shape.size
+    scale = min(1.0, longest / max(width * aspect, height))
+    return max(1, round(width * aspect * scale)), max(1, round(height * scale))
 
 
 class Source:
@@ -81,6 +63,7 @@ class Source:
     Attributes:
         time_base: seconds a tick.
         origin: pts of its first frame.
+        shape: that of its first picture, which all others are fitted into.
 
     Args:
         max_side: pixels; larger pictures are refused.
@@ -92,7 +75,8 @@ class Source:
     def __init__(self, path: Path, max_side: int) -> None:
         self._path, self._max_side = path, max_side
         with ExitStack() as resources:
-            _, stream = self._open(resources)
+            container, stream = self._open(resources)
+            self.shape = self._shape(container, stream)
             self.time_base = stream.time_base or Fraction(1)
             self.origin = stream.start_time or 0
 
@@ -100,17 +84,19 @@ class Source:
         """What decodes from the keyframe before pts `start` on, in the order it is shown.
 
         Raises:
-            UnsupportedVideo: the pictures are too large, or can't be converted.
+            UnsupportedVideo: it isn't what it was any more.
         """
         with ExitStack() as resources:
             container, stream = self._open(resources)
             if not self._seek(container, stream, start):
                 container, stream = self._open(resources)
-            layout = None
+            canvas = Canvas(self.shape, stream, self._path)
             for picture in _decoded(container, stream):
-                layout = layout or self._layout(stream, picture)
-                if picture.pts is not None and layout.fits(picture):
-                    yield Frame(picture.pts, picture, layout)
+                if picture.pts is None:
+                    continue
+                seconds = float((picture.pts - self.origin) * self.time_base)
+                if (fitted := canvas.fit(picture, seconds)) is not None:
+                    yield Frame(picture.pts, *fitted)
 
     def _open(self, resources: ExitStack) -> tuple[InputContainer, VideoStream]:
         container = resources.enter_context(open_media(self._path))
@@ -140,17 +126,16 @@ class Source:
             log.debug("can't seek to %s: %s", start, error)
             return False
 
-    def _layout(self, stream: VideoStream, picture: av.VideoFrame) -> Layout:
+    def _shape(self, container: InputContainer, stream: VideoStream) -> Shape:
+        picture = next(_decoded(container, stream), None)
+        if picture is None:
+            raise UnsupportedVideo(f"{self._path} shows nothing that can be decoded")
         if max(picture.width, picture.height) > self._max_side or not is_convertible(picture):
             raise UnsupportedVideo(f"{self._path} has pictures that can't be processed")
         orientation = orientation_of(self._path, picture)
-        aspect = float(stream.codec_context.sample_aspect_ratio or 1)
-        return Layout(
-            picture.width,
-            picture.height,
-            picture.format.name,
-            orientation,
-            1 / aspect if orientation.is_sideways else aspect,
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        return Shape.of_picture(
+            picture, orientation, 1 / aspect if orientation.is_sideways else aspect
         )
 
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-import av
 import av.error
 from PIL import Image
 
 from bystander.errors import UnsupportedVideo, VideoTooLong
+from bystander.media.canvas import Canvas, Shape
 from bystander.media.demux import find_video_stream, open_media, read_packets
 from bystander.media.probe import ProbeLimits, VideoInfo, probe
 from bystander.sandbox.facts import MOST_POSTERS, AudioFacts, VideoFacts
 from bystander.sandbox.limits import Limits
-from bystander.sandbox.source import Layout
+from bystander.sandbox.source import Frame, size_within
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
     info = probe(path, ProbeLimits(max_side=limits.max_side))
     _refuse_length(path, info, limits)
     _refuse_clock(path, info)
-    posters, layout = 0, _layout(info)
-    size = layout.size(_POSTER_SIDE)
-    for picture in _spread_pictures(path, info):
-        Image.fromarray(layout.upright(picture, size)).save(
+    posters = 0
+    size = size_within(Shape.of(info), _POSTER_SIDE)
+    for frame in _spread_pictures(path, info):
+        Image.fromarray(frame.rgb(size)).save(
             folder / f"{posters}.jpg", "JPEG", quality=_POSTER_QUALITY
         )
         posters += 1
@@ -84,27 +84,26 @@ def _refuse_clock(path: Path, info: VideoInfo) -> None:
         )
 
 
-def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[av.VideoFrame]:
+def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[Frame]:
     """Keyframes near the middles of equal parts of the video, each once; else the first.
 
     Keyframes, because the frames between them cost seconds of decoding in a large video.
     """
-    shown = set[int | None]()
+    shown = set[int]()
     for part in range(MOST_POSTERS):
         length = info.end_pts - info.start_pts
         pts = info.start_pts + length * (2 * part + 1) // (2 * MOST_POSTERS)
-        picture = _picture_near(path, info, pts)
-        if picture is not None and picture.pts not in shown:
-            shown.add(picture.pts)
-            yield picture
+        frame = _picture_near(path, info, pts)
+        if frame is not None and frame.pts not in shown:
+            shown.add(frame.pts)
+            yield frame
     # Transport streams have no index: seeking may pass the last keyframe.
-    if not shown and (picture := _picture_near(path, info, None)) is not None:
-        yield picture
+    if not shown and (frame := _picture_near(path, info, None)) is not None:
+        yield frame
 
 
-def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> av.VideoFrame | None:
+def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
     """The first picture that decodes from the keyframe before `pts` on, or from the start."""
-    layout = _layout(info)
     # A decoder that was given damage may stay confused: each picture gets a fresh one.
     with open_media(path) as container:
         stream = find_video_stream(container)
@@ -116,6 +115,7 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> av.VideoFrame
         except av.error.FFmpegError as error:
             log.debug("can't seek to %s: %s", pts, error)
             return None
+        canvas = Canvas(Shape.of(info), stream, path)
         packets = islice(read_packets(container, [stream]), _PACKETS_TO_TRY)
         for packet in chain(packets, [None]):  # None: what the decoder still holds
             try:
@@ -123,17 +123,9 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> av.VideoFrame
             except av.error.FFmpegError as error:
                 log.debug("a packet near %s doesn't decode: %s", pts, error)
                 continue
-            if fitting := [p for p in pictures if not p.is_corrupt and layout.fits(p)]:
-                return fitting[0]
+            for picture in (picture for picture in pictures if not picture.is_corrupt):
+                shown_at = picture.pts or 0
+                seconds = float((shown_at - info.start_pts) * info.time_base)
+                if (fitted := canvas.fit(picture, seconds)) is not None:
+                    return Frame(shown_at, *fitted)
     return None
-
-
-def _layout(info: VideoInfo) -> Layout:
-    """In which `probe` found the pictures fit to be scaled."""
-    return Layout(
-        info.coded_width,
-        info.coded_height,
-        info.pixel_format,
-        info.orientation,
-        float(info.sample_aspect_ratio),
-    )

@@ -10,7 +10,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -232,6 +232,20 @@ def make_frameless(path: Path) -> Path:
 def remuxed(source: Path, path: Path, *options: str) -> Path:
     """`source` in another container."""
     run_ffmpeg("-i", source, "-c", "copy", *options, path)
+    return path
+
+
+def joined(path: Path, *clips: Clip, picture: Picture = picture_array) -> Path:
+    """`clips` one after the other in a transport stream, in which anything may change."""
+    parts, start = [], 0
+    for number, clip in enumerate(clips):
+        later = replace(clip, pts=[start + pts for pts in clip.pts])
+        part = make_video(path.with_name(f"{path.stem}-{number}.ts"), later, picture)
+        parts.append(part.read_bytes())
+        start = later.pts[-1] + clip.last_duration
+    path.with_suffix(".ts").write_bytes(b"".join(parts))
+    if path.suffix != ".ts":
+        remuxed(path.with_suffix(".ts"), path)
     return path
 
 

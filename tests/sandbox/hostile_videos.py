@@ -154,7 +154,7 @@ def _middle_damaged(path: Path, folder: Path) -> None:
 
 
 def _changing(path: Path, folder: Path) -> None:
-    path.write_bytes(clip(".ts") + clip(".ts", (640, 480)))
+    videos.joined(path, videos.Clip(), videos.Clip(size=(640, 480)))
 
 
 def _no_keyframes(path: Path, folder: Path) -> None:

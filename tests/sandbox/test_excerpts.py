@@ -16,7 +16,7 @@ from bystander.errors import NotAVideo, VideoError
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.sandbox import ClipOrder, Limits, Moment, PictureOrder, cut_clip, take_picture
-from tests.media.videos import Clip, Sound, damaged, make_video
+from tests.media.videos import Clip, Sound, damaged, joined, make_video
 
 LIMITS = Limits()
 SOMEBODY = (0.25, 0.25, 0.75, 0.75)
@@ -80,6 +80,18 @@ def test_a_clip_is_upright(tmp_path: Path, mirrored: bool, red: tuple[int, int])
     assert picture.shape == (320, 240, 3)
     # Where the red upper left quarter has gone: to the right.
     assert picture[red][0] > 150 > picture[red][1] + 50
+
+
+def test_pictures_of_another_size_are_fitted_in(tmp_path: Path) -> None:
+    clips = Clip(pts=range(0, 6 * 512, 512)), Clip(pts=range(0, 6 * 512, 512), size=(120, 120))
+    path = joined(tmp_path / "v.ts", *clips)
+    pictures = frames_of(clip_of(path, whole(path)))
+
+    assert {picture.shape for picture in pictures} == {(240, 320, 3)}
+    assert [picture[:, :36].max() < 30 for picture in pictures] == [False] * 6 + [True] * 6
+    # What begins after the change, too, has the shape of the video's first picture.
+    later = ClipOrder(start=round(0.3 * 90_000) + whole(path).start, seconds=6, moments=())
+    assert {picture.shape for picture in frames_of(clip_of(path, later))} == {(240, 320, 3)}
 
 
 def test_the_frame_is_where_the_person_is_while_they_are_there(tmp_path: Path) -> None:
