@@ -28,6 +28,7 @@ from bystander.errors import (
     Cancelled,
     OutputExists,
     OutputUnwritable,
+    ResultStale,
     ServiceError,
     TruncatedVideo,
 )
@@ -48,6 +49,7 @@ BUSY: Final = 409
 TIMEOUT: Final = (10.0, 300.0)
 """Seconds: to connect, and between two bytes. Examining a video ends its upload."""
 ENDED: Final = ("done", "failed", "cancelled")
+STALE: Final = ("urn:bystander:result-stale", "urn:bystander:result-pending")
 UNDER_WAY: Final = ("uploading", "checking")
 """States of a video."""
 
@@ -239,11 +241,17 @@ class RemoteProject:
         target: Path,
         progress: Progress | None = None,
         overwrite: bool = False,
+        allow_stale: bool = False,
     ) -> None:
         """Fetch "result", "timeline", "audit" or "audit.json"; appears only when it is whole.
 
+        Args:
+            allow_stale: fetch a result even if it isn't what the verdicts ask for any more.
+
         Raises:
             OutputExists, OutputUnwritable: `target` can't be written.
+            ResultStale: verdicts were changed since the result was made, or a newer job is at
+                work, failed, or was cancelled.
             ServiceError: there is none yet, or the connection broke again and again.
         """
         if target.exists() and not overwrite:
@@ -251,7 +259,8 @@ class RemoteProject:
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             with part.open("wb") as file:
-                fetch = _Fetch(self._client, f"{self._path}/{what}", file, progress)
+                address = f"{self._path}/{what}" + ("?allow_stale=1" if allow_stale else "")
+                fetch = _Fetch(self._client, address, file, progress)
                 self._client.patiently(fetch, file.tell)
             os.replace(part, target)
         except OSError as error:
@@ -408,6 +417,8 @@ def _refused(answer: requests.Response) -> ServiceError:
     try:
         problem = answer.json()
         what, advice = str(problem["detail"]), str(problem.get("advice", ""))
+        stale = problem.get("type") in STALE
     except (ValueError, KeyError, TypeError):
-        what, advice = f"the service answered {answer.status_code}", ""
-    return ServiceError(what.rstrip("."), advice, answer.status_code)
+        what, advice, stale = f"the service answered {answer.status_code}", "", False
+    error = ResultStale if stale else ServiceError
+    return error(what.rstrip("."), advice, answer.status_code)

@@ -27,6 +27,7 @@ BystanderError                     exit code
 │   └── NotStored                      there is nothing under that key
 ├── AuditFailed                   11   a masked video shows more than it should
 ├── ServiceError                  12   the service refused, failed, or gave no answer
+│   └── ResultStale                    the masked video isn't what its verdicts ask for any more
 └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
 Exit code 1 is kept for defects of the program, 2 for wrong command-line usage.
@@ -163,6 +164,10 @@ class ServiceError(BystanderError):
     def __init__(self, what: str, advice: str = "", status: int | None = None) -> None:
         super().__init__(what, advice)
         self.status = status
+
+
+class ResultStale(ServiceError):
+    pass
 
 
 class AuditFailed(BystanderError):

@@ -121,10 +121,11 @@ class Service:
         return cast("Audit | None", self._get_if_there(f"/projects/{project}/audit.json"))
 
     def has_result(self, project: str) -> bool:
+        """Whether there is one that is what the verdicts ask for."""
         try:
             self._ask("HEAD", f"/projects/{project}/result")
         except Trouble as trouble:
-            if trouble.status == 404:
+            if trouble.status in (404, 409):
                 return False
             raise
         return True

@@ -40,6 +40,16 @@ class Video(TypedDict):
     problem: Problem | None
 
 
+class Result(TypedDict):
+    """The masked video: `current` if it is what the verdicts ask for, else `stale` says why."""
+
+    job: str
+    verdicts_digest: str
+    made_at: float
+    current: bool
+    stale: Literal["job-active", "verdicts-changed", "job-failed", "job-cancelled"] | None
+
+
 class Project(TypedDict):
     """Times are seconds since the epoch."""
 
@@ -50,6 +60,8 @@ class Project(TypedDict):
     photos: int
     keep: list[str]
     mask: list[str]
+    verdicts_digest: str | None
+    result: Result | None
 
 
 class Face(TypedDict):

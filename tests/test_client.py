@@ -17,6 +17,7 @@ from bystander.errors import (
     Cancelled,
     OutputExists,
     OutputUnwritable,
+    ResultStale,
     ServiceError,
     TruncatedVideo,
 )
@@ -244,6 +245,19 @@ def test_what_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
         assert service.of("GET") == 1
     assert refused.value.status == 404
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_does_not_fit_its_verdicts_is_an_error_of_its_own(tmp_path: Path) -> None:
+    target = tmp_path / "result.mp4"
+    with unruly(
+        result=RESULT, statuses=[("GET", 409)], kind="urn:bystander:result-stale"
+    ) as service:
+        with pytest.raises(ResultStale, match="refused with 409"):
+            project(service).download("result", target)
+        assert not target.exists()
+        project(service).download("result", target, allow_stale=True)
+    assert [path for _, path in service.requests][-1].endswith("/result?allow_stale=1")
+    assert target.read_bytes() == RESULT
 
 
 def test_what_is_there_already_is_replaced_only_on_purpose(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Unruly:
             breaks; None lets it be.
         deaf: PATCH requests to come that are taken, but whose answers are lost.
         statuses: refusals to come, each `(method, status)`; they are given in order.
+        kind: the type of the problem that they say.
         replaced: what the result is once the next connection has been made.
         ranges: whether it can send parts.
         versioned: whether its files have ETags.
@@ -37,6 +38,7 @@ class Unruly:
     drops: list[int | None] = field(default_factory=list)
     deaf: int = 0
     statuses: list[tuple[str, int]] = field(default_factory=list)
+    kind: str = "about:blank"
     replaced: bytes | None = None
     ranges: bool = True
     versioned: bool = True
@@ -96,10 +98,11 @@ def _handler(service: Unruly) -> type[BaseHTTPRequestHandler]:
             if service.statuses and service.statuses[0][0] == self.command:
                 status = service.statuses.pop(0)[1]
                 self.close_connection = True
-                self._json(status, {"detail": f"refused with {status}.", "advice": "Mend it."})
+                said = {"detail": f"refused with {status}.", "advice": "Mend it."}
+                self._json(status, {"type": service.kind, **said})
             elif self.path.endswith("/video"):
                 getattr(self, f"_video_{self.command.lower()}")()
-            elif self.path.endswith("/result"):
+            elif self.path.partition("?")[0].endswith("/result"):
                 self._result()
             elif self.path.endswith("/events"):
                 self._bytes(200, service.events, {"Content-Type": "text/event-stream"})

@@ -15,7 +15,9 @@ from starlette.responses import RedirectResponse, StreamingResponse
 from bystander.api.ranges import ByteRange, RangeNotSatisfiable, parse_range
 from bystander.jobs.storage.interface import Storage
 
-URL_LIFETIME: Final = timedelta(minutes=15)
+URL_LIFETIME: Final = timedelta(minutes=2)
+"""Of an address in a bucket: to be followed at once, since nothing takes it back when what it
+leads to isn't to be had any more."""
 EDGE: Final = 64 * 1024
 """Bytes at either end of a file that tell it from the one stored there before. The index of
 a video, with the sizes and offsets of all its frames, begins or ends it."""
@@ -28,7 +30,8 @@ class Download:
     Attributes:
         key: of the object.
         filename: under which a browser saves it; ASCII, and nothing that a client said.
-        direct: whether the storage may serve it, where it can. The headers are lost then.
+        direct: whether the storage may serve it, where it can. The headers are on the redirect
+            alone then.
     """
 
     key: str
@@ -53,7 +56,7 @@ async def send(request: Request, storage: Storage, download: Download) -> Respon
             storage.download_url, download.key, download.filename, URL_LIFETIME
         )
         if url is not None:
-            return RedirectResponse(url, status_code=307)
+            return RedirectResponse(url, status_code=307, headers=dict(download.headers or {}))
     etag = await run_in_threadpool(_etag, storage, download.key, size)
     headers = {
         "Accept-Ranges": "bytes",

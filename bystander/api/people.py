@@ -20,7 +20,7 @@ from bystander.api.results import FILE
 from bystander.api.timelines import Album, Timelines
 from bystander.errors import NotStored, SelectionError
 from bystander.jobs.vocabulary import JobKind, JobState, Project
-from bystander.people.edits import with_decisions
+from bystander.people.edits import verdicts_digest, with_decisions
 from bystander.people.timeline import Header
 
 MOST_DECISIONS = 10_000
@@ -85,8 +85,11 @@ def router(context: Context) -> APIRouter:
         people as they would be rendered then."""
         here = project_of(context, request, project)
         _refuse_while_analysing(context, here)
-        view = _view(request, here, album_of(here), verdicts)
-        if not context.store.projects.set_decisions(here.id, verdicts.keep, verdicts.mask):
+        album = album_of(here)
+        view = _view(request, here, album, verdicts)
+        digest = verdicts_digest(_decided(album.header, verdicts))
+        projects = context.store.projects
+        if not projects.set_decisions(here.id, verdicts.keep, verdicts.mask, digest):
             raise Refusal.missing("There is no such project")
         return view
 

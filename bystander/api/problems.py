@@ -144,7 +144,8 @@ def install(app: FastAPI, data: Path) -> None:
         if error.status_code == 405:
             headers = {"Allow": ", ".join(_methods(app, request.scope))}
             advice = "Use one of the methods in Allow."
-        return problem(error.status_code, str(error.detail), advice, headers, kind)
+        more = getattr(error, "more", {})
+        return problem(error.status_code, str(error.detail), advice, headers, kind, **more)
 
     async def on_validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

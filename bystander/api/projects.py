@@ -12,9 +12,25 @@ from bystander.api.access import project_of, project_url
 from bystander.api.context import Context
 from bystander.api.refusal import Refusal
 from bystander.api.videos import VideoView, view_of
+from bystander.jobs.staleness import StaleReason, staleness_of
 from bystander.jobs.vocabulary import Project
 
 HOUR: Final = 3600.0
+
+
+class ResultView(BaseModel):
+    """The masked video of a project, and whether it is what the verdicts ask for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job: str = Field(description="that made it", examples=["70d1f4a1c2a2459d8f6b2b0e4c8a9d13"])
+    verdicts_digest: str = Field(
+        description="SHA-256 of the verdicts that it was made by: who is shown, and when; "
+        "compare it with the project's"
+    )
+    made_at: float = Field(examples=[1795380000.0])
+    current: bool = Field(description="whether GET `result` sends it")
+    stale: StaleReason | None = Field(description="why it doesn't")
 
 
 class ProjectView(BaseModel):
@@ -36,6 +52,10 @@ class ProjectView(BaseModel):
     photos: int = Field(description="of people to keep; they are deleted when a job ends")
     keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
     mask: tuple[str, ...] = Field(description="... and to mask")
+    verdicts_digest: str | None = Field(
+        description="of the verdicts that a render job would go by now; null before an analysis"
+    )
+    result: ResultView | None = Field(description="null before a mask or render job is done")
 
 
 class ProjectsView(BaseModel):
@@ -60,6 +80,20 @@ def router(context: Context) -> APIRouter:
             photos=len(context.store.photos.list(project.id)),
             keep=project.keep,
             mask=project.mask,
+            verdicts_digest=project.verdicts_digest or None,
+            result=result_of(project),
+        )
+
+    def result_of(project: Project) -> ResultView | None:
+        if project.result is None:
+            return None
+        stale = staleness_of(project, context.store.jobs.list(project.id))
+        return ResultView(
+            job=project.result.job,
+            verdicts_digest=project.result.verdicts_digest,
+            made_at=project.result.made_at,
+            current=stale is None,
+            stale=stale.reason if stale else None,
         )
 
     @routes.post("/projects", status_code=201, summary="Begin")

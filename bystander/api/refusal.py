@@ -15,6 +15,7 @@ class Refusal(HTTPException):
         advice: what the client may do instead, one sentence.
         code: what it is for programs, as errors have their class; None where the status is
             all that there is to it.
+        more: further members of the problem (RFC 9457, section 3.2).
     """
 
     def __init__(
@@ -24,9 +25,10 @@ class Refusal(HTTPException):
         advice: str = "",
         headers: Mapping[str, str] | None = None,
         code: str | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(status, what, dict(headers) if headers else None)
-        self.advice, self.code = advice, code
+        self.advice, self.code, self.more = advice, code, dict(more or {})
 
     @classmethod
     def missing(cls, what: str) -> Self:

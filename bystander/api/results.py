@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from bystander.api.access import project_of
+from bystander.api.access import job_url, project_of
 from bystander.api.context import Context
 from bystander.api.downloads import Download, send
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
 from bystander.jobs.order import AUDIT, AUDIT_PAGE, RENDERED, RESULT, TIMELINE, VIDEO, key_of
-from bystander.jobs.vocabulary import Project
+from bystander.jobs.staleness import Staleness, staleness_of
+from bystander.jobs.vocabulary import Project, Result
+
+JOB_HEADER: Final = "Bystander-Job"
+VERDICTS_HEADER: Final = "Bystander-Verdicts"
+STALE_HEADER: Final = "Bystander-Stale"
+PROVENANCE: Final[dict[str, Any]] = {
+    JOB_HEADER: {"description": "id of the job that made it", "schema": {"type": "string"}},
+    VERDICTS_HEADER: {
+        "description": "digest of the verdicts that it was made by, as in the project's `result`",
+        "schema": {"type": "string"},
+    },
+    STALE_HEADER: {
+        "description": "why it isn't what the project's verdicts ask for; absent if it is",
+        "schema": {"type": "string"},
+    },
+}
+"""Headers that say where a download comes from."""
 
 REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -32,14 +50,45 @@ OTHER_CONTAINER: Final = ("video.bin", "application/octet-stream")
 FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
-def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+AllowStale = Annotated[
+    bool, Query(description="send it even if it isn't what the verdicts ask for any more")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A project's result, and whether it may be taken for what is wanted now."""
+
+    project: str
+    result: Result | None
+    staleness: Staleness | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every download that belongs to it says."""
+        if self.result is None:
+            return {}
+        named = {JOB_HEADER: self.result.job, VERDICTS_HEADER: self.result.verdicts_digest}
+        if self.staleness is not None:
+            named[STALE_HEADER] = self.staleness.reason.value
+        return named
+
+
+def file_of(
+    *media_types: str, headers: dict[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of a download, whole or in part."""
     content = {media_type: FILE for media_type in media_types}
+    told: dict[str, Any] = {"headers": headers} if headers else {}
     return {
-        200: {"content": content},
-        206: {"description": "The part that the Range header asks for.", "content": content},
-        304: {"description": "The file is still the one that If-None-Match names."},
-        307: {"description": "The file is in a bucket, and may be got there for a while."},
+        200: {"content": content, **told},
+        206: {
+            "description": "The part that the Range header asks for.",
+            "content": content,
+            **told,
+        },
+        304: {"description": "The file is still the one that If-None-Match names.", **told},
+        307: {"description": "The file is in a bucket, and may be got there for a while.", **told},
         **responses(416),
     }
 
@@ -60,6 +109,21 @@ def router(context: Context) -> APIRouter:
     async def find(request: Request, project: str) -> Project:
         return await run_in_threadpool(project_of, context, request, project)
 
+    def rendering(request: Request, project: str) -> Rendering:
+        here = project_of(context, request, project)
+        staleness = staleness_of(here, context.store.jobs.list(here.id))
+        return Rendering(here.id, here.result, staleness)
+
+    async def rendered(request: Request, project: str, *downloads: Download) -> Response:
+        """The first of `downloads` that there is, of a result that there is."""
+        here = await run_in_threadpool(rendering, request, project)
+        if here.result is None:
+            raise Refusal.missing("There is no such file yet")
+        return await answer(
+            request,
+            *(replace(one, headers={**(one.headers or {}), **here.headers}) for one in downloads),
+        )
+
     @routes.head("/projects/{project}/video/file", include_in_schema=False)
     @routes.get(
         "/projects/{project}/video/file",
@@ -79,26 +143,44 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/result",
         summary="The masked video",
         response_class=Response,
-        responses=file_of("video/mp4"),
+        responses=file_of("video/mp4", headers=PROVENANCE) | responses(409),
     )
-    async def result(project: str, request: Request) -> Response:
-        """404 before a mask or render job is done."""
-        here = await find(request, project)
-        download = Download(key_of(here.id, RESULT), "masked.mp4", "video/mp4")
-        return await answer(request, download)
+    async def result(project: str, request: Request, allow_stale: AllowStale = False) -> Response:
+        """Only as long as it is what the project's verdicts ask for. 404 before a mask or render
+        job is done. 409 with `reason` while a newer job is queued or running (with its address
+        in `job`), after one that failed or was cancelled, and after the verdicts have changed:
+        render again, decide as before, or ask with `allow_stale`. It names the job that made it
+        and the digest of the verdicts that it was made by."""
+        here = await run_in_threadpool(rendering, request, project)
+        if here.staleness is not None and (here.result is None or not allow_stale):
+            raise _refused(request, here, here.staleness)
+        if here.result is None:
+            raise Refusal.missing("There is no such file yet")
+        download = Download(
+            key_of(here.project, RESULT), "masked.mp4", "video/mp4", headers=here.headers
+        )
+        sent = await answer(request, download)
+        if (await run_in_threadpool(rendering, request, project)).result != here.result:
+            # Another one took its place between the two looks: what is sent isn't what is said.
+            raise Refusal(409, "The result is being replaced", "Ask again.", code="result-pending")
+        return sent
 
     @routes.head("/projects/{project}/timeline", include_in_schema=False)
     @routes.get(
         "/projects/{project}/timeline",
         summary="The analysis",
         response_class=Response,
-        responses=file_of("application/zip"),
+        responses=file_of("application/zip", headers=PROVENANCE),
     )
     async def timeline(project: str, request: Request) -> Response:
         """With the verdicts of the last result, or those of the analysis before there is one."""
-        here = await find(request, project)
-        keys = (key_of(here.id, RENDERED), key_of(here.id, TIMELINE))
-        downloads = [Download(key, "timeline.zip", "application/zip") for key in keys]
+        here = await run_in_threadpool(rendering, request, project)
+        keys: list[tuple[str, dict[str, str]]] = [(key_of(here.project, TIMELINE), {})]
+        if here.result is not None:
+            keys.insert(0, (key_of(here.project, RENDERED), here.headers))
+        downloads = [
+            Download(key, "timeline.zip", "application/zip", headers) for key, headers in keys
+        ]
         return await answer(request, *downloads)
 
     @routes.head("/projects/{project}/audit", include_in_schema=False)
@@ -106,32 +188,50 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/audit",
         summary="The audit's report to read",
         response_class=Response,
-        responses=file_of("text/html"),
+        responses=file_of("text/html", headers=PROVENANCE),
     )
     async def audit_page(project: str, request: Request) -> Response:
         """A page by itself, without scripts. 404 without an audited result."""
-        here = await find(request, project)
         download = Download(
-            key_of(here.id, AUDIT_PAGE),
+            key_of(project, AUDIT_PAGE),
             "audit.html",
             "text/html; charset=utf-8",
             {"Content-Security-Policy": REPORT_POLICY},
             disposition="inline",
             direct=False,
         )
-        return await answer(request, download)
+        return await rendered(request, project, download)
 
     @routes.head("/projects/{project}/audit.json", include_in_schema=False)
     @routes.get(
         "/projects/{project}/audit.json",
         summary="The audit's findings as data",
         response_class=Response,
-        responses=file_of("application/json"),
+        responses=file_of("application/json", headers=PROVENANCE),
     )
     async def audit(project: str, request: Request) -> Response:
         """The same as the page. 404 without an audited result."""
-        here = await find(request, project)
-        download = Download(key_of(here.id, AUDIT), "audit.json", "application/json", direct=False)
-        return await answer(request, download)
+        download = Download(key_of(project, AUDIT), "audit.json", "application/json", direct=False)
+        return await rendered(request, project, download)
 
     return routes
+
+
+def _refused(request: Request, here: Rendering, staleness: Staleness) -> Refusal:
+    """The reason why a result isn't sent, with what there is of it."""
+    told: dict[str, object] = {"reason": staleness.reason.value}
+    if staleness.job is not None:
+        told["job"] = job_url(request, staleness.job)
+    headers = {STALE_HEADER: staleness.reason.value}
+    if here.result is None:
+        what, advice = "The result is being made", "Wait for the end of the job."
+        return Refusal(409, what, advice, headers, "result-pending", told)
+    told["result"] = asdict(here.result)
+    return Refusal(
+        409,
+        f"The result isn't what is wanted now. {staleness.sentence}",
+        "Render again, decide as before, or ask for it with allow_stale=1.",
+        {**here.headers, **headers},
+        "result-stale",
+        told,
+    )

@@ -262,9 +262,8 @@ class Uploads:
     def _begin(self, project: Project, path: Path, size: int) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove(path)
-        self._context.store.projects.set_video(project.id, Video())
+        self._context.store.projects.forget_video(project.id)
         self._context.storage.delete(f"{project.id}/")
-        self._context.store.projects.set_decisions(project.id, (), ())
         self._context.janitor.room_for(size)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._note(project, path, Video(VideoState.UPLOADING, size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import re
 import signal
 import threading
 import time
@@ -45,6 +46,7 @@ OVERDUE: Final = 1.6
 LEFTOVER_SECONDS: Final = 30.0
 """For a worker of a server that died; it ends by itself when it sees that."""
 LONGEST_PAUSE: Final = 60.0
+DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
 
@@ -317,11 +319,18 @@ class Attempt:
 
 
 def _nameless(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers alone outlive a job: of a list, such as who wasn't recognised, how many."""
+    """Numbers and the digest alone outlive a job: of a list, such as who wasn't recognised,
+    how many."""
     counted = {
         key: len(found) if isinstance(found, list) else found for key, found in summary.items()
     }
-    return {key: found for key, found in counted.items() if isinstance(found, int | float)}
+    kept: dict[str, Any] = {
+        key: found for key, found in counted.items() if isinstance(found, int | float)
+    }
+    digest = summary.get("verdicts_digest")
+    if isinstance(digest, str) and DIGEST.fullmatch(digest):
+        kept["verdicts_digest"] = digest
+    return kept
 
 
 def _given_up(kind: str, what: str) -> Problem:

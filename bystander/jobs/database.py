@@ -75,6 +75,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE speeds (key TEXT PRIMARY KEY, value REAL NOT NULL, "
         "count INTEGER NOT NULL) STRICT",
     ),
+    (
+        "ALTER TABLE projects ADD COLUMN verdicts_digest TEXT NOT NULL DEFAULT ''",
+        # A result of before has neither job nor digest, so nobody can tell what it shows: it
+        # is to be rendered again.
+        "ALTER TABLE projects ADD COLUMN result TEXT",
+        "ALTER TABLE projects ADD COLUMN unfulfilled TEXT",
+    ),
 )
 """What leads from each version of the schema (PRAGMA user_version) to the next; only added to."""
 

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bystander.jobs.database import Database
-from bystander.jobs.vocabulary import JobState, Project, Video, new_id
+from bystander.jobs.vocabulary import JobState, Project, Result, Video, new_id
 
 _VIDEO = TypeAdapter(Video)
+_RESULT = TypeAdapter(Result)
 
 
 class Projects:
@@ -71,12 +72,34 @@ class Projects:
         )
         return changed > 0
 
-    def set_decisions(self, project: str, keep: Sequence[str], mask: Sequence[str]) -> bool:
-        """Replace the decisions by hand. False: the project is gone."""
+    def forget_video(self, project: str) -> bool:
+        """There is no video yet, and nothing of an earlier one. False: the project is gone."""
         changed = self._database.change(
-            "UPDATE projects SET keep = ?, mask = ?, expires = ? + lifetime "
+            "UPDATE projects SET video = ?, keep = '[]', mask = '[]', verdicts_digest = '', "
+            "result = NULL, unfulfilled = NULL, expires = ? + lifetime "
             "WHERE id = ? AND NOT condemned",
-            (json.dumps(list(keep)), json.dumps(list(mask)), self._clock(), project),
+            (_json(Video()), self._clock(), project),
+        )
+        return changed > 0
+
+    def set_decisions(
+        self, project: str, keep: Sequence[str], mask: Sequence[str], verdicts_digest: str
+    ) -> bool:
+        """Replace the decisions by hand. False: the project is gone.
+
+        Args:
+            verdicts_digest: of the verdicts as they are with these decisions.
+        """
+        changed = self._database.change(
+            "UPDATE projects SET keep = ?, mask = ?, verdicts_digest = ?, unfulfilled = NULL, "
+            "expires = ? + lifetime WHERE id = ? AND NOT condemned",
+            (
+                json.dumps(list(keep)),
+                json.dumps(list(mask)),
+                verdicts_digest,
+                self._clock(),
+                project,
+            ),
         )
         return changed > 0
 
@@ -120,4 +143,7 @@ def _project(row: Any) -> Project:
         video=_VIDEO.validate_json(row["video"]),
         keep=tuple(json.loads(row["keep"])),
         mask=tuple(json.loads(row["mask"])),
+        verdicts_digest=row["verdicts_digest"],
+        result=_RESULT.validate_json(row["result"]) if row["result"] else None,
+        unfulfilled=row["unfulfilled"],
     )

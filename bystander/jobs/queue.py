@@ -19,10 +19,19 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from bystander.jobs.database import Database
-from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, new_id
+from bystander.jobs.vocabulary import (
+    Job,
+    JobKind,
+    JobProgress,
+    JobState,
+    Problem,
+    Result,
+    new_id,
+)
 
 _PROGRESS = TypeAdapter(JobProgress)
 _PROBLEM = TypeAdapter(Problem)
+_RESULT = TypeAdapter(Result)
 
 NEXT: Final = """
 SELECT jobs.id, jobs.owner FROM jobs
@@ -148,15 +157,23 @@ class Jobs:
     def commit(self, job: str, summary: Mapping[str, Any]) -> bool:
         """The work is done and only has to be stored: too late to cancel.
 
-        It stays so over a restart: the next attempt goes on with storing.
+        It stays so over a restart: the next attempt goes on with storing. The project has no
+        result from here to the job's end: of the files there, some may be of the one before.
 
         Returns:
             False: a cancel came first, or the job has ended.
         """
-        changed = self._database.change(
-            "UPDATE jobs SET summary = ? WHERE id = ? AND state = 'running' AND NOT cancelling",
-            (json.dumps(summary), job),
-        )
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE jobs SET summary = ? WHERE id = ? AND state = 'running' AND NOT cancelling",
+                (json.dumps(summary), job),
+            ).rowcount
+            if changed:
+                connection.execute(
+                    "UPDATE projects SET result = NULL "
+                    "WHERE id = (SELECT project FROM jobs WHERE id = ?)",
+                    (job,),
+                )
         return changed > 0
 
     def finish(self, job: str, state: JobState, problem: Problem | None = None) -> bool:
@@ -261,9 +278,12 @@ class Jobs:
         connection.execute(
             "UPDATE projects SET expires = ? + lifetime WHERE id = ?", (now, project)
         )
-        if state is JobState.DONE and row["kind"] != JobKind.RENDER:
+        if state is JobState.DONE:
+            self._note_results(connection, row, now)
+        else:
             connection.execute(
-                "UPDATE projects SET keep = '[]', mask = '[]' WHERE id = ?", (project,)
+                "UPDATE projects SET unfulfilled = ? WHERE id = ? AND result IS NOT NULL",
+                (job, project),
             )
         litter = [f"work/{job}"]
         waiting = connection.execute(
@@ -278,6 +298,25 @@ class Jobs:
             "INSERT OR IGNORE INTO litter VALUES (?)", [(path,) for path in litter]
         )
         return True
+
+    def _note_results(self, connection: sqlite3.Connection, row: Any, now: float) -> None:
+        """What a job that is done leaves its project with: verdicts, and a masked video."""
+        project, digest = row["project"], _digest(row["summary"])
+        if row["kind"] != JobKind.RENDER:
+            connection.execute(
+                "UPDATE projects SET keep = '[]', mask = '[]', verdicts_digest = ? WHERE id = ?",
+                (digest, project),
+            )
+        result = None
+        if row["kind"] != JobKind.ANALYZE:
+            result = _RESULT.dump_json(Result(row["id"], digest, now)).decode()
+        connection.execute(
+            "UPDATE projects SET result = ?, unfulfilled = NULL WHERE id = ?", (result, project)
+        )
+
+
+def _digest(summary: str | None) -> str:
+    return str(json.loads(summary or "{}").get("verdicts_digest", ""))
 
 
 def _nameless(order: Mapping[str, Any]) -> dict[str, Any]:

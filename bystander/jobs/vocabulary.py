@@ -108,6 +108,21 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """The masked video that a project has.
+
+    Attributes:
+        job: id of the job that made it.
+        verdicts_digest: of the verdicts that it was rendered by, see `people.edits`.
+        made_at: seconds since the epoch.
+    """
+
+    job: str
+    verdicts_digest: str
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One video and the people to keep in it.
 
@@ -115,6 +130,10 @@ class Project:
         owner: digest of the token that it was created with; never the token.
         expires: when everything of it is deleted.
         keep, mask: decisions by hand over its people, ids as in the timeline (p2, t17).
+        verdicts_digest: of the verdicts that a render job would go by now; "" before an analysis.
+        result: None before a job has made one, and while another one takes its place.
+        unfulfilled: id of a job after the result's that failed or was cancelled, until verdicts
+            are given anew; None where there is none.
     """
 
     id: str
@@ -124,6 +143,9 @@ class Project:
     video: Video = field(default_factory=Video)
     keep: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
+    verdicts_digest: str = ""
+    result: Result | None = None
+    unfulfilled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +178,8 @@ class Job:
         attempts: how often a worker was started for it.
         resumed: how often a worker went on from a checkpoint.
         preview: counts the preview pictures so far; 0 before the first.
-        summary: of a finished job: people found, kept, masked; whether the audit passed.
+        summary: of a finished job: people found, kept, masked; the digest of the verdicts it
+            was rendered by; whether the audit passed.
     """
 
     id: str

@@ -38,7 +38,7 @@ from bystander.media.writer import MUXERS
 from bystander.memory import release_memory
 from bystander.models import Models, ModelSettings
 from bystander.people.cast import CastMember, load_references
-from bystander.people.edits import with_decisions
+from bystander.people.edits import verdicts_digest, with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
 from bystander.people.vocabulary import Decision
@@ -136,6 +136,7 @@ def work(
         "unrecognised": sorted(
             {member.name for member in order.cast} - {person.name for person in header.persons}
         ),
+        "verdicts_digest": verdicts_digest(header),
     }
     if order.kind is JobKind.ANALYZE:
         return summary

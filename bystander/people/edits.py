@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -37,6 +39,25 @@ def with_decisions(header: Header, keep: Iterable[str], mask: Iterable[str]) -> 
             _decided(t, decisions[t.id]) if t.id in decisions else t for t in header.tracklets
         ),
     )
+
+
+def verdicts_digest(header: Header) -> str:
+    """Names the verdicts of a timeline: SHA-256, hexadecimal, of what is shown and masked when.
+
+    Two sets of decisions that come to the same have the same digest: of each tracklet only its
+    frames count, not why, nor in how many pieces they were judged. Names are not in it.
+    """
+    effective: dict[str, list[list[int | str]]] = {}
+    for tracklet in header.tracklets:
+        spans: list[list[int | str]] = []
+        for verdict in sorted(tracklet.verdicts, key=lambda verdict: verdict.start):
+            if spans and spans[-1][1:] == [verdict.start, verdict.decision.value]:
+                spans[-1][1] = verdict.end
+            else:
+                spans.append([verdict.start, verdict.end, verdict.decision.value])
+        effective[f"t{tracklet.id}"] = spans
+    canonical = json.dumps(effective, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _tracklets(header: Header, given: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from bystander.api.app import create_app
 from bystander.api.context import Context
 from bystander.api.limits import RateLimiter, UploadSlots
 from bystander.jobs.janitor import Janitor
+from bystander.jobs.order import key_of
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import Runner
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
@@ -67,8 +68,24 @@ class Stage:
         shutil.copyfile(file, copy)
         self.context.storage.put(copy, key)
 
+    def result(self, project: Project, content: bytes, name: str = "result.mp4") -> Job:
+        """A job that is done, and what it has made."""
+        job = self.job(project, JobKind.MASK)
+        self.made(project, content, name)
+        return job
+
+    def made(self, project: Project, content: bytes, name: str = "result.mp4") -> None:
+        """Put a file where jobs put what they make."""
+        file = self.folder / "made"
+        file.write_bytes(content)
+        self.context.storage.put(file, key_of(project.id, name))
+
     def job(
-        self, project: Project, kind: JobKind = JobKind.ANALYZE, state: JobState = JobState.DONE
+        self,
+        project: Project,
+        kind: JobKind = JobKind.ANALYZE,
+        state: JobState = JobState.DONE,
+        verdicts_digest: str = "",
     ) -> Job:
         """A job that came as far as `state`, by the ways of the store alone."""
         jobs = self.context.store.jobs
@@ -78,7 +95,7 @@ class Stage:
             assert jobs.claim() is not None
         if state.ended:
             if state is JobState.DONE:
-                assert jobs.commit(job.id, {})
+                assert jobs.commit(job.id, {"verdicts_digest": verdicts_digest})
             assert jobs.finish(job.id, state)
         found = jobs.find(job.id)
         assert found is not None

@@ -141,7 +141,7 @@ def test_only_rendering_goes_by_the_decisions(stage: Stage, film: Path) -> None:
     for kind in (JobKind.RENDER, JobKind.MASK):
         project = stage.project(film)
         stage.put(film, f"{project.id}/timeline")
-        stage.context.store.projects.set_decisions(project.id, ["p2"], ["t17"])
+        stage.context.store.projects.set_decisions(project.id, ["p2"], ["t17"], "d1")
         start(stage, project, kind=kind)
         (job,) = stage.context.store.jobs.list(project.id)
         orders[kind] = WorkOrder.model_validate(job.order)

@@ -286,7 +286,7 @@ def test_a_new_video_replaces_the_old_one_and_what_was_made_of_it(
     for output in OUTPUTS:
         stage.put(stage.folder / "made", key_of(project.id, output))
     stage.put(stage.folder / "made", f"{project.id}/posters/4.jpg")
-    stage.context.store.projects.set_decisions(project.id, ["p2"], ["t17"])
+    stage.context.store.projects.set_decisions(project.id, ["p2"], ["t17"], "d1")
 
     view = client.put(address, content=other_film).json()
 

@@ -208,7 +208,7 @@ def test_decisions_hold_for_the_analysis_that_they_were_made_over(
     house: House, kind: JobKind, kept: tuple[str, ...]
 ) -> None:
     project = house.project()
-    house.store.projects.set_decisions(project.id, ["p2"], [])
+    house.store.projects.set_decisions(project.id, ["p2"], [], "d1")
     job = house.job(project, kind)
     claimed(house)
     house.store.jobs.finish(job.id, JobState.DONE)

@@ -88,7 +88,7 @@ def test_rendering_again_takes_the_stored_analysis_and_the_decisions(
 ) -> None:
     project = house.project()
     house.put(project, "timeline", b"who is where")
-    house.store.projects.set_decisions(project.id, ["p2"], ["t17"])
+    house.store.projects.set_decisions(project.id, ["p2"], ["t17"], "d1")
     job = house.job(project, JobKind.RENDER)
     script: list[Steps] = [
         [

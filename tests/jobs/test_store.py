@@ -73,7 +73,7 @@ def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     project = first.projects.create("ann", 60)
     video = Video(VideoState.REFUSED, 10, 10, {"width": 3}, 2, Problem("NotAVideo", "no", "else"))
     assert first.projects.set_video(project.id, video)
-    assert first.projects.set_decisions(project.id, ["p2"], ["t17", "p1"])
+    assert first.projects.set_decisions(project.id, ["p2"], ["t17", "p1"], "d1")
     photo = photo_of(project)
     assert first.photos.add(photo)
     job = first.jobs.add(project.id, JobKind.MASK, {"effect": {"name": "blur"}}, expected=7.5)
@@ -155,7 +155,7 @@ def test_nothing_is_added_to_a_project_that_is_being_deleted(store: JobStore) ->
     assert store.projects.get(project.id, "ann") is None
     assert store.projects.list("ann") == ()
     assert not store.projects.set_video(project.id, Video())
-    assert not store.projects.set_decisions(project.id, [], [])
+    assert not store.projects.set_decisions(project.id, [], [], "")
     assert not store.photos.add(photo_of(project))
     assert store.jobs.add(project.id, JobKind.MASK, {}) is None
     assert store.projects.expired(0) == (project.id,)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bystander.errors import SelectionError
-from bystander.people.edits import with_decisions
+from bystander.people.edits import verdicts_digest, with_decisions
 from bystander.people.timeline import Header, VideoFacts
 from bystander.people.vocabulary import (
     Decision,
@@ -57,3 +59,20 @@ def test_nobody_else_changes() -> None:
 def test_unknown_and_contradicting_ids_are_refused(keep: list[str], mask: list[str]) -> None:
     with pytest.raises(SelectionError):
         with_decisions(HEADER, keep, mask)
+
+
+def test_the_digest_is_of_who_is_shown_when_and_not_of_why() -> None:
+    plain = verdicts_digest(HEADER)
+    assert verdicts_digest(with_decisions(HEADER, [], ["p2"])) == plain  # decided as it was
+    assert verdicts_digest(with_decisions(HEADER, ["p2"], [])) != plain
+    both = with_decisions(HEADER, ["p2"], [])
+    assert verdicts_digest(both) == verdicts_digest(with_decisions(HEADER, ["t3", "t2"], []))
+    named = replace(HEADER, persons=(replace(HEADER.persons[0], name="jiho"), HEADER.persons[1]))
+    assert verdicts_digest(named) == plain
+
+
+def test_a_frame_more_of_somebody_is_another_digest() -> None:
+    first, rest = HEADER.tracklets[0], HEADER.tracklets[1:]
+    longer = (replace(first.verdicts[0], end=41), replace(first.verdicts[1], start=41))
+    changed = replace(HEADER, tracklets=(replace(first, verdicts=longer), *rest))
+    assert verdicts_digest(changed) != verdicts_digest(HEADER)

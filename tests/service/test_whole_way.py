@@ -41,6 +41,7 @@ curl -sSf -H "$auth" --data-binary @"$PHOTO" -H "Content-Type: image/jpeg" \
 curl -sSf -H "$auth" -T "$VIDEO" "$project/video"
 job=$project/jobs/$(curl -sSf -H "$auth" --json '{"kind": "mask"}' "$project/jobs" | field id)
 curl -sSfN -H "$auth" "$job/events" > events
+test "$(curl -sSf -H "$auth" "$job" | field state)" = done
 curl -sSf -H "$auth" -o masked.mp4 "$project/result"
 curl -sSf -H "$auth" -o timeline "$project/timeline"
 curl -sSf -H "$auth" -X DELETE "$project"
@@ -119,6 +120,7 @@ def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path
         "people": len(finished.project.people()["people"]),
         "kept": 1,
         "unrecognised": 0,
+        "verdicts_digest": finished.project.facts()["verdicts_digest"],
     }
 
 
