@@ -20,6 +20,7 @@ import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.face_embedder import FaceEmbedder
+from bentos.lifeline import end_with_supervisor
 from bentos.person_segmenter import PersonSegmenter
 from bentos.remote import open_models, services_here
 from bentos.work import SERVICES_VARIABLE
@@ -92,6 +93,7 @@ class Bystander:
     faces = bentoml.depends(FaceEmbedder)
 
     def __init__(self) -> None:
+        end_with_supervisor()
         logs.set_up()
         refuse_open_sockets(SETTINGS.security)
         data = SETTINGS.data.resolve()

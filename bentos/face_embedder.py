@@ -10,6 +10,7 @@ from typing import Any
 import bentoml
 import numpy as np
 
+from bentos.lifeline import end_with_supervisor
 from bentos.running import (
     SERVICE,
     SETTINGS,
@@ -45,6 +46,7 @@ class FaceEmbedder:
     """
 
     def __init__(self) -> None:
+        end_with_supervisor()
         hide_mistakes()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)

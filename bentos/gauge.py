@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bentos.lifeline import end_with_parent
 from bentos.remote import open_models
 from bentos.work import SERVICES_VARIABLE
 from bystander.estimate import estimate
@@ -33,4 +34,5 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> N
 
 
 if __name__ == "__main__":
+    end_with_parent(os.getppid())
     main(sys.argv[1:])

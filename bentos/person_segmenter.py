@@ -9,6 +9,7 @@ from typing import Any
 
 import bentoml
 
+from bentos.lifeline import end_with_supervisor
 from bentos.running import (
     SERVICE,
     SETTINGS,
@@ -47,6 +48,7 @@ class PersonSegmenter:
     """
 
     def __init__(self) -> None:
+        end_with_supervisor()
         hide_mistakes()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)

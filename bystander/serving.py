@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import ipaddress
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,6 +24,8 @@ ENVIRONMENT: Final = {
     "BENTOML_DO_NOT_TRACK": "True",
     "ORT_DISABLE_TELEMETRY": "1",
 }
+SUPERVISOR_VARIABLE: Final = "BYSTANDER_SUPERVISOR"
+"""Tells the service's processes the id of the one that they end with, see bentos/lifeline.py."""
 CONTAINERIZED: Final = "BENTOML_CONTAINERIZED"
 """Where it is set, even to nothing, BentoML doesn't start a service again that has died."""
 
@@ -38,8 +42,9 @@ def serve(
     """Start the service; its settings are in configs/service.yaml."""
     with open_console(json):
         check_host(host, load_service_settings())
+        check_port(host, port)
         folder = service_folder()
-        environment = {**os.environ, **ENVIRONMENT}
+        environment = {**os.environ, **ENVIRONMENT, SUPERVISOR_VARIABLE: str(os.getpid())}
         environment.pop(CONTAINERIZED, None)
         if data is not None:
             environment[DATA_VARIABLE] = str(data.resolve())
@@ -61,6 +66,30 @@ def check_host(host: str, settings: ServiceSettings) -> None:
         "Set BYSTANDER_TOKENS_FILE or BYSTANDER_TOKENS (docs/deployment.md), or, if everyone may "
         "use it, BYSTANDER_ALLOW_OPEN=1.",
     )
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that can't be listened at, before anything is started.
+
+    Raises:
+        ConfigError: something listens there already, it is reserved, or `host` isn't this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As the server does: a connection that has just ended is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigError(
+                    f"port {port} at {host} is in use already",
+                    "Stop what listens there, or choose another one with --port.",
+                ) from error
+            raise ConfigError(
+                f"the service can't listen at {host}, port {port} ({error.strerror})",
+                "Choose an address of this machine, and a port that you may use.",
+            ) from error
 
 
 def is_loopback(host: str) -> bool:

@@ -4,18 +4,22 @@
 
 Both read the same environment, so the token that BYSTANDER_TOKENS_FILE or BYSTANDER_TOKENS holds
 for the service is also the web app's. Ctrl-C or SIGTERM ends both. If one ends by itself, the
-other one is ended, too, and the status isn't 0.
+other one is ended, too, and the status isn't 0. Both are killed if this process is, so that
+nothing holds their ports when they are started again.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -29,6 +33,14 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 INTERVAL: Final = 0.3
 GRACE: Final = 75.0
 """Seconds for uploads that are under way; then it is killed."""
+PR_SET_PDEATHSIG: Final = 1
+"""Of prctl(2)."""
+UNDER_MAKE: Final = "MAKELEVEL"
+"""Set where `make` has started this process, which ends with it then."""
+
+
+class PortInUse(Exception):
+    """One of the two can't listen where it is to; says why."""
 
 
 class Part:
@@ -48,7 +60,11 @@ class Part:
         self.name, self.address, self._ready = name, address, address + ready
         # In a session of its own, so that Ctrl-C reaches it through `stop` alone.
         self.process = subprocess.Popen(
-            [sys.executable, *command], cwd=REPOSITORY, env=environ, start_new_session=True
+            [sys.executable, *command],
+            cwd=REPOSITORY,
+            env=environ,
+            start_new_session=True,
+            preexec_fn=killed_with_parent(os.getpid()),
         )
 
     def answers(self) -> bool:
@@ -66,6 +82,39 @@ class Part:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def killed_with_parent(parent: int) -> Callable[[], None] | None:
+    """What has a process killed when `parent` is gone, to be called in it; None where it can't."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up here: a forked process should do little
+
+    def bind() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind
+
+
+def check_port(name: str, host: str, port: int) -> None:
+    """Raises PortInUse: something listens at `port` already, or nothing can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: a connection that has just ended is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(
+                    f"port {port} at {host}, for the {name}, is in use already. Stop what listens "
+                    "there, or choose another one: make up PORT=3001 APP_PORT=8502"
+                ) from error
+            raise PortInUse(
+                f"the {name} can't listen at {host}, port {port} ({error.strerror})"
+            ) from error
 
 
 def run(parts: Sequence[Part], asked_to_end: threading.Event) -> int:
@@ -96,6 +145,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=3000, help="of the service")
     parser.add_argument("--app-port", type=int, default=8501, help="of the web app")
     given = parser.parse_args()
+    if UNDER_MAKE in os.environ and (bind := killed_with_parent(os.getppid())):
+        bind()
+    try:
+        check_port("service", given.host, given.port)
+        check_port("web app", given.host, given.app_port)
+    except PortInUse as error:
+        sys.exit(f"error: {error}")
     asked_to_end = threading.Event()
 
     def end(_: int, __: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bystander.errors import ConfigError
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
-from bystander.serving import ENTRY, check_host, is_loopback, service_folder
+from bystander.serving import ENTRY, check_host, check_port, is_loopback, service_folder
 from tests.conftest import REPOSITORY
 
 LOCAL = ServiceSettings()
@@ -66,3 +67,26 @@ def test_a_token_that_is_too_short_is_refused_before_anything_starts() -> None:
     assert ran.returncode == ConfigError.exit_code
     assert "at least 16 characters" in ran.stderr
     assert "short-1" not in ran.stderr + ran.stdout
+
+
+def test_a_port_that_is_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run("--port", str(port), "--data", str(tmp_path / "data"))
+    assert ran.returncode == ConfigError.exit_code
+    assert f"port {port} at 127.0.0.1 is in use already" in " ".join(ran.stderr.split())
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_port_whose_connections_have_just_ended_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            accepted, _ = listening.accept()
+            accepted.close()  # the side that closes first keeps the port for a while
+    check_port("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match="can't listen at 192.0.2.1"):
+        check_port("192.0.2.1", 3000)

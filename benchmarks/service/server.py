@@ -132,13 +132,22 @@ class Server:
     def kill(self) -> None:
         """End all its processes at once, without a chance to tidy up."""
         self.family()
-        for process in self._family:  # killing the master alone leaves its services
+        for process in self._family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         if self._process is not None:
             self._process.wait()
         psutil.wait_procs(self._family, END)
         self._process, self._family = None, set()
+
+    def kill_master(self) -> list[psutil.Process]:
+        """Kill BentoML's master alone; gives what of the service still runs after a while."""
+        family = self.family()
+        family[0].kill()
+        assert self._process
+        self._process.wait()
+        _, alive = psutil.wait_procs(family, END)
+        return list(alive)
 
     def family(self) -> list[psutil.Process]:
         """All its processes that are alive: the master first, the others as they come."""

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from frontend.up import Part, address_of, run
+from frontend.up import UNDER_MAKE, Part, PortInUse, address_of, check_port, run
+from tests.conftest import REPOSITORY
 from tests.frontend.upstream import wait_for
+from tests.jobs.house import alive
+
+STARTER = """
+import os, sys, time
+from frontend.up import Part
+
+part = Part("one", "http://127.0.0.1:1", "/", ["-c", "import time; time.sleep(600)"], dict(os.environ))
+print(part.process.pid, flush=True)
+time.sleep(600)
+"""
 
 
 def server(name: str) -> Part:
@@ -54,3 +68,36 @@ def test_what_listens_everywhere_is_reached_here() -> None:
     assert address_of("0.0.0.0", 3000) == "http://127.0.0.1:3000"
     assert address_of("::", 3000) == "http://[::1]:3000"
     assert address_of("10.0.0.7", 3000) == "http://10.0.0.7:3000"
+
+
+def test_a_part_is_gone_when_this_process_is_killed() -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdout
+    with starter.stdout:
+        part = int(starter.stdout.readline())
+    assert alive(part)
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
+    wait_for(lambda: not alive(part))
+
+
+def test_a_port_in_use_is_told_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = [str(each.getsockname()[1]) for each in (free, taken)]
+        free.close()
+        up = [sys.executable, "-m", "frontend.up", "--port", ports[0], "--app-port", ports[1]]
+        environ = {name: value for name, value in os.environ.items() if name != UNDER_MAKE}
+        ran = subprocess.run(
+            up, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
+        )
+    assert ran.returncode == 1
+    [sentence] = ran.stderr.splitlines()
+    assert f"port {ports[1]} at 127.0.0.1, for the web app, is in use already" in sentence
+
+
+def test_an_address_that_is_not_here_is_told() -> None:
+    with pytest.raises(PortInUse, match="can't listen at 192.0.2.1"):
+        check_port("service", "192.0.2.1", 3000)

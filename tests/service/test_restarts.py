@@ -48,6 +48,11 @@ def kill_entry(service: Server, job: RemoteJob) -> None:
     assert not alive
 
 
+def kill_master(service: Server, _: RemoteJob) -> None:
+    # Neither its services nor the worker of a job stays, nor their hold on the port.
+    assert not service.kill_master()
+
+
 @dataclass(frozen=True)
 class Disturbance:
     """What ends work, and what lets it go on; `counted`: as an attempt of the job."""
@@ -61,6 +66,7 @@ DISTURBANCES = {
     "worker killed": Disturbance(kill_worker, settle, counted=True),
     "entry service killed": Disturbance(kill_entry, Server.wait_until_ready),
     "server terminated": Disturbance(lambda service, _: service.terminate(), Server.start),
+    "master killed": Disturbance(kill_master, Server.start),
     "server killed": Disturbance(lambda service, _: service.kill(), Server.start),
 }
 
