@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from frontend.asking import tell
 from frontend.components.page import page as document
 from frontend.page import (
     LANGUAGE,
@@ -46,8 +48,7 @@ def main() -> None:
     st.set_page_config(page_title=name, page_icon=str(ICON))
     st.html(STYLE)
     _head(catalogue)
-    if st.session_state.pop("deleted", False):
-        say("success", catalogue("app.deleted"))
+    tell(catalogue)
     try:
         project, asked = place()
         page = Page.open(service(), catalogue, project)
@@ -58,10 +59,21 @@ def main() -> None:
         return
     _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step)
     _where(catalogue, step)
-    try:
-        SHOW[step](page)
-    except Trouble as found:
-        _trouble(catalogue, found)
+    with _room(step):
+        try:
+            SHOW[step](page)
+        except Trouble as found:
+            _trouble(catalogue, found)
+
+
+def _room(now: Step) -> DeltaGenerator:
+    """Where a step is shown. Each has a room of its own, and those of the others are hidden:
+    what Streamlit leaves standing of a step until the next one is whole would look as its own."""
+    rooms = {step: st.container(key=f"step-{step}") for step in STEPS}
+    hidden = ", ".join(f"[data-testid=stLayoutWrapper]:has(> .st-key-step-{step})"
+                       for step in STEPS if step != now)  # fmt: skip
+    st.html(f"<style>{hidden} {{ display: none; }}</style>")
+    return rooms[now]
 
 
 def _document(texts: Texts, title: str, step: str) -> None:

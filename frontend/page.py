@@ -9,16 +9,16 @@ import streamlit as st
 
 from frontend.service import Service, Trouble
 from frontend.settings import load_settings
-from frontend.shapes import ACTIVE, Job, Limits, Project
+from frontend.shapes import ACTIVE, EFFECTS, Effect, Job, Limits, Project
 from frontend.texts import Texts
 
 Step = Literal["upload", "confirm", "estimate", "progress", "review", "result"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
-PROJECT, STEP, LANGUAGE = "project", "step", "lang"
+PROJECT, STEP, EFFECT, LANGUAGE = "project", "step", "effect", "lang"
 """In the address: who has it comes back to the same place."""
-ADDRESS: Final = (PROJECT, STEP)
-PLACE, TURN = "place", "turn"
+ADDRESS: Final = (PROJECT, STEP, EFFECT)
+PLACE, TURN, CHOSEN = "place", "turn", "chosen"
 """In Streamlit's session."""
 
 SAME: Final = {
@@ -82,6 +82,13 @@ class Page:
         return self.jobs[-1] if self.jobs else None
 
     @property
+    def effect(self) -> Effect:
+        """The one that was chosen: in this visit, in the address, or for the newest job."""
+        job = self.job["effect"]["name"] if self.job else None
+        chosen = (st.session_state.get(CHOSEN), st.query_params.get(EFFECT), job)
+        return next((effect for c in chosen for effect in EFFECTS if effect == c), EFFECTS[0])
+
+    @property
     def ready(self) -> bool:
         """Whether there is a video that can be masked."""
         return self.project is not None and self.project["video"]["state"] == "ready"
@@ -140,6 +147,12 @@ def stay(**address: str) -> None:
     st.session_state[PLACE] = st.session_state.get(PLACE, {}) | address
 
 
+def choose(effect: Effect) -> None:
+    """It outlives the page: other steps, a reload."""
+    st.session_state[CHOSEN] = effect
+    stay(effect=effect)
+
+
 def go(step: Step) -> NoReturn:
     """Show another step."""
     stay(step=step)
@@ -148,13 +161,19 @@ def go(step: Step) -> NoReturn:
 
 
 def leave() -> NoReturn:
-    """Begin anew: address and uploaders forget the project."""
-    for name in ADDRESS:
-        st.query_params.pop(name, None)
-    st.session_state.pop(PLACE, None)
-    st.session_state[TURN] = turn() + 1
+    """Begin anew."""
+    forget()
     st.rerun(scope="app")
     raise AssertionError("st.rerun has ended the script")
+
+
+def forget() -> None:
+    """Address and uploaders forget the project."""
+    for name in ADDRESS:
+        st.query_params.pop(name, None)
+    for name in (PLACE, CHOSEN):
+        st.session_state.pop(name, None)
+    st.session_state[TURN] = turn() + 1
 
 
 def turn() -> int:
@@ -167,10 +186,10 @@ def from_service(path: str) -> str:
     return "/service" + path.removeprefix("/v1")
 
 
-def heading(texts: Texts, step: str) -> None:
-    """The step's title and what it is for."""
-    st.title(texts(f"{step}.title"), anchor=False)
-    st.markdown(texts(f"{step}.intro"))
+def heading(texts: Texts, step: str, variant: str = "") -> None:
+    """The step's title and what it is for; a `variant` of them has keys of its own."""
+    st.title(texts(f"{step}.title{variant}"), anchor=False)
+    st.markdown(texts(f"{step}.intro{variant}"))
 
 
 def say(kind: Literal["error", "warning", "info", "success"], what: str, advice: str = "") -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict, get_args
 
 Effect = Literal["blur", "mosaic", "solid"]
+EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 JobKind = Literal["mask", "analyze", "render"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Profile = Literal["fast", "balanced", "thorough"]
@@ -114,6 +115,10 @@ class Job(TypedDict):
     progress: Progress | None
     preview: str | None
     problem: Problem | None
+    summary: dict[str, float] | None
+
+
+Verdict = Literal["keep", "mask", "mixed"]
 
 
 class Span(TypedDict):
@@ -130,11 +135,13 @@ class Span(TypedDict):
 
 
 class Person(TypedDict):
-    """`review` is the order in which to look at people, from 1."""
+    """`review` is the order in which to look at people, from 1. `analysis` is the verdict
+    without decisions by hand."""
 
     id: str
     name: str | None
-    verdict: Literal["keep", "mask", "mixed"]
+    verdict: Verdict
+    analysis: Verdict
     kind: str
     similarity: float
     samples: int

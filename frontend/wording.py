@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 from typing import Final
 
 from frontend.page import told
-from frontend.shapes import Audit, Facts, Person, Photo
+from frontend.shapes import Audit, Facts, Person, Photo, Project
 from frontend.texts import Texts
 
-KINDS: Final = ("face", "body", "click", "user", "doubt", "none")
-"""What a verdict may rest on; each has its sentence."""
+HOUR: Final = 3600.0
+KINDS: Final = ("face", "body", "click", "user", "doubt")
+"""What a verdict may rest on that is worth a sentence: most are masked since nothing speaks for
+them."""
 FINDINGS: Final = {
     "unmasked": "person",
     "visible person": "person",
@@ -43,12 +46,13 @@ def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
     return " · ".join(parts)
 
 
-def because(texts: Texts, person: Person) -> str:
-    """Why somebody is kept or masked."""
-    kind = person["kind"] if person["kind"] in KINDS else "none"
-    key = f"why.{'doubt' if person['doubtful'] else kind}"
+def because(texts: Texts, person: Person) -> str | None:
+    """Why somebody is kept or masked, where something speaks for keeping them."""
+    kind = "doubt" if person["doubtful"] else person["kind"]
+    if kind not in KINDS:
+        return None
     name = person["name"] or texts("review.somebody")
-    return texts(key, name=name, samples=person["samples"])
+    return texts(f"why.{kind}", name=name, samples=person["samples"])
 
 
 def doubtful_seconds(person: Person) -> float:
@@ -66,6 +70,11 @@ def audit_lines(texts: Texts, audit: Audit) -> list[str]:
         else:
             lines[texts(f"audit.{kind}", time=clock(finding["seconds"]))] = None
     return list(lines)
+
+
+def hours_left(project: Project) -> int:
+    """Until all of it is deleted, unless it is used before."""
+    return max(1, round((project["expires"] - time.time()) / HOUR))
 
 
 def clock(seconds: float) -> str:

@@ -45,6 +45,9 @@ class PersonView(_View):
     id: str = Field(examples=["p2"])
     name: str | None = Field(description="of whom the photos show; null for a bystander")
     verdict: Literal["keep", "mask", "mixed"]
+    analysis: Literal["keep", "mask", "mixed"] = Field(
+        description="the verdict of the analysis, without decisions by hand"
+    )
     kind: EvidenceKind = Field(description="what the leading verdict rests on")
     reason: str = Field(description="in plain words", examples=["nothing speaks for keeping"])
     similarity: float = Field(description="of the deciding faces, cosine, -1 to 1; 0 without any")
@@ -59,18 +62,25 @@ class PersonView(_View):
     tracklets: tuple[TrackletView, ...]
 
 
-def describe(header: Header, pictured: Mapping[int, object], address: str) -> list[PersonView]:
+def describe(
+    header: Header,
+    pictured: Mapping[int, object],
+    address: str,
+    analysed: Header | None = None,
+) -> list[PersonView]:
     """Everyone in the timeline, in its order: who is longest in the picture first.
 
     Args:
         header: of the timeline, with the verdicts to be told.
         pictured: has the ids of the tracklets of which there is a picture.
         address: of the project, "/v1/projects/3f2a"; pictures and clips are found under it.
+        analysed: the same timeline with the verdicts of the analysis, where these are others.
     """
     rate = header.video.rate
     owned = {tracklet.id: tracklet for tracklet in header.tracklets}
     rows = {str(row["id"]): row for row in describe_people(header)}
     spans = {p.id: _spans([owned[t] for t in p.tracklets], rate) for p in header.persons}
+    found = {tracklet.id: tracklet for tracklet in (analysed or header).tracklets}
     order = sorted(header.persons, key=lambda p: _urgency(p, spans[p.id]))
     turn = {person.id: number for number, person in enumerate(order, 1)}
     people = []
@@ -84,6 +94,7 @@ def describe(header: Header, pictured: Mapping[int, object], address: str) -> li
                     "name": person.name,
                     "kind": row["evidence"],
                     "verdict": _verdict(here),
+                    "analysis": _verdict(_spans([found[t] for t in person.tracklets], rate)),
                     "first": row["from"],
                     "doubtful": any(span.doubtful for span in here),
                     "review": turn[person.id],

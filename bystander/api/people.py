@@ -162,7 +162,7 @@ def _analysis(context: Context, project: Project) -> str | None:
 def _view(request: Request, project: Project, album: Album, verdicts: Verdicts) -> PeopleView:
     header = _decided(album.header, verdicts)
     address = project_url(request, project.id)
-    return PeopleView(people=tuple(describe(header, album.pictures, address)))
+    return PeopleView(people=tuple(describe(header, album.pictures, address, album.header)))
 
 
 def _decided(header: Header, verdicts: Verdicts) -> Header:

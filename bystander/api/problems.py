@@ -155,7 +155,7 @@ def install(app: FastAPI, data: Path) -> None:
             for fault in error.errors()
         ]
         said = "; ".join(f"{fault['field']}: {fault['reason']}" for fault in faults[:3])
-        return problem(422, said, "Mend what is named.", faults=faults)
+        return problem(422, said, "Correct the fields that are named in faults.", faults=faults)
 
     async def on_disconnect(_: Request, __: Exception) -> JSONResponse:
         return problem(400, "The client went away before its request was whole")

@@ -49,7 +49,9 @@ class ProjectView(BaseModel):
         examples=[1795466400.0],
     )
     video: VideoView
-    photos: int = Field(description="of people to keep; they are deleted when a job ends")
+    photos: int = Field(
+        description="of people to keep; they are deleted when a job is done, and with the project"
+    )
     keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
     mask: tuple[str, ...] = Field(description="... and to mask")
     verdicts_digest: str | None = Field(

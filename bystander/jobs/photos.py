@@ -14,7 +14,7 @@ _PROBLEM = TypeAdapter(Problem | None)
 
 
 class Photos:
-    """The photos. Their rows go with the job that used them (`Jobs.finish`)."""
+    """The photos. Their rows go when a job is done (`Jobs.finish`), or with the project."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -177,10 +177,12 @@ class Jobs:
         return changed > 0
 
     def finish(self, job: str, state: JobState, problem: Problem | None = None) -> bool:
-        """End a job, and make its working folder and its project's photos litter.
+        """End a job, and make its working folder litter; when it is done, the photos, too.
 
-        A project's photos stay while another of its jobs waits for them. After an analysis
-        the decisions by hand go: the ids in them were of the timeline before.
+        A project's photos stay while another of its jobs waits for them, and after a job that
+        was cancelled or has failed, for the next try: then they go with the project at the
+        latest. After an analysis the decisions by hand go: the ids in them were of the
+        timeline before.
 
         Returns:
             False: it had ended already, and nothing was changed.
@@ -289,7 +291,7 @@ class Jobs:
         waiting = connection.execute(
             "SELECT 1 FROM jobs WHERE project = ? AND state IN ('queued', 'running')", (project,)
         ).fetchone()
-        if waiting is None:
+        if waiting is None and state is JobState.DONE:
             photos = connection.execute(
                 "DELETE FROM photos WHERE project = ? RETURNING id", (project,)
             ).fetchall()

@@ -49,21 +49,26 @@ const createCard = (view, id) => {
   const icon = make("span", { className: "icon", "aria-hidden": "true" });
   const words = make("span");
   const verdict = make("p", { className: "verdict" }, icon, words);
-  const toggle = make("button", { type: "button", id: `toggle-${id}` });
+  const choices = [["show", true], ["hide", false]].map(([name, keep]) => {
+    const input = make("input", { type: "radio", name: `verdict-${id}` });
+    const label = make("span");
+    return { name, keep, input, label, element: make("label", {}, input, label) };
+  });
+  const toggle = make(
+    "div", { className: "switch", role: "radiogroup" }, ...choices.map(({ element }) => element));
   const watch = make("button", { type: "button", id: `watch-${id}` });
   const locked = make("p", { className: "locked" });
-  toggle.setAttribute("aria-labelledby", `toggle-${id} title-${id}`);
   watch.setAttribute("aria-labelledby", `watch-${id} title-${id}`);
   const element = make(
     "article", { "aria-labelledby": `title-${id}` },
     make("div", { className: "picture" }, picture, blank), make("div", { className: "about" },
-      title, badge, lines, verdict, make("div", { className: "actions" }, toggle, watch), locked),
+      title, badge, lines, verdict, toggle, make("div", { className: "actions" }, watch), locked),
   );
   const card = { element, pending: null };
   const paint = () => {
     const keep = card.pending ? card.pending.keep : card.data.keep;
     const { texts } = view;
-    toggle.setAttribute("aria-pressed", keep === null ? "mixed" : String(keep));
+    for (const choice of choices) choice.input.checked = choice.keep === keep;
     element.dataset.keep = String(keep);
     say(icon, ICONS[keep]);
     say(words, { true: texts.kept, false: texts.masked, null: texts.mixed }[keep]);
@@ -72,15 +77,15 @@ const createCard = (view, id) => {
     show(picture, false);
     show(blank, true);
   });
-  toggle.addEventListener("click", () => {
-    const keep = toggle.getAttribute("aria-pressed") !== "true";
-    serial += 1;
-    card.pending = { keep, serial };
-    paint();
-    view.decide();
-  });
-  watch.addEventListener("click", () =>
-    view.open(card.data.clip, `${card.data.title} · ${card.data.clip_label}`));
+  for (const { keep, input } of choices) {
+    input.addEventListener("change", () => {
+      serial += 1;
+      card.pending = { keep, serial };
+      paint();
+      view.decide();
+    });
+  }
+  watch.addEventListener("click", () => view.open(card.data.clip, card.data.title));
   card.show = (data, answered) => {
     const { texts } = view;
     if (card.data?.picture !== data.picture) {
@@ -100,8 +105,11 @@ const createCard = (view, id) => {
       if (!lines.children[number]) lines.append(make("p"));
       say(lines.children[number], line);
     });
-    say(toggle, texts.toggle);
-    toggle.disabled = data.locked;
+    toggle.setAttribute("aria-label", fill(texts.choice, { title: data.title }));
+    for (const { name, input, label } of choices) {
+      say(label, texts[name]);
+      input.disabled = data.locked;
+    }
     say(locked, texts.locked);
     show(locked, data.locked);
     say(watch, data.clip_label);

@@ -38,14 +38,16 @@ class Card(TypedDict):
 
 @dataclass(frozen=True)
 class GalleryTexts:
-    """`picture` describes a card's picture, with `{title}`. `toggle` is the button that is
-    pressed while somebody is kept ("Keep visible"); `kept`, `masked` and `mixed` are the
+    """`picture` describes a card's picture, with `{title}`. `show` and `hide` are the two sides
+    of the switch that is named `choice` (`{title}`); `kept`, `masked` and `mixed` are the
     verdicts, `locked` says why none can be changed."""
 
     language: str
     picture: str
     no_picture: str
-    toggle: str
+    show: str
+    hide: str
+    choice: str
     kept: str
     masked: str
     mixed: str

@@ -43,7 +43,8 @@ class PhotoQueue {
 
   /** Why a photo couldn't be sent, or null when it was. */
   async failure(photo) {
-    if (!(await readable(photo.file))) return "unreadable";
+    const reason = await unusable(photo.file);
+    if (reason) return reason;
     if (photo.project === null) {
       const made = await createProject();
       if (made.answer) return reasonOf(made.answer);

@@ -136,6 +136,12 @@ const beginAnew = () => {
   if (shared.known) Object.assign(shared, { creating: null, known: false });
 };
 
+/** Why a file isn't sent at all: it may be a folder, gone, changed since, or have nothing in it. */
+const unusable = async (file) => {
+  if (!(await readable(file))) return "unreadable";
+  return file.size === 0 ? "empty" : null;
+};
+
 /** Whether a file can be read: it may be a folder, or have been changed or removed since. */
 const readable = (file, at = 0) =>
   file.slice(at, at + 1).arrayBuffer().then(() => true, () => false);

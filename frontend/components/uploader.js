@@ -77,7 +77,7 @@ const createPhotos = (parent, view) => {
       show(row.bar, photo.phase === "sending");
       say(row.told, failed ? fill(texts[photo.reason], { limit }) : texts[photo.phase]);
       say(row.again, texts.try_again);
-      show(row.again, failed && photo.reason !== "too_large" && photo.reason !== "unreadable");
+      show(row.again, failed && !["too_large", "unreadable", "empty"].includes(photo.reason));
     }
     for (const [photo, row] of rows) {
       if (queue.photos.includes(photo)) continue;
@@ -101,12 +101,13 @@ const createPhotos = (parent, view) => {
 };
 
 const createVideo = (parent, view) => {
+  const refuse = (file, reason) => {
+    Object.assign(view, { refusal: reason, refused: file.name });
+    view.paint();
+  };
   const begin = (file) => {
     const { data } = view;
-    if (file && file.size > data.most_bytes) {
-      view.refusal = "too_large";
-      return view.paint();
-    }
+    if (file && file.size > data.most_bytes) return refuse(file, "too_large");
     view.refusal = null;
     if (view.upload) {
       view.upload.control.abort();
@@ -118,17 +119,18 @@ const createVideo = (parent, view) => {
     upload.run();
   };
   const { zone, button, tell } = createZone(false, async ([file]) => {
-    if (await readable(file)) return begin(file);
-    view.refusal = "unreadable";
-    view.paint();
+    const reason = await unusable(file);
+    if (reason) refuse(file, reason);
+    else begin(file);
   });
+  const name = make("p", { className: "name" });
   const told = make("p", { role: "status" });
   const bar = make("progress", { max: 1 });
   const figures = make("p", { className: "figures" });
   const spoken = make("p", { className: "unseen", "aria-live": "polite" });
   const stop = make("button", { type: "button" });
   const again = make("button", { type: "button" });
-  parent.append(told, bar, figures, make("div", { className: "actions" }, stop, again), zone, spoken);
+  parent.append(name, told, bar, figures, make("div", { className: "actions" }, stop, again), zone, spoken);
   stop.addEventListener("click", () => view.upload.stop());
   again.addEventListener("click", () => {
     view.upload.lost = view.upload.begun;
@@ -176,7 +178,10 @@ const createVideo = (parent, view) => {
     const phase = upload?.phase;
     say(told, sentence(percent));
     show(told, told.textContent !== "");
-    told.classList.toggle("trouble", ["away", "crowded", "failed"].includes(phase));
+    const trouble = Boolean(view.refusal) || ["away", "crowded", "failed"].includes(phase);
+    told.classList.toggle("trouble", trouble);
+    say(name, view.refusal ? view.refused : upload?.file?.name ?? "");
+    show(name, name.textContent !== "");
     const partial = !upload && data.video?.state === "uploading";
     const moving = ["starting", "sending", "away", "crowded", "looking", "stopped"].includes(phase);
     show(bar, moving || partial);

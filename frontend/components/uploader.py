@@ -16,10 +16,10 @@ class UploaderTexts:
     """What an uploader says.
 
     Of both kinds: `choose` is the button, `drop` stands beside it ("or drop them here"). Why
-    something failed: `too_large` (with `{limit}`), `unreadable`, `too_many` (photos), `busy` (a
-    job uses the project), `disk_full`, `away` (no connection), `crowded` (too much at once),
-    `gone` (no such project), `not_allowed`, `other`. For a video, `away` and `crowded` also say
-    that it goes on by itself.
+    something failed: `too_large` (with `{limit}`), `unreadable`, `empty`, `too_many` (photos),
+    `busy` (a job uses the project), `disk_full`, `away` (no connection), `crowded` (too much at
+    once), `gone` (no such project), `not_allowed`, `other`. For a video, `away` and `crowded` also
+    say that it goes on by itself.
 
     Of photos: `waiting`, `sending` and `sent` stand in each one's row; `photos_sent` is read out
     at the end (`{sent}`, `{all}`, `{failed}`).
@@ -38,6 +38,7 @@ class UploaderTexts:
     sending: str
     too_large: str
     unreadable: str
+    empty: str
     busy: str
     disk_full: str
     away: str

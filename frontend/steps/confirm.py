@@ -21,8 +21,8 @@ ROW = 2
 def show(page: Page) -> None:
     texts = page.texts
     _measure_ahead(page)
-    heading(texts, "confirm")
     photos = page.service.photos(page.id)
+    heading(texts, "confirm", "" if photos else "-video")
     for name, group in groupby(sorted(photos, key=lambda p: p["person"]), lambda p: p["person"]):
         _person(page, name, list(group))
     if not photos:

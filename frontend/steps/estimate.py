@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final, get_args
 
 import streamlit as st
 
-from frontend.page import Page, from_service, go, heading, say, trouble
+from frontend.page import Page, choose, from_service, go, heading, say, trouble
 from frontend.service import Trouble
-from frontend.shapes import Effect, JobKind
+from frontend.shapes import EFFECTS, Effect, JobKind
 from frontend.wording import clock, preview, video_facts
-
-EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 
 
 def show(page: Page) -> None:
@@ -20,12 +17,12 @@ def show(page: Page) -> None:
     heading(texts, "estimate")
     kind = _kind(page)
     expected = st.container()  # filled last: the first time it is measured on the spot
-    effect: Effect = "blur"
+    if kind == "analyze" and page.project and page.project["photos"]:
+        # Without any, the step before has said so.
+        say("info", texts("estimate.nobody"), texts("confirm.nobody-advice"))
+    effect = _effect(page)
     audit = False
-    if kind == "analyze":
-        say("info", texts("confirm.nobody"), texts("confirm.nobody-advice"))
-    else:
-        effect = _effect(page)
+    if kind != "analyze":
         audit = st.checkbox(texts("estimate.audit"), value=True)
         st.caption(texts("estimate.audit-help"))
     _go(page, kind, effect, audit)
@@ -69,10 +66,11 @@ def _effect(page: Page) -> Effect:
         texts("estimate.effect"),
         EFFECTS,
         format_func=lambda name: texts(f"effects.{name}"),
-        index=EFFECTS.index(_last_effect(page)),
+        index=EFFECTS.index(page.effect),
         horizontal=True,
         key="effect",
     )
+    choose(effect)
     at, duration = 0.0, facts["duration"] if facts else 0.0
     if duration >= 2:
         at = st.slider(
@@ -88,10 +86,6 @@ def _effect(page: Page) -> Effect:
     st.html(preview(src, label, facts))
     st.caption(texts("estimate.everyone"))
     return effect
-
-
-def _last_effect(page: Page) -> Effect:
-    return page.job["effect"]["name"] if page.job else "blur"
 
 
 def _go(page: Page, kind: JobKind, effect: Effect, audit: bool) -> None:

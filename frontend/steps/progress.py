@@ -7,11 +7,12 @@ from typing import Final
 
 import streamlit as st
 
-from frontend.page import Page, from_service, go, heading, leave, say, service, told
+from frontend.asking import ask, deletion
+from frontend.page import Page, from_service, go, heading, say, service, told
 from frontend.service import UNREACHABLE, Trouble
 from frontend.shapes import ACTIVE, Job, Project
 from frontend.texts import Texts
-from frontend.wording import preview
+from frontend.wording import hours_left, preview
 
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
@@ -64,39 +65,46 @@ def _how_far(texts: Texts, job: Job) -> None:
         eta = done["eta"]
         left = texts("progress.left", time=texts.duration(eta)) if eta is not None else ""
     percent = int(100 * share)
+    spoken = texts("progress.percent", percent=percent // SPOKEN * SPOKEN)
     st.html(
-        f'<p class="figure">{percent} %</p><p>{escape(stage)}'
+        f'<p class="figure">{escape(texts("progress.percent", percent=percent))}</p>'
+        f"<p>{escape(stage)}"
         f"{' · ' if left else ''}{escape(left)}</p>"
         f'<progress class="whole" max="100" value="{percent}" '
         f'aria-label="{escape(stage)}"></progress>'
-        f'<p class="spoken" role="status">{escape(stage)} {percent // SPOKEN * SPOKEN} %</p>'
+        f'<p class="spoken" role="status">{escape(stage)} {escape(spoken)}</p>'
     )
 
 
 def _cancel(page: Page, job: Job) -> None:
-    st.markdown(page.texts("progress.leave"))
-    if st.button(page.texts("progress.cancel"), disabled=job["cancelling"], width="stretch"):
+    def cancel() -> None:
         try:
             page.service.cancel(page.id, job["id"])
         except Trouble as found:
             if found.status != 409:  # it has just ended
                 raise
-        st.rerun()
+
+    st.markdown(page.texts("progress.leave"))
+    label = page.texts("progress.cancel")
+    if st.button(label, key="cancel", disabled=job["cancelling"], width="stretch"):
+        ask(page.texts, "progress.cancel", back="progress.keep-on", act=cancel)
 
 
 def _ended(page: Page, job: Job) -> None:
-    """Cancelled or failed: what was sent is still there, photos aside."""
+    """Cancelled or failed: what was sent is still there."""
+    assert page.project is not None
     texts = page.texts
     if job["state"] == "cancelled":
         st.title(texts("progress.cancelled"), anchor=False)
-        say("info", *told(texts, "cancelled"))
+        if page.project["photos"]:
+            say("info", texts("progress.kept-photos", hours=hours_left(page.project)))
+        else:
+            say("info", texts("progress.kept"))
     else:
         st.title(texts("progress.failed"), anchor=False)
         say("error", *told(texts, job["problem"]["type"] if job["problem"] else "other"))
     if st.button(texts("progress.again"), type="primary", width="stretch"):
-        go("upload" if job["kind"] == "mask" else "estimate")
+        go("estimate")
     if page.service.people(page.id) and st.button(texts("progress.people"), width="stretch"):
         go("review")
-    if st.button(texts("result.delete"), width="stretch"):
-        page.service.delete_project(page.id)
-        leave()
+    deletion(page)

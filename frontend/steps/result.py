@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from html import escape
 
 import streamlit as st
 
+from frontend.asking import deletion
 from frontend.components.compare import CompareTexts, compare
 from frontend.page import Page, from_service, go, heading, leave, say
-from frontend.wording import audit_lines
-
-HOUR = 3600.0
+from frontend.wording import audit_lines, hours_left
 
 
 def show(page: Page) -> None:
@@ -64,26 +62,17 @@ def _audit(page: Page) -> None:
 def _end(page: Page) -> None:
     assert page.project is not None
     texts = page.texts
-    hours = max(1, round((page.project["expires"] - time.time()) / HOUR))
     st.subheader(texts("result.privacy"), anchor=False)
-    st.markdown(texts("result.expires", hours=hours))
-    if st.button(texts("result.delete"), width="stretch"):
-        _ask(page)
+    gone = f"{texts('result.photos-gone')} " if _had_photos(page) else ""
+    st.markdown(gone + texts("result.expires", hours=hours_left(page.project)))
+    deletion(page)
     if st.button(texts("app.new"), width="stretch"):
         leave()
 
 
-def _ask(page: Page) -> None:
-    texts = page.texts
-
-    @st.dialog(texts("result.delete-sure"), dismissible=False)  # its cross is named in English
-    def sure() -> None:
-        st.markdown(texts("result.delete-what"))
-        if st.button(texts("result.delete"), key="sure", type="primary", width="stretch"):
-            page.service.delete_project(page.id)
-            st.session_state["deleted"] = True
-            leave()
-        if st.button(texts("app.back"), key="unsure", width="stretch"):
-            st.rerun()
-
-    sure()
+def _had_photos(page: Page) -> bool:
+    """Whether there were any that are gone: somebody has a name from them, or wasn't found."""
+    assert page.project is not None
+    named = any(person["name"] for person in page.service.people(page.id))
+    missed = any((job["summary"] or {}).get("unrecognised") for job in page.jobs)
+    return (named or missed) and not page.project["photos"]

@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.asking import deletion
 from frontend.components.gallery import Card, GalleryTexts, gallery
 from frontend.page import Page, from_service, go, heading, say
 from frontend.shapes import Job, Person
@@ -35,12 +36,13 @@ def show(page: Page) -> None:
         texts=GalleryTexts(**texts.group("gallery")),
     )
     if decided:
-        page = _decide(page, decided)
+        page = _decide(page, people, decided)
     left = len(people) - shown
     if left > 0 and st.button(texts("review.more", n=min(left, AT_ONCE)), width="stretch"):
         st.session_state["shown"] = shown + AT_ONCE
         st.rerun()
     _on(page)
+    deletion(page)
     if decided:
         st.rerun()  # not before: the way on may have been pressed in the same moment
 
@@ -49,27 +51,36 @@ def _card(page: Page, person: Person) -> Card:
     texts = page.texts
     title = person["name"] or texts("review.person", n=person["id"].removeprefix("p"))
     unsure = doubtful_seconds(person)
+    why = because(texts, person)
     return Card(
         id=person["id"],
         picture=from_service(person["picture"]) if person["picture"] else None,
         title=title,
         lines=[
             texts("review.seconds", time=texts.duration(person["seconds"])),
-            because(texts, person),
+            *([why] if why else []),
         ],
         badge=texts("review.doubt", time=texts.duration(unsure)) if unsure else None,
         keep={"keep": True, "mask": False, "mixed": None}[person["verdict"]],
         locked=False,
         clip=from_service(person["clip"]),
-        clip_label=texts("review.clip", name=title),
+        clip_label=texts("review.clip"),
     )
 
 
-def _decide(page: Page, decisions: dict[str, bool]) -> Page:
-    """These decisions, beside all earlier ones; gives what the page is then."""
+def _decide(page: Page, people: list[Person], decisions: dict[str, bool]) -> Page:
+    """These decisions, beside all earlier ones; gives what the page is then.
+
+    One that the analysis has come to by itself is none: taken back, everything is as before.
+    """
     assert page.project is not None
     earlier = dict.fromkeys(page.project["keep"], True) | dict.fromkeys(page.project["mask"], False)
-    now = earlier | decisions
+    anyway = {p["id"]: {"keep": True, "mask": False}.get(p["analysis"]) for p in people}
+    now = {
+        person: keep
+        for person, keep in (earlier | decisions).items()
+        if person not in decisions or keep is not anyway.get(person)
+    }
     page.service.decide(
         page.id,
         keep=[person for person, keep in now.items() if keep],
@@ -85,13 +96,16 @@ def _on(page: Page) -> None:
     settled = there and not _changed(page)
     with st.container(key="onward"):
         if settled:
+            audit = page.service.audit(page.id)
+            if audit and not audit["passed"]:
+                st.markdown(f"⚠ {texts('audit.look')}")
             if st.button(texts("review.result"), type="primary", width="stretch"):
                 go("result")
             return
         st.markdown(texts("review.changed" if there else "review.first"))
         label = texts("review.render-again" if there else "review.render")
         if st.button(label, type="primary", width="stretch"):
-            begin(page, "render", page.jobs[-1]["effect"]["name"], True)
+            begin(page, "render", page.effect, True)
     if st.button(texts("review.effect"), width="stretch"):
         go("estimate")
     if there and st.button(texts("review.result-anyway"), width="stretch"):
@@ -99,7 +113,7 @@ def _on(page: Page) -> None:
 
 
 def _changed(page: Page) -> bool:
-    """Whether decisions came after the result was made."""
+    """Whether the result would be another one with the decisions of now."""
     assert page.project is not None
     made = _maker(page.jobs)
     if made is None:

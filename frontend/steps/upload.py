@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.asking import ask
 from frontend.components.uploader import Kind, UploaderTexts, uploader
 from frontend.page import Page, from_service, go, heading, place, say, stay, told, turn
 from frontend.shapes import Photo
@@ -110,8 +111,12 @@ def _thumbnail(page: Page, name: str, photo: Photo) -> None:
     if problem:
         st.caption(problem[0])
     if st.button(texts("upload.remove"), key=f"remove-{photo['id']}", width="stretch"):
-        page.service.delete_photo(page.id, photo["id"])
-        st.rerun()
+        ask(
+            texts,
+            "upload.remove",
+            back="app.back",
+            act=lambda: page.service.delete_photo(page.id, photo["id"]),
+        )
 
 
 def _newcomer(page: Page, known: list[str]) -> None:

@@ -45,7 +45,10 @@ def open_page(staged: StagedService) -> Open:
     """The page as a visitor opens it, or comes back to it."""
 
     def open_page(
-        step: str | None = None, language: Language = "en", project: str | None = PROJECT
+        step: str | None = None,
+        language: Language = "en",
+        project: str | None = PROJECT,
+        **more: str,
     ) -> AppTest:
         app = AppTest.from_file(str(MAIN), default_timeout=20)
         app.query_params["lang"] = language
@@ -53,6 +56,8 @@ def open_page(staged: StagedService) -> Open:
             app.query_params["project"] = project
         if step:
             app.query_params["step"] = step
+        for name, value in more.items():
+            app.query_params[name] = value
         app.run()
         assert not app.exception
         return app

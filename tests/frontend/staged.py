@@ -78,6 +78,7 @@ def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
         "progress": progress if running else None,
         "preview": f"{HERE}/jobs/{JOB}/preview?number=4" if running else None,
         "problem": None,
+        "summary": {"people": 1, "kept": 0, "unrecognised": 0} if state == "done" else None,
         **more,
     }
 
@@ -97,6 +98,7 @@ def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
         "id": f"p{number}",
         "name": None,
         "verdict": verdict,
+        "analysis": verdict,
         "kind": "none",
         "similarity": 0.0,
         "samples": 0,

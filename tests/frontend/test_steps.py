@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from frontend.steps import review
 from frontend.texts import LANGUAGES, Language, texts
 from tests.frontend.conftest import Open
 from tests.frontend.staged import HERE, StagedService, job, person, photo, video
@@ -43,6 +44,7 @@ def test_the_page_opens_at_the_upload_in_the_language_asked_for(
 def test_the_switch_changes_the_language_and_keeps_the_place(
     open_page: Open, staged: StagedService
 ) -> None:
+    staged.photos = [photo()]
     app = open_page("confirm")
 
     app.button(key="language").click().run()
@@ -60,6 +62,8 @@ def test_where_one_comes_back_to_is_where_the_work_is(
     staged.video = video("uploading")
     assert step() == ENGLISH("upload.title")
     staged.video = video()
+    assert step() == ENGLISH("confirm.title-video")
+    staged.photos = [photo()]
     assert step() == ENGLISH("confirm.title")
     staged.jobs = [job("running")]
     assert step() == ENGLISH("progress.title")
@@ -97,7 +101,7 @@ def test_one_can_go_on_only_with_a_whole_video(open_page: Open, staged: StagedSe
 
     staged.video = video()
     app = press(open_page("upload"), "app.continue")
-    assert app.title[0].value == ENGLISH("confirm.title")
+    assert app.title[0].value == ENGLISH("confirm.title-video")
 
 
 def test_photos_are_grouped_by_person_and_renamed_together(
@@ -113,11 +117,14 @@ def test_photos_are_grouped_by_person_and_renamed_together(
     assert [found["person"] for found in staged.photos] == ["Hana", "Hana", "Ben"]
 
 
-def test_a_photo_can_be_taken_out(open_page: Open, staged: StagedService) -> None:
+def test_a_photo_can_be_taken_out_once_one_is_sure(open_page: Open, staged: StagedService) -> None:
     staged.photos = [photo(number=3), photo(number=4)]
 
-    press_first = open_page("upload")
-    press_first.button(key=f"remove-{3:032x}").click().run()
+    app = open_page("upload")
+    app.button(key=f"remove-{3:032x}").click().run()
+    assert ENGLISH("upload.remove-what") in seen(app)
+    assert len(staged.photos) == 2
+    app.button(key="sure").click().run()
 
     assert [found["id"] for found in staged.photos] == [f"{4:032x}"]
 
@@ -174,7 +181,7 @@ def test_progress_says_stage_percent_and_time_left(open_page: Open, staged: Stag
 
     written = seen(open_page())
 
-    assert "20 %" in written
+    assert "20%" in written
     assert ENGLISH("progress.analyze") in written
     assert ENGLISH("progress.left", time="1 min 23 s") in written
     assert f"/service{HERE.removeprefix('/v1')}/jobs/" in written
@@ -221,6 +228,25 @@ def test_changed_verdicts_ask_for_another_rendering(open_page: Open, staged: Sta
     assert ENGLISH("review.result") in seen(open_page("review"))
 
 
+def test_a_verdict_toggled_back_asks_for_nothing(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clicks: list[dict[str, bool]] = []
+    monkeypatch.setattr(review, "gallery", lambda *_, **__: clicks.pop() if clicks else {})
+    staged.jobs, staged.result = [job("done")], True
+    staged.people = [person(1, "keep", name="Anna", kind="face"), person(2)]
+    clicks.append({"p1": False, "p2": True})
+    assert ENGLISH("review.changed") in seen(open_page("review"))
+    assert (staged.keep, staged.mask) == (["p2"], ["p1"])
+
+    clicks.append({"p1": True, "p2": False})
+    written = seen(open_page("review"))
+
+    assert (staged.keep, staged.mask) == ([], [])
+    assert ENGLISH("review.changed") not in written
+    assert ENGLISH("review.result") in written
+
+
 def test_a_crowd_is_shown_in_parts(open_page: Open, staged: StagedService) -> None:
     staged.jobs, staged.result = [job("done")], True
     staged.people = [person(number) for number in range(1, 51)]
@@ -251,11 +277,116 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
     assert ENGLISH("audit.file") in written
 
 
-def test_deleting_everything_asks_once_more(open_page: Open, staged: StagedService) -> None:
-    staged.jobs, staged.result = [job("done")], True
+@pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])
+def test_deleting_everything_asks_once_more_says_what_is_lost_and_that_it_is_gone(
+    open_page: Open, staged: StagedService, state: str
+) -> None:
+    staged.people = [person(1)]
+    if state in ("result", "review"):
+        staged.jobs, staged.result = [job("done")], True
+    else:
+        staged.jobs = [job(state, problem={"type": "WorkerCrashed"})]
 
-    app = press(open_page("result"), "result.delete")
+    app = press(open_page("progress" if state == "cancelled" else state), "result.delete")
 
     assert ENGLISH("result.delete-what") in seen(app)
     assert app.button(key="sure").label == ENGLISH("result.delete")
+    assert "DELETE" not in {method for method, _, _ in staged.asked}
+    app.button(key="sure").click().run()
+    assert "DELETE" in {method for method, _, _ in staged.asked}
+    assert ENGLISH("app.deleted") in seen(app)
+    assert app.title[0].value == ENGLISH("upload.title")
+
+
+def test_whoever_is_not_sure_keeps_everything(open_page: Open, staged: StagedService) -> None:
+    staged.jobs, staged.result = [job("done")], True
+
+    app = press(open_page("result"), "result.delete")
+    app.button(key="unsure").click().run()
+
     assert staged.project
+    assert app.title[0].value == ENGLISH("result.title")
+    assert ENGLISH("result.delete-what") not in seen(app)
+
+
+def test_cancelling_asks_once_more_and_says_what_is_lost(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.jobs, staged.photos = [job("running")], [photo()]
+
+    app = press(open_page(), "progress.cancel")
+
+    assert ENGLISH("progress.cancel-what") in seen(app)
+    assert staged.jobs[-1]["state"] == "running"
+    app.button(key="sure").click().run()
+    assert staged.jobs[-1]["state"] == "cancelled"
+    assert app.title[0].value == ENGLISH("progress.cancelled")
+
+
+def test_the_effect_outlives_going_back_and_a_reload(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate")
+    app.radio(key="effect").set_value("mosaic").run()
+    press(app, "app.back")
+    press(app, "app.continue")
+    assert app.radio(key="effect").value == "mosaic"
+    assert app.query_params["effect"] == "mosaic"
+
+    again = open_page("estimate", effect="mosaic")
+    assert again.radio(key="effect").value == "mosaic"
+    press(again, "estimate.go")
+    (started,) = [body for method, path, body in staged.asked if method == "POST"]
+    assert started["effect"] == {"name": "mosaic"}
+
+
+def test_an_address_with_an_effect_that_is_none_is_taken_for_one_without(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+
+    assert open_page("estimate", effect="<b>").radio(key="effect").value == "blur"
+
+
+def test_without_photos_nothing_is_said_of_photos_and_the_effect_can_be_chosen(
+    open_page: Open, staged: StagedService
+) -> None:
+    app = press(open_page("upload"), "app.continue")
+    assert app.title[0].value == ENGLISH("confirm.title-video")
+    assert ENGLISH("confirm.nobody") in seen(app)
+    assert ENGLISH("confirm.intro") not in seen(app)
+    press(app, "app.continue")
+    assert ENGLISH("confirm.nobody-advice") not in seen(app), "once is enough"
+    assert "/preview?effect=blur" in seen(app)
+    app.radio(key="effect").set_value("solid").run()
+    assert "/preview?effect=solid" in seen(app)
+    press(app, "estimate.mask-all")
+    (started,) = [body for method, path, body in staged.asked if method == "POST"]
+    assert started == {"kind": "mask", "effect": {"name": "solid"}, "audit": True}
+
+    staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
+    assert ENGLISH("result.photos-gone") not in seen(open_page("result"))
+
+
+def test_that_the_photos_are_gone_is_said_where_there_were_some(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.jobs, staged.result = [job("done")], True
+    staged.people = [person(1, "keep", name="Anna")]
+    assert ENGLISH("result.photos-gone") in seen(open_page("result"))
+
+    staged.people = [person(1)]  # who is in them wasn't found in the video
+    staged.jobs = [job("done", summary={"unrecognised": 1})]
+    assert ENGLISH("result.photos-gone") in seen(open_page("result"))
+
+
+def test_the_review_says_that_the_check_has_found_something(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
+    staged.audit = {"passed": True, "frames": 1, "seconds": 1.0, "findings": []}
+    assert ENGLISH("audit.look") not in seen(open_page("review"))
+
+    staged.audit["passed"] = False
+    assert ENGLISH("audit.look") in seen(open_page("review"))

@@ -33,10 +33,20 @@ def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
 def test_korean_is_korean_and_english_is_english() -> None:
     for key, text in KOREAN.sentences.items():
         words = re.sub(r"\{\w+\}", "", text)
-        if key not in ("app.name", "app.other-language") and re.search(r"[A-Za-z]{2}", words):
+        if key not in ("app.name", "app.other-language", "confirm.rate") and re.search(
+            r"[A-Za-z]{2}", words
+        ):
             assert HANGUL.search(words), key
     for key, text in ENGLISH.sentences.items():
         assert key == "app.other-language" or not HANGUL.search(text), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_percentage_is_without_its_sign(language: Language) -> None:
+    percentages = {k: t for k, t in texts(language).sentences.items() if "{percent}" in t}
+
+    assert len(percentages) >= 6
+    assert {k for k, t in percentages.items() if "{percent}%" not in t} == set()
 
 
 def literal_keys() -> Iterator[str]:

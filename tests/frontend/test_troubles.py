@@ -86,7 +86,6 @@ def job_that_met_something_new(staged: StagedService) -> None:
         (odd_video, "upload", "other", {}),
         (no_token, None, "no-token", {}),
         (expired, None, "expired", {}),
-        (cancelled, None, "cancelled", {}),
         (job_without_room, None, "OutputUnwritable", {}),
         (job_that_broke, None, "WorkerCrashed", {}),
         (job_that_met_something_new, None, "other", {}),
@@ -184,16 +183,33 @@ def test_a_job_that_was_started_twice_is_followed(open_page: Open, staged: Stage
     assert app.title[0].value == texts("en")("progress.title")
 
 
-def test_after_a_cancelled_job_one_begins_again_with_the_photos(
-    open_page: Open, staged: StagedService
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_after_a_cancelled_job_one_begins_again_without_uploading_anything(
+    open_page: Open, staged: StagedService, language: Language
 ) -> None:
+    staged.photos = [photo()]
     cancelled(staged)
+    told = texts(language)
+    assert told("progress.kept-photos", hours=24) in seen(open_page(None, language))
+
     app = open_page()
     (again,) = [b for b in app.button if b.label == texts("en")("progress.again")]
 
     again.click().run()
 
-    assert app.title[0].value == texts("en")("upload.title")
+    assert app.title[0].value == texts("en")("estimate.title")
+    assert texts("en")("estimate.go") in seen(app)
+
+
+def test_after_a_cancelled_job_without_photos_none_are_spoken_of(
+    open_page: Open, staged: StagedService
+) -> None:
+    cancelled(staged)
+
+    written = seen(open_page())
+
+    assert texts("en")("progress.kept") in written
+    assert "photo" not in written
 
 
 def test_a_name_is_no_markup(open_page: Open, staged: StagedService) -> None:

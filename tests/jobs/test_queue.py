@@ -168,16 +168,32 @@ def test_what_ran_when_the_server_died_waits_again(house: House) -> None:
     assert house.now(waiting) == waiting
 
 
-@pytest.mark.parametrize("end", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
-def test_with_a_job_the_photos_of_its_project_go(house: House, end: JobState) -> None:
+def test_with_a_job_that_is_done_the_photos_of_its_project_go(house: House) -> None:
     project, other = house.project(), house.project()
     (photo,) = house.store.photos.list(project.id)
     job = house.job(project)
     claimed(house)
-    house.store.jobs.finish(job.id, end)
+    house.store.jobs.finish(job.id, JobState.DONE)
     assert house.store.photos.list(project.id) == ()
     assert len(house.store.photos.list(other.id)) == 1
     assert set(house.store.litter()) == {f"work/{job.id}", f"photos/{project.id}/{photo.id}.jpg"}
+
+
+@pytest.mark.parametrize("end", [JobState.FAILED, JobState.CANCELLED])
+def test_a_job_that_came_to_nothing_leaves_the_photos_for_the_next_try(
+    house: House, end: JobState
+) -> None:
+    project = house.project()
+    photos = house.store.photos.list(project.id)
+    job = house.job(project)
+    claimed(house)
+    house.store.jobs.finish(job.id, end)
+    assert house.store.photos.list(project.id) == photos != ()
+    assert house.store.litter() == (f"work/{job.id}",)
+    again = house.job(project)
+    claimed(house)
+    house.store.jobs.finish(again.id, JobState.DONE)
+    assert house.store.photos.list(project.id) == ()
 
 
 def test_photos_stay_for_the_next_job_that_waits_for_them(house: House) -> None:
@@ -186,7 +202,8 @@ def test_photos_stay_for_the_next_job_that_waits_for_them(house: House) -> None:
     claimed(house)
     house.store.jobs.finish(first.id, JobState.DONE)
     assert len(house.store.photos.list(project.id)) == 1
-    house.store.jobs.request_cancel(second.id)
+    claimed(house)
+    house.store.jobs.finish(second.id, JobState.DONE)
     assert house.store.photos.list(project.id) == ()
 
 

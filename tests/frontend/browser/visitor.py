@@ -39,6 +39,7 @@ EVERYWHERE: Final = {
     "GB",
     "kB",
     "MP",
+    "fps",
     "JPEG",
     "PNG",
     "WebP",

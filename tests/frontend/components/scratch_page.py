@@ -11,45 +11,19 @@ from frontend.components.gallery import Card, GalleryTexts, gallery
 from frontend.components.page import page
 from frontend.components.player import PlayerTexts, player
 from frontend.components.uploader import UploaderTexts, uploader
+from frontend.texts import language_of, texts
 
 MEDIA = "/service/media"
 asked = st.query_params
 state = st.session_state
-language = asked.get("lang", "en")
+language = language_of(asked.get("lang", "en"), None)
 
-UPLOADS = UploaderTexts(
-    language=language,
-    unsupported="Your browser is too old",
-    choose="Choose" if language == "en" else "선택",
-    drop="or drop here",
-    try_again="Try again",
-    sending="Being sent",
-    too_large="Larger than {limit}",
-    unreadable="Can't be read",
-    busy="A job is at work",
-    disk_full="No room",
-    away="Connection lost",
-    crowded="Too much at once",
-    gone="The project is gone",
-    not_allowed="Not allowed",
-    other="Something went wrong",
-    too_many="Too many photos",
-    waiting="Waiting",
-    sent="Sent",
-    photos_sent="{sent} of {all} sent",
-    choose_other="Choose another",
-    starting="Beginning",
-    looking="Looking at the video",
-    stopped="Stopped at {percent} %",
-    stop="Stop",
-    go_on="Go on",
-    progress="Upload",
-    percent="{percent} %",
-    amount="{sent} of {size}",
-    left="{time} left",
-    spoken="{percent} percent",
-    arrived_part="{percent} % has arrived. Choose the same file to go on.",
-)
+SENTENCES = texts(language)
+
+
+def group(*prefixes: str) -> dict[str, str]:
+    """The app's own sentences, as its pages give them to components."""
+    return {k: v for prefix in prefixes for k, v in SENTENCES.group(prefix).items()}
 
 
 def log(event: str, value: object) -> None:
@@ -74,7 +48,7 @@ def videos() -> None:
             accept="image/*" if kind == "photos" else "video/*",
             most_bytes=50_000_000,
             video=told,
-            texts=UPLOADS,
+            texts=UploaderTexts(**group("uploader", f"{kind.removesuffix('s')}_uploader")),
         )
         log(f"{key} made", result.project)
         log(f"{key} sent", result.sent)
@@ -100,21 +74,7 @@ def people() -> None:
         }
         for person, verdict in keep.items()
     ]
-    texts = GalleryTexts(
-        language=language,
-        picture="Picture of {title}",
-        no_picture="No picture",
-        toggle="Keep visible",
-        kept="Stays visible",
-        masked="Will be masked",
-        mixed="Partly masked",
-        locked="A job is at work",
-        clip_loading="Loading",
-        clip_unplayable="Can't be played here",
-        clip_away="Can't be fetched",
-        close="Close",
-    )
-    decisions = gallery("gallery", cards=cards, texts=texts)
+    decisions = gallery("gallery", cards=cards, texts=GalleryTexts(**group("gallery")))
     if decisions:
         log("decided", decisions)
         if not refuses:
@@ -131,7 +91,7 @@ def faces() -> None:
         height=240,
         faces=boxes[: int(asked.get("faces", "3"))],
         chosen=state.get("face", 0),
-        texts=FacePickerTexts(language, "Photo of Anna", "This face is used", "Use face {n}"),
+        texts=FacePickerTexts(**group("face_picker")),
     )
     log("chosen", number)
     if number is not None:
@@ -144,23 +104,7 @@ def both() -> None:
         "both",
         before=f"{MEDIA}/{asked.get('before', 'video')}",
         after=f"{MEDIA}/{asked.get('after', 'video')}",
-        texts=CompareTexts(
-            language=language,
-            before="Before",
-            after="After",
-            divide="Divide",
-            divide_value="{percent} % before",
-            play="Play",
-            pause="Pause",
-            seek="Place in the video",
-            sound="Sound",
-            beside="Side by side",
-            over="One over the other",
-            unplayable_before="Your browser can't play the source.",
-            unplayable_after="Your browser can't play the result.",
-            away_before="The source can't be fetched.",
-            away_after="The result can't be fetched.",
-        ),
+        texts=CompareTexts(**group("compare")),
     )
 
 
@@ -169,9 +113,7 @@ def one() -> None:
         "one",
         src=f"{MEDIA}/{asked.get('src', 'video')}",
         poster=None,
-        texts=PlayerTexts(
-            language, "Your video", "Your browser can't play it", "Not there", "Try again"
-        ),
+        texts=PlayerTexts(**group("player")),
     )
 
 
