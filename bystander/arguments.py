@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bystander.errors import ConfigError, OutputExists, OutputUnwritable, SelectionError
+from bystander.files import check_name
 from bystander.media.encoder import Codec, EncoderSettings
 from bystander.media.muxer import check_encoding
 from bystander.media.probe import VideoInfo
@@ -94,6 +95,7 @@ def check_file(path: Path, overwrite: bool, *others: Path) -> None:
     Raises:
         OutputUnwritable, OutputExists: for that reason.
     """
+    check_name(path)
     if path.resolve() in [other.resolve() for other in others]:
         raise OutputUnwritable(f"{path} is named twice", "Choose another name for one of them.")
     if not path.parent.is_dir():

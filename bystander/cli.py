@@ -28,6 +28,7 @@ from bystander.errors import (
     ModelError,
     OutputUnwritable,
 )
+from bystander.files import named_after
 from bystander.media.probe import probe
 from bystander.media.sound import plan_sound
 from bystander.media.writer import MUXERS, check_output
@@ -169,7 +170,7 @@ def mask(
         sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if timeline is not None:
             check_file(timeline, overwrite, video, output)
-        page = output.with_name(f"{output.name}.audit.html")
+        page = named_after(output, ".audit.html")
         for path in (page, page.with_suffix(".json")) if audit else ():
             check_file(path, overwrite, video, output, *([timeline] if timeline else []))
         audited = None

@@ -14,9 +14,7 @@ Needs `requests` and nothing else of the library but its errors.
 from __future__ import annotations
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +30,7 @@ from bystander.errors import (
     ServiceError,
     TruncatedVideo,
 )
+from bystander.files import check_name, replacing
 
 Result = TypeVar("Result")
 
@@ -254,21 +253,18 @@ class RemoteProject:
                 work, failed, or was cancelled.
             ServiceError: there is none yet, or the connection broke again and again.
         """
+        check_name(target)
         if target.exists() and not overwrite:
             raise OutputExists(f"{target} exists already", "Choose another name.")
-        part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
-            with part.open("wb") as file:
-                address = f"{self._path}/{what}" + ("?allow_stale=1" if allow_stale else "")
+            address = f"{self._path}/{what}" + ("?allow_stale=1" if allow_stale else "")
+            with replacing(target) as part, part.open("wb") as file:
                 fetch = _Fetch(self._client, address, file, progress)
                 self._client.patiently(fetch, file.tell)
-            os.replace(part, target)
         except OSError as error:
             raise OutputUnwritable(
                 f"{target} can't be written ({error.strerror})", "Choose another folder."
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def delete(self) -> None:
         """Delete everything of it, now."""

@@ -360,6 +360,63 @@ def test_a_saved_timeline_needs_a_place_of_its_own(
     assert nothing_in(output.parent)
 
 
+NAMES = {"letters": "a" * 241, "Korean": "가" * 80, "usual": "holiday"}
+"""Without their suffix; the longest have 245 bytes with it."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_the_file_system_takes_is_written(
+    name: str, drawn: Path, review: Path, tmp_path: Path, scratch: Path
+) -> None:
+    stem, folder = NAMES[name], tmp_path / "written"
+    folder.mkdir()
+    video, timeline, out = (folder / f"{stem}.{kind}" for kind in ("mp4", "tln", "mkv"))
+    video.write_bytes(drawn.read_bytes())
+    timeline.write_bytes(review.read_bytes())
+    saved, sheet = folder / f"{stem}.new", folder / f"{stem}.png"
+
+    succeeded(call("render", video, timeline, "-o", out, "--timeline", saved))
+    succeeded(call("people", timeline, "--sheet", sheet))
+
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in (video, timeline, out, saved, sheet)
+    }
+    assert nothing_in(scratch)
+
+
+TOO_LONG = "a" * 252
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (3, ["mask", f"{TOO_LONG}.mp4", "-o", "{output}"]),
+        (5, ["mask", "{drawn}", "-o", f"{TOO_LONG}.mp4"]),
+        (5, ["mask", "{drawn}", "-o", "{output}", "--timeline", f"{TOO_LONG}.timeline"]),
+        (5, ["mask", "{drawn}", "-o", f"{'nested/' * 700}o.mp4"]),
+        (5, ["analyze", "{drawn}", "-o", f"{TOO_LONG}.timeline"]),
+        (5, ["render", "{drawn}", "{review}", "-o", f"{TOO_LONG}.mp4"]),
+        (5, ["render", "{drawn}", "{review}", "-o", "{output}", "--timeline", f"{TOO_LONG}.new"]),
+        (7, ["render", "{drawn}", f"{TOO_LONG}.old", "-o", "{output}"]),
+        (5, ["people", "{review}", "--sheet", f"{TOO_LONG}.png"]),
+        (7, ["people", f"{TOO_LONG}.old"]),
+        (5, ["audit", "{drawn}", "{drawn}", "-o", f"{TOO_LONG}.html"]),
+        (3, ["audit", "{drawn}", f"{TOO_LONG}.mp4", "-o", "{output}.html"]),
+        (3, ["estimate", f"{TOO_LONG}.mp4"]),
+    ],
+)
+def test_a_name_too_long_is_refused_before_any_work(
+    code: int, arguments: list[str], drawn: Path, review: Path, output: Path
+) -> None:
+    given = [a.format(drawn=drawn, review=review, output=output) for a in arguments]
+    refused(call(*given), code)
+    assert nothing_in(output.parent)
+
+
+def test_a_photo_s_name_too_long_is_refused(networks: None, drawn: Path, output: Path) -> None:
+    refused(call("mask", drawn, "-o", output, "--cast", f"{TOO_LONG}.jpg"), 4)
+
+
 def test_a_full_disk_leaves_no_half_of_a_video(tmp_path: Path, scratch: Path) -> None:
     video = noise(tmp_path / "noise.mp4", 24, (320, 240))
     timeline = make_timeline(tmp_path / "timeline", video, {"p1": Decision.KEEP})

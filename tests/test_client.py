@@ -326,11 +326,22 @@ def test_events_come_one_by_one_and_a_half_one_not_at_all() -> None:
     ]
 
 
-def test_the_client_needs_nothing_of_the_library_but_its_errors() -> None:
+def test_a_download_takes_any_name_and_refuses_one_too_long_before_it_asks(tmp_path: Path) -> None:
+    with unruly(result=b"masked") as service:
+        longest = tmp_path / ("\uac00" * 83 + ".mp4")
+        project(service).download("result", longest)
+        assert longest.read_bytes() == b"masked"
+        before = len(service.requests)
+        with pytest.raises(OutputUnwritable, match="too long"):
+            project(service).download("result", tmp_path / ("a" * 252 + ".mp4"))
+        assert len(service.requests) == before
+
+
+def test_the_client_needs_nothing_of_the_library_but_errors_and_names() -> None:
     tree = ast.parse((REPOSITORY / "bystander" / "client.py").read_text())
     found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours = {name for name in found if name and name.startswith("bystander")}
-    assert ours == {"bystander.errors"}
+    assert ours == {"bystander.errors", "bystander.files"}
 
 
 def test_the_service_itself_takes_what_the_client_sends(video: Path, tmp_path: Path) -> None:

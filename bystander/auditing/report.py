@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from bystander.auditing.findings import Finding, Severity
 from bystander.auditing.page import PAGE, PICTURE
 from bystander.errors import OutputUnwritable
+from bystander.files import replacing
 from bystander.instances import Box
 from bystander.media.probe import VideoInfo
 from bystander.media.reader import VideoReader
@@ -236,14 +236,11 @@ def _clock(seconds: float) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputUnwritable(
             f"the report can't be written to {path} ({error.strerror})",
             "Choose a folder that exists and has space.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

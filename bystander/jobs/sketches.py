@@ -7,7 +7,6 @@ being analysed nobody is known yet: everyone that was found in the frame is mask
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bystander.files import replacing
 from bystander.people.follow import Seen
 
 SECONDS: Final = 2.0
@@ -64,9 +64,8 @@ class Sketcher:
         """
         jpeg = io.BytesIO()
         Image.fromarray(picture).save(jpeg, "JPEG", quality=80)
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        part.write_bytes(jpeg.getvalue())
-        part.replace(self._path)
+        with replacing(self._path) as part:
+            part.write_bytes(jpeg.getvalue())
         self._tell()
         self._due = self._clock() + SECONDS
 

@@ -18,6 +18,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo
+from bystander.files import exists, is_file
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ def open_media(path: Path) -> InputContainer:
     Raises:
         NotAVideo: no regular file, empty, or not in a container that is read here.
     """
-    if not path.is_file():
-        what = "is not a regular file" if path.exists() else "doesn't exist"
+    if not is_file(path):
+        what = "is not a regular file" if exists(path) else "doesn't exist"
         raise NotAVideo(f"{path} {what}", "Give the path of a video file.")
     if path.stat().st_size == 0:
         raise NotAVideo(f"{path} is empty", "Copy it again from where it was recorded.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -22,6 +21,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from bystander.errors import OutputExists, OutputUnwritable
+from bystander.files import check_name, temporary_beside
 from bystander.media.audio import DISK_ERRORS, AudioCopier
 from bystander.media.encoder import (
     Codec,
@@ -47,6 +47,7 @@ def check_output(path: Path, source: Path, overwrite: bool = False) -> None:
         OutputExists: it exists and `overwrite` is not set.
         OutputUnwritable: its name, folder or permissions don't allow it.
     """
+    check_name(path)
     if path.suffix.lower() not in MUXERS:
         raise OutputUnwritable(
             f"{path}: a video can't be written as '{path.suffix}'",
@@ -129,7 +130,7 @@ class Muxer:
         self._settings = settings
         self.encoding = check_encoding(path, info, source, settings)
         self._overwrite = overwrite
-        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        self._temporary = temporary_beside(path)
         self._last_packet: Packet[VideoStream] | None = None
         self._first_dts = 0
         self._start: int | None = None

@@ -23,6 +23,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
+from bystander.files import is_file
 from bystander.media.demux import (
     find_video_stream,
     has_decoder,
@@ -206,7 +207,7 @@ _CONVERT = "Convert it to H.264 in MP4 and try again."
 
 
 def _refuse_truncated(path: Path) -> None:
-    if path.is_file() and (missing := truncation(path)) is not None:
+    if is_file(path) and (missing := truncation(path)) is not None:
         raise TruncatedVideo(
             f"{path} is incomplete: {missing}",
             "Copy it again from where it was recorded; the original may be whole.",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
+from bystander.files import exists, is_file
 from bystander.instances import Box, Face, box_iou
 from bystander.media.photos import load_photo, photo_files
 from bystander.models.faces import FaceModel
@@ -66,10 +67,10 @@ def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]
 
 
 def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
-    if path.is_file():
+    if is_file(path):
         yield path.stem, [path]
         return
-    if not path.is_dir():
+    if not exists(path) or not path.is_dir():
         raise UnreadablePhoto(f"{path} does not exist", "Give a photo or a folder of photos.")
     folders = sorted(
         entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")

@@ -26,7 +26,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +38,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
+from bystander.files import replacing, temporary_beside
 from bystander.masks import decode_runs, encode_runs
 from bystander.people.vocabulary import (
     FrameRecord,
@@ -135,7 +135,7 @@ class TimelineWriter:
     ) -> None:
         begun = begun or WriterState()
         self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = temporary_beside(path)
         self._waiting = chunks
         self._chunk: list[FrameRecord] = []
         self._chunks = begun.chunks
@@ -303,9 +303,9 @@ class Timeline:
 
     def save(self, path: Path, header: Header) -> Timeline:
         """Write this timeline with another header (edited verdicts) to `path`, atomically."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with (
+                replacing(path) as part,
                 zipfile.ZipFile(self.path) as source,
                 zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as target,
             ):
@@ -313,14 +313,11 @@ class Timeline:
                     if entry.filename != HEADER:
                         target.writestr(_entry(entry.filename), source.read(entry))
                 target.writestr(_entry(HEADER), _dump(header))
-            part.replace(path)
         except OSError as error:
             raise OutputUnwritable(
                 f"the timeline can't be written to {path} ({error.strerror})",
                 "Choose a folder that exists and may be written to.",
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
         return Timeline(path, header)
 
     def check_video(self, path: Path, fingerprint: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
 
 from bystander.errors import StorageError
+from bystander.files import temporary_beside
 
 
 def check_source(source: Path, key: str) -> None:
@@ -17,7 +17,7 @@ def check_source(source: Path, key: str) -> None:
 
 def part_of(target: Path) -> Path:
     """A name of its own in `target`'s folder, hidden: keys never begin with a dot."""
-    return target.parent / f".{uuid.uuid4().hex}.part"
+    return temporary_beside(target)
 
 
 def private(path: str, flags: int) -> int:

@@ -1,0 +1,90 @@
+"""Names of files that are written: whether they can be, and those that exist meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bystander.errors import OutputUnwritable
+
+_USUAL_NAME_BYTES: Final = 255
+_SHORTEN: Final = "Shorten the name, or choose a folder less deep."
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path`, of a length that doesn't depend on its name."""
+    return path.parent / f".{uuid.uuid4().hex[:16]}.part"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that can't be (too long) is none."""
+    return os.path.isfile(path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything of that name; see `is_file`."""
+    return os.path.exists(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path` when the block ends well, and else is removed.
+
+    Raises:
+        OSError: it can't be moved there.
+    """
+    part = temporary_beside(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name that the file system doesn't take, before any work is done.
+
+    Raises:
+        OutputUnwritable: it, or the whole path, is too long; or it isn't a name at all.
+    """
+    for name in (path, temporary_beside(path)):
+        try:
+            os.lstat(name)
+        except ValueError as error:  # a NUL character
+            raise OutputUnwritable(
+                f"{str(path)!r} is no name of a file", "Choose another name."
+            ) from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                size = len(os.fsencode(path.name))
+                raise OutputUnwritable(
+                    f"{path} is too long a name for the file system ({size} bytes)", _SHORTEN
+                ) from error
+
+
+def named_after(path: Path, ending: str) -> Path:
+    """`path` with `ending` behind its name, which is cut where the file system asks for it.
+
+    A cut name has a digest of the whole one, so that two never become one.
+    """
+    folder, name = path.parent, path.name
+    room = _name_bytes(folder) - len(os.fsencode(ending))
+    if len(os.fsencode(name)) > room:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        while len(os.fsencode(name)) > room - 9:
+            name = name[:-1]
+        name = f"{name}-{digest}"
+    return folder / f"{name}{ending}"
+
+
+def _name_bytes(folder: Path) -> int:
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return _USUAL_NAME_BYTES
