@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from bystander.errors import ConfigError, OutputExists, OutputUnwritable, SelectionError
 from bystander.files import check_name
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.muxer import check_encoding
-from bystander.media.probe import VideoInfo
+from bystander.media.probe import VideoInfo, probe
 from bystander.people.follow import Click
 from bystander.redaction.effects import EffectName, EffectSettings
 
@@ -38,16 +38,19 @@ def effect_of(name: EffectName, color: str, strength: float, i_know: bool) -> Ef
 
 
 def encoder_of(
-    settings: EncoderSettings, codec: Codec | None, output: Path, video: Path, info: VideoInfo
+    settings: EncoderSettings, wanted: Mapping[str, object], output: Path, video: Path
 ) -> EncoderSettings:
     """`settings` with what the command line says otherwise, found possible for the video.
 
+    Args:
+        wanted: fields of the settings; None where they stay as they are.
+
     Raises:
+        VideoError: the video can't be read.
         OutputUnwritable, UnsupportedVideo: see `check_encoding`.
     """
-    if codec is not None:
-        settings = settings.model_copy(update={"codec": codec})
-    check_encoding(output, info, video, settings)
+    settings = settings.changed(wanted)
+    check_encoding(output, probe(video), video, settings)
     return settings
 
 

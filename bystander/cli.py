@@ -40,6 +40,7 @@ from bystander.options import (
     Cast,
     CodecOption,
     Color,
+    DeinterlaceOption,
     Effect,
     IKnow,
     Json,
@@ -152,6 +153,7 @@ def mask(
     ] = None,
     audit: Audit = False,
     codec: CodecOption = None,
+    deinterlace: DeinterlaceOption = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -163,10 +165,10 @@ def mask(
     with open_console(json) as console:
         chosen, clicks = load_profile(profile), clicks_of(keep_at)
         drawn = effect_of(effect, color, strength, i_know)
-        info = probe(video)
-        check_clicks(clicks, video, info)
+        check_clicks(clicks, video, probe(video))
         check_output(output, video, overwrite)
-        encoder = encoder_of(chosen.encoder, codec, output, video, info)
+        wanted = {"codec": codec, "deinterlace": deinterlace}
+        encoder = encoder_of(chosen.encoder, wanted, output, video)
         sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if timeline is not None:
             check_file(timeline, overwrite, video, output)
@@ -258,6 +260,7 @@ def render(
         typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
     ] = None,
     codec: CodecOption = None,
+    deinterlace: DeinterlaceOption = None,
     profile: ProfileOption = ProfileName.BALANCED,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -268,7 +271,8 @@ def render(
     with open_console(json) as console:
         chosen, drawn = load_profile(profile), effect_of(effect, color, strength, i_know)
         check_output(output, video, overwrite)
-        encoder = encoder_of(chosen.encoder, codec, output, video, probe(video))
+        wanted = {"codec": codec, "deinterlace": deinterlace}
+        encoder = encoder_of(chosen.encoder, wanted, output, video)
         sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if save is not None:
             check_file(save, overwrite, video, output)

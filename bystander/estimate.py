@@ -169,7 +169,7 @@ class _Sample:
     def render(self, timeline: Timeline) -> None:
         """Draw and encode the same frames."""
         encoding = encoding_of(self._info, self._video, self._profile.encoder)
-        drawing = Drawing(timeline, self._info, EffectSettings(), encoding.pixel_format)
+        drawing = Drawing(timeline, self._info, EffectSettings(), encoding)
         encoder = Encoder.create(self._info, self._video, self._profile.encoder)
         pictures = drawing.masked(_frames(self._video, self._info))
         with closing(prefetch(pictures, QUEUE)) as ahead:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bystander.media.encoder import Codec
+from bystander.media.encoder import Codec, Deinterlace
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
@@ -72,6 +72,16 @@ CodecOption = Annotated[
         help="What the masked video is encoded with. auto: h264 for 8 bits a colour; hevc for "
         "10 bits and HDR, whose colours stay as they are. h264 always has 8 bits and plays "
         "everywhere, but can't hold HDR. By default as the profile says: auto.",
+        show_default=False,
+    ),
+]
+DeinterlaceOption = Annotated[
+    Deinterlace | None,
+    typer.Option(
+        "--deinterlace",
+        help="What becomes of interlaced pictures. auto: they stay interlaced in h264, and are "
+        "deinterlaced for hevc and av1, which can't hold them; on: all pictures are; off: none "
+        "are. By default as the profile says: auto.",
         show_default=False,
     ),
 ]

@@ -23,9 +23,10 @@ from bystander import __version__
 from bystander.instances import shift
 from bystander.masks import Mask, union
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
-from bystander.media.encoder import EncoderSettings, encoding_of
+from bystander.media.deinterlacing import deinterlaced
+from bystander.media.encoder import Deinterlacing, EncoderSettings, Encoding, encoding_of
 from bystander.media.fingerprint import fingerprint
-from bystander.media.planes import PixelFormat, matrix_of
+from bystander.media.planes import matrix_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader, frames_after
@@ -86,12 +87,13 @@ def render(
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
-    pixel_format = encoding_of(info, video, encoder).pixel_format
-    drawing = Drawing(timeline, info, effect, pixel_format)
+    encoding = encoding_of(info, video, encoder)
+    drawing = Drawing(timeline, info, effect, encoding)
     total = timeline.header.video.frames
     if checkpoints is None:
         with VideoWriter(output, info, video, encoder, overwrite=overwrite) as whole:
-            pictures = drawing.masked(iter(VideoReader(video, info)))
+            frames = deinterlaced(iter(VideoReader(video, info)), info, encoding.deinterlacing)
+            pictures = drawing.masked(frames)
             write_all(whole, pictures, Meter("render", total, report), watch)
         return
     digest = _digest(timeline, effect, encoder)
@@ -102,7 +104,14 @@ def render(
         if segmented.done:
             meter.report()
         if not segmented.complete:
-            frames = frames_after(video, info, segmented.done, segmented.shown)
+            # To deinterlace a frame takes the one before it.
+            lead = segmented.done > 0 and encoding.deinterlacing is not Deinterlacing.NONE
+            frames = deinterlaced(
+                frames_after(video, info, segmented.done, segmented.shown, lead),
+                info,
+                encoding.deinterlacing,
+                lead,
+            )
             pictures = drawing.masked(frames, segmented.done, segmented.shown)
             write_all(segmented, pictures, meter, watch)
 
@@ -144,10 +153,11 @@ class Drawing:
         timeline: Timeline,
         info: VideoInfo,
         effect: EffectSettings,
-        pixel_format: PixelFormat,
+        encoding: Encoding,
     ) -> None:
         self._timeline = timeline
-        self._pixel_format = pixel_format
+        self._pixel_format = encoding.pixel_format
+        self._deinterlaced = encoding.deinterlacing is not Deinterlacing.NONE
         self._reach = round(BORROW_SECONDS / float(info.time_base))
         self._compositor = Compositor(
             timeline.header.grid,
@@ -179,6 +189,10 @@ class Drawing:
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
             masked, kept = split(record, tracklets, neighbours)
+            if self._deinterlaced:
+                # Its lines are mixed with those of the frame before, from where people were.
+                before = [near for near in neighbours if near.index < record.index]
+                masked += [region for near in before for region in split(near, tracklets)[0]]
         else:
             masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), []
             instead = "borrows its neighbours' masks" if masked else "is masked whole"

@@ -262,6 +262,9 @@ SPECIAL = {
     "two audio tracks": Clip(
         pts=EVEN, sounds=[Sound(hertz=300), Sound("ac3", Fraction(1, 5), 500)]
     ),
+    "interlaced": Clip(
+        pts=EVEN, options={"preset": "ultrafast", "flags": "+ildct", "x264-params": "tff=1"}
+    ),
     "10 bits": Clip(pts=EVEN, codec="libx265", pixel_format="yuv420p10le", options=TEN_BIT),
     "10 bits, rotated": Clip(
         pts=UNEVEN,

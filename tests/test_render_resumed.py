@@ -18,6 +18,7 @@ import pytest
 
 from bystander.errors import Cancelled, OutputUnwritable
 from bystander.media.checkpoints import Checkpoints
+from bystander.media.encoder import EncoderSettings
 from bystander.media.fingerprint import fingerprint
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
@@ -74,13 +75,14 @@ def render_on(
     *,
     timeline: Timeline | None = None,
     report: Callable[[Progress], None] | None = None,
+    encoder: EncoderSettings = LOSSLESS,
 ) -> None:
     render(
         street.source,
         timeline or street.timeline,
         output,
         effect=MAGENTA,
-        encoder=LOSSLESS,
+        encoder=encoder,
         checkpoints=Checkpoints(folder, LENGTH),
         report=report,
         overwrite=True,
@@ -103,12 +105,20 @@ class Count:
         monkeypatch.setattr(Compositor, "apply", counted)
 
 
-def stopped(street: Masked, folder: Path, at: int, timeline: Timeline | None = None) -> None:
+def stopped(
+    street: Masked,
+    folder: Path,
+    at: int,
+    timeline: Timeline | None = None,
+    encoder: EncoderSettings = LOSSLESS,
+) -> None:
     """A rendering that ends while frame `at` is drawn."""
     with pytest.MonkeyPatch.context() as patch:
         Count(patch, at)
         with pytest.raises(Cancelled):
-            render_on(street, folder.parent / "never.mp4", folder, timeline=timeline)
+            render_on(
+                street, folder.parent / "never.mp4", folder, timeline=timeline, encoder=encoder
+            )
 
 
 def segments(folder: Path) -> int:
@@ -118,6 +128,26 @@ def segments(folder: Path) -> int:
 def assert_same_pictures(one: Path, other: Path) -> None:
     for number, pair in enumerate(zip(pictures(one), pictures(other), strict=True)):
         np.testing.assert_array_equal(*pair, err_msg=f"frame {number}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"codec": "hevc"}, {"deinterlace": "on"}, {"codec": "hevc", "deinterlace": "on"}],
+    ids=["hevc", "deinterlaced", "both"],
+)
+def test_other_codecs_and_deinterlacing_go_on_to_the_same_pictures(
+    tmp_path: Path, street: Masked, folder: Path, changes: dict[str, object]
+) -> None:
+    encoder = LOSSLESS.changed(changes)
+    render_on(street, tmp_path / "undisturbed.mp4", folder, encoder=encoder)
+    stopped(street, folder, 3 * LENGTH + 7, encoder=encoder)
+    assert segments(folder) in (2, 3)
+    render_on(street, tmp_path / "out.mp4", folder, encoder=encoder)
+
+    assert_same_pictures(tmp_path / "out.mp4", tmp_path / "undisturbed.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        keyframes = sum(p.is_keyframe for p in container.demux(video=0) if p.size)
+    assert keyframes >= -(-FRAMES // LENGTH)  # any segment can be begun at
 
 
 KILLED = """

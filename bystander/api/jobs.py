@@ -24,7 +24,7 @@ from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
 from bystander.jobs.order import TIMELINE, WorkOrder
 from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, Project
-from bystander.media.encoder import Codec
+from bystander.media.encoder import Codec, Deinterlace
 from bystander.settings import ProfileName
 
 RESULT_GROWTH: Final = 2.0
@@ -45,6 +45,7 @@ class JobView(BaseModel):
     profile: ProfileName
     effect: EffectRequest
     codec: Codec | None
+    deinterlace: Deinterlace | None
     audit: bool
     keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
     mask: tuple[str, ...]
@@ -172,6 +173,7 @@ def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobVi
             name=order.effect.name, color=order.effect.color, strength=order.effect.strength
         ),
         codec=order.codec,
+        deinterlace=order.deinterlace,
         audit=order.audit,
         keep=order.keep,
         mask=order.mask,

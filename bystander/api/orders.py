@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bystander.jobs.order import ClickOrder, WorkOrder
 from bystander.jobs.settings import ServiceSettings
 from bystander.jobs.vocabulary import JobKind, Photo, Project
-from bystander.media.encoder import Codec
+from bystander.media.encoder import Codec, Deinterlace
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
@@ -60,6 +60,12 @@ class JobRequest(BaseModel):
         description="of the result. auto: h264 for 8 bits a colour, hevc for 10 bits and HDR; "
         "h264 always has 8 bits, and is refused for HDR; null: as the service is set up",
     )
+    deinterlace: Deinterlace | None = Field(
+        None,
+        description="auto: interlaced pictures stay interlaced as h264, and are deinterlaced for "
+        "the other codecs, which can't hold them; on: all pictures are; off: none are, and the "
+        "job fails where the codec can't hold them; null: as the service is set up",
+    )
     audit: bool = Field(
         False, strict=True, description="look at the result and report what could be wrong"
     )
@@ -78,7 +84,7 @@ class JobRequest(BaseModel):
             )
         if self.kind is JobKind.ANALYZE and self.audit:
             raise ValueError("an analyze job has no result that could be audited")
-        if self.kind is JobKind.ANALYZE and self.codec is not None:
+        if self.kind is JobKind.ANALYZE and (self.codec or self.deinterlace):
             raise ValueError("an analyze job has no result that could be encoded")
         return self
 
@@ -95,6 +101,7 @@ def order_for(request: JobRequest, project: Project, settings: ServiceSettings) 
         mask=project.mask if decided else (),
         effect=request.effect.settings,
         codec=request.codec,
+        deinterlace=request.deinterlace,
         audit=request.audit,
         in_flight=settings.models.in_flight,
         checkpoint_seconds=settings.jobs.checkpoint_seconds,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from bystander.auditing.findings import Gatherer, Kind, Severity, in_frame
-from bystander.media.probe import VideoInfo
+from bystander.media.deinterlacing import deinterlaced
+from bystander.media.encoder import Deinterlacing
+from bystander.media.probe import FieldOrder, VideoInfo
 from bystander.media.reader import Frame, VideoReader
 from bystander.people.shots import ShotSettings, mark_cuts, thumbnail
 
@@ -58,6 +60,10 @@ class Step:
         """The frames that both have."""
         with VideoReader(*self._source) as sources, VideoReader(*self._output) as outputs:
             ours, theirs = iter(sources), iter(outputs)
+            if self._output[1].field_order is FieldOrder.PROGRESSIVE:
+                interlaced = self._source[1].field_order is not FieldOrder.PROGRESSIVE
+                every = Deinterlacing.EVERY if interlaced else Deinterlacing.NONE
+                ours = deinterlaced(ours, self._source[1], every)
             source, output = next(ours, None), next(theirs, None)
             while source is not None or output is not None:
                 at = _seconds(source, self._source[1])

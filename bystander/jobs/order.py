@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from bystander.config import Settings, describe
 from bystander.errors import ConfigError
 from bystander.jobs.vocabulary import JobKind
-from bystander.media.encoder import Codec
+from bystander.media.encoder import Codec, Deinterlace
 from bystander.redaction.effects import EffectSettings
 from bystander.settings import ProfileName
 
@@ -73,7 +73,7 @@ class WorkOrder(Settings):
 
     Attributes:
         keep, mask: decisions by hand, ids of persons (p2) or tracklets (t17).
-        codec: of the result; None as the profile says.
+        codec, deinterlace: of the result; None as the profile says.
         in_flight: calls of the networks kept waiting at once; 0 is one a core.
         checkpoint_seconds: of analysis that may be lost.
         segment_frames: of rendering that may be lost.
@@ -87,6 +87,7 @@ class WorkOrder(Settings):
     mask: tuple[str, ...] = ()
     effect: EffectSettings = EffectSettings()
     codec: Codec | None = None
+    deinterlace: Deinterlace | None = None
     audit: bool = False
     in_flight: int = Field(0, ge=0, le=64)
     checkpoint_seconds: float = Field(10.0, gt=0)

@@ -116,9 +116,8 @@ def work(
     """
     profile = load_profile(order.profile)
     video, kept = folder / names.VIDEO, folder / names.CHECKPOINTS
-    encoder = profile.encoder
-    if order.codec is not None:
-        encoder = encoder.model_copy(update={"codec": order.codec})
+    wanted = {"codec": order.codec, "deinterlace": order.deinterlace}
+    encoder = profile.encoder.changed(wanted)
     if order.kind is not JobKind.ANALYZE:
         encoding_of(probe(video), video, encoder)  # refused now, not after the analysis
     kept.mkdir(mode=0o700, exist_ok=True)

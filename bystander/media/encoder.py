@@ -5,7 +5,7 @@ The encoder of an ordinary file and that of a segment are set up here, by the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import UnsupportedVideo
 from bystander.media.planes import PixelFormat
-from bystander.media.probe import HdrMetadata, VideoInfo
+from bystander.media.probe import FieldOrder, HdrMetadata, VideoInfo
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
@@ -49,6 +49,12 @@ _X265_PRESETS: dict[str, str] = {
     "faster": "superfast", "fast": "superfast", "medium": "veryfast", "slow": "fast",
     "slower": "medium", "veryslow": "slow",
 }  # fmt: skip
+# Their frames say of themselves whether they are interlaced, and may be of both kinds.
+_CODECS_WITH_BOTH: Final = {"h264", "mpeg2video", "vc1"}
+# AVFieldOrder: the field that is coded and shown first.
+_FIELD_ORDERS: Final = {
+    FieldOrder.PROGRESSIVE: 1, FieldOrder.TOP_FIRST: 2, FieldOrder.BOTTOM_FIRST: 3,
+}  # fmt: skip
 # Frames that x265 may show after the one decoded last; fewer are decoded in order.
 _X265_DELAY_FRAMES: Final = 2
 # SVT-AV1 counts down to 0; it calls those above 9 unfit for anything but live video.
@@ -56,6 +62,25 @@ _SVT_PRESETS: dict[str, str] = {
     "ultrafast": "9", "superfast": "9", "veryfast": "9", "faster": "8", "fast": "7",
     "medium": "6", "slow": "5", "slower": "4", "veryslow": "3",
 }  # fmt: skip
+
+
+class Deinterlace(StrEnum):
+    """What becomes of interlaced pictures."""
+
+    AUTO = "auto"
+    """They stay interlaced where the codec can say so, and are deinterlaced elsewhere."""
+    ON = "on"
+    """All pictures are deinterlaced, also those that don't say that they are interlaced."""
+    OFF = "off"
+    """They stay interlaced; what can't hold them is refused."""
+
+
+class Deinterlacing(StrEnum):
+    """Which pictures are deinterlaced."""
+
+    NONE = "none"
+    FLAGGED = "flagged"
+    EVERY = "every"
 
 
 class EncoderSettings(BaseModel):
@@ -76,6 +101,13 @@ class EncoderSettings(BaseModel):
         description="Slower presets make smaller files. x264's names; the other codecs take "
         "theirs of about the same speed.",
     )
+    deinterlace: Deinterlace = Field(
+        default=Deinterlace.AUTO,
+        title="Deinterlace",
+        description="auto: interlaced pictures stay interlaced as h264, and are deinterlaced for "
+        "hevc and av1, which can't hold them; on: always, also where nothing says that they are "
+        "interlaced; off: never, what can't hold them is refused.",
+    )
     crf: int = Field(
         default=20,
         ge=0,
@@ -83,6 +115,11 @@ class EncoderSettings(BaseModel):
         title="Constant rate factor",
         description="Lower is better and larger; 18 is hard to tell from the source.",
     )
+
+    def changed(self, wanted: Mapping[str, object]) -> EncoderSettings:
+        """These with other values in the fields that `wanted` has a value for, not None."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return EncoderSettings.model_validate({**self.model_dump(), **given})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +129,14 @@ class Encoding:
     Attributes:
         codec: never AUTO.
         pixel_format: of the pictures that the encoder takes.
+        field_order: of the pictures that the encoder takes.
+        deinterlacing: what is done to the source's pictures before.
     """
 
     codec: Codec
     pixel_format: PixelFormat
+    field_order: FieldOrder = FieldOrder.PROGRESSIVE
+    deinterlacing: Deinterlacing = Deinterlacing.NONE
 
 
 def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Encoding:
@@ -103,7 +144,7 @@ def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Enc
 
     Raises:
         UnsupportedVideo: HDR is to become H.264, which no player takes with 10 bits, and
-            which looks wrong with 8.
+            which looks wrong with 8; or pictures that are to stay interlaced can't.
     """
     codec, deep = settings.codec, info.bit_depth > 8 or info.is_hdr
     if codec is Codec.AUTO:
@@ -115,9 +156,33 @@ def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Enc
                 "Choose the codec hevc or av1, or let it be chosen (auto).",
             )
         deep = False  # hardware doesn't decode H.264 of 10 bits
-    if info.width % 2 or info.height % 2:
-        return Encoding(codec, "yuv444p10le" if deep else "yuv444p")
-    return Encoding(codec, "yuv420p10le" if deep else "yuv420p")
+    order, deinterlacing = _interlacing(info, source, settings.deinterlace, codec)
+    odd = info.width % 2 or info.height % 2
+    if deep:
+        pixel_format: PixelFormat = "yuv444p10le" if odd else "yuv420p10le"
+    else:
+        pixel_format = "yuv444p" if odd else "yuv420p"
+    return Encoding(codec, pixel_format, order, deinterlacing)
+
+
+def _interlacing(
+    info: VideoInfo, source: Path, wanted: Deinterlace, codec: Codec
+) -> tuple[FieldOrder, Deinterlacing]:
+    if wanted is Deinterlace.ON:
+        return FieldOrder.PROGRESSIVE, Deinterlacing.EVERY
+    if info.field_order is FieldOrder.PROGRESSIVE:
+        return FieldOrder.PROGRESSIVE, Deinterlacing.NONE
+    turned = info.orientation.rotation != 0  # lines become columns, or the other field's
+    # Of either field 4:2:0 has a line of colour for two lines: x264 takes no other heights.
+    if codec is Codec.H264 and not turned and info.height % 4 == 0:
+        return info.field_order, Deinterlacing.NONE
+    if wanted is Deinterlace.OFF:
+        raise UnsupportedVideo(
+            f"{source} is interlaced, which {'turned pictures' if turned else codec} can't be",
+            "Let it be deinterlaced, or choose the codec h264.",
+        )
+    flagged = info.codec in _CODECS_WITH_BOTH
+    return FieldOrder.PROGRESSIVE, Deinterlacing.FLAGGED if flagged else Deinterlacing.EVERY
 
 
 def encoder_name(encoding: Encoding) -> str:
@@ -139,9 +204,12 @@ def open_encoder(
         UnsupportedVideo: see `encoding_of`; or the encoder doesn't take pictures of this size.
     """
     encoding = encoding_of(info, source, settings)
-    context.options = _encoder_options(encoding.codec, settings, info.hdr)
+    context.options = _encoder_options(encoding, settings, info.hdr)
     context.width, context.height = info.width, info.height
     context.pix_fmt = encoding.pixel_format
+    context.field_order = _FIELD_ORDERS[encoding.field_order]
+    if encoding.field_order is not FieldOrder.PROGRESSIVE:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
     context.framerate = info.average_rate
     context.time_base = clock_of(info)
     context.sample_aspect_ratio = info.sample_aspect_ratio
@@ -174,6 +242,7 @@ class Encoder:
     def __init__(self, context: VideoCodecContext, info: VideoInfo, encoding: Encoding) -> None:
         self._context = context
         self._encoding = encoding
+        self._field_flags = _FieldFlags(info, encoding)
         self._info = info
         self._usual_duration = max(1, round(1 / (info.average_rate * clock_of(info))))
         self._durations: dict[int, int] = {}  # by pts, of the frames within the encoder
@@ -214,6 +283,7 @@ class Encoder:
         expected = (self._info.width, self._info.height, self._encoding.pixel_format)
         if (picture.width, picture.height, picture.format.name) != expected:
             raise ValueError(f"expected a picture of {expected}, not {picture}")
+        picture = self._field_flags.put_on(picture)
         scale = self._info.time_base.numerator
         picture.pts = (pts - self._info.origin_pts) * scale
         picture.time_base = clock_of(self._info)
@@ -239,11 +309,43 @@ class Encoder:
             yield packet
 
 
-def _encoder_options(codec: Codec, settings: EncoderSettings, hdr: HdrMetadata) -> dict[str, str]:
+class _FieldFlags:
+    """Says of pictures which of their fields comes first: x264 asks each of them.
+
+    PyAV can't, so a filter of FFmpeg's does it, which leaves the samples where they are.
+    """
+
+    def __init__(self, info: VideoInfo, encoding: Encoding) -> None:
+        self._graph: av.filter.Graph | None = None
+        if encoding.field_order is FieldOrder.PROGRESSIVE:
+            return
+        mode = "tff" if encoding.field_order is FieldOrder.TOP_FIRST else "bff"
+        graph = self._graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=info.width,
+            height=info.height,
+            format=av.VideoFormat(encoding.pixel_format),
+            time_base=clock_of(info),
+        )
+        graph.link_nodes(source, graph.add("setfield", mode), graph.add("buffersink")).configure()
+
+    def put_on(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """`picture` with the flags, or as it is if it is progressive."""
+        if self._graph is None:
+            return picture
+        self._graph.push(picture)
+        flagged = self._graph.pull()
+        assert isinstance(flagged, av.VideoFrame)
+        return flagged
+
+
+def _encoder_options(
+    encoding: Encoding, settings: EncoderSettings, hdr: HdrMetadata
+) -> dict[str, str]:
     options = {"preset": settings.preset, "crf": str(settings.crf)}
     # Closed captions ride on pictures; they are part of what must not be passed on.
     without_captions = {"a53cc": "0", "udu_sei": "0"}
-    match codec:
+    match encoding.codec:
         case Codec.AV1:
             options["preset"] = _SVT_PRESETS[settings.preset]
             parameters = _hdr_parameters(hdr, "mastering-display", "content-light", (1, 1))
@@ -255,7 +357,11 @@ def _encoder_options(codec: Codec, settings: EncoderSettings, hdr: HdrMetadata) 
             parameters += _hdr_parameters(hdr, "master-display", "max-cll", (50_000, 10_000))
             return options | without_captions | {"x265-params": ":".join(parameters)}
         case _:
-            return options | without_captions
+            # What FFmpeg tells x264 of the order comes too late.
+            order = {FieldOrder.TOP_FIRST: "tff=1", FieldOrder.BOTTOM_FIRST: "bff=1"}
+            parameters = [order[encoding.field_order]] if encoding.field_order in order else []
+            extra = {"x264-params": ":".join(parameters)} if parameters else {}
+            return options | without_captions | extra
 
 
 def _hdr_parameters(

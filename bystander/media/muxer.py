@@ -25,13 +25,14 @@ from bystander.files import check_name, temporary_beside
 from bystander.media.audio import DISK_ERRORS, AudioCopier
 from bystander.media.encoder import (
     Codec,
+    Deinterlacing,
     EncoderSettings,
     Encoding,
     encoder_name,
     encoding_of,
     open_encoder,
 )
-from bystander.media.probe import VideoInfo
+from bystander.media.probe import FieldOrder, VideoInfo
 
 log = logging.getLogger(__name__)
 
@@ -271,6 +272,10 @@ def _log_changes(path: Path, info: VideoInfo, encoding: Encoding) -> None:
         log.info("%s: an odd size needs 4:4:4 colour, which some players don't take", path)
     if "10" in pixel_format:
         log.info("%s: it keeps 10 bits a colour, as %s", path, encoding.codec)
+    if encoding.deinterlacing is not Deinterlacing.NONE:
+        log.info("%s: its interlaced pictures are deinterlaced", path)
+    elif encoding.field_order is not FieldOrder.PROGRESSIVE:
+        log.info("%s: its pictures stay interlaced, %s", path, encoding.field_order)
     if path.suffix.lower() == ".mkv":
         log.info("%s: Matroska counts in whole milliseconds, from zero", path)
 

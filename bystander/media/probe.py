@@ -8,6 +8,7 @@ import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -76,6 +77,14 @@ class AudioInfo:
     sample_rate: int
 
 
+class FieldOrder(StrEnum):
+    """Whether frames are filmed at once, or their odd and even lines one after the other."""
+
+    PROGRESSIVE = "progressive"
+    TOP_FIRST = "top first"
+    BOTTOM_FIRST = "bottom first"
+
+
 @dataclass(frozen=True, slots=True)
 class HdrMetadata:
     """Static HDR metadata (SMPTE ST 2086, CTA-861.3); None where the video has none.
@@ -113,6 +122,7 @@ class VideoInfo:
             ITU-T H.273 as FFmpeg numbers them; 2 (for range: 0) is unspecified.
         hdr: static HDR metadata.
         audio: every audio stream.
+        field_order: of its interlaced frames, if it has any.
         field_coded: of some frames the odd and the even lines are coded by themselves.
     """
 
@@ -138,6 +148,7 @@ class VideoInfo:
     color_range: int
     hdr: HdrMetadata
     audio: tuple[AudioInfo, ...]
+    field_order: FieldOrder = FieldOrder.PROGRESSIVE
     field_coded: bool = False
 
     @property
@@ -424,8 +435,24 @@ def _describe(
         color_range=ColorRange.JPEG if is_full_range(picture) else picture.color_range,
         hdr=_hdr_metadata(picture),
         audio=audio,
+        field_order=_field_order(stream, picture),
         field_coded=timing.field_coded,
     )
+
+
+def _field_order(stream: VideoStream, picture: av.VideoFrame) -> FieldOrder:
+    # AVFieldOrder: the field that is coded first, then the one that is shown first.
+    top_top, bottom_bottom, top_bottom, bottom_top = 2, 3, 4, 5
+    order = stream.codec_context.field_order
+    if order in (bottom_bottom, top_bottom):
+        return FieldOrder.BOTTOM_FIRST
+    if order in (top_top, bottom_top):
+        return FieldOrder.TOP_FIRST
+    if not picture.interlaced_frame:
+        return FieldOrder.PROGRESSIVE
+    # DV's are known by their format, all others nearly always have the upper lines first.
+    is_dv = stream.codec_context.name == "dvvideo"
+    return FieldOrder.BOTTOM_FIRST if is_dv else FieldOrder.TOP_FIRST
 
 
 def _hdr_metadata(picture: av.VideoFrame) -> HdrMetadata:

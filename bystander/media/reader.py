@@ -169,11 +169,18 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> bool:
     return True
 
 
-def frames_after(video: Path, info: VideoInfo, done: int, shown: int | None) -> Iterator[Frame]:
+def frames_after(
+    video: Path, info: VideoInfo, done: int, shown: int | None, lead: bool = False
+) -> Iterator[Frame]:
     """The frames after the first `done`, of which the last is shown at pts `shown`.
 
     They are what a reader gives that began at the beginning; with None for `shown`, all.
+
+    Args:
+        lead: give the one at `shown`, too.
     """
+    if shown is not None and lead:
+        done, shown = done - 1, shown - 1
     if shown is not None and info.container not in _UNSEEKABLE:
         frames = iter(VideoReader(video, info, start_pts=shown + 1, start_index=done))
         try:

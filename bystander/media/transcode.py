@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from bystander.media.deinterlacing import deinterlaced
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
@@ -27,7 +28,9 @@ def transcode(
     with (
         VideoReader(source, info) as reader,
         VideoWriter(out, info, source, settings or EncoderSettings(), overwrite) as writer,
-        closing(prefetch(reader, _FRAMES_AHEAD)) as ahead,
+        closing(
+            prefetch(deinterlaced(iter(reader), info, writer.encoding.deinterlacing), _FRAMES_AHEAD)
+        ) as ahead,
     ):
         for frame in ahead:
             writer.write(frame.upright(writer.pixel_format), frame.pts, frame.duration)

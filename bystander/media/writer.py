@@ -35,6 +35,7 @@ class VideoWriter:
             pictures of this size.
 
     Attributes:
+        encoding: what the pictures become.
         pixel_format: what `write` takes.
     """
 
@@ -48,7 +49,8 @@ class VideoWriter:
     ) -> None:
         self._info = info
         self._muxer = Muxer(path, info, source, settings, overwrite)
-        self.pixel_format: PixelFormat = self._muxer.encoding.pixel_format
+        self.encoding = self._muxer.encoding
+        self.pixel_format: PixelFormat = self.encoding.pixel_format
 
     def __enter__(self) -> Self:
         self._muxer.__enter__()

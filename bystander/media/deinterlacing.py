@@ -1,0 +1,82 @@
+"""Interlaced frames in, progressive frames out, as many and at the same times."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import av
+import av.error
+
+from bystander.media.encoder import Deinterlacing
+from bystander.media.probe import FieldOrder, VideoInfo
+from bystander.media.reader import Frame
+
+_MODES: Final = {Deinterlacing.FLAGGED: "interlaced", Deinterlacing.EVERY: "all"}
+# What frames say of themselves counts; those that say nothing go by the video.
+_PARITIES: Final = {
+    FieldOrder.PROGRESSIVE: "auto", FieldOrder.TOP_FIRST: "tff", FieldOrder.BOTTOM_FIRST: "bff",
+}  # fmt: skip
+
+
+def deinterlaced(
+    frames: Iterator[Frame], info: VideoInfo, deinterlacing: Deinterlacing, lead: bool = False
+) -> Iterator[Frame]:
+    """`frames` with each interlaced picture as it was when its first field was filmed.
+
+    The first field's lines stay as they are, the others are interpolated, by FFmpeg's bwdif,
+    which looks at the pictures before and after: one frame is held back.
+
+    Args:
+        frames: of one video, in order, with no gap.
+        deinterlacing: which of them; with NONE they pass as they are.
+        lead: the first frame isn't given, it only helps with the one after it.
+    """
+    if deinterlacing is Deinterlacing.NONE:
+        yield from frames
+        return
+    parity = _PARITIES[info.field_order] if deinterlacing is Deinterlacing.EVERY else "auto"
+    options = f"mode=send_frame:parity={parity}:deint={_MODES[deinterlacing]}"
+    graph: av.filter.Graph | None = None
+    held: deque[Frame] = deque()
+    for frame in frames:
+        graph = graph or _graph(frame.picture, info, options)
+        graph.push(frame.picture)
+        held.append(frame)
+        for picture in _pictures(graph):
+            done = held.popleft()
+            if not lead:
+                yield replace(done, picture=picture)
+            lead = False
+    if graph is not None:
+        graph.push(None)
+        for picture in _pictures(graph):
+            done = held.popleft()
+            if not lead:
+                yield replace(done, picture=picture)
+            lead = False
+
+
+def _graph(picture: av.VideoFrame, info: VideoInfo, options: str) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=info.time_base,
+    )
+    graph.link_nodes(source, graph.add("bwdif", options), graph.add("buffersink")).configure()
+    return graph
+
+
+def _pictures(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    """What comes out of it by now."""
+    while True:
+        try:
+            picture = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        assert isinstance(picture, av.VideoFrame)
+        yield picture
