@@ -192,6 +192,7 @@ def _verdicts(
         frames=follower.frames,
         rate=follower.fps,
         fingerprint=key,
+        origin_pts=info.origin_pts,
     )
     return Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
 

@@ -41,7 +41,7 @@ from tests.drawn import (
     standing,
     walking,
 )
-from tests.media.videos import Clip, make_video, remuxed
+from tests.media.videos import Clip, Sound, make_video, remuxed
 
 SETTINGS = AuditSettings(every=3, people_long_side=384)
 
@@ -103,6 +103,23 @@ def test_one_frame_without_masks_is_found(tmp_path: Path, street: Masked) -> Non
     result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
     assert {(f.kind, f.frame) for f in result.leaks} >= {(Kind.UNMASKED, 13)}
     assert all(f.frame == 13 for f in result.leaks)
+
+
+def test_a_finding_is_told_at_the_second_at_which_a_player_shows_it(tmp_path: Path) -> None:
+    """The clock begins with the sound, the first frame comes 0.8 s later."""
+    scene = Scene([Figure(RED, walking(120, 1))], frames=20)
+    late = Clip(pts=range(10_240, 10_240 + 512 * 20, 512), size=scene.size, sounds=(Sound(),))
+    masked = mask_scene(scene, tmp_path, source=scene.video(tmp_path / "source.mp4", late))
+
+    def tamper(record: FrameRecord) -> FrameRecord:
+        return replace(record, sightings=()) if record.index == 13 else record
+
+    result = audited(masked, tampered(masked, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
+    assert {(f.frame, round(f.seconds, 2)) for f in result.leaks} == {(13, 0.8 + 0.52)}
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert document["findings"][0]["seconds"] == pytest.approx(1.32)
+    assert "0:01.32" in (tmp_path / "r.html").read_text()
+    assert masked.timeline.times()[[0, 13, 20]] == pytest.approx([0.8, 1.32, 1.6])
 
 
 def test_a_moved_mask_is_found(tmp_path: Path, street: Masked) -> None:

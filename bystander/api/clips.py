@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bystander.api.context import Context
 from bystander.api.refusal import Refusal
@@ -25,6 +26,8 @@ LONGEST: Final = 6.0
 """Seconds; enough to see who somebody is."""
 SHORTEST: Final = 2.0
 """... of one that the service chooses: what comes before and after helps."""
+TOLD_SECONDS: Final = 0.001
+"""How exactly a client is told when a frame is shown."""
 MOST_KEPT: Final = 50
 """Of a project. One has about 300 kB."""
 
@@ -88,12 +91,20 @@ class Clips:
             storage.put(made, key)
 
 
-def span_of(header: Header, wanted: Person, start: float | None, end: float | None) -> Span:
+def span_of(
+    header: Header,
+    wanted: Person,
+    start: float | None,
+    end: float | None,
+    times: NDArray[np.float64] | None = None,
+) -> Span:
     """The frames to show of somebody: at most `LONGEST`.
 
     Args:
-        start, end: seconds; where neither is given, it is the middle of what there is most doubt
-            about, or of their longest appearance.
+        start, end: seconds, as a player shows them; where neither is given, it is the middle of
+            what there is most doubt about, or of their longest appearance.
+        times: of the frames, and the end of the last one: seconds, [F + 1]; by default they are
+            evenly spaced from 0 on.
 
     Raises:
         Refusal: the seconds lie outside the video, or end before they start.
@@ -105,8 +116,8 @@ def span_of(header: Header, wanted: Person, start: float | None, end: float | No
         length = min(max(last - first, round(SHORTEST * rate)), longest)
         first = max(0, min((first + last - length) // 2, frames - length))
         return first, min(frames, first + length)
-    # Before they are multiplied: any number may come in.
-    duration = frames / rate
+    times = header.even_times() if times is None else times
+    duration = float(times[-1])
     until = duration if end is None else min(end, duration)
     since = max(0.0, until - LONGEST) if start is None else start
     if not since < until:
@@ -115,8 +126,9 @@ def span_of(header: Header, wanted: Person, start: float | None, end: float | No
             "There is nothing of the video between these seconds",
             f"Give a start before its end at {duration:.3f}, and an end after the start.",
         )
-    first = min(int(since * rate), frames - 1)
-    return first, min(frames, first + longest, max(first + 1, round(until * rate)))
+    first = max(0, int(np.searchsorted(times[:-1], since, side="right")) - 1)
+    last = int(np.searchsorted(times[:-1], until - TOLD_SECONDS))
+    return first, min(frames, first + longest, max(first + 1, last))
 
 
 def order_for(timeline: Timeline, wanted: Person, span: Span) -> ClipOrder:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.people.timeline import Header
@@ -20,8 +22,8 @@ class SpanView(_View):
     """A stretch of time with one verdict, and why."""
 
     tracklet: str = Field(description="the appearance that it is a part of", examples=["t17"])
-    start: float = Field(description="seconds")
-    end: float = Field(description="seconds")
+    start: float = Field(description="seconds, as a player shows them")
+    end: float = Field(description="seconds, as a player shows them")
     verdict: Decision
     kind: EvidenceKind = Field(description="what the verdict rests on")
     reason: str = Field(description="in plain words", examples=["6 faces agree"])
@@ -34,8 +36,8 @@ class TrackletView(_View):
     """One appearance of a person, within one shot."""
 
     id: str = Field(examples=["t17"])
-    start: float = Field(description="seconds")
-    end: float = Field(description="seconds")
+    start: float = Field(description="seconds, as a player shows them")
+    end: float = Field(description="seconds, as a player shows them")
     picture: str | None = Field(description="where a small picture is")
 
 
@@ -53,7 +55,7 @@ class PersonView(_View):
     similarity: float = Field(description="of the deciding faces, cosine, -1 to 1; 0 without any")
     samples: int = Field(description="how many faces agree")
     seconds: float = Field(description="time in the picture")
-    first: float = Field(description="when they are first there, seconds")
+    first: float = Field(description="when they are first there: seconds, as a player shows them")
     doubtful: bool = Field(description="a part of their time should be looked at by a person")
     review: int = Field(description="in which order to look at people, from 1", ge=1)
     picture: str | None = Field(description="where a small picture is")
@@ -67,6 +69,7 @@ def describe(
     pictured: Mapping[int, object],
     address: str,
     analysed: Header | None = None,
+    times: NDArray[np.float64] | None = None,
 ) -> list[PersonView]:
     """Everyone in the timeline, in its order: who is longest in the picture first.
 
@@ -75,11 +78,13 @@ def describe(
         pictured: has the ids of the tracklets of which there is a picture.
         address: of the project, "/v1/projects/3f2a"; pictures and clips are found under it.
         analysed: the same timeline with the verdicts of the analysis, where these are others.
+        times: when a player shows each frame, and the end of the last one: seconds, [F + 1];
+            by default frames are evenly spaced from 0 on.
     """
-    rate = header.video.rate
+    times = header.even_times() if times is None else times
     owned = {tracklet.id: tracklet for tracklet in header.tracklets}
     rows = {str(row["id"]): row for row in describe_people(header)}
-    spans = {p.id: _spans([owned[t] for t in p.tracklets], rate) for p in header.persons}
+    spans = {p.id: _spans([owned[t] for t in p.tracklets], times) for p in header.persons}
     found = {tracklet.id: tracklet for tracklet in (analysed or header).tracklets}
     order = sorted(header.persons, key=lambda p: _urgency(p, spans[p.id]))
     turn = {person.id: number for number, person in enumerate(order, 1)}
@@ -94,15 +99,15 @@ def describe(
                     "name": person.name,
                     "kind": row["evidence"],
                     "verdict": _verdict(here),
-                    "analysis": _verdict(_spans([found[t] for t in person.tracklets], rate)),
-                    "first": row["from"],
+                    "analysis": _verdict(_spans([found[t] for t in person.tracklets], times)),
+                    "first": min(span.start for span in here),
                     "doubtful": any(span.doubtful for span in here),
                     "review": turn[person.id],
                     "picture": f"{address}/people/{person.id}/picture" if shown else None,
                     "clip": f"{address}/people/{person.id}/clip",
                     "spans": here,
                     "tracklets": [
-                        _appearance(owned[t], rate, t in pictured, address)
+                        _appearance(owned[t], times, t in pictured, address)
                         for t in person.tracklets
                     ],
                 }
@@ -121,13 +126,13 @@ def picture_of(header: Header, person: str, pictures: Mapping[int, bytes]) -> by
     return None
 
 
-def _spans(tracklets: Sequence[Tracklet], rate: float) -> list[SpanView]:
+def _spans(tracklets: Sequence[Tracklet], times: NDArray[np.float64]) -> list[SpanView]:
     """All verdicts, in the order of time."""
     spans = [
         SpanView(
             tracklet=f"t{tracklet.id}",
-            start=_seconds(verdict.start, rate),
-            end=_seconds(verdict.end, rate),
+            start=_seconds(verdict.start, times),
+            end=_seconds(verdict.end, times),
             verdict=verdict.decision,
             kind=verdict.evidence.kind,
             reason=verdict.evidence.reason,
@@ -156,16 +161,18 @@ def _urgency(person: Person, spans: Sequence[SpanView]) -> tuple[int, float]:
     return rank, -person.seconds
 
 
-def _appearance(tracklet: Tracklet, rate: float, pictured: bool, address: str) -> TrackletView:
+def _appearance(
+    tracklet: Tracklet, times: NDArray[np.float64], pictured: bool, address: str
+) -> TrackletView:
     name = f"t{tracklet.id}"
     return TrackletView(
         id=name,
-        start=_seconds(tracklet.start, rate),
-        end=_seconds(tracklet.end, rate),
+        start=_seconds(tracklet.start, times),
+        end=_seconds(tracklet.end, times),
         picture=f"{address}/tracklets/{name}/picture" if pictured else None,
     )
 
 
-def _seconds(frame: int, rate: float) -> float:
-    """When a frame is shown; the mean rate's answer where frames aren't evenly spaced."""
-    return round(frame / rate, 3)
+def _seconds(frame: int, times: NDArray[np.float64]) -> float:
+    """When a frame is shown; of the one past the last, when that ends."""
+    return round(float(times[frame]), 3)

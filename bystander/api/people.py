@@ -26,7 +26,7 @@ from bystander.people.timeline import Header
 MOST_DECISIONS = 10_000
 CLIPS_AT_ONCE: Final = 2
 
-Seconds = Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="of the video")]
+Seconds = Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="as a player shows them")]
 
 
 class Verdicts(BaseModel):
@@ -106,11 +106,12 @@ def router(context: Context) -> APIRouter:
 
     def clip_of(here: Project, person: str, start: float | None, end: float | None) -> str:
         """Where storage has the clip, made now if need be."""
-        header = album_of(here).header
+        album = album_of(here)
+        header = album.header
         wanted = next((p for p in header.persons if p.id == person), None)
         if wanted is None:
             raise Refusal.missing("There is no such person in this video")
-        span = span_of(header, wanted, start, end)
+        span = span_of(header, wanted, start, end, album.times)
         with while_it_is_there(context, here):
             analysis = _analysis(context, here) or "unknown"
             return clips.ensure(here, analysis, header, wanted, span)
@@ -162,7 +163,7 @@ def _analysis(context: Context, project: Project) -> str | None:
 def _view(request: Request, project: Project, album: Album, verdicts: Verdicts) -> PeopleView:
     header = _decided(album.header, verdicts)
     address = project_url(request, project.id)
-    return PeopleView(people=tuple(describe(header, album.pictures, address, album.header)))
+    return PeopleView(people=tuple(describe(header, album.pictures, address, album.header, album.times)))
 
 
 def _decided(header: Header, verdicts: Verdicts) -> Header:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bystander.jobs.order import TIMELINE
 from bystander.jobs.storage.interface import Storage
 from bystander.people.timeline import Header, Timeline
@@ -26,10 +29,12 @@ class Album:
     Attributes:
         header: with the verdicts of the analysis.
         pictures: JPEG of each tracklet that has one, by its id.
+        times: when a player shows each frame, and the end of the last one: seconds, [F + 1].
     """
 
     header: Header
     pictures: Mapping[int, bytes]
+    times: NDArray[np.float64]
 
     @property
     def size(self) -> int:
@@ -91,4 +96,4 @@ class Timelines:
             path = Path(folder) / TIMELINE
             self._storage.fetch(key, path)
             timeline = Timeline.load(path)
-            return Album(timeline.header, dict(timeline.pictures()))
+            return Album(timeline.header, dict(timeline.pictures()), timeline.times())

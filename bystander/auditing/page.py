@@ -34,7 +34,7 @@ code, .sums li { font: .8rem ui-monospace, monospace; overflow-wrap: anywhere; }
 <h2>Who may be seen, and why</h2><ul>$kept</ul>
 <h2>The riskiest seconds</h2>
 <p>Pictures of the masked video, the worst first; the box shows where to look. Small ones are
-shown enlarged. Times are minutes and seconds from the start.</p>
+shown enlarged. Times are minutes and seconds, as a player shows them.</p>
 <div class="pictures">$pictures</div>
 <h2>Everything found</h2>
 <table><tr><th>When</th><th>What</th><th>In words</th><th>Worst</th><th>What to do</th></tr>

@@ -28,7 +28,7 @@ class Pair:
     """A frame of the source and the output's frame of the same time.
 
     Attributes:
-        seconds: since the source's first frame.
+        seconds: when a player of the output shows it.
         close: look closely: a cut or an end of the video is near.
     """
 
@@ -53,6 +53,8 @@ class Step:
         # Two clocks differ by rounding to each other's ticks.
         ticks = source[1].time_base + output[1].time_base
         usual = 1 / source[1].average_rate
+        info = output[1]
+        self._lead = float((info.start_pts - info.origin_pts) * info.time_base)
         self._tolerance = float(min(max(ticks, 2 * MILLISECOND), usual / 2))
         self.findings = findings
 
@@ -75,11 +77,11 @@ class Step:
                     self._lacking(output, there, "the output has frames that the source lacks")
                     output = next(theirs, None)
                 elif source is not None and output is not None:
-                    yield Pair(source, output, at)
+                    yield Pair(source, output, at + self._lead)
                     source, output = next(ours, None), next(theirs, None)
 
     def _lacking(self, frame: Frame, seconds: float, detail: str) -> None:
-        at = frame.index, seconds
+        at = frame.index, seconds + self._lead
         sign = in_frame(Kind.OUT_OF_STEP, Severity.LEAK, at, None, 1.0, detail, detail)
         self.findings.add([sign])
 

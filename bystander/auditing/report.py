@@ -95,7 +95,8 @@ def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> 
 
 
 def as_json(result: Result) -> dict[str, object]:
-    """The report for programs. Boxes are pixels of the displayed output."""
+    """The report for programs. Boxes are pixels of the displayed output, `start`, `end` and
+    `seconds` of findings are times at which a player of the output shows them."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -209,7 +210,7 @@ def _cut_out(box: Box | None, info: VideoInfo) -> tuple[int, int, int, int]:
 
 def _pts(finding: Finding, info: VideoInfo) -> int:
     """A tick just before the finding's worst frame."""
-    return info.start_pts + int((finding.seconds - MARGIN) / info.time_base)
+    return info.origin_pts + int((finding.seconds - MARGIN) / info.time_base)
 
 
 def _row(finding: Finding) -> str:

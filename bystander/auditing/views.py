@@ -24,7 +24,7 @@ class View:
 
     Attributes:
         index: of the source's frame.
-        seconds: since the first frame.
+        seconds: when a player of the output shows it.
         source, output: at the size at which they are compared.
         people: source and output as people are looked for in them; None where nobody looks.
         details: the same for faces.

@@ -70,6 +70,7 @@ class VideoFacts:
         frames: number of frames.
         rate: average frames per second.
         fingerprint: see `bystander.media.fingerprint`.
+        origin_pts: the tick at which players start the clock, often before the first frame.
     """
 
     width: int
@@ -78,6 +79,7 @@ class VideoFacts:
     frames: int
     rate: float
     fingerprint: str
+    origin_pts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Header:
     models: dict[str, str]
     format: str = FORMAT
     version: int = VERSION
+
+    def even_times(self) -> NDArray[np.float64]:
+        """As `Timeline.times`, of frames that are evenly spaced from 0 on."""
+        return np.arange(self.video.frames + 1) / self.video.rate
 
     def tracklet(self, tracklet_id: int) -> Tracklet:
         """Raises KeyError for an id that isn't in this timeline."""
@@ -273,6 +279,33 @@ class Timeline:
                 "Analyse the video again.",
             )
 
+    def times(self) -> NDArray[np.float64]:
+        """When a player shows each frame, and the end of the last one: seconds, [F + 1].
+
+        Nothing but timestamps is read of the frames.
+
+        Raises:
+            InvalidTimeline: a chunk is damaged or doesn't fit the header.
+        """
+        video = self.header.video
+        with zipfile.ZipFile(self.path) as archive:
+            names = sorted(n for n in archive.namelist() if n.startswith("frames/"))
+            try:
+                pts = [_read_pts(archive, name) for name in names]
+            except (ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
+                raise InvalidTimeline(
+                    f"{self.path} is damaged ({error})", "Analyse the video again."
+                ) from error
+        ticks = np.concatenate([np.empty(0, np.int64), *pts]) - video.origin_pts
+        if len(ticks) != video.frames:
+            raise InvalidTimeline(
+                f"{self.path} holds {len(ticks)} frames, its header says {video.frames}",
+                "Analyse the video again.",
+            )
+        seconds = ticks * (video.time_base[0] / video.time_base[1])
+        end = (seconds[-1] if len(seconds) else 0.0) + 1 / video.rate
+        return np.append(seconds, end)
+
     def digest(self) -> str:
         """SHA-256 of everything that decides what is drawn, as hexadecimal digits.
 
@@ -385,6 +418,16 @@ def _check(header: Header) -> None:
     owned = [tracklet for person in header.persons for tracklet in person.tracklets]
     if sorted(owned) != sorted(ids):
         raise ValueError("persons and tracklets don't match one to one")
+
+
+def _read_pts(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:
+    """The timestamps of a chunk: int64 [F], source ticks."""
+    with archive.open(name) as file, zipfile.ZipFile(file) as chunk:
+        raw = io.BytesIO(_read(chunk, "pts.npy", MAX_CHUNK_BYTES))
+    pts: NDArray[np.int64] = np.lib.format.read_array(raw, allow_pickle=False)
+    if pts.dtype != np.int64 or pts.ndim != 1:
+        raise ValueError(f"{name} has timestamps of {pts.dtype}, {pts.ndim} dimensions")
+    return pts
 
 
 def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

@@ -229,6 +229,14 @@ def test_any_seconds_of_the_video_are_shown_but_no_more_than_six(
     assert span_of(header, header.persons[0], start, end) == expected
 
 
+def test_seconds_are_those_of_the_players_clock(party: Masked) -> None:
+    header = lasting(party.timeline.header, 1000)
+    uneven = np.append(0.8 + np.arange(500) / 50, 10.8 + np.arange(501) / 25)
+    (span,) = {span_of(header, p, 10.84, 11.0, uneven) for p in header.persons[:1]}
+    assert span == (501, 505)
+    assert span_of(header, header.persons[0], 0.0, 0.9, uneven) == (0, 5)
+
+
 def test_seconds_beyond_the_video_are_refused(party: Masked) -> None:
     with pytest.raises(Refusal):
         span_of(lasting(party.timeline.header, 1000), party.timeline.header.persons[0], 40.0, None)

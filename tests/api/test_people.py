@@ -114,6 +114,18 @@ def test_who_is_doubtful_is_to_be_looked_at_first(party: Masked) -> None:
     assert next(person for person in told if person.name == "anna").review == 2
 
 
+def test_times_are_those_of_the_players_clock(party: Masked) -> None:
+    header = party.timeline.header
+    late = party.timeline.times() + 0.8
+    for told, before in zip(
+        describe(header, {}, "/p", times=late), describe(header, {}, "/p"), strict=True
+    ):
+        assert told.first == pytest.approx(before.first + 0.8)
+        assert told.seconds == before.seconds
+        for span, other in zip(told.spans, before.spans, strict=True):
+            assert (span.start, span.end) == pytest.approx((other.start + 0.8, other.end + 0.8))
+
+
 def test_pictures_are_found_where_the_list_says(stage: Stage, project: Project) -> None:
     person = people(stage, project)[0]
     with stage.client() as client:

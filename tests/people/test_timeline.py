@@ -67,6 +67,20 @@ def saved(tmp_path: Path) -> Path:
     return path
 
 
+def test_times_are_those_of_the_players_clock(saved: Path) -> None:
+    loaded = Timeline.load(saved)
+    assert loaded.times() == pytest.approx(np.arange(FRAMES + 1) / 25)
+    facts = replace(header().video, origin_pts=-10_240)
+    late = Timeline(saved, replace(header(), video=facts))
+    assert late.times() == pytest.approx(0.8 + np.arange(FRAMES + 1) / 25)
+
+
+def test_times_of_a_timeline_that_lacks_frames_are_refused(saved: Path) -> None:
+    facts = replace(header().video, frames=FRAMES + 1)
+    with pytest.raises(InvalidTimeline):
+        Timeline(saved, replace(header(), video=facts)).times()
+
+
 def test_what_was_written_is_read_back(saved: Path) -> None:
     loaded = Timeline.load(saved)
     assert loaded.header == header()
