@@ -105,8 +105,8 @@ class Page:
             return "progress"
         if not self.ready:
             return "upload"
-        if self.service.has_result(self.id):
-            return "result"
+        if result := self.project["result"]:
+            return "result" if result["current"] else "review"
         return "review" if self.service.people(self.id) else "confirm"
 
     def _possible(self, step: Step) -> bool:

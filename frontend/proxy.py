@@ -45,7 +45,7 @@ ALLOWED: Final = tuple(
     )
 )
 QUERY: Final = frozenset(
-    ("person", "at", "effect", "strength", "color", "number", "start", "end")
+    ("person", "at", "effect", "strength", "color", "number", "start", "end", "allow_stale")
 )  # fmt: skip
 SENT: Final = (
     "Range",

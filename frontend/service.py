@@ -120,16 +120,6 @@ class Service:
         """None where no result was looked at."""
         return cast("Audit | None", self._get_if_there(f"/projects/{project}/audit.json"))
 
-    def has_result(self, project: str) -> bool:
-        """Whether there is one that is what the verdicts ask for."""
-        try:
-            self._ask("HEAD", f"/projects/{project}/result")
-        except Trouble as trouble:
-            if trouble.status in (404, 409):
-                return False
-            raise
-        return True
-
     def _get(self, path: str, **options: Any) -> Any:
         return self._ask("GET", path, **options).json()
 

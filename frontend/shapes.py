@@ -164,7 +164,8 @@ class Estimate(TypedDict):
 
 
 class Finding(TypedDict):
-    """Of an audit: `severity` is "leak" or "note"; seconds."""
+    """Of an audit: `severity` is "leak" or "note"; seconds, as a player of the result shows
+    them."""
 
     kind: str
     severity: Literal["leak", "note"]

@@ -6,6 +6,7 @@ import time
 from html import escape
 from typing import Final
 
+from frontend.components.compare import Mark
 from frontend.page import told
 from frontend.shapes import Audit, Facts, Person, Photo, Project
 from frontend.texts import Texts
@@ -60,16 +61,17 @@ def doubtful_seconds(person: Person) -> float:
     return sum(span["end"] - span["start"] for span in person["spans"] if span["doubtful"])
 
 
-def audit_lines(texts: Texts, audit: Audit) -> list[str]:
-    """What an audit found, the leaks first, each thing once for its kind and second."""
-    lines: dict[str, None] = {}
-    for finding in sorted(audit["findings"], key=lambda f: (f["severity"] != "leak", f["seconds"])):
-        kind = FINDINGS.get(finding["kind"], "file")
-        if finding["frame"] is None:
-            lines[texts("audit.file")] = None
-        else:
-            lines[texts(f"audit.{kind}", time=clock(finding["seconds"]))] = None
-    return list(lines)
+def audit_marks(texts: Texts, audit: Audit) -> list[Mark]:
+    """The moments that an audit found, in the order of time."""
+    moments = {
+        (finding["seconds"], FINDINGS.get(finding["kind"], "file"))
+        for finding in audit["findings"]
+        if finding["frame"] is not None
+    }
+    return [
+        {"at": at, "time": clock(at, tenths=True), "text": texts(f"audit.{kind}")}
+        for at, kind in sorted(moments)
+    ]
 
 
 def hours_left(project: Project) -> int:
@@ -77,11 +79,12 @@ def hours_left(project: Project) -> int:
     return max(1, round((project["expires"] - time.time()) / HOUR))
 
 
-def clock(seconds: float) -> str:
-    """1:05, as players show it."""
+def clock(seconds: float, *, tenths: bool = False) -> str:
+    """1:05, as players show it; 1:05.3 where several things of a second are told apart."""
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    part = f".{int(seconds * 10) % 10}" if tenths else ""
+    return (f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}") + part
 
 
 def picture(src: str, alt: str) -> str:

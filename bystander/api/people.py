@@ -26,7 +26,9 @@ from bystander.people.timeline import Header
 MOST_DECISIONS = 10_000
 CLIPS_AT_ONCE: Final = 2
 
-Seconds = Annotated[float | None, Query(ge=0, allow_inf_nan=False, description="as a player shows them")]
+Seconds = Annotated[
+    float | None, Query(ge=0, allow_inf_nan=False, description="as a player shows them")
+]
 
 
 class Verdicts(BaseModel):
@@ -163,7 +165,9 @@ def _analysis(context: Context, project: Project) -> str | None:
 def _view(request: Request, project: Project, album: Album, verdicts: Verdicts) -> PeopleView:
     header = _decided(album.header, verdicts)
     address = project_url(request, project.id)
-    return PeopleView(people=tuple(describe(header, album.pictures, address, album.header, album.times)))
+    return PeopleView(
+        people=tuple(describe(header, album.pictures, address, album.header, album.times))
+    )
 
 
 def _decided(header: Header, verdicts: Verdicts) -> Header:

@@ -21,7 +21,9 @@ const createCompare = (parent) => {
   const sound = make("button", { type: "button" });
   const layout = make("button", { type: "button" });
   const bar = make("div", { className: "bar" }, play, seek, time, sound, layout);
-  parent.append(make("div", { className: "compare" }, stage, note, bar));
+  const heading = make("h3");
+  const marks = make("ul", { className: "marks" });
+  parent.append(make("div", { className: "compare" }, stage, note, bar, heading, marks));
 
   const view = { beside: false, texts: {} };
   const playable = () => screens.filter((screen) => !screen.why);
@@ -108,8 +110,36 @@ const createCompare = (parent) => {
   });
   divide.addEventListener("input", paint);
 
+  /** Show the moment: still, so that it can be looked at. */
+  const go = (at) => {
+    leader().pause();
+    leader().currentTime = at;
+    settle();
+    stage.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "nearest" });
+  };
+  const list = ({ marks: given, texts }) => {
+    say(heading, texts.marks);
+    show(heading, given.length > 0);
+    show(marks, given.length > 0);
+    while (marks.children.length > given.length) marks.lastChild.remove();
+    given.forEach(({ at, time: when, text }, number) => {
+      if (!marks.children[number]) {
+        const button = make("button", { type: "button" });
+        const words = make("span", { "aria-hidden": "true" });
+        button.addEventListener("click", () => go(Number(button.dataset.at)));
+        marks.append(make("li", {}, button, words));
+      }
+      const [button, words] = marks.children[number].children;
+      button.dataset.at = at;
+      say(button, when);
+      button.setAttribute("aria-label", fill(texts.mark, { time: when, text }));
+      say(words, text);
+    });
+  };
+
   view.show = (data) => {
     view.texts = data.texts;
+    list(data);
     for (const screen of screens) {
       const { name, video } = screen;
       if (video.getAttribute("src") !== data[name]) {

@@ -9,32 +9,39 @@ import streamlit as st
 from frontend.asking import deletion
 from frontend.components.compare import CompareTexts, compare
 from frontend.page import Page, from_service, go, heading, leave, say
-from frontend.wording import audit_lines, hours_left
+from frontend.shapes import Audit
+from frontend.wording import audit_marks, hours_left
 
 
 def show(page: Page) -> None:
     assert page.project is not None
-    texts = page.texts
+    texts, made = page.texts, page.project["result"]
     heading(texts, "result")
-    if not page.service.has_result(page.id):
+    if made is None:
         say("info", texts("result.none"))
         if st.button(texts("steps.review"), type="primary"):
             go("review")
         return
+    if not made["current"]:
+        say("warning", texts("result.stale"), texts("result.stale-advice"))
     base = from_service(f"/v1/projects/{page.id}")
     # A result rendered again has the same address: the job's id makes browsers load it anew.
-    result = f"{base}/result?job={page.job['id'] if page.job else ''}"
+    result = f"{base}/result?job={made['job']}{'' if made['current'] else '&allow_stale=1'}"
+    audit = page.service.audit(page.id)
     compare(
         "compare",
         before=f"{base}/video/file",
         after=result,
         texts=CompareTexts(**texts.group("compare")),
+        marks=audit_marks(texts, audit) if audit else (),
     )
+    name, label = "masked.mp4", "result.download"
+    if not made["current"]:
+        name, label = "masked-before-changes.mp4", "result.download-stale"
     st.html(
-        f'<a class="download" href="{escape(result)}" download="masked.mp4">'
-        f"{escape(texts('result.download'))}</a>"
+        f'<a class="download" href="{escape(result)}" download="{name}">{escape(texts(label))}</a>'
     )
-    _audit(page)
+    _audit(page, audit)
     people, effect = st.columns(2)
     if people.button(texts("result.people"), width="stretch"):
         go("review")
@@ -43,20 +50,23 @@ def show(page: Page) -> None:
     _end(page)
 
 
-def _audit(page: Page) -> None:
+def _audit(page: Page, audit: Audit | None) -> None:
     texts = page.texts
-    audit = page.service.audit(page.id)
     st.subheader(texts("audit.title"), anchor=False)
     if audit is None:
         st.markdown(texts("audit.none"))
         return
-    lines = audit_lines(texts, audit)
     if audit["passed"]:
         say("success", texts("audit.passed"), texts("audit.passed-advice"))
     else:
         say("error", texts("audit.failed"), texts("audit.failed-advice"))
-    for line in lines:
-        st.markdown(f"- {line}")
+    if any(finding["frame"] is None for finding in audit["findings"]):
+        st.markdown(f"- {texts('audit.file')}")
+    report = from_service(f"/v1/projects/{page.id}/audit")
+    st.html(
+        f'<p><a href="{escape(report)}" target="_blank" rel="noopener">'
+        f"{escape(texts('audit.report'))}</a></p>"
+    )
 
 
 def _end(page: Page) -> None:

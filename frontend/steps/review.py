@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.asking import deletion
 from frontend.components.gallery import Card, GalleryTexts, gallery
 from frontend.page import Page, from_service, go, heading, say
-from frontend.shapes import Job, Person
+from frontend.shapes import Person, Result
 from frontend.steps.estimate import begin
 from frontend.wording import because, doubtful_seconds
 
@@ -92,17 +92,17 @@ def _decide(page: Page, people: list[Person], decisions: dict[str, bool]) -> Pag
 def _on(page: Page) -> None:
     """The way on stays in sight however many people there are."""
     texts = page.texts
-    there = page.service.has_result(page.id)
-    settled = there and not _changed(page)
+    assert page.project is not None
+    there = page.project["result"]
     with st.container(key="onward"):
-        if settled:
+        if there and there["current"]:
             audit = page.service.audit(page.id)
             if audit and not audit["passed"]:
                 st.markdown(f"⚠ {texts('audit.look')}")
             if st.button(texts("review.result"), type="primary", width="stretch"):
                 go("result")
             return
-        st.markdown(texts("review.changed" if there else "review.first"))
+        st.markdown(texts(_reason(there)))
         label = texts("review.render-again" if there else "review.render")
         if st.button(label, type="primary", width="stretch"):
             begin(page, "render", page.effect, True)
@@ -112,17 +112,9 @@ def _on(page: Page) -> None:
         go("result")
 
 
-def _changed(page: Page) -> bool:
-    """Whether the result would be another one with the decisions of now."""
-    assert page.project is not None
-    made = _maker(page.jobs)
-    if made is None:
-        return True
-    now = (set(page.project["keep"]), set(page.project["mask"]))
-    return now != (set(made["keep"]), set(made["mask"]))
-
-
-def _maker(jobs: tuple[Job, ...]) -> Job | None:
-    """The job that made the result."""
-    made = [job for job in jobs if job["state"] == "done" and job["kind"] != "analyze"]
-    return made[-1] if made else None
+def _reason(result: Result | None) -> str:
+    """Why the video is to be made: the key of the sentence."""
+    if result is None:
+        return "review.first"
+    changed = result["stale"] == "verdicts-changed"
+    return "review.changed" if changed else "review.unfinished"

@@ -202,8 +202,6 @@ class StagedService:
                 return JSONResponse({"people": self.people})
             case "GET", ["audit.json"] if self.audit:
                 return JSONResponse(self.audit)
-            case "HEAD", ["result"] if self.result:
-                return Response()
         return _problem(404, "missing")
 
     def _described(self) -> dict[str, Any]:
@@ -215,6 +213,25 @@ class StagedService:
             "photos": len(self.photos),
             "keep": self.keep,
             "mask": self.mask,
+            "verdicts_digest": "0",
+            "result": self._made(),
+        }
+
+    def _made(self) -> dict[str, Any] | None:
+        """The result: of the last job that made one, current until something has changed."""
+        made = [job for job in self.jobs if job["state"] == "done" and job["kind"] != "analyze"]
+        if not self.result or not made:
+            return None
+        ended = self.jobs[-1]["state"]
+        stale = f"job-{ended}" if ended in ("failed", "cancelled") else None
+        if (self.keep, self.mask) != (made[-1]["keep"], made[-1]["mask"]):
+            stale = stale or "verdicts-changed"
+        return {
+            "job": made[-1]["id"],
+            "verdicts_digest": "0",
+            "made_at": 1.0,
+            "current": stale is None,
+            "stale": stale,
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from frontend.steps import review
+from frontend.steps import result, review
 from frontend.texts import LANGUAGES, Language, texts
 from tests.frontend.conftest import Open
 from tests.frontend.staged import HERE, StagedService, job, person, photo, video
@@ -247,6 +247,33 @@ def test_a_verdict_toggled_back_asks_for_nothing(
     assert ENGLISH("review.result") in written
 
 
+def test_a_result_that_fits_no_more_is_not_shown_as_if_it_did(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(result, "compare", lambda *_, after, **__: shown.append(after))
+    staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
+    assert ENGLISH("result.stale") not in seen(open_page("result"))
+    assert "allow_stale" not in shown[-1]
+
+    staged.keep = ["p1"]
+    assert open_page().title[0].value == ENGLISH("review.title")
+    written = seen(open_page("result"))
+    assert ENGLISH("result.stale-advice") in written
+    assert ENGLISH("result.download-stale") in written
+    assert ENGLISH("result.download") not in written.replace(ENGLISH("result.download-stale"), "")
+    assert "allow_stale=1" in shown[-1]
+
+
+def test_after_a_rendering_that_was_cancelled_another_one_is_asked_for(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.people, staged.result = [person(1)], True
+    staged.jobs = [job("done"), job("cancelled", "render")]
+
+    assert ENGLISH("review.unfinished") in seen(open_page("review"))
+
+
 def test_a_crowd_is_shown_in_parts(open_page: Open, staged: StagedService) -> None:
     staged.jobs, staged.result = [job("done")], True
     staged.people = [person(number) for number in range(1, 51)]
@@ -273,8 +300,9 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
     }
     written = seen(open_page("result"))
     assert ENGLISH("audit.failed") in written
-    assert ENGLISH("audit.face", time="1:05") in written
     assert ENGLISH("audit.file") in written
+    assert ENGLISH("audit.report") in written
+    assert f'href="/service{HERE.removeprefix("/v1")}/audit"' in written
 
 
 @pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])

@@ -105,6 +105,7 @@ def both() -> None:
         before=f"{MEDIA}/{asked.get('before', 'video')}",
         after=f"{MEDIA}/{asked.get('after', 'video')}",
         texts=CompareTexts(**group("compare")),
+        marks=[{"at": 2.5, "time": "0:02.5", "text": "somebody may be visible"}],
     )
 
 

@@ -169,6 +169,19 @@ def test_seeking_moves_both_videos(visit: Visit) -> None:
         assert video.evaluate("video => video.currentTime") == pytest.approx(2, abs=0.1)
 
 
+def test_a_click_on_a_finding_shows_its_moment_in_both_videos(visit: Visit) -> None:
+    page = visit(show="both")
+    expect(page.get_by_role("heading", name=COMPARE["marks"])).to_be_visible()
+    expect(page.get_by_text("somebody may be visible")).to_be_visible()
+    page.get_by_role("button", name=COMPARE["play"]).click()
+    page.get_by_role("button", name="Watch 0:02.5: somebody may be visible").press("Enter")
+    for video in page.locator("video").all():
+        page.wait_for_function(
+            "video => video.paused && Math.abs(video.currentTime - 2.5) < 0.11",
+            arg=video.element_handle(),
+        )
+
+
 def test_side_by_side_shows_both_whole_one_above_the_other_on_a_phone(
     visit: Visit, page: Page
 ) -> None:
