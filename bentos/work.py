@@ -7,6 +7,7 @@ service name), or where it is not set this process's own.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from bentos.remote import open_models
 from bystander.jobs import worker
+from bystander.logs import SayOnce
 from bystander.models import load_models
 
 SERVICES_VARIABLE = "BYSTANDER_SERVICES"
@@ -22,6 +24,10 @@ SERVICES_VARIABLE = "BYSTANDER_SERVICES"
 
 def main(folder: Path, environ: Mapping[str, str] = os.environ) -> int:
     """Do the job in `folder`; gives the exit code, see `bystander.jobs.worker.main`."""
+    # What the library complains about goes to whoever started this process, once.
+    complaints = logging.StreamHandler()
+    complaints.addFilter(SayOnce())
+    logging.basicConfig(handlers=[complaints], level=logging.WARNING, format="%(message)s")
     services = json.loads(environ.get(SERVICES_VARIABLE, "{}"))
     return worker.main(folder, partial(open_models, services) if services else load_models)
 

@@ -32,6 +32,7 @@ from rich.table import Table
 from bystander import __version__
 from bystander.errors import BystanderError, OutputUnwritable
 from bystander.estimate import Estimate
+from bystander.logs import SayOnce
 from bystander.progress import Progress, Report
 
 STAGES: Final = {"analyze": "Finding people", "render": "Masking", "audit": "Auditing"}
@@ -245,6 +246,7 @@ def _logging_to(console: Console) -> Iterator[None]:
     """What the library logs becomes notes and warnings."""
     logger, handler = logging.getLogger("bystander"), _Log(console)
     before = logger.level, logger.propagate
+    handler.addFilter(SayOnce())  # not once a pass
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False

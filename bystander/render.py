@@ -21,6 +21,7 @@ import av.error
 
 from bystander import __version__
 from bystander.instances import shift
+from bystander.logs import Tally
 from bystander.masks import Mask, union
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
 from bystander.media.deinterlacing import deinterlaced
@@ -166,6 +167,17 @@ class Drawing:
             self._pixel_format,
             *matrix_of(info.color_matrix, info.color_range, info.height),
         )
+        self._borrowing = Tally(
+            timeline.path,
+            "frame {first} was not analysed; it borrows its neighbours' masks",
+            "{count} frames were not analysed (first: {first}); they borrow their "
+            "neighbours' masks",
+        )
+        self._masked_whole = Tally(
+            timeline.path,
+            "frame {first} was not analysed; it is masked whole",
+            "{count} frames were not analysed (first: {first}); they are masked whole",
+        )
 
     def masked(
         self, frames: Iterator[Frame], done: int = 0, shown: int | None = None
@@ -178,9 +190,13 @@ class Drawing:
         tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
         start = 0 if shown is None else self._record_before(shown - self._reach, done)
         records = _Records(self._timeline, self._reach, start)
-        with closing(prefetch(frames, QUEUE)) as ahead:
-            for frame in ahead:
-                yield frame, self._apply(frame, records, tracklets)
+        try:
+            with closing(prefetch(frames, QUEUE)) as ahead:
+                for frame in ahead:
+                    yield frame, self._apply(frame, records, tracklets)
+        finally:
+            self._borrowing.tell(log)
+            self._masked_whole.tell(log)
 
     def _apply(
         self, frame: Frame, records: _Records, tracklets: dict[int, Tracklet]
@@ -195,8 +211,7 @@ class Drawing:
                 masked += [region for near in before for region in split(near, tracklets)[0]]
         else:
             masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), []
-            instead = "borrows its neighbours' masks" if masked else "is masked whole"
-            log.warning("frame %d was not analysed; it %s", frame.index, instead)
+            (self._borrowing if masked else self._masked_whole).add(frame.index)
         unknown = record is None and not masked
         return self._compositor.apply(picture, masked, kept, whole=unknown)
 

@@ -46,7 +46,7 @@ from bystander.people.vocabulary import (
     Verdict,
 )
 from tests.conftest import shared
-from tests.media.videos import Clip, make_audio, make_frameless, make_video, truncated
+from tests.media.videos import Clip, damaged, make_audio, make_frameless, make_video, truncated
 from tests.people.figures import figure
 
 DEAD_IN = 2.0
@@ -415,6 +415,16 @@ def test_a_name_too_long_is_refused_before_any_work(
 
 def test_a_photo_s_name_too_long_is_refused(networks: None, drawn: Path, output: Path) -> None:
     refused(call("mask", drawn, "-o", output, "--cast", f"{TOO_LONG}.jpg"), 4)
+
+
+def test_damage_is_said_in_one_line_for_all_passes(
+    networks: None, drawn: Path, tmp_path: Path, output: Path
+) -> None:
+    broken = damaged(drawn, tmp_path / "broken.mp4", [5, 6, 20])
+    said = call("mask", broken, "-o", output, "--audit").stderr
+    lines = [line for line in said.splitlines() if "damaged" in line]
+    assert len(lines) == 1
+    assert re.search(r"broken\.mp4: \d+ frames are damaged \(first: 5\)", lines[0])
 
 
 def test_a_full_disk_leaves_no_half_of_a_video(tmp_path: Path, scratch: Path) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import REPOSITORY
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "logs": 0,
     "masks": 0,
     "instances": 0,
     "config": 0,

@@ -21,6 +21,7 @@ from av.filter import Graph
 from av.packet import Packet, PktSideDataT
 from av.stream import Stream
 
+from bystander.logs import Tally
 from bystander.media.demux import open_media, read_packets
 from bystander.media.sound import SoundTrack, plan_sound
 
@@ -70,6 +71,16 @@ class AudioCopier:
                 self._tracks[stream.index] = _Copy(stream, output, origin)
             elif track.becomes is not None:
                 self._tracks[stream.index] = _Transcode(stream, output, origin, track)
+        self._left_out = Tally(
+            source,
+            "a damaged packet of sound is left out (at {first} s)",
+            "{count} damaged packets of sound are left out (first: at {first} s)",
+        )
+        self._silenced = Tally(
+            source,
+            "a damaged packet of sound becomes silence (at {first} s)",
+            "{count} damaged packets of sound become silence (first: at {first} s)",
+        )
         self._packets = self._read()
         self._next = next(self._packets, None)
 
@@ -90,7 +101,13 @@ class AudioCopier:
     def advance(self, until: Fraction) -> None:
         """Write the sound up to `until`, in seconds of the source's clock."""
         while self._next is not None and _start(self._next) <= until:
-            self._write(self._tracks[self._next.stream_index].convert(self._next))
+            seconds = f"{float(_start(self._next)):.2f}"
+            try:
+                self._write(self._tracks[self._next.stream_index].convert(self._next))
+            except _LeftOut:
+                self._left_out.add(seconds)
+            except _Silenced:
+                self._silenced.add(seconds)
             self._next = next(self._packets, None)
 
     def finish(self) -> None:
@@ -99,6 +116,8 @@ class AudioCopier:
             self.advance(_start(self._next))
         for track in self._tracks.values():
             self._write(track.flush())
+        self._left_out.tell(log)
+        self._silenced.tell(log)
 
     def _read(self) -> Iterator[Packet[Stream]]:
         streams = [s for s in self._source.streams if s.index in self._tracks]
@@ -111,7 +130,15 @@ class AudioCopier:
             except av.error.FFmpegError as error:
                 if error.errno in DISK_ERRORS:
                     raise
-                log.warning("a damaged audio packet is left out: %s", error)
+                self._left_out.add(f"{float(_start(packet)):.2f}")
+
+
+class _LeftOut(Exception):
+    """A packet has no place among the others."""
+
+
+class _Silenced(Exception):
+    """A packet can't be decoded."""
 
 
 class _Copy:
@@ -130,13 +157,11 @@ class _Copy:
         if packet.dts is None:
             packet.dts = packet.pts
         if packet.dts is None or packet.pts is None:
-            log.warning("an audio packet without a timestamp is left out")
-            return []
+            raise _LeftOut
         if self._last_dts is not None and packet.dts < self._last_dts + self._least_step:
             late = self._last_dts + self._least_step - packet.dts
             if late > self._max_jitter:
-                log.warning("an audio packet out of order (at %s) is left out", packet.dts)
-                return []
+                raise _LeftOut
             packet.dts += late
             packet.pts = max(packet.pts, packet.dts)
         self._last_dts = packet.dts
@@ -182,8 +207,7 @@ class _Transcode:
         try:
             frames = self._stream.codec_context.decode(packet)
         except av.error.FFmpegError as error:
-            log.warning("a damaged audio packet becomes silence: %s", error)
-            return []
+            raise _Silenced from error
         return [out for frame in frames for out in self._encode(frame)]
 
     def flush(self) -> list[Packet[Stream]]:

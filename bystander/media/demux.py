@@ -80,7 +80,7 @@ def read_packets(container: InputContainer, streams: Sequence[Stream]) -> Iterat
     for stream in container.streams:
         if stream not in streams:
             stream.discard = av.stream.Discard.all
-    failures = 0
+    failures, told = 0, False
     while failures < _DEMUX_FAILURES_IN_A_ROW:
         try:
             for packet in container.demux(*streams):
@@ -90,8 +90,10 @@ def read_packets(container: InputContainer, streams: Sequence[Stream]) -> Iterat
             return
         except av.error.FFmpegError as error:
             failures += 1
-            if failures == 1:
-                log.warning("%s: stepping over a damaged region: %s", container.name, error)
+            if not told:  # one region or many, and the same words in every pass
+                name = container.name.removeprefix("file:")
+                log.warning("%s: what is damaged is stepped over (%s)", name, error.strerror)
+                told = True
 
 
 def shows_picture(packet: Packet[Stream]) -> bool:

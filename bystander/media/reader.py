@@ -25,6 +25,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.logs import Tally
 from bystander.media.canvas import Canvas, Shape
 from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
 from bystander.media.fields import FieldPairing
@@ -139,10 +140,13 @@ class VideoReader:
             assembly = _Assembly(
                 self._path, self._info, self._start_pts, self._start_index, by_rank
             )
-            for frame in assembly.frames(container, stream):
-                if self._closed:
-                    return
-                yield frame
+            try:
+                for frame in assembly.frames(container, stream):
+                    if self._closed:
+                        return
+                    yield frame
+            finally:
+                assembly.tell()
 
     def _open(self, resources: ExitStack) -> tuple[InputContainer, VideoStream]:
         container = resources.enter_context(open_media(self._path))
@@ -212,6 +216,15 @@ class _Assembly:
         self._by_rank = by_rank
         self._good: tuple[av.VideoFrame, Orientation] | None = None
         self._scaler = RgbScaler()
+        self._damage = Tally(
+            path,
+            "frame {first} is damaged; a neighbour's picture is shown",
+            "{count} frames are damaged (first: {first}); their neighbours' pictures are shown",
+        )
+
+    def tell(self) -> None:
+        """Say how many frames were damaged."""
+        self._damage.tell(log)
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
         self._canvas = Canvas(Shape.of(self._info), stream, self._path)
@@ -293,8 +306,6 @@ class _Assembly:
         if self._index == self._info.frame_count - 1:
             duration = self._info.end_pts - pts
         if damaged:
-            log.warning(
-                "%s: frame %d is damaged; a neighbour's picture is shown", self._path, self._index
-            )
+            self._damage.add(self._index)
         yield Frame(self._index, pts, duration, *self._good, damaged, self._scaler)
         self._index += 1
