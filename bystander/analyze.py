@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from bystander import __version__
 from bystander.checkpoints import AnalysisCheckpoints, AnalysisState, Standing
+from bystander.coordinates import GridTransform
 from bystander.errors import UnsupportedVideo
 from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
@@ -73,7 +74,7 @@ def analyze(
         OutputUnwritable: the timeline can't be written.
     """
     info = probe(video)
-    grid = analysis_size(info.width, info.height, settings.long_side)
+    grid = analysis_size(*info.display_size, settings.long_side)
     key = fingerprint(video)
     state = None
     if checkpoints is not None:
@@ -111,8 +112,7 @@ def begin(
 ) -> Follower:
     """What follows everyone through a video, before its first frame."""
     return Follower(
-        (info.width, info.height),
-        analysis_size(info.width, info.height, settings.long_side),
+        GridTransform(info.display_size, analysis_size(*info.display_size, settings.long_side)),
         float(info.average_rate),
         float(info.time_base),
         models,
@@ -186,8 +186,8 @@ def _verdicts(
     )
     tracklets, persons = judge.judge(follower.archive)
     facts = VideoFacts(
-        width=info.width,
-        height=info.height,
+        width=info.display_size[0],
+        height=info.display_size[1],
         time_base=(info.time_base.numerator, info.time_base.denominator),
         frames=follower.frames,
         rate=follower.fps,
@@ -207,7 +207,7 @@ def _views(
 
     Every shot's first second is looked at more often: what is found there decides most.
     """
-    grid = analysis_size(info.width, info.height, settings.long_side)
+    grid = analysis_size(*info.display_size, settings.long_side)
     detail = detail_size(info, settings)
     marker = CutMarker(settings.shots, standing.before if standing else None)
     small = ((frame, frame.rgb(grid)) for frame in frames)
@@ -228,9 +228,9 @@ def _views(
 
 def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
     """Width and height at which faces and bodies are recognised."""
-    if max(info.width, info.height) <= settings.detail_long_side:
-        return info.width, info.height
-    return analysis_size(info.width, info.height, settings.detail_long_side)
+    if max(info.display_size) <= settings.detail_long_side:
+        return info.display_size
+    return analysis_size(*info.display_size, settings.detail_long_side)
 
 
 def _look(

@@ -83,10 +83,11 @@ def check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
     Raises:
         SelectionError: one of them is.
     """
+    width, height = info.display_size
     for click in clicks:
-        if click.x >= info.width or click.y >= info.height or click.seconds > info.duration:
+        if click.x >= width or click.y >= height or click.seconds > info.duration:
             raise SelectionError(
-                f"{click.name} is not in {video}: {info.width}x{info.height} pixels, "
+                f"{click.name} is not in {video}: shown as {width}x{height} pixels, "
                 f"{info.duration:.2f} s",
                 "Give seconds from the first frame, and pixels of the video as it is displayed.",
             )

@@ -40,6 +40,8 @@ from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.redraw import Drawing, with_neighbours
 
 QUEUE: Final = 4
+ROUNDING_PX: Final = 2
+"""Display pixels by which source and output may differ."""
 
 
 def audit(
@@ -135,6 +137,13 @@ def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Fi
     if sizes[0] != sizes[1]:
         detail = f"the output is {sizes[1]} pixels, the source {sizes[0]}"
         yield in_file(Kind.OUT_OF_STEP, "size", detail)
+        return
+    displays = [info.display_size for info in infos]
+    # Containers round an aspect in their own ways.
+    if max(abs(a - b) for a, b in zip(*displays, strict=True)) > ROUNDING_PX:
+        shown = ["{}x{}".format(*size) for size in displays]
+        detail = f"the output is shown as {shown[1]} pixels, the source as {shown[0]}"
+        yield in_file(Kind.OUT_OF_STEP, "size", detail)
 
 
 def _stripped(source: Path, of_frames: set[str], found: Sequence[Finding]) -> tuple[str, ...]:
@@ -185,9 +194,9 @@ def _views(
 
 
 def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
-    if not enlarge and max(info.width, info.height) <= long_side:
-        return info.width, info.height
-    return analysis_size(info.width, info.height, long_side)
+    if not enlarge and max(info.display_size) <= long_side:
+        return info.display_size
+    return analysis_size(*info.display_size, long_side)
 
 
 def _with_records(
@@ -217,7 +226,7 @@ def _look(
         in_frame(Kind.METADATA, Severity.LEAK, view.at, None, 1.0, f"frames carry {what}", what)
         for what in sorted(view.carried)
     ]
-    plain = Compared(view, likeness, None, (info.width, info.height))
+    plain = Compared(view, likeness, None, info.display_size)
     if header is None or view.record is None:
         # Nobody is known to be kept here: what is seen is told, and a person decides.
         return [*carries, *_seen(plain, models, settings, Severity.NOTE)]

@@ -101,8 +101,8 @@ def estimate(
         analyze=looking,
         render=drawing,
         frames=info.frame_count,
-        width=info.width,
-        height=info.height,
+        width=info.display_size[0],
+        height=info.display_size[1],
         people=round(sample.people / sample.frames, 1),
     )
 
@@ -190,6 +190,6 @@ class _Sample:
         )
         tracklets, persons = judge.judge(follower.archive)
         base = (info.time_base.numerator, info.time_base.denominator)
-        facts = VideoFacts(info.width, info.height, base, self.frames, follower.fps, "")
-        grid = analysis_size(info.width, info.height, settings.long_side)
+        facts = VideoFacts(*info.display_size, base, self.frames, follower.fps, "")
+        grid = analysis_size(*info.display_size, settings.long_side)
         return Header(facts, grid, tuple(follower.shots), tracklets, persons, {})

@@ -1,6 +1,6 @@
 """What the networks see in one frame: people and faces.
 
-Coordinates are *grid pixels*: the displayed frame (rotation applied) scaled to
+Coordinates are *grid pixels*: the displayed frame (`bystander.coordinates`) scaled to
 the analysis size, see `bystander.masks`.
 """
 

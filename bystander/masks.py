@@ -1,6 +1,6 @@
 """Silhouettes as cropped bitmaps, and the geometry done on them.
 
-Every mask lives on the *analysis grid*: the displayed frame (rotation applied)
+Every mask lives on the *analysis grid*: the displayed frame (`bystander.coordinates`)
 scaled to the size at which it is analysed, e.g. 640x360 for a 1080p video.
 A mask keeps only the rectangle around its set pixels, so that twenty people
 cost twenty small arrays and not twenty frames.

@@ -34,8 +34,8 @@ KeepAt = Annotated[
         "--keep-at",
         metavar="SECONDS:X,Y",
         help="Keep whoever is at this point at this time, e.g. 2.4:510,260: seconds from the "
-        "first frame; pixels from the top left corner of the video as it is displayed, at its "
-        "full size and upright. May be repeated.",
+        "first frame; pixels from the top left corner of the video as it is displayed: at its "
+        "full size, upright, pixels made square. May be repeated.",
     ),
 ]
 Output = Annotated[

@@ -83,8 +83,10 @@ class Drawing:
         return fitting(self._samples(), [self.with_effect(one) for one in _usual_effects()])
 
     def with_effect(self, effect: EffectSettings) -> Redrawing:
-        size = self.output[1].width, self.output[1].height
-        return Redrawing(effect, self.timeline.header.grid, size, self.pixel_format)
+        info = self.output[1]
+        size = info.width, info.height
+        grid = self.timeline.header.grid
+        return Redrawing(effect, grid, size, info.display_size, self.pixel_format)
 
     def _samples(self) -> Iterator[Plan]:
         for record, beside in self._most_masked():

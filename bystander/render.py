@@ -163,6 +163,7 @@ class Drawing:
         self._compositor = Compositor(
             timeline.header.grid,
             (info.width, info.height),
+            info.display_size,
             effect,
             self._pixel_format,
             *matrix_of(info.color_matrix, info.color_range, info.height),

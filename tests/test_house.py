@@ -19,6 +19,7 @@ FLOORS = {
     "logs": 0,
     "masks": 0,
     "instances": 0,
+    "coordinates": 0,
     "config": 0,
     "progress": 0,
     "media": 1,

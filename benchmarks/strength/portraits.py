@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.auditing.attacks import Picture
+from bystander.coordinates import DisplaySize
 from bystander.instances import Face, Instance
 from bystander.masks import Bits, Mask
 from bystander.media.photos import load_photo, photo_files
@@ -130,7 +131,8 @@ class Set:
         size = picture.shape[1], picture.shape[0]
         region = Region(mask, float(mask.bits.shape[0]), FACE)
         source = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgb24")
-        drawn = Compositor(size, size, effect).apply(source.reformat(format="yuv420p"), [region])
+        compositor = Compositor(size, size, DisplaySize(size), effect)
+        drawn = compositor.apply(source.reformat(format="yuv420p"), [region])
         result = drawn.to_ndarray(format="rgb24").astype(np.uint8)
         result[~mask.grown(round(effect.growth * region.extent)).on_grid(*size)] = GREY
         return Shot(result, face)

@@ -72,8 +72,8 @@ class JobRequest(BaseModel):
     clicks: tuple[ClickOrder, ...] = Field(
         (),
         max_length=MOST_CLICKS,
-        description="people to keep who were pointed at in the video: seconds, and pixels of the "
-        "upright picture",
+        description="people to keep who were pointed at in the video: seconds from its first "
+        "frame, and display pixels, as the video's facts give its width and height",
     )
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from bystander.api.access import project_of, ready_video
 from bystander.api.context import Context
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
+from bystander.coordinates import display_size
 from bystander.errors import NotStored, VideoError
 from bystander.instances import Face, Instance
 from bystander.jobs.order import VIDEO
@@ -104,7 +105,9 @@ def mask_everyone(
     faces = find_faces(picture, models.faces, settings.face_long_side)
     frame = to_planar(av.VideoFrame.from_ndarray(picture, "rgb24"), "yuv420p")
     frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
-    compositor = Compositor(grid, (width, height), effect, "yuv420p", "bt709", False)
+    # The sandbox has made its pixels square.
+    display = display_size(width, height, 1)
+    compositor = Compositor(grid, (width, height), display, effect, "yuv420p", "bt709", False)
     regions = _regions(found, faces, grid, scale=grid[1] / height)
     return RgbScaler().rgb(compositor.apply(frame, regions), (width, height))
 

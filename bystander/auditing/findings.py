@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from bystander.instances import Box, box_iou
+from bystander.coordinates import DisplayBox
+from bystander.instances import box_iou
 
 JOIN_SECONDS: Final = 1.0
 """Signs of the same thing no further apart than this are one finding."""
@@ -59,7 +60,7 @@ class Finding:
         seconds: when the worst frame appears, by the same clock.
         frame: the worst one, counted from 0; None for the file as a whole.
         frames: in how many of the frames looked at.
-        box: in that frame, pixels of the displayed output.
+        box: in that frame, of the output.
         share: how bad it is, 0 to 1: of what could be seen, how much is seen.
         who: the tracklet it is about ("t7"), or what in the file; may be empty.
         detail: one plain sentence.
@@ -72,7 +73,7 @@ class Finding:
     seconds: float
     frame: int | None
     frames: int
-    box: Box | None
+    box: DisplayBox | None
     share: float
     who: str
     detail: str
@@ -91,7 +92,7 @@ def in_frame(
     kind: Kind,
     severity: Severity,
     at: tuple[int, float],
-    box: Box | None,
+    box: DisplayBox | None,
     share: float,
     detail: str,
     who: str = "",
@@ -106,7 +107,7 @@ class Gatherer:
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
-        self._open: list[tuple[Finding, Box | None]] = []
+        self._open: list[tuple[Finding, DisplayBox | None]] = []
 
     def add(self, signs: Iterable[Finding]) -> None:
         """Take the findings of a frame, the frames in order."""
@@ -132,7 +133,7 @@ class Gatherer:
         self._open = [pair for pair in self._open if pair[0].end >= seconds]
 
 
-def _same(span: Finding, last: Box | None, sign: Finding) -> bool:
+def _same(span: Finding, last: DisplayBox | None, sign: Finding) -> bool:
     if (span.kind, span.severity, span.who) != (sign.kind, sign.severity, sign.who):
         return False
     if span.who or last is None or sign.box is None:

@@ -23,7 +23,7 @@ from bystander.auditing.likeness import (
 )
 from bystander.auditing.redrawn import SHOWS, Redrawing, enlarged, showing
 from bystander.auditing.views import Compared
-from bystander.instances import Box
+from bystander.coordinates import GridTransform
 from bystander.masks import Bits, Mask
 from bystander.people.vocabulary import Decision, FrameRecord, Sighting, Tracklet
 from bystander.redaction.effects import EffectSettings, cell_size
@@ -111,10 +111,12 @@ def _shows(
     """Somebody who looks more like the source than like what was to be drawn."""
     if evidence is None:
         return None
-    within = enlarged(silhouette, compared.size)
-    box = showing(evidence, within)
-    if box is None:
+    height, width = evidence.shape
+    within = enlarged(silhouette, (width, height))
+    place = showing(evidence, within)
+    if place is None:
         return None
+    box = GridTransform(compared.size, (width, height)).to_display(place)
     share = float(np.mean(evidence[within] >= SHOWS))
     who = f"t{sighting.tracklet}"
     return in_frame(Kind.UNMASKED, Severity.LEAK, compared.view.at, box, share, PARTLY, who)
@@ -170,7 +172,8 @@ def _is_finer(
     """Somebody of whom more is left than the means of cells, behind an unknown effect."""
     if beyond is None:
         return None
-    within = enlarged(sighting.mask.on_grid(*grid), compared.size)
+    height, width = beyond[0].shape
+    within = enlarged(sighting.mask.on_grid(*grid), (width, height))
     source, output = (part[within] for part in beyond)
     energy = float(source @ source)
     if source.size < LEAST_WITHIN or energy < LEAST_DETAIL**2 * source.size:
@@ -206,21 +209,17 @@ def _sign(
     share: float,
     detail: str,
 ) -> Finding:
-    box, who = box_in_video(sighting.box, compared.size, grid), f"t{sighting.tracklet}"
+    box = GridTransform(compared.size, grid).to_display(sighting.box)
+    who = f"t{sighting.tracklet}"
     return in_frame(kind, Severity.LEAK, compared.view.at, box, share, detail, who)
-
-
-def box_in_video(box: Box, size: tuple[int, int], grid: tuple[int, int]) -> Box:
-    """A box from grid pixels to pixels of the displayed video."""
-    across, down = size[0] / grid[0], size[1] / grid[1]
-    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
 
 
 def _promised_cell(
     tracklet: Tracklet, mask: Mask, compared: Compared, grid: tuple[int, int]
 ) -> int:
-    """The side of the cells that the weakest effect draws over this person, source pixels."""
-    x0, y0, x1, y1 = box_in_video(mask.box, compared.size, grid)
+    """The least side of the cells that the weakest effect draws over this person, display
+    pixels."""
+    x0, y0, x1, y1 = GridTransform(compared.size, grid).to_display(mask.box)
     cut_off = mask.box[0] <= 0 or mask.box[2] >= grid[0]
     height = max(tracklet.height, y1 - y0)
     return cell_size(EffectSettings(), height, x1 - x0, tracklet.face, cut_off)

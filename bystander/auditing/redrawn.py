@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from bystander.auditing.likeness import Luma
+from bystander.coordinates import DisplaySize
 from bystander.instances import Box
 from bystander.masks import Bits, Mask
 from bystander.media.planes import PixelFormat, planes_of
@@ -78,7 +79,8 @@ class Redrawing:
         effect: what the output was drawn with. Of the solid effect the colour doesn't count,
             it is read off the output.
         grid: width, height of the analysis grid.
-        size: width, height of the video.
+        size: width, height of the video, stored pixels.
+        display: width, height at which it is shown.
         pixel_format: of the pictures in plans.
     """
 
@@ -87,16 +89,18 @@ class Redrawing:
         effect: EffectSettings,
         grid: tuple[int, int],
         size: tuple[int, int],
+        display: DisplaySize,
         pixel_format: PixelFormat,
     ) -> None:
         self.effect = effect
         self._grid, self._size = grid, size
-        self._compositor = Compositor(grid, size, effect, pixel_format)
+        self._compositor = Compositor(grid, size, display, effect, pixel_format)
         # Between black and white lies how strongly each pixel is drawn over.
         self._black, self._white = (
             Compositor(
                 grid,
                 size,
+                display,
                 effect.model_copy(update={"name": EffectName.SOLID, "color": color}),
                 pixel_format,
             )
@@ -161,7 +165,7 @@ class Redrawing:
 
 
 def showing(evidence: Luma, silhouette: Bits) -> Box | None:
-    """The box around where a person shows, pixels of the video; None where they don't.
+    """The box around where a person shows, stored pixels; None where they don't.
 
     Args:
         evidence: of `Redrawing.evidence`.

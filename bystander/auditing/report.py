@@ -17,9 +17,9 @@ import numpy as np
 
 from bystander.auditing.findings import Finding, Severity
 from bystander.auditing.page import PAGE, PICTURE
+from bystander.coordinates import DisplayBox, DisplaySize
 from bystander.errors import OutputUnwritable
 from bystander.files import replacing
-from bystander.instances import Box
 from bystander.media.probe import VideoInfo
 from bystander.media.reader import VideoReader
 from bystander.people.timeline import Header
@@ -95,7 +95,7 @@ def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> 
 
 
 def as_json(result: Result) -> dict[str, object]:
-    """The report for programs. Boxes are pixels of the displayed output, `start`, `end` and
+    """The report for programs. Boxes are display pixels of the output, `start`, `end` and
     `seconds` of findings are times at which a player of the output shows them."""
     return {
         "format": FORMAT,
@@ -184,10 +184,13 @@ def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
     # Black where the output lacks the source's last frames.
     black = np.zeros((info.height, info.width, 3), dtype=np.uint8)
     whole = black if frame is None else frame.rgb()
-    x0, y0, x1, y1 = _cut_out(finding.box, info)
+    x0, y0, x1, y1 = _cut_out(finding.box, info.display_size)
     scale = PICTURE_WIDTH / (x1 - x0)
     size = PICTURE_WIDTH, max(1, round((y1 - y0) * scale))
-    picture = cv2.resize(whole[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    across, down = info.width / info.display_size[0], info.height / info.display_size[1]
+    left, right = round(x0 * across), round(x1 * across)
+    top, bottom = round(y0 * down), round(y1 * down)
+    picture = cv2.resize(whole[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
     if finding.box is not None:
         box = np.array(finding.box) - (x0, y0, x0, y0)
         left, top, right, bottom = (round(float(value) * scale) for value in box)
@@ -196,15 +199,16 @@ def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
     return jpeg.tobytes()
 
 
-def _cut_out(box: Box | None, info: VideoInfo) -> tuple[int, int, int, int]:
-    """The part of the frame that is shown, in its own proportions: x0, y0, x1, y1, pixels."""
+def _cut_out(box: DisplayBox | None, display: DisplaySize) -> tuple[int, int, int, int]:
+    """The part of the frame that is shown, in its own proportions: x0, y0, x1, y1, display
+    pixels."""
     if box is None:
-        return 0, 0, info.width, info.height
-    share = max((box[2] - box[0]) / info.width, (box[3] - box[1]) / info.height) * 2
+        return 0, 0, *display
+    share = max((box[2] - box[0]) / display[0], (box[3] - box[1]) / display[1]) * 2
     share = min(1.0, max(CLOSE_UP, share))
-    width, height = round(info.width * share), round(info.height * share)
-    x0 = min(max(0, round((box[0] + box[2] - width) / 2)), info.width - width)
-    y0 = min(max(0, round((box[1] + box[3] - height) / 2)), info.height - height)
+    width, height = round(display[0] * share), round(display[1] * share)
+    x0 = min(max(0, round((box[0] + box[2] - width) / 2)), display[0] - width)
+    y0 = min(max(0, round((box[1] + box[3] - height) / 2)), display[1] - height)
     return x0, y0, x0 + width, y0 + height
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from bystander.auditing.findings import Finding, Kind, Severity, in_frame
 from bystander.auditing.settings import AuditSettings
 from bystander.auditing.views import Compared
+from bystander.coordinates import DisplayBox
 from bystander.instances import Box, Instance
 from bystander.masks import Bits, iou
 from bystander.models import Models
@@ -74,7 +75,7 @@ def visible_faces(
 
 
 def _sign(
-    compared: Compared, region: Bits, box: Box, kind: Kind, least: int, severity: Severity
+    compared: Compared, region: Bits, box: DisplayBox, kind: Kind, least: int, severity: Severity
 ) -> list[Finding]:
     detailed, clear = compared.exposed(region)
     if clear < least or clear < VISIBLE * detailed:
@@ -87,7 +88,7 @@ def _sign(
     return [in_frame(kind, severity, compared.view.at, box, share, detail)]
 
 
-def scaled(box: Box, scale: float) -> Box:
-    """The box in pixels that are `scale` times as small."""
+def scaled(box: Box, scale: float) -> DisplayBox:
+    """The box of a picture of which a pixel is `scale` display pixels wide and high."""
     x0, y0, x1, y1 = (value * scale for value in box)
-    return x0, y0, x1, y1
+    return DisplayBox((x0, y0, x1, y1))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bystander.auditing.likeness import Likeness
 from bystander.auditing.redrawn import Plan
-from bystander.instances import Box
+from bystander.coordinates import DisplayBox, DisplaySize
 from bystander.masks import Bits
 from bystander.people.vocabulary import FrameRecord
 
@@ -56,17 +56,17 @@ class Compared:
     Attributes:
         likeness: of source and output.
         allowed: bool [H, W], pixels of those whom the timeline keeps; None without one.
-        size: width, height of the displayed video, pixels.
+        size: width, height of the output, display pixels.
     """
 
     view: View
     likeness: Likeness
     allowed: Bits | None
-    size: tuple[int, int]
+    size: DisplaySize
 
     @property
     def scale(self) -> float:
-        """Pixels of the video per pixel compared."""
+        """Display pixels per pixel compared."""
         width: int = self.likeness.clear.shape[1]
         return self.size[0] / width
 
@@ -84,8 +84,8 @@ class Compared:
         scaled = cv2.resize(bits.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         return scaled.astype(bool)
 
-    def boxed(self, box: Box) -> Bits:
-        """The pixels in a box (pixels of the video): bool [H, W]."""
+    def boxed(self, box: DisplayBox) -> Bits:
+        """The pixels in a box: bool [H, W]."""
         bits = np.zeros(self.likeness.clear.shape, dtype=bool)
         x0, y0, x1, y1 = (max(0, round(value / self.scale)) for value in box)
         bits[y0:y1, x0:x1] = True

@@ -61,7 +61,7 @@ class CastOrder(Settings):
 
 
 class ClickOrder(Settings):
-    """Somebody pointed at: seconds from the first frame, pixels of the upright video."""
+    """Somebody pointed at: seconds from the first frame, and display pixels."""
 
     seconds: float = Field(ge=0, strict=True)
     x: float = Field(ge=0, strict=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bystander.coordinates import DisplaySize
 from bystander.files import replacing
 from bystander.people.follow import Seen
 
@@ -50,11 +51,11 @@ class Sketcher:
         if self._clock() >= self._due:
             self._write(_painted(seen))
 
-    def rendered(self, number: int, picture: av.VideoFrame) -> None:
-        """Frame `number` has been masked."""
+    def rendered(self, display: DisplaySize, number: int, picture: av.VideoFrame) -> None:
+        """Frame `number` of a video that is shown at the size `display` has been masked."""
         if self._clock() >= self._due:
-            scale = min(1.0, LONG_SIDE / max(picture.width, picture.height))
-            size = [max(2, round(side * scale)) for side in (picture.width, picture.height)]
+            scale = min(1.0, LONG_SIDE / max(display))
+            size = [max(2, round(side * scale)) for side in display]
             small = picture.to_ndarray(format="rgb24", width=size[0], height=size[1])
             self._write(small.astype(np.uint8, copy=False))
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -154,7 +155,7 @@ def work(
             encoder=encoder,
             report=tell.progress,
             checkpoints=Checkpoints(segments, order.segment_frames),
-            watch=sketcher.rendered,
+            watch=partial(sketcher.rendered, header.video.display_size),
         )
     if order.audit:
         attacked = audit(

@@ -21,6 +21,7 @@ from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from bystander.coordinates import display_size
 from bystander.errors import UnsupportedVideo
 from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.planes import MATRICES, Matrix, blank_like, planes_of, upright_planes, ycbcr
@@ -308,7 +309,7 @@ def _described(shape: Shape) -> str:
     width, height = shape.size
     text = f"{width}x{height}"
     if shape.aspect != 1:
-        text += f" (shown as {round(width * shape.aspect)}x{height})"
+        text += " (shown as {}x{})".format(*display_size(width, height, shape.aspect))
     return text
 
 

@@ -23,6 +23,7 @@ from av.stream import Stream
 from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
+from bystander.coordinates import DisplaySize, display_size
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.files import is_file
 from bystander.media.demux import (
@@ -153,13 +154,18 @@ class VideoInfo:
 
     @property
     def width(self) -> int:
-        """Pixels across the upright picture."""
+        """Stored pixels across the upright picture."""
         return self.orientation.size(self.coded_width, self.coded_height)[0]
 
     @property
     def height(self) -> int:
-        """Pixels down the upright picture."""
+        """Stored pixels down the upright picture."""
         return self.orientation.size(self.coded_width, self.coded_height)[1]
+
+    @property
+    def display_size(self) -> DisplaySize:
+        """Width and height at which the video is shown, in square pixels."""
+        return display_size(self.width, self.height, self.sample_aspect_ratio)
 
     @property
     def duration(self) -> float:

@@ -36,7 +36,7 @@ class FaceSample:
         frame: index.
         embedding: float32 [D], L2-normalised.
         quality: 0 (useless) to 1 (frontal, sharp, large).
-        height: of the face, source pixels.
+        height: of the face, display pixels.
     """
 
     frame: int
@@ -152,7 +152,7 @@ class Archive:
 
     def __init__(self, scale: float) -> None:
         """Args:
-        scale: source pixels per grid pixel.
+        scale: display pixels per grid pixel.
         """
         self._scale = scale
         self.dossiers: dict[int, Dossier] = {}

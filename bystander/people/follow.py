@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.coordinates import DisplayPoint, GridTransform
 from bystander.errors import SelectionError
 from bystander.instances import Face, Instance
 from bystander.masks import union
@@ -41,7 +42,7 @@ REACH: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A person pointed at: whoever is at source pixel (x, y) at `seconds` is kept.
+    """A person pointed at: whoever is seen at display pixel (x, y) at `seconds` is kept.
 
     `seconds` count from the first frame.
     """
@@ -93,8 +94,7 @@ class Follower:
     """Follows everyone through the video, frame by frame.
 
     Args:
-        size: width, height of the displayed frame, source pixels.
-        grid: width, height of the analysis grid.
+        transform: from display pixels to the analysis grid.
         fps: average frames per second.
         tick: seconds per tick of the source's time base.
         models: embeds faces and bodies.
@@ -108,8 +108,7 @@ class Follower:
 
     def __init__(
         self,
-        size: tuple[int, int],
-        grid: tuple[int, int],
+        transform: GridTransform,
         fps: float,
         tick: float,
         models: Models,
@@ -118,10 +117,11 @@ class Follower:
         clicks: Sequence[Click] = (),
     ) -> None:
         self.fps = fps
-        self.archive = Archive(size[1] / grid[1])
+        self.archive = Archive(transform.display_per_grid)
         self.shots: list[Shot] = []
         self.models = models
-        self._size, self._grid, self._tick = size, grid, tick
+        self._transform, self._tick = transform, tick
+        self._grid = grid = transform.grid
         self._tracker = Tracker(tracking, fps)
         self._ownership = Ownership(grid)
         self._filler = Filler(
@@ -217,9 +217,7 @@ class Follower:
         """Clicks between this frame's time and the next one's (`until`) belong to it."""
         while self._clicks and self._clicks[0].seconds < until - 1e-6:
             click = self._clicks.pop(0)
-            x = click.x * self._grid[0] / self._size[0]
-            y = click.y * self._grid[1] / self._size[1]
-            hit = _nearest(record, x, y)
+            hit = _nearest(record, *self._transform.to_grid(DisplayPoint(click.x, click.y)))
             end = self._seconds(record) + 1 / max(self.fps, 1e-6)
             if until == float("inf") and click.seconds > end + 0.5:
                 raise SelectionError(
@@ -267,7 +265,7 @@ class Follower:
         tracklet_of: dict[int, int],
     ) -> None:
         """Take this frame's faces and bodies into the dossiers."""
-        to_source = self._size[0] / detail.shape[1]
+        to_display = self._transform.display[0] / detail.shape[1]
         best: dict[int, Face] = {}
         for face, owner in zip(faces, owners, strict=True):
             if owner in tracklet_of and (owner not in best or face.score > best[owner].score):
@@ -275,7 +273,7 @@ class Follower:
         wanted: list[tuple[int, Face, float, float]] = []
         for owner, face in best.items():
             dossier = self.archive.dossiers[tracklet_of[owner]]
-            height = (face.box[3] - face.box[1]) * to_source
+            height = (face.box[3] - face.box[1]) * to_display
             dossier.face = max(height, dossier.face or 0.0)
             if face.box[2] - face.box[0] < self.models.faces.min_face:
                 continue  # it is masked like any face, but says nothing about who it is

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from bystander.coordinates import DisplaySize
 from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
 from bystander.files import replacing, temporary_beside
 from bystander.masks import decode_runs, encode_runs
@@ -65,7 +66,7 @@ class VideoFacts:
     """The video that a timeline was made from.
 
     Attributes:
-        width, height: displayed size in source pixels.
+        width, height: display pixels.
         time_base: numerator and denominator of one tick, seconds.
         frames: number of frames.
         rate: average frames per second.
@@ -80,6 +81,10 @@ class VideoFacts:
     rate: float
     fingerprint: str
     origin_pts: int = 0
+
+    @property
+    def display_size(self) -> DisplaySize:
+        return DisplaySize((self.width, self.height))
 
 
 @dataclass(frozen=True, slots=True)

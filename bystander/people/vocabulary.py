@@ -101,8 +101,8 @@ class Tracklet:
     Attributes:
         start, end: first frame and one past the last, extensions included.
         seen: number of frames in which it was segmented, not filled.
-        height: the person's height in source pixels, 95th percentile over the tracklet.
-        face: height of the largest face seen, source pixels; None if there was none.
+        height: the person's height in display pixels, 95th percentile over the tracklet.
+        face: height of the largest face seen, display pixels; None if there was none.
         verdicts: consecutive spans that cover start to end.
     """
 

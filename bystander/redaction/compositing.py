@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 
+from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask, union
 from bystander.media.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
@@ -31,10 +32,10 @@ class Region:
 
     Attributes:
         mask: the silhouette.
-        extent: the person's height in source pixels, best smoothed over the tracklet:
+        extent: the person's height in display pixels, best smoothed over the tracklet:
             growth, softness and the size of the cells follow it. Where the mask is
             taller, its height counts for the cells.
-        face: height of the largest face seen of them in source pixels, if any was.
+        face: height of the largest face seen of them in display pixels, if any was.
         reach: where else they may be; drawn over too, but not where someone is kept.
     """
 
@@ -54,7 +55,8 @@ class Compositor:
 
     Args:
         grid: width, height of the analysis grid that masks live on.
-        size: width, height of the pictures in pixels, as displayed.
+        size: width, height of the pictures, stored pixels.
+        display: width, height at which they are shown; no side is smaller than stored.
         settings: what is drawn.
         pixel_format: the format of the pictures, see `planes.to_planar`.
         matrix: how the video codes colours; only the solid colour depends on it.
@@ -65,17 +67,19 @@ class Compositor:
         self,
         grid: tuple[int, int],
         size: tuple[int, int],
+        display: DisplaySize,
         settings: EffectSettings,
         pixel_format: PixelFormat = "yuv420p",
         matrix: Matrix = "bt709",
         full_range: bool = False,
     ) -> None:
-        self._grid, self._size, self._format = grid, size, pixel_format
+        self._grid, self._size, self._display = grid, size, display
+        self._format = pixel_format
         self._settings = settings
         bits = 10 if pixel_format.endswith("10le") else 8
         self._levels = ycbcr(settings.color, matrix, full_range, bits)
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
-        self._mattes = MatteMaker(grid, size, settings, self._subsampling)
+        self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
 
     def apply(
         self,
@@ -106,7 +110,7 @@ class Compositor:
         self._check(picture)
         if whole:
             everything = Mask(0, 0, np.ones(self._grid[::-1], dtype=bool))
-            masked, kept = [Region(everything, self._size[1])], ()
+            masked, kept = [Region(everything, self._display[1])], ()
         # A mask that was moved may have left the picture.
         masked = [region for region in masked if region.outline.clipped(*self._grid).area]
         if not masked:
@@ -132,9 +136,11 @@ class Compositor:
             )
 
     def _cell(self, region: Region) -> int:
+        """The side of a cell. Cells are squares of stored pixels, of which a person has at
+        most as many as display pixels, either way: no more cells than were asked for."""
         x0, y0, x1, y1 = region.mask.box
-        width = (x1 - x0) * self._size[0] / self._grid[0]
-        height = (y1 - y0) * self._size[1] / self._grid[1]
+        width = (x1 - x0) * self._display[0] / self._grid[0]
+        height = (y1 - y0) * self._display[1] / self._grid[1]
         cut_off = x0 <= 0 or x1 >= self._grid[0]
         return cell_size(self._settings, max(region.extent, height), width, region.face, cut_off)
 

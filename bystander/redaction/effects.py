@@ -131,9 +131,9 @@ def cell_size(
 
     Args:
         settings: `strength` multiplies the size.
-        height: visible height of the person, source pixels.
-        width: visible width of the person, source pixels.
-        face: height of the largest face seen of them, source pixels, if any was.
+        height: visible height of the person, display pixels.
+        width: visible width of the person, display pixels.
+        face: height of the largest face seen of them, display pixels, if any was.
         cut_off: the left or right edge of the frame cuts the person, so that the
             outline says nothing about what part of them is seen.
     """

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.coordinates import DisplaySize, GridTransform
 from bystander.masks import Bits, Mask
 from bystander.redaction.effects import Box, EffectSettings
 
@@ -71,17 +72,24 @@ class MatteMaker:
 
     Args:
         grid: width, height of the analysis grid.
-        size: width, height of the source in pixels.
+        size: width, height of the source, stored pixels.
+        display: width, height at which it is shown.
         settings: growth and softness.
         step: mattes begin and end on multiples of this many source pixels, the last
             one of a picture of odd size beyond its edge; 2 for 4:2:0 chroma.
     """
 
     def __init__(
-        self, grid: tuple[int, int], size: tuple[int, int], settings: EffectSettings, step: int
+        self,
+        grid: tuple[int, int],
+        size: tuple[int, int],
+        display: DisplaySize,
+        settings: EffectSettings,
+        step: int,
     ) -> None:
         self._grid, self._settings, self._step = grid, settings, step
         self._scale = size[0] / grid[0], size[1] / grid[1]
+        self._display_per_grid = GridTransform(display, grid).display_per_grid
 
     def matte(self, mask: Mask, extent: float, claims: Claims) -> Matte:
         """255 over the whole silhouette and its growth, fading out beyond.
@@ -91,7 +99,7 @@ class MatteMaker:
 
         Args:
             mask: the silhouette; some of it lies on the grid.
-            extent: the person's height in source pixels, which growth and softness follow.
+            extent: the person's height in display pixels, which growth and softness follow.
             claims: the matte is 0 on kept silhouettes, but not on masked ones.
         """
         growth, softness = self._widths(extent)
@@ -120,7 +128,7 @@ class MatteMaker:
 
     def _widths(self, extent: float) -> tuple[float, float]:
         """Growth and softness of a person, grid pixels."""
-        height = extent / self._scale[1]
+        height = extent / self._display_per_grid
         growth = max(self._settings.growth * height, SMALLEST_GROWTH)
         return growth, max(self._settings.softness * height, SMALLEST_SOFTNESS)
 

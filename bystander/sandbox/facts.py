@@ -25,8 +25,8 @@ class VideoFacts(_Facts):
 
     container: str = Field(max_length=64, description="FFmpeg's name")
     codec: str = Field(max_length=64, description="FFmpeg's name")
-    width: int = Field(gt=0, description="pixels, as displayed")
-    height: int = Field(gt=0, description="pixels, as displayed")
+    width: int = Field(gt=0, description="display pixels: turned upright, pixels made square")
+    height: int = Field(gt=0, description="display pixels")
     duration: float = Field(ge=0, description="seconds")
     frame_count: int = Field(gt=0)
     average_rate: float = Field(gt=0, description="frames per second")

@@ -20,6 +20,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from bystander.coordinates import display_size
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.media.canvas import Canvas, Shape
 from bystander.media.demux import find_video_stream, has_decoder, open_media, read_packets
@@ -29,7 +30,6 @@ from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
 
-_MOST_STRETCHED: Final = 4  # width to height of a pixel, beyond which it isn't believed
 _LONGEST_WAY: Final = 10  # seconds from one keyframe to the next, where there is no index
 
 
@@ -49,12 +49,9 @@ class Frame:
 
 def size_within(shape: Shape, longest: int) -> tuple[int, int]:
     """Width and height of a video's upright picture in square pixels, at most `longest`."""
-    aspect = float(shape.aspect)
-    if not 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED:
-        aspect = 1.0
-    width, height = shape.size
-    scale = min(1.0, longest / max(width * aspect, height))
-    return max(1, round(width * aspect * scale)), max(1, round(height * scale))
+    width, height = display_size(*shape.size, shape.aspect)
+    scale = min(1.0, longest / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 class Source:

@@ -45,8 +45,8 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
     return VideoFacts(
         container=info.container,
         codec=info.codec,
-        width=info.width,
-        height=info.height,
+        width=info.display_size[0],
+        height=info.display_size[1],
         duration=info.duration,
         frame_count=info.frame_count,
         average_rate=float(info.average_rate),

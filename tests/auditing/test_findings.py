@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_frame
-from bystander.instances import Box
+from bystander.coordinates import DisplayBox
 
-HERE: Box = (0, 0, 100, 200)
-ELSEWHERE: Box = (500, 0, 600, 200)
+HERE = DisplayBox((0, 0, 100, 200))
+ELSEWHERE = DisplayBox((500, 0, 600, 200))
 
 
 def sign(
-    frame: int, box: Box = HERE, share: float = 0.5, who: str = "", leak: bool = True
+    frame: int, box: DisplayBox = HERE, share: float = 0.5, who: str = "", leak: bool = True
 ) -> Finding:
     severity = Severity.LEAK if leak else Severity.NOTE
     return in_frame(Kind.VISIBLE_PERSON, severity, (frame, frame / 25), box, share, "seen", who)

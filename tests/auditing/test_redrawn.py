@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.auditing.redrawn import Plan, Redrawing, fitting, showing
+from bystander.coordinates import DisplaySize
 from bystander.masks import Mask
 from bystander.media.planes import copy_of, planes_of
 from bystander.people.vocabulary import Sighting
@@ -48,14 +49,18 @@ def noisy(picture: av.VideoFrame, noise: float = 1.0) -> av.VideoFrame:
 
 def drawn(source: av.VideoFrame, effect: EffectSettings, shift: int = 0) -> Plan:
     """The frame with its mask `shift` grid pixels to the right of where it should be."""
-    compositor = Compositor(GRID, SIZE, effect)
+    compositor = Compositor(GRID, SIZE, DisplaySize(SIZE), effect)
     output = compositor.apply(source, [Region(BODY.moved(shift, 0), 320)])
     sighting = Sighting(1, (120, 40, 180, 200), 0.9, BODY)
     return Plan(source, noisy(output), [Region(BODY, 320)], [], [sighting])
 
 
+def redrawing(effect: EffectSettings, size: tuple[int, int] = SIZE) -> Redrawing:
+    return Redrawing(effect, GRID, size, DisplaySize(size), "yuv420p")
+
+
 def shown(plan: Plan, effect: EffectSettings) -> tuple[float, float, float, float] | None:
-    return showing(Redrawing(effect, GRID, SIZE, "yuv420p").evidence(plan), SILHOUETTE)
+    return showing(redrawing(effect).evidence(plan), SILHOUETTE)
 
 
 @pytest.mark.parametrize("name", EffectName)
@@ -97,7 +102,7 @@ def test_whoever_is_kept_before_a_masked_person_may_be_seen() -> None:
     """Only the masked silhouette is looked at, and not what grew over it."""
     kept = Mask(180, 40, np.ones((160, 40), dtype=bool))
     source, effect = scene(), EffectSettings()
-    compositor = Compositor(GRID, SIZE, effect)
+    compositor = Compositor(GRID, SIZE, DisplaySize(SIZE), effect)
     output = compositor.apply(source, [Region(BODY, 320)], [kept])
     sighting = Sighting(1, (120, 40, 180, 200), 0.9, BODY)
     plan = Plan(source, noisy(output), [Region(BODY, 320)], [kept], [sighting])
@@ -106,7 +111,7 @@ def test_whoever_is_kept_before_a_masked_person_may_be_seen() -> None:
 
 @pytest.mark.parametrize("name", EffectName)
 def test_the_effect_is_found_out(name: EffectName) -> None:
-    candidates = [Redrawing(EffectSettings(name=n), GRID, SIZE, "yuv420p") for n in EffectName]
+    candidates = [redrawing(EffectSettings(name=n)) for n in EffectName]
     effect = EffectSettings(name=name, color="#d02060")
     plans = [drawn(scene(soft=8, seed=seed), effect) for seed in (1, 2)]
     found = fitting(plans, candidates)
@@ -115,7 +120,7 @@ def test_the_effect_is_found_out(name: EffectName) -> None:
 
 
 def test_an_effect_of_another_program_fits_none() -> None:
-    candidates = [Redrawing(EffectSettings(name=n), GRID, SIZE, "yuv420p") for n in EffectName]
+    candidates = [redrawing(EffectSettings(name=n)) for n in EffectName]
     plan = drawn(scene(), EffectSettings())
     luma = np.array(planes_of(plan.source)[0], dtype=np.float64)
     luma[80:400, 240:360] = cv2.GaussianBlur(luma, (0, 0), 3)[80:400, 240:360] + 20
@@ -136,7 +141,7 @@ def test_the_edge_of_somebody_kept_beside_a_mask_is_no_leak(name: EffectName) ->
         plane[:] = 128
     effect = EffectSettings(name=name)
     regions, sighting = [Region(body, 300)], Sighting(1, (62, 33, 99, 183), 0.9, body)
-    output = Compositor(GRID, size, effect).apply(source, regions, [kept])
+    output = Compositor(GRID, size, DisplaySize(size), effect).apply(source, regions, [kept])
     plan = Plan(source, output, regions, [kept], [sighting])
-    evidence = Redrawing(effect, GRID, size, "yuv420p").evidence(plan)
+    evidence = redrawing(effect, size).evidence(plan)
     assert showing(evidence, np.ones((480, 854), dtype=bool)) is None

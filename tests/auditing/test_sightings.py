@@ -14,6 +14,7 @@ from bystander.auditing.likeness import compare, luma
 from bystander.auditing.settings import AuditSettings
 from bystander.auditing.sightings import visible_people
 from bystander.auditing.views import Compared, View
+from bystander.coordinates import DisplaySize
 from bystander.instances import Instance
 from bystander.masks import Mask
 from bystander.models import Models
@@ -57,7 +58,7 @@ def test_somebody_counts_who_is_in_the_source_too(
 ) -> None:
     shown = view()
     likeness = compare(luma(shown.source), luma(shown.output))
-    compared = Compared(shown, likeness, None, (320, 240))
+    compared = Compared(shown, likeness, None, DisplaySize((320, 240)))
     models = Models(Seeing(in_source, in_output), DrawnFaces(), DrawnBodies())
     signs = visible_people(compared, models, AuditSettings(), Severity.LEAK)
     assert len(signs) == found

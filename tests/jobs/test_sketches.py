@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bystander.coordinates import DisplaySize
 from bystander.instances import Face, Instance
 from bystander.jobs.sketches import GREY, LONG_SIDE, SECONDS, Sketcher
 from bystander.masks import Mask
@@ -96,10 +97,10 @@ def test_a_picture_is_made_now_and_then(studio: Studio) -> None:
         studio.sketcher.analysed(seen(street(), []))
     assert studio.told == 1
     studio.now += SECONDS - 0.1
-    studio.sketcher.rendered(5, rendered((64, 48)))
+    studio.sketcher.rendered(DisplaySize((64, 48)), 5, rendered((64, 48)))
     assert studio.told == 1
     studio.now += 0.2
-    studio.sketcher.rendered(6, rendered((64, 48)))
+    studio.sketcher.rendered(DisplaySize((64, 48)), 6, rendered((64, 48)))
     assert studio.told == 2
 
 
@@ -116,7 +117,7 @@ def test_a_picture_is_made_now_and_then(studio: Studio) -> None:
 def test_what_was_rendered_is_shown_small(
     studio: Studio, size: tuple[int, int], shown: tuple[int, int]
 ) -> None:
-    studio.sketcher.rendered(0, rendered(size))
+    studio.sketcher.rendered(DisplaySize(size), 0, rendered(size))
     width, height = studio.picture().shape[1::-1]
     assert (width, height) == shown
     assert abs(float(studio.picture().mean()) - 90) < 5
@@ -126,13 +127,13 @@ def test_a_picture_replaces_the_one_before_and_nothing_else_is_left(studio: Stud
     studio.sketcher.analysed(seen(street(), []))
     before = studio.path.read_bytes()
     studio.now += SECONDS
-    studio.sketcher.rendered(1, rendered((64, 48)))
+    studio.sketcher.rendered(DisplaySize((64, 48)), 1, rendered((64, 48)))
     assert studio.path.read_bytes() != before
     assert list(studio.path.parent.iterdir()) == [studio.path]
 
 
 def test_a_picture_tells_nothing_but_itself(studio: Studio) -> None:
-    studio.sketcher.rendered(0, rendered((64, 48)))
+    studio.sketcher.rendered(DisplaySize((64, 48)), 0, rendered((64, 48)))
     with Image.open(studio.path) as picture:
         assert picture.format == "JPEG"
         assert not picture.getexif()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask
 from bystander.media.planes import PixelFormat, planes_of, ycbcr
@@ -24,7 +25,7 @@ SCALE = SIZE[0] // GRID[0]
 def compositor(
     settings: EffectSettings = PINK, pixel_format: PixelFormat = "yuv420p"
 ) -> Compositor:
-    return Compositor(GRID, SIZE, settings, pixel_format)
+    return Compositor(GRID, SIZE, DisplaySize(SIZE), settings, pixel_format)
 
 
 def pink(pixel_format: PixelFormat = "yuv420p") -> tuple[int, int, int]:
@@ -92,7 +93,7 @@ def test_any_size_of_source_is_covered_up_to_its_edges(
     size: tuple[int, int], pixel_format: PixelFormat
 ) -> None:
     corner = Region(rectangle(100, 50, *GRID), size[1] / 2)
-    drawing = Compositor(GRID, size, PINK, pixel_format)
+    drawing = Compositor(GRID, size, DisplaySize(size), PINK, pixel_format)
     result = drawing.apply(noise(size, pixel_format), [corner])
     for plane, level in zip(planes_of(result), pink(pixel_format), strict=True):
         height, width = plane.shape
@@ -237,8 +238,23 @@ def test_a_clip_in_the_solid_colour_shows_that_colour() -> None:
         picture = next(container.decode(video=0))
         region = Region(figure(320, 60, 250, (640, 360)), 750.0)
         before = samples(picture)
-        drawing = Compositor((640, 360), (1920, 1080), PINK)
+        drawing = Compositor((640, 360), (1920, 1080), DisplaySize((1920, 1080)), PINK)
         result = drawing.apply(picture, [region])
         assert not any(difference.any() for difference in changed(before, picture))
     rgb = result.reformat(format="rgb24", src_colorspace=1, src_color_range=1, dst_color_range=2)
     assert rgb.to_ndarray()[540, 960].tolist() == pytest.approx([255, 0, 255], abs=3)
+
+
+def test_a_mask_grows_alike_all_around_as_it_is_shown() -> None:
+    size = GRID[0] * 3, GRID[1] * 4  # stored; pixels are 4/3 as wide as high
+    display = DisplaySize((GRID[0] * 4, GRID[1] * 4))
+    box = rectangle(60, 30, 100, 70)
+    picture = noise(size)
+    drawing = Compositor(GRID, size, display, PINK)
+    result = drawing.apply(picture, [Region(box, 40 * 4)])
+    luma = changed(samples(picture), result)[0]
+    rows, columns = np.flatnonzero(luma.any(axis=1)), np.flatnonzero(luma.any(axis=0))
+    across = (60 * 4 - columns[0] * 4 / 3, (columns[-1] + 1) * 4 / 3 - 100 * 4)
+    down = (30 * 4 - rows[0], rows[-1] + 1 - 70 * 4)
+    assert min(*across, *down) > 4  # it does grow
+    assert max(*across, *down) - min(*across, *down) < 3
