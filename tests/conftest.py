@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,14 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs the shared test data: {Path(*parts)}")
     return path
+
+
+def sampled(values: Iterable[Any], every: int) -> list[Any]:
+    """Parameters of which one in `every` is tried by `make test`, all by `make test-all`."""
+    return [
+        value if number % every == 0 else pytest.param(value, marks=pytest.mark.long)
+        for number, value in enumerate(values)
+    ]
 
 
 def together(nodeid: str) -> str:

@@ -294,6 +294,7 @@ def test_the_command_ends_with_11_when_there_is_a_leak(
     assert np.all([line.startswith("{") for line in done.stdout.splitlines()])
 
 
+@pytest.mark.long
 def test_masking_can_audit_what_it_made(
     tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +312,7 @@ def test_masking_can_audit_what_it_made(
     assert "Passed" in (tmp_path / "masked.mp4.audit.html").read_text()
 
 
+@pytest.mark.long
 def test_masking_that_fails_its_audit_ends_with_11_and_leaves_the_video(
     tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def test_no_frame_before_the_checkpoint_goes_through_the_network_again(
     assert seen == FRAMES - first
 
 
+@pytest.mark.long
 def test_progress_goes_on_from_the_checkpoint(crossing: Path, tmp_path: Path) -> None:
     run(crossing, tmp_path / "t", tmp_path / "work", dies_at=200)
     told: list[int] = []
@@ -146,6 +147,7 @@ def test_progress_goes_on_from_the_checkpoint(crossing: Path, tmp_path: Path) ->
     assert told[-1] == FRAMES
 
 
+@pytest.mark.long
 def test_what_was_saved_with_other_clicks_is_not_gone_on_with(
     crossing: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +165,7 @@ def test_what_was_saved_with_other_clicks_is_not_gone_on_with(
     assert first[0] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["state", "chunks"])
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(
     crossing: Path, tmp_path: Path, damage: str

@@ -15,6 +15,7 @@ from bystander import __version__
 from bystander.console import Console, open_console
 from bystander.errors import NoFaceFound
 from bystander.progress import Progress
+from tests.waiting import HANGS_AFTER_SECONDS
 
 ROWS = [
     {"id": "p1", "seconds": 4.97, "verdict": "keep", "why": "9 of 9 samples match", "more": [1]},
@@ -157,7 +158,7 @@ def test_a_stop_signal_unwinds_the_command(
     def command() -> None:
         try:
             os.kill(os.getpid(), number)
-            threading.Event().wait(5)
+            threading.Event().wait(HANGS_AFTER_SECONDS)
         finally:
             os.kill(os.getpid(), number)  # a second one doesn't interrupt the cleaning up
             cleaned.append(True)

@@ -349,6 +349,7 @@ def test_place_chapters_subtitles_and_cover_art_are_gone(tmp_path: Path) -> None
         assert result.covered(stranger, number) >= 0.99
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["10 bits, rotated", "odd size"])
 def test_real_networks_find_real_people_in_a_special_video(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -399,6 +400,7 @@ def peak_memory(folder: Path, frames: int) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert peak_memory(tmp_path / "long", 8 * 60) < 1.15 * peak_memory(tmp_path / "short", 60)

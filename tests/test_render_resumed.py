@@ -192,6 +192,7 @@ def rendered_by_a_process_killed_at(
     )
 
 
+@pytest.mark.long
 def test_a_rendering_killed_twice_gives_the_frames_of_an_undisturbed_one(
     tmp_path: Path, street: Masked, folder: Path
 ) -> None:
@@ -353,6 +354,7 @@ def in_avi(street: Masked, folder: Path) -> Path:
     return street.scene.video(folder / "v.avi", clip)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make",
     [in_mkv, in_a_transport_stream, with_a_damaged_keyframe, refreshed_bit_by_bit, in_avi],

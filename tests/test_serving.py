@@ -14,6 +14,7 @@ from bystander.errors import ConfigError
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
 from bystander.serving import ENTRY, check_host, check_port, is_loopback, service_folder
 from tests.conftest import REPOSITORY
+from tests.waiting import HANGS_AFTER_SECONDS
 
 LOCAL = ServiceSettings()
 OTHERS = ["0.0.0.0", "::", "192.168.1.2", "example.com", "", "localhost.example.com", "127.0.0.1.x"]
@@ -48,7 +49,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**given, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
 

@@ -6,10 +6,9 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from bystander.jobs.vocabulary import Job, JobKind, JobState, Project, Video, Vi
 from bystander.models import Models
 from bystander.settings import ProfileName
 from tests.drawn import drawn_models
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 TOKENS = ("a" * 20, "b" * 20)
 
@@ -46,7 +46,7 @@ class Stage:
     def client(self, token: int = 0) -> httpx.Client:
         """A client with one of `TOKENS`."""
         headers = {"Authorization": f"Bearer {TOKENS[token]}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=HANGS_AFTER_SECONDS)
 
     def project(self, video: Path | None = None, facts: dict[str, Any] | None = None) -> Project:
         """A project of the first token, with a video if one is given."""
@@ -145,14 +145,24 @@ def staged(
 
 
 @contextmanager
+def impatient(stage: Stage) -> Iterator[Stage]:
+    """The same service with hardly any patience for bodies that don't come."""
+    settings = stage.context.settings
+    limits = settings.limits.model_copy(update={"body_seconds": 0.3})
+    context = replace(stage.context, settings=settings.model_copy(update={"limits": limits}))
+    app = create_app(context)
+    with serving(app) as url:
+        yield replace(stage, context=context, app=app, url=url)
+
+
+@contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The address of a uvicorn that serves `app`."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        while not server.started:
-            time.sleep(0.005)
+        until(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         yield f"http://{host}:{port}"
     finally:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bystander.api.events import INTERVAL, Watch
 from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Project
 from tests.api.stage import Stage, staged
 from tests.conftest import REPOSITORY
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 Event = tuple[str, Any, str | None]
 """Name, data, id."""
@@ -166,8 +166,7 @@ def test_a_hundred_listeners_do_not_keep_others_waiting(stage: Stage) -> None:
     listeners = [threading.Thread(target=follow) for _ in range(100)]
     for listener in listeners:
         listener.start()
-    while len(heard) < len(listeners):
-        time.sleep(0.01)
+    until(lambda: len(heard) >= len(listeners))
     with stage.client() as client:  # more than there are threads to look into the store
         assert client.get(address(project, job)).status_code == 200
     stage.context.store.jobs.finish(job.id, JobState.DONE)
@@ -209,9 +208,9 @@ def test_listeners_do_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
     with server:
         url = server.stdout.readline().strip()
         headers = {"Authorization": "Bearer " + "a" * 20}
-        with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+        with httpx.stream("GET", url, headers=headers, timeout=HANGS_AFTER_SECONDS) as answer:
             events = read(answer)
             assert next(events)[0] == "state"
             server.send_signal(signal.SIGTERM)
             assert list(events) == []
-        server.wait(30)
+        server.wait(HANGS_AFTER_SECONDS)

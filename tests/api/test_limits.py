@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,13 +113,17 @@ def test_a_byte_now_and_then_wears_patience_out(clock: Clock) -> None:
     assert patience.left < 0
 
 
+Part = bytes | float | Callable[[], None] | None
+
+
 def taken(
-    parts: list[bytes | float | None],
+    parts: list[Part],
     most: int = 100,
     idle: float = 5,
     announced: str | None = None,
 ) -> list[bytes]:
-    """What `chunks` gives of a body: bytes, pauses in seconds, None where the client goes."""
+    """What `chunks` gives of a body: bytes, pauses in seconds or of
+    another clock, None where the client goes."""
 
     async def arriving() -> AsyncIterator[dict[str, Any]]:
         for part in parts:
@@ -126,6 +131,8 @@ def taken(
                 yield {"type": "http.disconnect"}
             elif isinstance(part, bytes):
                 yield {"type": "http.request", "body": part, "more_body": True}
+            elif callable(part):
+                part()
             else:
                 await asyncio.sleep(part)
         yield {"type": "http.request", "body": b"", "more_body": False}
@@ -171,14 +178,19 @@ def test_a_body_that_stops_is_given_up() -> None:
 
 
 def test_a_body_that_trickles_is_given_up() -> None:
-    trickle: list[bytes | float | None] = [b"x", 0.02] * 1000
+    trickle: list[Part] = [b"x", 0.02] * 1000
     with pytest.raises(Refusal, match="next to it"):
         taken(trickle, most=10**6, idle=0.2)
 
 
-def test_a_slow_body_that_comes_on_is_taken() -> None:
-    steady: list[bytes | float | None] = [b"x" * LEAST_BYTES, 0.05] * 10
-    assert len(b"".join(taken(steady, most=10**6, idle=0.3))) == 10 * LEAST_BYTES
+def test_a_slow_body_that_comes_on_is_taken(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(limits, "Patience", partial(Patience, clock=clock))
+
+    def pause() -> None:
+        clock.now += 40
+
+    steady: list[Part] = [b"x" * LEAST_BYTES, pause] * 10
+    assert len(b"".join(taken(steady, most=10**6, idle=60))) == 10 * LEAST_BYTES
 
 
 def test_who_has_gone_is_not_waited_for() -> None:

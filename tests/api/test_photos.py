@@ -29,9 +29,10 @@ from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
 from bystander.models.store import ModelStore
 from bystander.people.cast import load_references
-from tests.api.stage import Stage, staged
-from tests.api.wire import Wire, eventually
+from tests.api.stage import Stage, impatient, staged
+from tests.api.wire import Wire
 from tests.drawn import GREEN, DrawnFaces, Figure, Scene, drawn_models, standing
+from tests.waiting import until
 
 pillow_heif.register_heif_opener()
 
@@ -369,8 +370,8 @@ def test_a_photo_that_stops_halfway_leaves_nothing(
     address = f"/projects/{project.id}/photos?person=Anna"
     with Wire(stage, "POST", address, "Content-Length: 5000") as wire:
         wire.send(b"half of a photo")
-        eventually(lambda: on_disk(stage, project))
-    eventually(lambda: not on_disk(stage, project))
+        until(lambda: on_disk(stage, project))
+    until(lambda: not on_disk(stage, project))
     assert client.get(f"/projects/{project.id}/photos").json() == {"photos": []}
 
 
@@ -381,7 +382,7 @@ def test_a_project_deleted_meanwhile_takes_the_photo_along(
     address = f"/projects/{project.id}/photos?person=Anna"
     with Wire(stage, "POST", address, f"Content-Length: {len(photo)}") as wire:
         wire.send(photo[:50])
-        eventually(lambda: on_disk(stage, project))
+        until(lambda: on_disk(stage, project))
         assert client.delete(f"/projects/{project.id}").status_code == 204
         wire.send(photo[50:])
         assert wire.answer()[0] == 404
@@ -400,15 +401,13 @@ def test_without_networks_nothing_of_a_photo_is_kept(tmp_path: Path) -> None:
 
 def test_limits_hold_and_leave_nothing(tmp_path: Path) -> None:
     photo = drawn()
-    limits = LimitSettings(photos=2, photo_bytes=len(photo), body_seconds=0.3)
+    limits = LimitSettings(photos=2, photo_bytes=len(photo))
     with staged(tmp_path, ServiceSettings(limits=limits)) as stage, stage.client() as client:
         project = stage.project()
         assert post(client, project, photo + b"1").status_code == 413
         assert post(client, project, iter([photo, b"1"])).status_code == 413
-        with Wire(
-            stage, "POST", f"/projects/{project.id}/photos?person=Anna", "Content-Length: 50"
-        ) as wire:
-            wire.send(photo[:10])
+        head = ("POST", f"/projects/{project.id}/photos?person=Anna", "Content-Length: 50")
+        with impatient(stage) as hasty, Wire(hasty, *head, body=photo[:10]) as wire:
             assert wire.answer()[0] == 408
         assert on_disk(stage, project) == []
 

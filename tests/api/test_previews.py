@@ -149,6 +149,7 @@ def test_large_pictures_are_made_smaller() -> None:
     assert large.shape[:2] == (LONGEST_SIDE, LONGEST_SIDE // 2)
 
 
+@pytest.mark.long
 def test_real_networks_leave_nobody_of_a_group() -> None:
     models = load_models()
     group = load_photo(group_photo())

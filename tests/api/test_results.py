@@ -24,6 +24,7 @@ from bystander.people.edits import verdicts_digest
 from tests import drawn
 from tests.api.stage import TOKENS, Stage, serving, staged
 from tests.drawn import Figure, Scene, mask_scene, standing
+from tests.waiting import until
 
 SIZE = 3 * 2**20 + 17
 
@@ -220,11 +221,8 @@ def test_a_client_that_goes_away_leaves_no_open_file(stage: Stage, project: Proj
     process = psutil.Process(os.getpid())
     with stage.client() as client, client.stream("GET", f"/projects/{project.id}/result") as answer:
         next(answer.iter_raw())
-    for _ in range(100):
-        if not [file for file in process.open_files() if Path(file.path).name == "result.mp4"]:
-            return
-        time.sleep(0.05)  # the server learns of it when it sends the next piece
-    raise AssertionError("the file is still open")
+    # The server learns of it when it sends the next piece.
+    until(lambda: "result.mp4" not in {Path(file.path).name for file in process.open_files()})
 
 
 @pytest.fixture

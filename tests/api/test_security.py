@@ -385,10 +385,10 @@ except ConfigError as error:
     ("sockets", "refused"),
     [
         ([], None),
-        (["tcp=127.0.0.1"], None),
-        (["tcp=::1", "tcp=127.0.0.2"], None),
+        pytest.param(["tcp=127.0.0.1"], None, marks=pytest.mark.long),
+        pytest.param(["tcp=::1", "tcp=127.0.0.2"], None, marks=pytest.mark.long),
         (["udp=0.0.0.0", "out=127.0.0.1"], None),
-        (["tcp=0.0.0.0"], "0.0.0.0"),
+        pytest.param(["tcp=0.0.0.0"], "0.0.0.0", marks=pytest.mark.long),
         (["tcp=127.0.0.1", "tcp=0.0.0.0"], "0.0.0.0"),
         (["tcp=::"], "::"),
     ],

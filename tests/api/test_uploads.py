@@ -16,10 +16,11 @@ from bystander.jobs.disk import UPLOADS
 from bystander.jobs.order import OUTPUTS, VIDEO, key_of
 from bystander.jobs.settings import LimitSettings, RetentionSettings, ServiceSettings
 from bystander.jobs.vocabulary import JobState, Project, Video, VideoState
-from tests.api.stage import Stage, staged
-from tests.api.wire import Wire, eventually
+from tests.api.stage import Stage, impatient, staged
+from tests.api.wire import Wire
 from tests.media.videos import Clip, make_video, truncated
 from tests.sandbox.made import box
+from tests.waiting import until
 
 MIB = 2**20
 
@@ -124,8 +125,8 @@ def test_a_broken_connection_costs_only_what_did_not_arrive(
 
     with Wire(stage, "PUT", address, f"Content-Length: {len(film)}") as wire:
         wire.send(film[: 3 * MIB])
-        eventually(lambda: offset_of(client, address) >= 2 * MIB)
-    eventually(settled)
+        until(lambda: offset_of(client, address) >= 2 * MIB)
+    until(settled)
     assert 2 * MIB <= offset_of(client, address) <= 3 * MIB
     assert client.head(address).headers["upload-length"] == str(len(film))
     assert client.get(address).json()["state"] == "uploading"
@@ -134,9 +135,9 @@ def test_a_broken_connection_costs_only_what_did_not_arrive(
         start = offset_of(client, address)
         headers = (f"Upload-Offset: {start}", f"Content-Length: {len(film) - start}")
         with Wire(stage, "PATCH", address, *headers) as wire:
-            eventually(lambda: not settled())  # it is at it
+            until(lambda: not settled())  # it is at it
             wire.send(film[start : start + more])
-        eventually(settled)
+        until(settled)
         assert start <= offset_of(client, address) <= start + more
 
     at = offset_of(client, address)
@@ -205,7 +206,7 @@ def test_one_request_at_a_time_sends_a_video(
 ) -> None:
     with Wire(stage, "PUT", address, f"Content-Length: {len(film)}") as first:
         first.send(film[:100])
-        eventually(lambda: client.get(address).json()["state"] == "uploading")
+        until(lambda: client.get(address).json()["state"] == "uploading")
         for attempt in (
             client.put(address, content=film),
             client.post(address, json={"size": len(film)}),
@@ -378,7 +379,7 @@ def test_a_project_deleted_meanwhile_ends_its_upload(
 ) -> None:
     with Wire(stage, "PUT", address, f"Content-Length: {100 * MIB}") as wire:
         wire.send(bytes(MIB))
-        eventually(lambda: client.get(address).json()["state"] == "uploading")
+        until(lambda: client.get(address).json()["state"] == "uploading")
         assert client.delete(f"/projects/{project.id}").status_code == 204
         wire.send(bytes(MIB))  # far from all of it
         status, _ = wire.answer()
@@ -465,11 +466,10 @@ def test_beyond_the_budget_nothing_is_taken_or_left_behind(tmp_path: Path, film:
 
 
 def test_a_video_that_hardly_comes_is_waited_for_no_longer(tmp_path: Path, film: bytes) -> None:
-    settings = ServiceSettings(limits=LimitSettings(body_seconds=0.3))
-    with staged(tmp_path, settings) as stage, stage.client() as client:
+    with staged(tmp_path) as stage, stage.client() as client:
         address = f"/projects/{stage.project().id}/video"
-        with Wire(stage, "PUT", address, f"Content-Length: {len(film)}") as wire:
-            wire.send(film[:300])
+        head = ("PUT", address, f"Content-Length: {len(film)}")
+        with impatient(stage) as hasty, Wire(hasty, *head, body=film[:300]) as wire:
             status, problem = wire.answer()
 
         assert status == 408
@@ -484,8 +484,8 @@ def test_a_token_sends_so_many_videos_at_once(tmp_path: Path, film: bytes) -> No
         first, second = (f"/projects/{stage.project().id}/video" for _ in range(2))
         with Wire(stage, "PUT", first, f"Content-Length: {len(film)}") as wire:
             wire.send(film[:1])
-            eventually(lambda: client.get(first).json()["state"] == "uploading")
+            until(lambda: client.get(first).json()["state"] == "uploading")
             refused = client.put(second, content=film)
             assert refused.status_code == 429
             assert int(refused.headers["retry-after"]) > 0
-        eventually(lambda: client.put(second, content=film).status_code == 200)
+        until(lambda: client.put(second, content=film).status_code == 200)

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable
 from http.client import HTTPResponse
 from typing import Any, Self
 
 import httpx
 
 from tests.api.stage import TOKENS, Stage
+from tests.waiting import HANGS_AFTER_SECONDS
 
 
 class Wire:
-    """A request whose head has been sent, and whose body is up to the test."""
+    """A request whose head has been sent, with the beginning of its body; the rest of it is up
+    to the test."""
 
-    def __init__(self, stage: Stage, method: str, path: str, *headers: str) -> None:
+    def __init__(
+        self, stage: Stage, method: str, path: str, *headers: str, body: bytes = b""
+    ) -> None:
         url = httpx.URL(stage.url)
-        self._socket = socket.create_connection((url.host, url.port), timeout=30)
+        self._socket = socket.create_connection((url.host, url.port), timeout=HANGS_AFTER_SECONDS)
         lines = (
             f"{method} {path} HTTP/1.1",
             "Host: localhost",
             f"Authorization: Bearer {TOKENS[0]}",
         )
-        self.send("\r\n".join((*lines, *headers, "", "")).encode())
+        self.send("\r\n".join((*lines, *headers, "", "")).encode() + body)
 
     def __enter__(self) -> Self:
         return self
@@ -46,12 +48,3 @@ class Wire:
     def drop(self) -> None:
         """As if the cable had been pulled: the server gets no more than has been sent."""
         self._socket.close()
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    """Wait for what the server does after a client has gone."""
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to be so")

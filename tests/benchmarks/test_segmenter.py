@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+import pytest
 
 from benchmarks.segmenter import Speed, compare, markdown
 from tests.training.export.networks import tiny
@@ -22,6 +23,7 @@ def test_the_first_file_is_the_yardstick(tmp_path: Path) -> None:
     assert last == "| fast.onnx | 1.5 | 40 | 20.0 | 3.00 | 10.0 | 4.00 | 80 |"
 
 
+@pytest.mark.long
 def test_each_file_is_timed(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     onnx.save(tiny(), path)

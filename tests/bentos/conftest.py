@@ -17,11 +17,9 @@ import psutil
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.waiting import HANGS_AFTER_SECONDS
 
 pytest.importorskip("bentoml", reason="needs the extra serve")
-
-START = 120.0  # seconds, on a machine that is busy with other things
-END = 20.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     )
     process.terminate()
     try:
-        process.wait(END)
+        process.wait(HANGS_AFTER_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -94,7 +92,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START
+    until = time.monotonic() + HANGS_AFTER_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
             if httpx.get(f"{url}/readyz").is_success:

@@ -24,6 +24,7 @@ from bystander.models.catalogue import Catalogue, Variant
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.store import ModelStore
 from tests.bentos.conftest import Server
+from tests.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 
@@ -178,7 +179,7 @@ def test_a_killed_service_is_waited_for(
 
     with ThreadPoolExecutor(4) as pool:
         results = pool.map(look, frames)
-        seen.acquire(timeout=60)  # calls are under way now
+        seen.acquire(timeout=HANGS_AFTER_SECONDS)  # calls are under way now
         victim.kill()
         assert list(results) == expected
     assert not victim.is_running()

@@ -23,9 +23,8 @@ pytest.importorskip("playwright", reason="needs the extra dev")
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import REPOSITORY
+from tests.waiting import HANGS_AFTER_SECONDS
 
-STARTING: Final = 40
-"""Seconds that an app may take to answer, on a busy machine."""
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
@@ -77,14 +76,14 @@ def running_app(
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(HANGS_AFTER_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    end = time.monotonic() + STARTING
+    end = time.monotonic() + HANGS_AFTER_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
             if httpx.get(f"{address}/_stcore/health", trust_env=False).is_success:

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from frontend import settings
 from frontend.texts import Language
 from tests.frontend.staged import PROJECT, StagedService, staged_service
+from tests.waiting import HANGS_AFTER_SECONDS
 
 MAIN = Path(settings.__file__).with_name("main.py")
 Open = Callable[..., AppTest]
@@ -50,7 +51,7 @@ def open_page(staged: StagedService) -> Open:
         project: str | None = PROJECT,
         **more: str,
     ) -> AppTest:
-        app = AppTest.from_file(str(MAIN), default_timeout=20)
+        app = AppTest.from_file(str(MAIN), default_timeout=HANGS_AFTER_SECONDS)
         app.query_params["lang"] = language
         if project:
             app.query_params["project"] = project

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from benchmarks.service.server import free_port
+from tests.waiting import until
 
 PROJECT = "0" * 31 + "1"
 JOB = "0" * 31 + "2"
@@ -246,8 +247,7 @@ def staged_service() -> Iterator[StagedService]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        while not server.started:
-            time.sleep(0.01)
+        until(lambda: server.started)
         yield staged
     finally:
         server.should_exit = True

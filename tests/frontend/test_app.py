@@ -19,7 +19,8 @@ import pytest
 pytest.importorskip("streamlit", reason="needs the extra app")
 
 from tests.conftest import REPOSITORY
-from tests.frontend.upstream import PROJECT, VIDEO, FakeService, served, wait_for
+from tests.frontend.upstream import PROJECT, VIDEO, FakeService, served
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 TOKEN = "a-token-that-nobody-may-see"
 HERE = f"/service/projects/{PROJECT}"
@@ -68,11 +69,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         )
         running = Running(process, f"http://127.0.0.1:{port}", log, service)
         try:
-            wait_for(lambda: answers(f"{running.address}/_stcore/health"))
+            until(lambda: answers(f"{running.address}/_stcore/health"))
             yield running
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture
@@ -163,7 +164,12 @@ def test_tokens_that_are_not_there_are_told_in_a_sentence(
         file.write_text(content)
     environ = {**os.environ, "BYSTANDER_TOKENS_FILE": str(file)}
     ended = subprocess.run(
-        command(0), cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=60
+        command(0),
+        cwd=REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_AFTER_SECONDS,
     )
     assert ended.returncode != 0
     assert str(file) in ended.stderr

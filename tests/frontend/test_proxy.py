@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from frontend.proxy import MOST_PHOTO, PREFIX, Proxy
-from tests.frontend.upstream import ETAG, PROJECT, VIDEO, FakeService, Seen, served, wait_for
+from tests.frontend.upstream import ETAG, PROJECT, VIDEO, FakeService, Seen, served
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 TOKEN = "a-token-that-nobody-may-see"
 HERE = f"{PREFIX}/projects/{PROJECT}"
@@ -63,7 +64,9 @@ def app_before(upstream: str) -> Starlette:
 def connected(address: str) -> socket.socket:
     """To say exactly what is meant."""
     parts = urlsplit(address)
-    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+    return socket.create_connection(
+        (parts.hostname or "", parts.port or 0), timeout=HANGS_AFTER_SECONDS
+    )
 
 
 def head(method: str, target: str, *headers: str) -> bytes:
@@ -215,7 +218,7 @@ def test_a_video_in_a_bucket_comes_through_and_the_bucket_never_gets_the_token(
 def test_a_part_of_a_video_is_passed_on_while_it_comes(address: str, service: FakeService) -> None:
     with connected(address) as client:
         client.sendall(head("PATCH", f"{HERE}/video", "Content-Length: 200000") + bytes(100_000))
-        wait_for(lambda: service.seen and service.seen[0].body == 100_000)
+        until(lambda: service.seen and service.seen[0].body == 100_000)
         client.sendall(bytes(100_000))
         assert client.recv(4096).startswith(b"HTTP/1.1 201")
     assert (only(service).body, only(service).ended) == (200_000, "whole")
@@ -249,8 +252,8 @@ def test_a_browser_that_goes_away_in_the_middle_of_an_upload_ends_it_and_what_ca
 ) -> None:
     with connected(address) as client:
         client.sendall(head("PATCH", f"{HERE}/video", "Content-Length: 200000") + bytes(100_000))
-        wait_for(lambda: service.seen and service.seen[0].body == 100_000)
-    wait_for(lambda: service.seen[0].ended == "gone")
+        until(lambda: service.seen and service.seen[0].body == 100_000)
+    until(lambda: service.seen[0].ended == "gone")
     assert only(service).body == 100_000
 
 
@@ -260,8 +263,8 @@ def test_a_browser_that_goes_away_ends_the_request_at_the_service(
 ) -> None:
     with connected(address) as client:
         client.sendall(head("GET", f"{HERE}/{path}"))
-        wait_for(lambda: service.seen)
-    wait_for(lambda: service.seen[0].ended == "gone")
+        until(lambda: service.seen)
+    until(lambda: service.seen[0].ended == "gone")
 
 
 def test_a_service_that_is_away_is_a_problem_that_says_so() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from frontend.up import UNDER_MAKE, Part, PortInUse, address_of, check_port, run
 from tests.conftest import REPOSITORY
-from tests.frontend.upstream import wait_for
 from tests.jobs.house import alive
+from tests.waiting import until
 
 STARTER = """
 import os, sys, time
@@ -46,7 +46,7 @@ def test_both_addresses_are_told_once_both_answer(capfd: pytest.CaptureFixture[s
         told += capfd.readouterr().out
         return all(f"{part.name}: {part.address}\n" in told for part in parts)
 
-    wait_for(both_told)
+    until(both_told)
     asked_to_end.set()
     running.join()
     for part in parts:
@@ -81,7 +81,7 @@ def test_a_part_is_gone_when_this_process_is_killed() -> None:
     assert alive(part)
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    wait_for(lambda: not alive(part))
+    until(lambda: not alive(part))
 
 
 def test_a_port_in_use_is_told_before_anything_starts() -> None:

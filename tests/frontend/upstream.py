@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +17,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.responses import StreamingResponse as Streaming
 from starlette.routing import Route
 
+from tests.waiting import until
+
 PROJECT = "0123456789abcdef0123456789abcdef"
 VIDEO = bytes(range(256)) * 400
 ETAG = '"abc"'
 CHUNK = bytes(2**16)
-PATIENCE = 10.0
 
 
 @dataclass
@@ -166,16 +166,8 @@ def served(app: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            wait_for(lambda: server.started)
+            until(lambda: server.started)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(PATIENCE)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Raises AssertionError: it doesn't come true."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, "it didn't come true in time"
-        time.sleep(0.01)
+            thread.join()

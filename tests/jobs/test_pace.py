@@ -15,18 +15,18 @@ from bystander.jobs.pace import MOST, SPREAD, START, WIDE_SPREAD, Expected, Pace
 from bystander.jobs.vocabulary import JobKind, Project, Video, VideoState
 from bystander.settings import ProfileName
 from tests.jobs.house import VIDEO, House
+from tests.waiting import HANGS_AFTER_SECONDS
 
 PROFILE = ProfileName.BALANCED
 FACTS = {"width": 640, "height": 360, "frame_count": 1000}
 SAMPLE = {"analyze": 0.1, "render": 0.02, "people": 2.5, "seconds": 122.0, "frames": 1000}
 AS_IT_SHOULD = f"print({json.dumps(json.dumps(SAMPLE))})"
-COUNTING = "import sys; open(sys.argv[3], 'a').write(sys.argv[2]);"
 
 
 class Scene:
-    """A pace whose child runs a line of Python: VIDEO PROFILE COUNTED are its arguments."""
+    """A pace whose child runs a line of Python: VIDEO and PROFILE are its arguments."""
 
-    def __init__(self, house: House, code: str, patience: float = 20) -> None:
+    def __init__(self, house: House, code: str, patience: float = HANGS_AFTER_SECONDS) -> None:
         self.house, self.code = house, code
         self.counted = house.data / "counted"
         self.scratch = house.data / "work"
@@ -35,8 +35,9 @@ class Scene:
         )
 
     def _command(self, video: Path, profile: ProfileName) -> list[str]:
-        code = COUNTING + self.code
-        return [sys.executable, "-ISc", code, str(video), profile.value, str(self.counted)]
+        with self.counted.open("a") as counted:
+            counted.write(profile.value)
+        return [sys.executable, "-ISc", f"import sys; {self.code}", str(video), profile.value]
 
     def project(self, **facts: Any) -> Project:
         project = self.house.project()
@@ -134,7 +135,7 @@ def test_where_the_sample_fails_a_guess_is_better_than_nothing(house: House, cod
 
 
 def test_a_video_that_takes_too_long_is_not_tried_again(house: House) -> None:
-    scene = Scene(house, "import os, time; print(os.getpid(), flush=True); time.sleep(60)", 0.5)
+    scene = Scene(house, "import os, time; print(os.getpid(), flush=True); time.sleep(3600)", 0.5)
     project = scene.project()
     for _ in range(3):
         assert not scene.pace.estimate(project, PROFILE).sampled

@@ -47,7 +47,7 @@ from bystander.jobs.vocabulary import JobKind
 from bystander.people.timeline import Timeline
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
-from tests.conftest import REPOSITORY, shared
+from tests.conftest import REPOSITORY, sampled, shared
 from tests.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
 from tests.jobs.drawn_worker import LOOKED, NO_NETWORKS, NOWHERE, RENDERING
 from tests.jobs.house import alive
@@ -204,6 +204,7 @@ def test_an_analysis_looks_at_each_frame_once_and_renders_nothing(
     assert not (work.folder / RESULT).exists()
 
 
+@pytest.mark.long
 def test_rendering_looks_at_nothing_again_and_follows_decisions(
     tmp_path: Path, video: Path, undisturbed: Work
 ) -> None:
@@ -264,6 +265,7 @@ def test_killed_in_the_analysis_it_goes_on_from_its_checkpoint(
     assert same(work, undisturbed)
 
 
+@pytest.mark.long
 def test_killed_while_rendering_it_goes_on_from_its_last_segment(
     work: Work, undisturbed: Work
 ) -> None:
@@ -279,6 +281,7 @@ def test_killed_while_rendering_it_goes_on_from_its_last_segment(
     assert same(work, undisturbed)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_gets_there(work: Work, undisturbed: Work) -> None:
     state = work.folder / CHECKPOINTS / "analysis" / "state"
     looked: list[str] = []
@@ -334,7 +337,7 @@ def test_it_does_not_outlive_its_parent(work: Work) -> None:
                 os.kill(worker, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("early", sampled([True, False], 2))
 def test_it_does_not_outlive_who_listens(work: Work, early: bool) -> None:
     """A parent that has died before the worker knew it: its end of the pipe is closed."""
     with work.worker(1) as process:  # it has nothing to say meanwhile
@@ -400,11 +403,11 @@ def a_damaged_order(work: Work) -> None:
     ("spoil", "kind"),
     [
         (not_a_video, NotAVideo),
-        (a_photo_of_nobody, PhotoError),
-        (nothing_to_render, InvalidTimeline),
-        (no_timeline, InvalidTimeline),
-        (no_order, ConfigError),
-        (a_damaged_order, ConfigError),
+        pytest.param(a_photo_of_nobody, PhotoError, marks=pytest.mark.long),
+        pytest.param(nothing_to_render, InvalidTimeline, marks=pytest.mark.long),
+        pytest.param(no_timeline, InvalidTimeline, marks=pytest.mark.long),
+        pytest.param(no_order, ConfigError, marks=pytest.mark.long),
+        pytest.param(a_damaged_order, ConfigError, marks=pytest.mark.long),
     ],
 )
 def test_what_can_not_be_done_is_told_once(
@@ -426,6 +429,7 @@ def test_a_network_that_fails_is_no_fault_of_the_job(work: Work) -> None:
     assert "no segmenter" in complaints
 
 
+@pytest.mark.long
 def test_a_real_video_is_masked_by_the_command_of_the_service(tmp_path: Path) -> None:
     clip = shared("clips", "hamilton")
     source = next(path for path in sorted(clip.iterdir()) if path.suffix == ".mp4")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from bystander.media.prefetch import map_ahead, prefetch
+from tests.waiting import HANGS_AFTER_SECONDS
 
 
 def test_items_come_in_order_from_another_thread() -> None:
@@ -66,7 +66,7 @@ def test_no_more_than_depth_items_wait() -> None:
 
     items = prefetch(numbers(), 2)
     assert next(items) == 0
-    assert third.wait(5)
+    assert third.wait(HANGS_AFTER_SECONDS)
     # One taken, two waiting, one in the thread's hand.
     assert len(made) == 4
     items.close()
@@ -78,15 +78,20 @@ def test_a_depth_of_zero_is_refused_at_once() -> None:
 
 
 def test_results_come_in_the_items_order_whoever_is_done_first() -> None:
-    def slow_when_even(number: int) -> int:
-        time.sleep(0.01 if number % 2 == 0 else 0)
+    done = [threading.Event() for _ in range(21)]
+
+    def after_the_next_one(number: int) -> int:
+        """An even one is done only when the odd one after it is."""
+        if number % 2 == 0:
+            assert done[number + 1].wait(HANGS_AFTER_SECONDS)
+        done[number].set()
         return number
 
-    assert list(map_ahead(slow_when_even, range(20), 3)) == list(range(20))
+    assert list(map_ahead(after_the_next_one, range(20), 3)) == list(range(20))
 
 
 def test_workers_really_work_at_the_same_time() -> None:
-    meeting = threading.Barrier(2, timeout=5)
+    meeting = threading.Barrier(2, timeout=HANGS_AFTER_SECONDS)
 
     def meet(number: int) -> int:
         meeting.wait()  # breaks, and raises, unless a second worker comes

@@ -24,6 +24,7 @@ from bystander.media.reader import Frame, VideoReader
 from bystander.media.segments import DamagedSegment, Segment, SegmentWriter, decoding_times
 from bystander.media.transcode import transcode
 from bystander.media.writer import EncoderSettings
+from tests.conftest import sampled
 from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
 from tests.media.test_transcode import CLOCKS, packets
@@ -277,7 +278,7 @@ def deleted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [cut_short, changed, emptied, deleted])
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", sampled([0, 1, 2], 3))
 def test_a_damaged_segment_and_all_after_it_are_made_again(
     tmp_path: Path, source: Path, folder: Path, number: int, harm: Callable[[Path], None]
 ) -> None:
@@ -343,7 +344,7 @@ def test_what_is_no_segment_does_not_load(folder: Path) -> None:
         Segment.load(folder / "s")
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", sampled(range(20), 4))
 def test_decoding_times_increase_and_come_before_presentation(seed: int) -> None:
     """Whatever the order within the segments, as long as the first frame is decoded first."""
     rng = random.Random(seed)

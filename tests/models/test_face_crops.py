@@ -67,6 +67,7 @@ def test_a_face_outside_of_the_picture_still_has_a_crop() -> None:
     assert crop.size
 
 
+@pytest.mark.long
 def test_a_face_at_the_edge_is_embedded_as_in_the_whole_picture(tmp_path: Path) -> None:
     astronaut: NDArray[np.uint8] = pytest.importorskip("skimage.data").astronaut()
     environ = {"XDG_CACHE_HOME": str(tmp_path), "BENTOML_HOME": str(tmp_path)}

@@ -120,6 +120,7 @@ def similarities(
     return similarity[one & ~np.eye(len(names), dtype=bool)], similarity[~one]
 
 
+@pytest.mark.long
 def test_photos_of_one_person_are_nearer_than_photos_of_two(faces: FaceModel) -> None:
     one, two = similarities(faces, portraits(faces))
     assert two.max() < faces.thresholds.same
@@ -128,6 +129,7 @@ def test_photos_of_one_person_are_nearer_than_photos_of_two(faces: FaceModel) ->
     assert (two < faces.thresholds.different).mean() > 0.85
 
 
+@pytest.mark.long
 def test_red_and_blue_are_not_swapped(faces: FaceModel) -> None:
     """The networks were trained on RGB, and tell people apart better in it."""
     people = portraits(faces)
@@ -142,6 +144,7 @@ def separation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
     return float((one.mean() - two.mean()) / np.sqrt((one.var() + two.var()) / 2))
 
 
+@pytest.mark.long
 def test_dlib_needs_nothing_but_wheels(tmp_path: Path) -> None:
     data = pytest.importorskip("skimage.data")
     astronaut = data.astronaut()

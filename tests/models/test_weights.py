@@ -39,6 +39,7 @@ def test_shipped_weights_find_the_people_of_a_photo(bare: ModelStore, variant: V
     assert 0.3 < covered / (size[0] * size[1]) < 0.9
 
 
+@pytest.mark.long
 def test_the_setting_picks_the_file(bare: ModelStore) -> None:
     for variant, file in (("float", "person-seg-n.onnx"), ("int8", "person-seg-n-int8.onnx")):
         settings = SegmenterSettings.model_validate({"variant": variant})

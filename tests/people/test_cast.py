@@ -18,6 +18,7 @@ from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
 from bystander.models.store import ModelStore
 from bystander.people.cast import faces_in, load_cast, load_references
+from tests.conftest import sampled
 
 NOSES = ((118, 340), (312, 222), (508, 360), (785, 420), (928, 140), (1170, 345))
 """Of the six people of `group`, from left to right, seen by eye."""
@@ -119,7 +120,7 @@ def noses_in(boxes: list[Box], scale: float = 1, shift: int = 0) -> list[list[in
 
 
 @pytest.mark.parametrize("scale", [1, 1.5, 3])
-@pytest.mark.parametrize("shift", [0, 200])
+@pytest.mark.parametrize("shift", sampled([0, 200], 2))
 def test_faces_are_where_they_are_in_the_photo(
     group: NDArray[np.uint8], faces: FaceModel, scale: float, shift: int
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_photo_that_shows_nobody_has_no_faces(faces: FaceModel) -> None:
     assert not found.crowded
 
 
+@pytest.mark.long
 def test_the_face_that_somebody_chose_is_the_reference(
     group: NDArray[np.uint8],
     portraits: list[NDArray[np.uint8]],
@@ -168,6 +170,7 @@ def test_the_face_that_somebody_chose_is_the_reference(
         assert int(np.argmax(references @ member.references[0])) == number
 
 
+@pytest.mark.long
 def test_a_box_need_not_fit_exactly(
     group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path
 ) -> None:

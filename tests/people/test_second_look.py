@@ -223,6 +223,7 @@ def test_nobody_of_the_first_look_is_lost() -> None:
             assert person in people or covered[y0:y1, x0:x1].mean() >= SETTINGS.same_iou
 
 
+@pytest.mark.long
 def test_in_a_real_crowd_more_people_are_found() -> None:
     video = shared("clips", "opera", "video.mp4")
     shared("models")

@@ -108,6 +108,7 @@ def test_a_video_beyond_the_limits_is_refused(
     assert type(caught.value) is error
 
 
+@pytest.mark.long
 def test_a_picture_that_needs_more_memory_than_allowed_is_refused(tmp_path: Path) -> None:
     huge = make_video(
         tmp_path / "v.mkv", Clip(pts=[0], size=(8000, 8000), codec="mjpeg", options={},
@@ -180,6 +181,7 @@ def test_the_child_loads_no_network_of_neurons() -> None:
     assert not {"onnxruntime", "insightface", "cv2", "scipy"} & set(loaded.stdout.split())
 
 
+@pytest.mark.long
 def test_twenty_at_once_cost_this_process_no_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -196,6 +198,7 @@ def test_twenty_at_once_cost_this_process_no_memory(
     assert not [r for r in caplog.records if "can't be examined" in r.message]
 
 
+@pytest.mark.long
 def test_a_real_clip(tmp_path: Path) -> None:
     facts = examine_video(shared("clips", "hamilton", "video.mp4"), LIMITS, tmp_path / "posters")
 

@@ -44,6 +44,7 @@ def test_networks_are_compared_on_the_same_images_set_by_set(tmp_path: Path) -> 
     assert (reported[-1].stage, reported[-1].done, reported[-1].total) == ("one", 1, 1)
 
 
+@pytest.mark.long
 def test_the_command_writes_the_table_as_json_page_and_markdown(tmp_path: Path) -> None:
     weights = shared("models", "yolo11n-seg.onnx")
     write_crowds(tmp_path / "crowds", [[(LEFT, 1.0)], [(RIGHT, 0.2)]])

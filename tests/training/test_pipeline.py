@@ -63,6 +63,7 @@ def small(out: Path) -> Recipe:
     return Recipe.model_validate({"sources": [coco], "crowds": crowds})
 
 
+@pytest.mark.long
 def test_the_data_set_holds_pictures_and_crowds_but_nothing_to_test_on(out: Path) -> None:
     said: list[str] = []
     run(small(out), out, Stage.DATASET, said.append)
@@ -81,6 +82,7 @@ def test_the_data_set_holds_pictures_and_crowds_but_nothing_to_test_on(out: Path
     assert said == []
 
 
+@pytest.mark.long
 def test_crowds_that_nobody_told_apart_are_painted_over(out: Path) -> None:
     run(small(out), out, Stage.DATASET, lambda _: None)
     painted = sorted((out / "cleaning" / "greyed").iterdir())
@@ -112,6 +114,7 @@ def test_without_validation_pictures_nothing_is_trained(out: Path) -> None:
         run(recipe, out, Stage.DATASET, lambda _: None)
 
 
+@pytest.mark.long
 def test_a_picture_that_is_tested_on_is_not_learned_from(out: Path) -> None:
     recipe = small(out)
     (source,) = recipe.sources

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,7 +13,8 @@ from benchmarks.service.server import Server
 from bystander.client import Client, RemoteJob
 from frontend.texts import texts
 from tests.frontend.browser.conftest import Come, Material, prepared
-from tests.frontend.browser.visitor import PATIENCE, Visitor
+from tests.frontend.browser.visitor import Visitor
+from tests.waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -70,7 +70,7 @@ def test_a_service_that_is_started_again_is_waited_for(
     with come("ko") as visitor:
         visitor.open(project=project.id, step="progress")
         visitor.expect_step("progress")
-        wait_for(lambda: done(job) >= ENOUGH)
+        until(lambda: done(job) >= ENOUGH)
         end(service)
         visitor.expect_written("errors.restarting.what")
         visitor.expect_own_language()
@@ -101,7 +101,7 @@ def test_an_upload_goes_on_after_the_connection_was_lost(
     with come("ko") as visitor:
         sent = notes(visitor)
         begin_slowly(visitor, material)
-        wait_for(lambda: 0.2 < share(visitor) < 0.8)
+        until(lambda: 0.2 < share(visitor) < 0.8)
         app.kill()
         visitor.expect_written("video_uploader.away")
         app.start()
@@ -117,7 +117,7 @@ def test_an_upload_goes_on_in_the_other_language(come: Come, material: Material)
     with come() as visitor:
         sent = notes(visitor)
         begin_slowly(visitor, material)
-        wait_for(lambda: share(visitor) > 0.1)
+        until(lambda: share(visitor) > 0.1)
         visitor.press("app.other-language")
         visitor.texts = texts("ko")
         visitor.expect_step("upload")
@@ -162,11 +162,3 @@ def done(job: RemoteJob) -> int:
     facts = job.facts()
     assert facts["state"] in ("queued", "running")
     return int((facts["progress"] or {}).get("done", 0))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Ask again and again; fails when it takes too long."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)

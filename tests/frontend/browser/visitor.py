@@ -10,10 +10,10 @@ from typing import Final
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 from frontend.texts import Language, texts
+from tests.waiting import HANGS_AFTER_SECONDS
 
-PATIENCE: Final = 60
-"""Seconds that anything may take, on a machine that is busy with other things."""
-BUILT: Final = 5
+PATIENCE: Final = HANGS_AFTER_SECONDS
+BUILT: Final = 60
 """Seconds in which parts of a page may still be loading."""
 WRITTEN: Final = """() => {
   const found = [];

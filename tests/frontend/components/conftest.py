@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.frontend.browsing import chromium, running_app  # skips where they can't run
 from tests.media.videos import Clip, make_video
+from tests.waiting import HANGS_AFTER_SECONDS
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=1000 * HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture(scope="package")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
@@ -68,6 +69,7 @@ def test_the_original_is_not_touched() -> None:
     assert network == tiny()
 
 
+@pytest.mark.long
 def test_the_real_network_fits_the_repository_and_finds_the_same_people(
     tmp_path: Path,
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_network_of_other_names_is_refused() -> None:
         kept_nodes(network, ["stem"])
 
 
+@pytest.mark.long
 def test_the_real_network_keeps_nearly_everyone(tmp_path: Path) -> None:
     original = shared("models", "yolo11n-seg.onnx")
     calibration = frames_in(shared("images", "persons", "train2017"))

@@ -13,6 +13,7 @@ from training.export.sensitivity import Sensitivity, main, row, sensitivities
 FRAMES = list(np.random.default_rng(4).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8))
 
 
+@pytest.mark.long
 def test_every_part_but_the_decoding_is_tried_alone_and_spared() -> None:
     found = {each.group: each for each in sensitivities(tiny(), FRAMES, FRAMES, confidence=0.25)}
 
