@@ -39,7 +39,7 @@ from bystander.api.security import (
     refuse_open_sockets,
 )
 from bystander.api.untimed import keep_bentoml_from_timing_requests
-from bystander.errors import BystanderError, PhotoError
+from bystander.errors import BystanderError, ConfigError, PhotoError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import USUAL, Runner
@@ -54,6 +54,7 @@ from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import Job
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
+from bystander.serving import CONTAINERIZED, check_host
 from bystander.settings import ProfileName
 
 Result = TypeVar("Result")
@@ -73,7 +74,22 @@ class Late:
         await self.app(scope, receive, send)
 
 
+def leave_containerized_mode() -> None:
+    """Undo what the image of a Bento sets, in the process that starts all others.
+
+    With the variable BentoML doesn't start a dead process again. And that image listens at every
+    address: without a token each process would refuse by itself, again and again.
+    """
+    if os.environ.pop(CONTAINERIZED, None) is None:
+        return
+    try:
+        check_host("0.0.0.0", SETTINGS)
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
+
+
 late = Late()
+leave_containerized_mode()
 keep_bentoml_from_counting_paths()
 keep_bentoml_from_timing_requests()
 

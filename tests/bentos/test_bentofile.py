@@ -23,3 +23,12 @@ def test_a_bento_installs_what_the_service_requires_as_it_is_pinned() -> None:
 def test_everything_that_is_included_exists() -> None:
     for pattern in BENTOFILE["include"]:
         assert any(REPOSITORY.glob(pattern.removeprefix("/"))), pattern
+
+
+def test_an_image_of_it_has_the_libraries_of_opencv() -> None:
+    docker = BENTOFILE["docker"]
+    assert {"libgl1", "libglib2.0-0"} <= set(docker["system_packages"])
+    # The names are those of this Debian; BentoML's default moves on with python:3.11-slim.
+    assert docker["distro"] == "debian"
+    dockerfile = (REPOSITORY / "deploy/docker/service.Dockerfile").read_text()
+    assert f"ARG PYTHON={docker['base_image']}\n" in dockerfile
