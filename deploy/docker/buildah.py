@@ -31,7 +31,7 @@ CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 APT_SETTINGS: Final = ("/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d")
 OF_THIS_MACHINE: Final = ("cache-dir", "prefix", "root", "target", "user")
 """Settings of pip that say where it writes."""
-PIP_PATHS: Final = ("find-links", "index-url", "extra-index-url")
+INDEXES: Final = ("index-url", "extra-index-url")
 
 
 class NoEngineError(Exception):
@@ -80,6 +80,8 @@ class Buildah:
         context.mkdir(exist_ok=True)
         options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
         options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
+        # Here pip may install anywhere, as in the image that this stands in for.
+        options += ['--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED']
         mirror = [os.environ["DEBIAN_MIRROR"]] if "DEBIAN_MIRROR" in os.environ else []
         subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", *options,
@@ -90,19 +92,28 @@ class Buildah:
         self._run("bud", "--tag", BASE, str(context))
         shutil.rmtree(context)
 
-    def build(self, dockerfile: Path, tag: str, arguments: dict[str, str]) -> None:
-        """Build `dockerfile`, whose context is the repository (or its folder's, for a Bento's).
+    def build(
+        self,
+        dockerfile: Path,
+        tag: str,
+        arguments: dict[str, str] | None = None,
+        context: Path = REPOSITORY,
+    ) -> None:
+        """Build `dockerfile` on the base.
 
         Args:
-            arguments: what `--build-arg` gives, beside the base.
+            arguments: what `--build-arg` gives.
+            context: what it may copy from.
         """
-        given = {"PYTHON": BASE, **arguments}
+        given = {"PYTHON": BASE, **(arguments or {})}
         words = [f"--build-arg={name}={value}" for name, value in given.items()]
+        if "ARG PYTHON=" not in dockerfile.read_text():
+            words += ["--from", BASE]
         words += [f"--volume={source}:{target}:ro" for source, target in self._mounts().items()]
         words += ["--file", str(dockerfile), "--tag", tag]
         # "docker": the other format has no HEALTHCHECK.
         self._run("bud", "--format", "docker", "--isolation", "chroot", "--network", "host",
-                  *words, str(REPOSITORY))  # fmt: skip
+                  *words, str(context))  # fmt: skip
 
     def size_bytes(self, tag: str) -> int:
         """Of all its layers, unpacked: what `docker images` shows."""
@@ -152,7 +163,14 @@ class Buildah:
         file = self._folder / "pip.conf"
         lines = [f"{name} = {value}" for name, value in settings.items() if name != "cert"]
         file.write_text("\n".join(["[global]", *lines, f"cert = {CERTIFICATES}", ""]))
-        mounts = {str(file): "/etc/pip.conf"}
+        # uv, which Bentos are installed with, reads nothing of pip's.
+        uv = self._folder / "uv.toml"
+        indexes = [word for name in INDEXES for word in settings.get(name, "").split()]
+        written = [f"native-tls = true\nextra-index-url = {json.dumps(indexes)}\n",
+                   f"find-links = {json.dumps(settings.get('find-links', '').split())}\n",
+                   'index-strategy = "unsafe-best-match"\n']  # fmt: skip
+        uv.write_text("".join(written))
+        mounts = {str(file): "/etc/pip.conf", str(uv): "/etc/uv/uv.toml"}
         bundle = settings.get("cert") or ssl.get_default_verify_paths().cafile or CERTIFICATES
         mounts[os.environ.get("SSL_CERT_FILE", bundle)] = CERTIFICATES
         mounts |= {path: path for path in APT_SETTINGS}
@@ -175,7 +193,7 @@ def pip_settings() -> dict[str, str]:
 
 def local_indexes(settings: dict[str, str]) -> Iterator[str]:
     """Folders on this machine where pip finds packages: their outermost ones."""
-    for name in PIP_PATHS:
+    for name in ("find-links", *INDEXES):
         for word in settings.get(name, "").split():
             parts = urlsplit(word)
             if parts.scheme in ("", "file"):

@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.docker.buildah import REPOSITORY, Buildah, NoEngineError, install_tools
-from deploy.docker.pod import Container, containers_of, leave_the_network
+from deploy.docker.pod import Container, Mount, containers_of, leave_the_network
 
 DOCKERFILES: Final = {
     "service": REPOSITORY / "deploy/docker/service.Dockerfile",
     "app": REPOSITORY / "deploy/docker/frontend.Dockerfile",
 }
+BENTO: Final = "localhost/bystander-bento"
 PORTS: Final = {"service": 3000, "app": 8501}
 MOST_MEGABYTES: Final = {"service": 1200, "app": 500, "service-gpu": 5000}
 """Of an image, unpacked, its base included."""
@@ -67,7 +68,9 @@ def main() -> int:
             stack.callback(buildah.remove)
         _build(buildah, given.variant)
         if given.variant == "cpu":
+            _build_bento(buildah, folder.resolve())
             _start_and_mask(buildah, folder.resolve() / "started")
+            _start_bento(buildah, folder.resolve() / "started")
     return 0
 
 
@@ -119,6 +122,43 @@ def _start_and_mask(buildah: Buildah, folder: Path) -> None:
         _mask(tokens, PORTS["service"], PORTS["app"])
 
 
+def _build_bento(buildah: Buildah, folder: Path) -> None:
+    """`bentoml build`, and the Dockerfile that `bentoml containerize` goes by."""
+    home = folder / "bentoml"
+    home.mkdir(exist_ok=True)
+    with _timed("bentoml build"):
+        command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+        environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+        said = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True,
+                              capture_output=True, text=True).stdout  # fmt: skip
+    context = home / "bentos" / said.split("__tag__:")[-1].strip().replace(":", "/")
+    with _timed("building bento"):
+        buildah.build(context / "env/docker/Dockerfile", BENTO, context=context)
+    print(f"bento: {buildah.size_bytes(BENTO) / 1e6:.0f} MB", flush=True)
+
+
+def _start_bento(buildah: Buildah, folder: Path) -> None:
+    """As its entry point says: without a token it refuses, with one it masks a video."""
+    tokens = Mount(folder / "tokens.txt", "/run/secrets/tokens", read_only=True)
+    hosts = Mount(folder / "hosts", "/etc/hosts", read_only=True)
+    config, log = buildah.config(BENTO), folder / "bento.log"
+    with buildah.mounted(BENTO) as root:
+        refused = Container(root, config, {}, [hosts], ["/tmp"], log, read_only=False)
+        assert refused.wait(120) != 0, "it serves everyone"
+        assert "without a token" in log.read_text(), log.read_text()
+        assert "Traceback" not in log.read_text(), log.read_text()
+        print("bento: refuses to serve without a token", flush=True)
+        environment = {"BYSTANDER_TOKENS_FILE": tokens.target}
+        mounts = [hosts, tokens]
+        health = buildah.config("localhost/bystander-service")["Healthcheck"]["Test"]
+        with ExitStack() as stack:
+            with _timed("bento healthy"):
+                container = Container(root, config, environment, mounts, ["/tmp"], log, False)
+                stack.callback(_stopped, "bento", container)
+                container.wait_until_healthy(HEALTHY_SECONDS, health)
+            _mask(folder / "tokens.txt", PORTS["service"])
+
+
 def _stopped(name: str, container: Container) -> None:
     with _timed(f"{name} stopped"):
         status = container.stop(60)
@@ -152,9 +192,10 @@ def _with_docker(variant: str) -> int:
     return 0
 
 
-def _mask(tokens: Path, port: int, app_port: int) -> None:
+def _mask(tokens: Path, port: int, app_port: int | None = None) -> None:
     """In a process of its own: it brings the library and Streamlit along."""
-    words = ["--service", f"http://127.0.0.1:{port}", "--app", f"http://127.0.0.1:{app_port}"]
+    words = ["--service", f"http://127.0.0.1:{port}"]
+    words += ["--app", f"http://127.0.0.1:{app_port}"] if app_port else []
     shared = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))
     if (shared / HAMILTON).is_dir():
         words += ["--clip", str(shared / HAMILTON)]

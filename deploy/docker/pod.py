@@ -67,6 +67,7 @@ class Container:
         mounts: files and folders, in order.
         tmpfs: as Compose has it, "/tmp:size=1g,mode=1777".
         log: what it says.
+        read_only: whether nothing but mounts and tmpfs can be written to.
     """
 
     def __init__(
@@ -77,13 +78,17 @@ class Container:
         mounts: Sequence[Mount],
         tmpfs: Sequence[str],
         log: Path,
+        read_only: bool = True,
     ) -> None:
         self.log = log
         self._config = config
-        self._environment = [*config["Env"], *(f"{k}={v}" for k, v in environment.items())]
-        command = [*(config.get("Entrypoint") or []), *config["Cmd"]]
+        self._user, home = _user(root, config["User"])
+        own = [f"HOME={home}", *config["Env"]]
+        self._environment = [*own, *(f"{name}={value}" for name, value in environment.items())]
+        command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
         start = _line("exec", "chroot", root, *self._as_user(command))
-        script = "\n".join([*_prepared(root, mounts, tmpfs), "ulimit -c 0", start])
+        prepared = _prepared(root, mounts, tmpfs, read_only)
+        script = "\n".join([*prepared, "ulimit -c 0", start])
         with log.open("wb") as said:
             self._process = subprocess.Popen(
                 ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
@@ -103,13 +108,13 @@ class Container:
         words = [*inside, *self._as_user(command)]
         return subprocess.run(words, capture_output=True, text=True)
 
-    def wait_until_healthy(self, seconds: float) -> None:
-        """Until the image's own HEALTHCHECK is content.
+    def wait_until_healthy(self, seconds: float, healthcheck: Sequence[str] = ()) -> None:
+        """Until the image's own HEALTHCHECK is content, or the one given.
 
         Raises:
             TimeoutError: not in time, or it ended; with the end of its log.
         """
-        kind, *command = self._config["Healthcheck"]["Test"]
+        kind, *command = healthcheck or self._config["Healthcheck"]["Test"]
         assert kind == "CMD"
         until = time.monotonic() + seconds
         while self.running and time.monotonic() < until:
@@ -118,6 +123,14 @@ class Container:
             time.sleep(1)
         state = "isn't healthy" if self.running else f"ended with {self._process.returncode}"
         raise TimeoutError(f"the container {state}:\n{self.log.read_text()[-4000:]}")
+
+    def wait(self, seconds: float) -> int:
+        """Until it ends by itself; its status.
+
+        Raises:
+            subprocess.TimeoutExpired: it doesn't.
+        """
+        return self._process.wait(seconds)
 
     def stop(self, seconds: float) -> int:
         """End it as Docker does: its signal, then the hard way; its status (137: the hard way)."""
@@ -133,7 +146,7 @@ class Container:
             return 128 + signal.SIGKILL
 
     def _as_user(self, command: Sequence[str]) -> list[str]:
-        uid, gid = self._config["User"].split(":")
+        uid, gid = self._user
         return [
             "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups",
             "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs",
@@ -156,7 +169,18 @@ class Container:
             return False
 
 
-def _prepared(root: Path, mounts: Sequence[Mount], tmpfs: Sequence[str]) -> Iterator[str]:
+def _user(root: Path, named: str) -> tuple[tuple[int, int], str]:
+    """A user of the image, "10001:10001" or a name: its numbers and its home."""
+    for line in (root / "etc/passwd").read_text().splitlines():
+        name, _, uid, gid, _, home, _ = line.split(":")
+        if named.partition(":")[0] in (name, uid):
+            return (int(uid), int(gid)), home
+    raise LookupError(f"the image has no user {named}")
+
+
+def _prepared(
+    root: Path, mounts: Sequence[Mount], tmpfs: Sequence[str], read_only: bool
+) -> Iterator[str]:
     """The commands that make `root` a container's, in namespaces of its own."""
     yield _line("mount", "--make-rprivate", "/")
     yield _line("mount", "--bind", root, root)
@@ -176,7 +200,8 @@ def _prepared(root: Path, mounts: Sequence[Mount], tmpfs: Sequence[str]) -> Iter
     yield _line("ln", "-s", "/proc/self/fd", root / "dev/fd")
     yield _line("mkdir", root / "dev/shm")
     yield _line("mount", "-t", "tmpfs", "-o", SHARED_MEMORY, "tmpfs", root / "dev/shm")
-    yield _line("mount", "-o", "remount,bind,ro", root)
+    if read_only:
+        yield _line("mount", "-o", "remount,bind,ro", root)
     for one in mounts:
         yield _line("mount", "--bind", one.source, one.place(root))
         if one.read_only:
