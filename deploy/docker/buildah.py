@@ -39,13 +39,16 @@ class NoEngineError(Exception):
 
 
 def install_tools() -> None:
-    """Make sure of the programs that are needed.
+    """Make sure of the rights and the programs that are needed.
 
     Raises:
-        NoEngineError: one is missing and can't be installed.
+        NoEngineError: one is missing and can't be had.
     """
     if os.geteuid() != 0:
         raise NoEngineError("without a Docker engine only root can build and start images")
+    namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "true"]
+    if subprocess.run(namespaces, capture_output=True).returncode != 0:
+        raise NoEngineError("root may not make namespaces here, as in most containers")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing and shutil.which("apt-get") is None:
         raise NoEngineError(f"{' and '.join(missing)} can't be installed: this isn't Debian")
