@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from bystander.analyze import analyze
 from bystander.instances import Face, Instance
 from bystander.masks import Mask
+from bystander.media.cropping import read_padding
 from bystander.media.writer import EncoderSettings
 from bystander.models import Models
 from bystander.models.bodies import Crop, Silhouette
@@ -289,10 +290,13 @@ def cast_of(folder: Path, **faces: Rgb) -> tuple[CastMember, ...]:
 
 
 def pictures(path: Path) -> list[Pixels]:
-    """Every frame of an upright video: uint8 [H, W, 3] RGB each."""
+    """Every frame of an upright video, what is shown of it: uint8 [H, W, 3] RGB each."""
     with av.open(str(path)) as container:
+        stored = container.streams.video[0].codec_context
+        right, bottom = read_padding(path, stored.width, stored.height)
+        rows, columns = slice(stored.height - bottom), slice(stored.width - right)
         frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-        return [np.asarray(frame, dtype=np.uint8) for frame in frames]
+        return [np.asarray(frame, dtype=np.uint8)[rows, columns] for frame in frames]
 
 
 def shows(picture: Pixels, colour: Rgb, tolerance: float = 20) -> Bits:

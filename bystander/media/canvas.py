@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from bystander.coordinates import display_size
 from bystander.errors import UnsupportedVideo
+from bystander.media.cropping import NO_PADDING, Cropper, Padding
 from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.planes import MATRICES, Matrix, blank_like, planes_of, upright_planes, ycbcr
 from bystander.media.probe import ProbeLimits, VideoInfo, is_convertible, orientation_of
@@ -106,12 +107,17 @@ class Canvas:
         shape: the video's.
         stream: whose pictures they are, before the first is decoded.
         path: of the video, for what is told of it.
+        padding: what the decoder gives beside `shape`, and isn't shown.
     """
 
-    def __init__(self, shape: Shape, stream: VideoStream, path: Path) -> None:
+    def __init__(
+        self, shape: Shape, stream: VideoStream, path: Path, padding: Padding = NO_PADDING
+    ) -> None:
         self._shape = shape
         self._stream = stream
         self._path = path
+        self._stored = shape.width + padding[0], shape.height + padding[1]
+        self._cropper = Cropper(padding)
         self._first_aspect = stream.codec_context.sample_aspect_ratio
         self._aspects: _AspectMeter | None = None
         self._has_alpha = shows_alpha(stream)
@@ -130,6 +136,8 @@ class Canvas:
         # A stream may change its format midway, into one that FFmpeg's scaler dies of.
         if not is_convertible(picture) or max(picture.width, picture.height) > _MAX_SIDE_PX:
             return None
+        if (picture.width, picture.height) == self._stored:
+            picture = self._cropper.cropped(picture)
         found = self._shape_of(picture)
         if found != self._shape:
             self._tell(found, seconds)

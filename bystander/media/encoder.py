@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import UnsupportedVideo
+from bystander.media.cropping import NO_PADDING, Padding, padded
 from bystander.media.planes import PixelFormat
 from bystander.media.probe import FieldOrder, HdrMetadata, VideoInfo
 
@@ -101,6 +102,12 @@ class EncoderSettings(BaseModel):
         description="Slower presets make smaller files. x264's names; the other codecs take "
         "theirs of about the same speed.",
     )
+    chroma: Literal["420", "444"] = Field(
+        default="420",
+        title="Chroma subsampling",
+        description="420 plays everywhere; 444 has colour for every pixel, which few players "
+        "take, and is nothing for av1.",
+    )
     deinterlace: Deinterlace = Field(
         default=Deinterlace.AUTO,
         title="Deinterlace",
@@ -129,12 +136,14 @@ class Encoding:
     Attributes:
         codec: never AUTO.
         pixel_format: of the pictures that the encoder takes.
+        padding: columns and lines that are repeated before encoding, and hidden in the file.
         field_order: of the pictures that the encoder takes.
         deinterlacing: what is done to the source's pictures before.
     """
 
     codec: Codec
     pixel_format: PixelFormat
+    padding: Padding = NO_PADDING
     field_order: FieldOrder = FieldOrder.PROGRESSIVE
     deinterlacing: Deinterlacing = Deinterlacing.NONE
 
@@ -157,12 +166,11 @@ def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Enc
             )
         deep = False  # hardware doesn't decode H.264 of 10 bits
     order, deinterlacing = _interlacing(info, source, settings.deinterlace, codec)
-    odd = info.width % 2 or info.height % 2
-    if deep:
-        pixel_format: PixelFormat = "yuv444p10le" if odd else "yuv420p10le"
-    else:
-        pixel_format = "yuv444p" if odd else "yuv420p"
-    return Encoding(codec, pixel_format, order, deinterlacing)
+    if settings.chroma == "444":
+        pixel_format: PixelFormat = "yuv444p10le" if deep else "yuv444p"
+        return Encoding(codec, pixel_format, NO_PADDING, order, deinterlacing)
+    pixel_format = "yuv420p10le" if deep else "yuv420p"
+    return Encoding(codec, pixel_format, (info.width % 2, info.height % 2), order, deinterlacing)
 
 
 def _interlacing(
@@ -205,7 +213,8 @@ def open_encoder(
     """
     encoding = encoding_of(info, source, settings)
     context.options = _encoder_options(encoding, settings, info.hdr)
-    context.width, context.height = info.width, info.height
+    context.width = info.width + encoding.padding[0]
+    context.height = info.height + encoding.padding[1]
     context.pix_fmt = encoding.pixel_format
     context.field_order = _FIELD_ORDERS[encoding.field_order]
     if encoding.field_order is not FieldOrder.PROGRESSIVE:
@@ -283,7 +292,7 @@ class Encoder:
         expected = (self._info.width, self._info.height, self._encoding.pixel_format)
         if (picture.width, picture.height, picture.format.name) != expected:
             raise ValueError(f"expected a picture of {expected}, not {picture}")
-        picture = self._field_flags.put_on(picture)
+        picture = self._field_flags.put_on(padded(picture, self._encoding.padding))
         scale = self._info.time_base.numerator
         picture.pts = (pts - self._info.origin_pts) * scale
         picture.time_base = clock_of(self._info)
@@ -322,8 +331,8 @@ class _FieldFlags:
         mode = "tff" if encoding.field_order is FieldOrder.TOP_FIRST else "bff"
         graph = self._graph = av.filter.Graph()
         source = graph.add_buffer(
-            width=info.width,
-            height=info.height,
+            width=info.width + encoding.padding[0],
+            height=info.height + encoding.padding[1],
             format=av.VideoFormat(encoding.pixel_format),
             time_base=clock_of(info),
         )

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from bystander.errors import OutputExists, OutputUnwritable
 from bystander.files import check_name, temporary_beside
 from bystander.media.audio import DISK_ERRORS, AudioCopier
+from bystander.media.cropping import NO_PADDING, hide_padding
 from bystander.media.encoder import (
     Codec,
     Deinterlacing,
@@ -87,6 +88,13 @@ def check_encoding(
     if encoding.codec is Codec.AV1 and path.suffix.lower() == ".mov":
         raise OutputUnwritable(
             f"{path}: AV1 can't be put into a .mov file", "Name it .mp4 or .mkv, or choose hevc."
+        )
+    # AV1 itself doesn't say it, and FFmpeg's Matroska muxer isn't told through PyAV.
+    square = info.sample_aspect_ratio == 1
+    if encoding.codec is Codec.AV1 and path.suffix.lower() == ".mkv" and not square:
+        raise OutputUnwritable(
+            f"{path}: AV1 in a .mkv file would lose the shape of the pixels, which aren't square",
+            "Name it .mp4, or choose hevc.",
         )
     return encoding
 
@@ -236,8 +244,17 @@ class Muxer:
         self._mux_last()
         self._audio.finish()
         self._resources.close()
+        self._hide_padding()
         check_output(self._path, self._source, self._overwrite)
         os.replace(self._temporary, self._path)
+
+    def _hide_padding(self) -> None:
+        padding = self.encoding.padding
+        if padding == NO_PADDING:
+            return
+        width, height = self._info.width + padding[0], self._info.height + padding[1]
+        if not hide_padding(self._temporary, width, height, padding):
+            log.warning("%s: its last column or line is shown twice", self._path)
 
     def _abort(self) -> None:
         # Unlinked before it is closed: closing would complete the file first.
@@ -268,8 +285,8 @@ def _log_changes(path: Path, info: VideoInfo, encoding: Encoding) -> None:
     pixel_format = encoding.pixel_format
     if info.pixel_format.replace("yuvj", "yuv") != pixel_format:
         log.info("%s: its %s pictures become %s", path, info.pixel_format, pixel_format)
-    if "444" in pixel_format:
-        log.info("%s: an odd size needs 4:4:4 colour, which some players don't take", path)
+    if encoding.padding != NO_PADDING:
+        log.info("%s: its odd size is stored as an even one, of which an edge is hidden", path)
     if "10" in pixel_format:
         log.info("%s: it keeps 10 bits a colour, as %s", path, encoding.codec)
     if encoding.deinterlacing is not Deinterlacing.NONE:

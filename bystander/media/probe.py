@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from bystander.coordinates import DisplaySize, display_size
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.files import is_file
+from bystander.media.cropping import NO_PADDING, Padding, read_padding
 from bystander.media.demux import (
     find_video_stream,
     has_decoder,
@@ -108,7 +109,8 @@ class VideoInfo:
         container: FFmpeg's name of the format.
         codec, pixel_format: FFmpeg's names.
         bit_depth: bits per colour component.
-        coded_width, coded_height: pixels as decoded, before they are turned.
+        coded_width, coded_height: pixels of the decoded picture that are shown, before they
+            are turned.
         orientation: what makes the decoded picture upright.
         sample_aspect_ratio: width to height of a pixel of the upright picture.
         time_base: seconds per tick.
@@ -123,6 +125,8 @@ class VideoInfo:
             ITU-T H.273 as FFmpeg numbers them; 2 (for range: 0) is unspecified.
         hdr: static HDR metadata.
         audio: every audio stream.
+        padding: columns and lines that are stored and not shown, beside `coded_width` and
+            `coded_height`.
         field_order: of its interlaced frames, if it has any.
         field_coded: of some frames the odd and the even lines are coded by themselves.
     """
@@ -149,6 +153,7 @@ class VideoInfo:
     color_range: int
     hdr: HdrMetadata
     audio: tuple[AudioInfo, ...]
+    padding: Padding = NO_PADDING
     field_order: FieldOrder = FieldOrder.PROGRESSIVE
     field_coded: bool = False
 
@@ -217,7 +222,9 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
         stream = find_video_stream(container)
         assert stream is not None
         timing = _measure_timing(path, container, stream)
-        return _describe(container, stream, picture, timing, audio, orientation_of(path, picture))
+        orientation = orientation_of(path, picture)
+        padding = read_padding(path, picture.width, picture.height)
+        return _describe(container, stream, picture, timing, audio, orientation, padding)
 
 
 _CONVERT = "Convert it to H.264 in MP4 and try again."
@@ -408,6 +415,7 @@ def _describe(
     timing: _Timing,
     audio: tuple[AudioInfo, ...],
     orientation: Orientation,
+    padding: Padding,
 ) -> VideoInfo:
     time_base = stream.time_base
     assert time_base is not None
@@ -422,8 +430,8 @@ def _describe(
         codec=stream.codec_context.name,
         pixel_format=picture.format.name,
         bit_depth=max(component.bits for component in picture.format.components),
-        coded_width=picture.width,
-        coded_height=picture.height,
+        coded_width=picture.width - padding[0],
+        coded_height=picture.height - padding[1],
         orientation=orientation,
         sample_aspect_ratio=1 / aspect if orientation.is_sideways else aspect,
         time_base=time_base,
@@ -441,6 +449,7 @@ def _describe(
         color_range=ColorRange.JPEG if is_full_range(picture) else picture.color_range,
         hdr=_hdr_metadata(picture),
         audio=audio,
+        padding=padding,
         field_order=_field_order(stream, picture),
         field_coded=timing.field_coded,
     )

@@ -227,7 +227,7 @@ class _Assembly:
         self._damage.tell(log)
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        self._canvas = Canvas(Shape.of(self._info), stream, self._path)
+        self._canvas = Canvas(Shape.of(self._info), stream, self._path, self._info.padding)
         pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
             if pairing.is_second_field(packet):

@@ -115,7 +115,7 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
         except av.error.FFmpegError as error:
             log.debug("can't seek to %s: %s", pts, error)
             return None
-        canvas = Canvas(Shape.of(info), stream, path)
+        canvas = Canvas(Shape.of(info), stream, path, info.padding)
         packets = islice(read_packets(container, [stream]), _PACKETS_TO_TRY)
         for packet in chain(packets, [None]):  # None: what the decoder still holds
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -101,6 +102,25 @@ def test_av1_is_refused_where_the_container_does_not_take_it(tmp_path: Path) -> 
 
     with pytest.raises(OutputUnwritable, match="AV1"):
         transcode(source, tmp_path / "out.mov", EncoderSettings(codec=Codec.AV1))
+
+
+def test_av1_is_refused_where_it_would_lose_the_aspect(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", Clip(aspect=Fraction(4, 3)))
+    settings = EncoderSettings(codec=Codec.AV1, preset="ultrafast")
+
+    with pytest.raises(OutputUnwritable, match="square"):
+        transcode(source, tmp_path / "out.mkv", settings)
+    transcode(source, tmp_path / "out.mp4", settings)
+    assert probe(tmp_path / "out.mp4").sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])
+def test_colour_for_every_pixel_only_on_request(tmp_path: Path, codec: Codec) -> None:
+    source = make_video(tmp_path / "v.mp4", Clip(pixel_format="yuv444p"))
+    for chroma in ("420", "444"):
+        settings = EncoderSettings(codec=codec, preset="ultrafast", chroma=chroma)
+        transcode(source, tmp_path / "out.mp4", settings, overwrite=True)
+        assert probe(tmp_path / "out.mp4").pixel_format == f"yuv{chroma}p"
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

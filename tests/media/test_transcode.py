@@ -291,22 +291,6 @@ def first_rgb(path: Path) -> list[int]:
         return [int(value) for value in next(iter(reader)).rgb()[20, 20]]
 
 
-@pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])
-def test_an_odd_size_is_kept(
-    tmp_path: Path, codec: Codec, caplog: pytest.LogCaptureFixture
-) -> None:
-    clip = Clip(size=(321, 241), codec="mjpeg", pixel_format="yuvj420p", options={})
-    source = make_video(tmp_path / "v.mov", clip)
-    with caplog.at_level(logging.INFO):
-        transcode(source, tmp_path / "out.mp4", EncoderSettings(codec=codec, preset="ultrafast"))
-
-    after = probe(tmp_path / "out.mp4")
-    assert (after.width, after.height) == (321, 241)
-    assert after.pixel_format in ("yuv444p", "yuvj444p")
-    assert "an odd size needs 4:4:4" in caplog.text
-    assert first_rgb(tmp_path / "out.mp4") == pytest.approx(first_rgb(source), abs=6)
-
-
 def test_av1_is_written(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mp4", Clip(pts=UNEVEN, last_duration=777, sounds=[Sound()]))
     transcode(source, tmp_path / "out.mp4", EncoderSettings(codec=Codec.AV1, preset="ultrafast"))

@@ -157,11 +157,10 @@ def test_the_source_is_never_overwritten(source: Path, folder: Path, link: bool)
 
 
 def test_a_size_the_encoder_does_not_take_is_refused(tmp_path: Path, folder: Path) -> None:
-    clip = Clip(size=(321, 241), codec="mjpeg", pixel_format="yuvj420p", options={})
-    odd = make_video(tmp_path / "v.mov", clip)
+    source = make_video(tmp_path / "v.mp4")
 
-    with pytest.raises(UnsupportedVideo, match="321x241"):
-        transcode(odd, folder / "o.mp4", EncoderSettings(codec=Codec.AV1))
+    with pytest.raises(UnsupportedVideo, match="320x240"):
+        transcode(source, folder / "o.mp4", EncoderSettings(codec=Codec.AV1, chroma="444"))
     assert list(folder.iterdir()) == []
 
 
