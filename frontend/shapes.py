@@ -108,6 +108,8 @@ class Job(TypedDict):
     audit: bool
     created: float
     expected: float | None
+    queue_position: int | None
+    starts_in: float | None
     resumed: int
     cancelling: bool
     keep: list[str]
@@ -155,12 +157,15 @@ class Person(TypedDict):
 
 
 class Estimate(TypedDict):
-    """Seconds; it will probably take between `low` and `high`."""
+    """Seconds; it will probably take between `low` and `high`, and begin in `starts_in`.
+    `sampled`: this very video was measured."""
 
     seconds: float
     low: float
     high: float
     sampled: bool
+    queue_position: int
+    starts_in: float
 
 
 class Finding(TypedDict):

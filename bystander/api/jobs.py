@@ -22,6 +22,7 @@ from bystander.api.orders import (
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
+from bystander.jobs.forecast import Place, place_of
 from bystander.jobs.order import TIMELINE, WorkOrder
 from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, Project
 from bystander.media.encoder import Codec, Deinterlace
@@ -55,6 +56,10 @@ class JobView(BaseModel):
     expected: float | None = Field(
         description="seconds that it was estimated to take", examples=[42.0]
     )
+    queue_position: int | None = Field(
+        description="how many jobs will probably begin before it; null when it doesn't wait"
+    )
+    starts_in: float | None = Field(description="seconds until it will probably begin, or null")
     attempts: int = Field(description="how often a worker was started for it")
     resumed: int = Field(description="how often one went on where another one had stopped")
     cancelling: bool = Field(description="a cancel was asked for, and is being carried out")
@@ -75,6 +80,16 @@ def router(context: Context) -> APIRouter:
     """The routes under /projects/{project}/jobs."""
     routes = APIRouter(tags=["jobs"])
     jobs = context.store.jobs
+
+    def told(request: Request, job: Job, warnings: list[str] | None = None) -> JobView:
+        """The job with its place in the queue."""
+        lineup = jobs.lineup() if job.state is JobState.QUEUED else None
+        entry = next((one for one in lineup.queued if one.id == job.id), None) if lineup else None
+        if lineup is None or entry is None:
+            return view(request, job, warnings)
+        at_once = context.settings.jobs.at_once
+        return view(request, job, warnings, place_of(entry, lineup, at_once))
+
     adding = threading.Lock()  # between looking whether a job may be added, and adding it
 
     @routes.post(
@@ -108,18 +123,18 @@ def router(context: Context) -> APIRouter:
             raise Refusal.missing("There is no such project")
         context.runner.wake()
         response.headers["Location"] = job_url(request, job)
-        return view(request, job, warnings)
+        return told(request, job, warnings)
 
     @routes.get("/projects/{project}/jobs", summary="All jobs of a project")
     def list_jobs(project: str, request: Request) -> JobsView:
         """Those that have ended, too."""
         here = project_of(context, request, project)
-        return JobsView(jobs=tuple(view(request, job) for job in jobs.list(here.id)))
+        return JobsView(jobs=tuple(told(request, job) for job in jobs.list(here.id)))
 
     @routes.get("/projects/{project}/jobs/{job}", summary="One job")
     def get_job(project: str, job: str, request: Request) -> JobView:
         """Its state, how far it is, why it failed or what came of it."""
-        return view(request, job_of(context, request, project, job))
+        return told(request, job_of(context, request, project, job))
 
     @routes.get(
         "/projects/{project}/jobs/{job}/preview",
@@ -160,7 +175,12 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobView:
+def view(
+    request: Request,
+    job: Job,
+    warnings: list[str] | None = None,
+    place: Place | None = None,
+) -> JobView:
     """The job in the words of the API."""
     order = WorkOrder.model_validate(job.order)
     return JobView(
@@ -181,6 +201,8 @@ def view(request: Request, job: Job, warnings: list[str] | None = None) -> JobVi
         started=job.started,
         finished=job.finished,
         expected=job.expected,
+        queue_position=place.position if place else None,
+        starts_in=place.starts_in if place else None,
         attempts=job.attempts,
         resumed=job.resumed,
         cancelling=job.cancelling and not job.state.ended,

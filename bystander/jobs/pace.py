@@ -12,12 +12,13 @@ import json
 import logging
 import subprocess
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +41,14 @@ AUDIT: Final = 0.9
 REMEMBERED: Final = 500
 """Samples that are kept."""
 SAMPLE_SECONDS: Final = 90.0
+SAMPLES_AT_ONCE: Final = 2
+"""More would measure each other."""
+WAIT_SECONDS: Final = 20.0
+"""For a place, or for the sample that somebody else takes of the same video; then the answer is
+what is known without."""
+RETRY_SECONDS: Final = 300.0
+"""After which a video is tried again that couldn't be sampled in time: the machine may have been
+busy with something else."""
 LARGEST_FETCH: Final = 4 * 2**30
 """Bytes of a video that is fetched from a bucket for a sample."""
 # Seconds a frame where there is no sample: for any frame, and for each million pixels.
@@ -53,6 +62,7 @@ MOST: Final = 4.0
 
 Command = Callable[[Path, ProfileName], Sequence[str]]
 _Key = tuple[str, str, ProfileName]
+_What = TypeVar("_What")
 
 
 class Sample(BaseModel):
@@ -101,7 +111,12 @@ class Pace:
         command: the child that measures a video and prints an `Estimate` as JSON.
         environment: of that child.
         scratch: a folder for videos fetched from a bucket.
-        patience: seconds after which a sample is given up, and that video isn't tried again.
+        patience: seconds after which a sample is given up.
+        at_once: samples that may be taken at the same time.
+        wait: seconds, at most, for a place among them.
+        clock: seconds.
+
+    Samples that take long hold nobody up: whoever finds no place is answered from what is known.
     """
 
     def __init__(
@@ -112,26 +127,56 @@ class Pace:
         environment: Mapping[str, str],
         scratch: Path,
         patience: float = SAMPLE_SECONDS,
+        *,
+        at_once: int = SAMPLES_AT_ONCE,
+        wait: float = WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._storage = store, storage
-        self._patience = patience
+        self._patience, self._wait, self._clock = patience, wait, clock
+        self._places = threading.BoundedSemaphore(at_once)
+        self._under_way: dict[_Key, threading.Event] = {}
+        self._given_up: OrderedDict[_Key, float] = OrderedDict()
         self._command, self._environment, self._scratch = command, environment, scratch
         self._samples: OrderedDict[_Key, Sample | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def estimate(self, project: Project, profile: ProfileName) -> Expected:
-        """What a job over this project's video will take. Measures it the first time."""
+        """What a job over this project's video will take. Measures it the first time, if there
+        is a place to do so now."""
         key = _key(project, profile)
-        with self._lock:  # one sample at a time: two would measure each other
-            if key not in self._samples:
-                try:
-                    self._remember(key, self._measure(project, profile))
-                except subprocess.TimeoutExpired:
-                    self._remember(key, None)  # it would hold up everybody again
-                    log.warning("a video can't be sampled in %g s", self._patience)
-                except (BystanderError, OSError, subprocess.SubprocessError, ValueError) as error:
-                    log.warning("a video can't be sampled (%s)", type(error).__name__)
+        with self._lock:
+            given_up = self._given_up.get(key, float("-inf"))
+            known = key in self._samples or self._clock() - given_up < RETRY_SECONDS
+            other = self._under_way.get(key)
+            if not known and other is None:
+                self._under_way[key] = threading.Event()
+        if other is not None:
+            other.wait(self._wait)
+        elif not known:
+            try:
+                if self._places.acquire(timeout=self._wait):
+                    try:
+                        self._sample(key, project, profile)
+                    finally:
+                        self._places.release()
+            finally:
+                with self._lock:
+                    self._under_way.pop(key).set()
         return self.at_once(project, profile)
+
+    def _sample(self, key: _Key, project: Project, profile: ProfileName) -> None:
+        try:
+            sample = self._measure(project, profile)
+        except subprocess.TimeoutExpired:
+            log.warning("a video can't be sampled in %g s", self._patience)
+            with self._lock:
+                _remember(self._given_up, key, self._clock())
+        except (BystanderError, OSError, subprocess.SubprocessError, ValueError) as error:
+            log.warning("a video can't be sampled (%s)", type(error).__name__)
+        else:
+            with self._lock:
+                _remember(self._samples, key, sample)
 
     def at_once(self, project: Project, profile: ProfileName) -> Expected:
         """The same, without measuring anything now."""
@@ -145,11 +190,6 @@ class Pace:
             if stage in raw:
                 ratio = min(MOST, max(1 / MOST, seconds / raw[stage]))
                 self._store.learn(_correction(profile, stage, sample is not None), ratio)
-
-    def _remember(self, key: _Key, sample: Sample | None) -> None:
-        self._samples[key] = sample
-        while len(self._samples) > REMEMBERED:
-            self._samples.popitem(last=False)
 
     def _expected(self, project: Project, profile: ProfileName, sample: Sample | None) -> Expected:
         each = {
@@ -190,6 +230,12 @@ class Pace:
                 start_new_session=True,
             )
         return Sample.model_validate_json(done.stdout)
+
+
+def _remember(known: OrderedDict[_Key, _What], key: _Key, what: _What) -> None:
+    known[key] = what
+    while len(known) > REMEMBERED:
+        known.popitem(last=False)
 
 
 def _key(project: Project, profile: ProfileName) -> _Key:

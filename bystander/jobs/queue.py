@@ -19,6 +19,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from bystander.jobs.database import Database
+from bystander.jobs.forecast import Entry, Lineup
 from bystander.jobs.vocabulary import (
     Job,
     JobKind,
@@ -118,6 +119,20 @@ class Jobs:
         """Of all that are running and should not."""
         rows = self._database.rows("SELECT id FROM jobs WHERE state = 'running' AND cancelling")
         return {row["id"] for row in rows}
+
+    def lineup(self) -> Lineup:
+        """What is running and waiting, to tell when a job will begin (`forecast.place_of`)."""
+        rows = self._database.rows(
+            "SELECT id, owner, state, expected, progress FROM jobs "
+            "WHERE state IN ('queued', 'running') ORDER BY number"
+        )
+        entries = {JobState.QUEUED: list[Entry](), JobState.RUNNING: list[Entry]()}
+        for row in rows:
+            progress = _PROGRESS.validate_json(row["progress"]) if row["progress"] else None
+            left = progress.eta if progress and progress.eta is not None else row["expected"]
+            entries[JobState(row["state"])].append(Entry(row["id"], row["owner"], left or 0.0))
+        turns = {row["owner"]: row["turn"] for row in self._database.rows("SELECT * FROM served")}
+        return Lineup(entries[JobState.RUNNING], entries[JobState.QUEUED], turns)
 
     def claim(self) -> Job | None:
         """The next job, running from now on; None where none may start."""

@@ -56,6 +56,11 @@ def _expected(page: Page, kind: JobKind, audit: bool) -> None:
         "estimate.range", low=texts.duration(found["low"]), high=texts.duration(found["high"])
     )
     st.html(f'<p class="figure">{escape(about)}</p><p>{escape(between)}</p>')
+    if found["starts_in"] >= 1:
+        soon = texts.duration(found["starts_in"])
+        st.markdown(texts("estimate.queue", n=found["queue_position"], time=soon))
+    if not found["sampled"]:
+        say("warning", texts("estimate.guessed"))
 
 
 def _effect(page: Page) -> Effect:

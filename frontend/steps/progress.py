@@ -64,6 +64,10 @@ def _how_far(texts: Texts, job: Job) -> None:
         stage, share = texts(f"progress.{done['stage']}"), min(1.0, done["share"])
         eta = done["eta"]
         left = texts("progress.left", time=texts.duration(eta)) if eta is not None else ""
+    if job["queue_position"] is not None and job["starts_in"] is not None:
+        key = "progress.queue" if job["queue_position"] else "progress.next"
+        soon = texts.duration(job["starts_in"])
+        left = texts(key, n=job["queue_position"], time=soon)
     percent = int(100 * share)
     spoken = texts("progress.percent", percent=percent // SPOKEN * SPOKEN)
     st.html(

@@ -63,10 +63,7 @@ def _audit(page: Page, audit: Audit | None) -> None:
     if any(finding["frame"] is None for finding in audit["findings"]):
         st.markdown(f"- {texts('audit.file')}")
     report = from_service(f"/v1/projects/{page.id}/audit")
-    st.html(
-        f'<p><a href="{escape(report)}" target="_blank" rel="noopener">'
-        f"{escape(texts('audit.report'))}</a></p>"
-    )
+    st.markdown(f"[{texts('audit.report')}]({report})")
 
 
 def _end(page: Page) -> None:

@@ -72,6 +72,8 @@ def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
         "audit": True,
         "created": 1.0,
         "expected": 100.0,
+        "queue_position": None,
+        "starts_in": None,
         "resumed": 0,
         "cancelling": False,
         "keep": [],
@@ -120,6 +122,7 @@ class StagedService:
     Attributes:
         url: its address.
         project: False: there is none (any more).
+        estimate: what an estimate says.
         refuse: what requests are answered with, by (method, end of the path): (status, type).
         asked: what came in: method, path, and body of writing requests.
         queries: of the estimates that were asked for.
@@ -138,6 +141,14 @@ class StagedService:
         self.people: list[dict[str, Any]] = []
         self.keep: list[str] = []
         self.mask: list[str] = []
+        self.estimate = {
+            "seconds": 80.0,
+            "low": 60.0,
+            "high": 108.0,
+            "sampled": True,
+            "queue_position": 0,
+            "starts_in": 0.0,
+        }
         self.audit: dict[str, Any] | None = None
         self.result = False
         self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
@@ -185,7 +196,7 @@ class StagedService:
                         found["person"] = body["person"]
                 return JSONResponse({})
             case "GET", ["estimate"]:
-                return JSONResponse({"seconds": 80.0, "low": 60.0, "high": 108.0, "sampled": True})
+                return JSONResponse(self.estimate)
             case "POST", ["jobs"]:
                 self.jobs.append(job("running", body["kind"]))
                 return JSONResponse(self.jobs[-1], 202)

@@ -167,6 +167,32 @@ def test_the_time_is_asked_for_what_will_be_done(open_page: Open, staged: Staged
     assert staged.queries[-1] == {"kind": "render", "audit": "True"}
 
 
+def test_a_time_that_was_not_measured_says_so_and_the_queue_is_counted(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    written = seen(open_page("estimate"))
+    assert ENGLISH("estimate.guessed") not in written
+    assert "waiting before" not in written
+
+    staged.estimate |= {"sampled": False, "queue_position": 3, "starts_in": 190.0}
+    written = seen(open_page("estimate"))
+    assert ENGLISH("estimate.guessed") in written
+    assert ENGLISH("estimate.queue", n=3, time="3 min 10 s") in written
+
+
+@pytest.mark.parametrize(("before", "key"), [(2, "progress.queue"), (0, "progress.next")])
+def test_a_job_that_waits_says_for_how_many_and_how_long(
+    open_page: Open, staged: StagedService, before: int, key: str
+) -> None:
+    staged.jobs = [job("queued", queue_position=before, starts_in=95.0)]
+
+    written = seen(open_page())
+
+    assert ENGLISH("progress.queued") in written
+    assert ENGLISH(key, n=before, time="1 min 35 s") in written
+
+
 def test_without_photos_everyone_is_looked_for_first(
     open_page: Open, staged: StagedService
 ) -> None:
@@ -302,7 +328,7 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
     assert ENGLISH("audit.failed") in written
     assert ENGLISH("audit.file") in written
     assert ENGLISH("audit.report") in written
-    assert f'href="/service{HERE.removeprefix("/v1")}/audit"' in written
+    assert f"](/service{HERE.removeprefix('/v1')}/audit)" in written
 
 
 @pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])

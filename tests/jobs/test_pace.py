@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bystander.jobs.pace import MOST, SPREAD, START, WIDE_SPREAD, Expected, Pace
+from bystander.jobs.pace import MOST, RETRY_SECONDS, SPREAD, START, WIDE_SPREAD, Expected, Pace
 from bystander.jobs.vocabulary import JobKind, Project, Video, VideoState
 from bystander.settings import ProfileName
 from tests.jobs.house import VIDEO, House
@@ -26,12 +27,20 @@ AS_IT_SHOULD = f"print({json.dumps(json.dumps(SAMPLE))})"
 class Scene:
     """A pace whose child runs a line of Python: VIDEO and PROFILE are its arguments."""
 
-    def __init__(self, house: House, code: str, patience: float = HANGS_AFTER_SECONDS) -> None:
+    def __init__(
+        self, house: House, code: str, patience: float = HANGS_AFTER_SECONDS, **options: Any
+    ) -> None:
         self.house, self.code = house, code
         self.counted = house.data / "counted"
         self.scratch = house.data / "work"
         self.pace = Pace(
-            house.store, house.storage, self._command, {"PATH": os.defpath}, self.scratch, patience
+            house.store,
+            house.storage,
+            self._command,
+            {"PATH": os.defpath},
+            self.scratch,
+            patience,
+            **options,
         )
 
     def _command(self, video: Path, profile: ProfileName) -> list[str]:
@@ -134,16 +143,83 @@ def test_where_the_sample_fails_a_guess_is_better_than_nothing(house: House, cod
     assert scene.pace.estimate(project, PROFILE).sampled
 
 
-def test_a_video_that_takes_too_long_is_not_tried_again(house: House) -> None:
-    scene = Scene(house, "import os, time; print(os.getpid(), flush=True); time.sleep(3600)", 0.5)
+def test_a_video_that_takes_too_long_is_tried_again_only_after_a_while(house: House) -> None:
+    now = [1000.0]
+    scene = Scene(house, "import time; time.sleep(3600)", 0.5, clock=lambda: now[0])
     project = scene.project()
     for _ in range(3):
         assert not scene.pace.estimate(project, PROFILE).sampled
     assert scene.measured == "balanced"
     assert list(scene.scratch.iterdir()) == []
-    other = scene.replaced(project, frame_count=10)
     scene.code = AS_IT_SHOULD
+    assert scene.pace.estimate(scene.replaced(project, frame_count=10), PROFILE).sampled
+    project = scene.replaced(project)
+    assert not scene.pace.estimate(project, PROFILE).sampled
+    now[0] += RETRY_SECONDS
+    assert scene.pace.estimate(project, PROFILE).sampled
+
+
+class Slow:
+    """Somebody who asks about a video of which the sample takes until `end`.
+
+    It has begun when `begun` returns.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        gate = scene.house.data / "gate"
+        os.mkfifo(gate)
+        scene.code = f"open({str(gate)!r}).read();" + AS_IT_SHOULD
+        self.project, self.found = scene.project(), list[Expected]()
+        self._thread = threading.Thread(
+            target=lambda: self.found.append(scene.pace.estimate(self.project, PROFILE))
+        )
+        self._thread.start()
+        self._gate = gate.open("w")  # when the child has opened the other end
+        scene.code = AS_IT_SHOULD
+
+    def end(self) -> None:
+        self._gate.close()
+        self._thread.join()
+
+
+def test_a_slow_sample_does_not_hold_up_that_of_another_video(house: House) -> None:
+    scene = Scene(house, "")
+    slow = Slow(scene)
+    try:
+        assert scene.pace.estimate(scene.project(), PROFILE).sampled
+        assert slow.found == []
+    finally:
+        slow.end()
+    assert [found.sampled for found in slow.found] == [True]
+
+
+def test_without_a_place_one_is_answered_from_what_is_known(house: House) -> None:
+    scene = Scene(house, "", at_once=1, wait=0)
+    slow = Slow(scene)
+    try:
+        other = scene.project()
+        for project in (other, slow.project):  # the second one is being measured
+            assert not scene.pace.estimate(project, PROFILE).sampled
+        assert scene.measured == "balanced"
+    finally:
+        slow.end()
     assert scene.pace.estimate(other, PROFILE).sampled
+    assert scene.pace.estimate(slow.project, PROFILE).sampled
+    assert scene.measured == "balanced" * 2
+
+
+def test_whoever_asks_about_a_video_that_is_being_measured_waits_for_that(house: House) -> None:
+    scene = Scene(house, "")
+    slow = Slow(scene)
+    found: list[Expected] = []
+    second = threading.Thread(
+        target=lambda: found.append(scene.pace.estimate(slow.project, PROFILE))
+    )
+    second.start()
+    slow.end()
+    second.join()
+    assert [each.sampled for each in (*slow.found, *found)] == [True, True]
+    assert scene.measured == "balanced"
 
 
 def test_a_video_that_is_gone_is_guessed(house: House) -> None:
