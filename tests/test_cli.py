@@ -525,6 +525,41 @@ def test_a_stop_while_the_encoder_finishes_leaves_nothing_behind(
     assert nothing_in(output.parent, scratch)
 
 
+INTERRUPTED_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == MODULE:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("bystander", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("json_wanted", [False, True])
+@pytest.mark.parametrize("module", ["bystander.cli", "typer", "bystander.render"])
+def test_a_stop_while_the_program_still_loads_is_told(
+    module: str, json_wanted: bool, drawn: Path, review: Path, output: Path
+) -> None:
+    script = INTERRUPTED_IMPORT.replace("MODULE", repr(module))
+    command = [sys.executable, "-c", script, "render", str(drawn), str(review), "-o", str(output)]
+    command += ["--json"] if json_wanted else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 130
+    if json_wanted:
+        (told,) = events(done.stdout)
+        assert (told["kind"], told["what"], told["code"]) == ("Cancelled", "stopped", 130)
+        assert done.stderr == ""
+    else:
+        check_message(done.stderr, "stopped")
+        assert done.stdout == ""
+    assert nothing_in(output.parent)
+
+
 def test_a_reader_that_goes_away_is_no_defect(review: Path, scratch: Path) -> None:
     command = [sys.executable, "-m", "bystander", "people", str(review), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
