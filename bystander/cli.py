@@ -54,7 +54,7 @@ from bystander.options import (
     TimelineFile,
     Video,
 )
-from bystander.people.cast import load_cast
+from bystander.people.cast import alike, load_cast
 from bystander.people.edits import with_decisions
 from bystander.people.follow import Click
 from bystander.people.timeline import Timeline
@@ -440,8 +440,18 @@ def _analyze(
         report=report,
     )
     recognised = {person.name for person in found.header.persons}
+    twins = {
+        (a.name, b.name)
+        for one, other, _ in alike(members, models.faces.thresholds.same)
+        for a, b in ((one, other), (other, one))
+    }
     for member in members:
-        if member.name not in recognised:
+        same = sorted(name for name in recognised if name and (member.name, name) in twins)
+        if member.name not in recognised and same:
+            console.warn(
+                f"{member.name} was found as {' and '.join(same)}: the photos show one person."
+            )
+        elif member.name not in recognised:
             console.warn(
                 f"{member.name} was not recognised anywhere and is masked. More photos, or "
                 "--keep-at, may help; 'bystander people' shows everyone who was found."

@@ -66,7 +66,10 @@ class JobView(BaseModel):
     progress: JobProgress | None
     preview: str | None = Field(description="where the newest preview picture is")
     problem: Problem | None = Field(description="why it failed")
-    summary: dict[str, Any] | None = Field(description="of a finished job")
+    summary: dict[str, Any] | None = Field(
+        description="of a finished job: people found, kept and masked; `sound`: which audio "
+        "streams were kept, transcoded and left out"
+    )
     warnings: tuple[str, ...] = Field((), description="only in the answer that creates it")
 
 

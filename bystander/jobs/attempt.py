@@ -9,9 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from bystander.errors import BystanderError, NotStored, StorageError
 from bystander.jobs.child import Child
@@ -23,6 +26,7 @@ from bystander.jobs.messages import (
     PreviewMessage,
     ProgressMessage,
     ResumedMessage,
+    SoundSummary,
 )
 from bystander.jobs.order import LOCK, OUTPUTS, TIMELINE, key_of, rendering_of
 from bystander.jobs.overall import overall
@@ -319,8 +323,8 @@ class Attempt:
 
 
 def _nameless(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers and the digest alone outlive a job: of a list, such as who wasn't recognised,
-    how many."""
+    """Numbers, the digest and the codecs of its sound alone outlive a job: of a list, such as
+    who wasn't recognised, how many."""
     counted = {
         key: len(found) if isinstance(found, list) else found for key, found in summary.items()
     }
@@ -330,6 +334,8 @@ def _nameless(summary: Mapping[str, Any]) -> dict[str, Any]:
     digest = summary.get("verdicts_digest")
     if isinstance(digest, str) and DIGEST.fullmatch(digest):
         kept["verdicts_digest"] = digest
+    with suppress(ValidationError):
+        kept["sound"] = SoundSummary.model_validate(summary.get("sound")).model_dump()
     return kept
 
 

@@ -39,6 +39,25 @@ class PreviewMessage(_Message):
     event: Literal["preview"] = "preview"
 
 
+CodecName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
+
+
+class SoundStream(_Message):
+    """An audio stream of the source, its codec, and what it becomes if it isn't copied."""
+
+    stream: int = Field(ge=0, lt=2**31)
+    codec: CodecName | None
+    becomes: CodecName | None = None
+
+
+class SoundSummary(_Message):
+    """What `media.sound.SoundPlan.summary` gives, in nobody's words: without the reasons."""
+
+    kept: list[SoundStream] = Field(max_length=64)
+    transcoded: list[SoundStream] = Field(max_length=64)
+    left_out: list[SoundStream] = Field(max_length=64)
+
+
 class DoneMessage(_Message):
     """Every output is written.
 

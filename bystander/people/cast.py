@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,8 @@ from bystander.files import exists, is_file
 from bystander.instances import Box, Face, box_iou
 from bystander.media.photos import load_photo, photo_files
 from bystander.models.faces import FaceModel
+
+log = logging.getLogger(__name__)
 
 EQUALLY_LARGE: Final = 0.75
 """A second face at least this large against the largest makes a photo ambiguous."""
@@ -59,11 +63,41 @@ def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]
         NoFaceFound: a photo without a face.
         AmbiguousFace: a photo with several equally large faces.
     """
-    members: dict[str, list[NDArray[np.float32]]] = {}
+    references: dict[str, list[NDArray[np.float32]]] = {}
+    files: dict[str, list[Path]] = {}
     for path in paths:
         for name, photos in _people_in(path):
-            members.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
-    return tuple(CastMember(name, np.stack(refs)) for name, refs in members.items())
+            references.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
+            files.setdefault(name, []).extend(photos)
+    members = tuple(CastMember(name, np.stack(refs)) for name, refs in references.items())
+    for one, other, (mine, theirs) in alike(members, faces.thresholds.same):
+        log.warning(
+            "%s and %s look like one person (%s, %s), who is kept under one of the names only; "
+            "put the photos of one person in one folder",
+            *(one.name, other.name, files[one.name][mine], files[other.name][theirs]),
+        )
+    return members
+
+
+def alike(
+    members: Sequence[CastMember], same: float
+) -> list[tuple[CastMember, CastMember, tuple[int, int]]]:
+    """Pairs of people who, by their photos, are one: given twice, or hard to tell apart.
+
+    Args:
+        members: the cast.
+        same: the cosine similarity from which two faces are one person's.
+
+    Returns:
+        Each pair, with the numbers of the references of both that are the most alike.
+    """
+    found = []
+    for one, other in combinations(members, 2):
+        similarity = one.references @ other.references.T
+        row, column = np.unravel_index(int(similarity.argmax()), similarity.shape)
+        if similarity[row, column] >= same:
+            found.append((one, other, (int(row), int(column))))
+    return found
 
 
 def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bystander.jobs import attempt
+from bystander.jobs.messages import SoundSummary
 from bystander.jobs.order import WorkOrder, key_of
 from bystander.jobs.vocabulary import JobKind, JobProgress, JobState, new_id
 from tests.jobs.house import (
@@ -180,6 +181,23 @@ def test_junk_and_floods_on_both_streams_do_no_harm(house: House) -> None:
     job = house.job()
     with house.running(script):
         assert house.ended(job).state is JobState.DONE
+
+
+def test_a_job_tells_what_became_of_the_sound_and_nothing_in_free_words(house: House) -> None:
+    sound = {
+        "kept": [{"stream": 1, "codec": "aac"}],
+        "transcoded": [{"stream": 2, "codec": "wmav2", "becomes": "aac", "why": NAME}],
+        "left_out": [{"stream": 3, "codec": None, "why": "unknown"}],
+    }
+    odd = {**sound, "kept": [{"stream": 1, "codec": NAME}]}
+    for told, kept in ((sound, True), (odd, False)):
+        job = house.job()
+        with house.running([[say("done", summary={"people": 2, "sound": told})]]):
+            summary = house.ended(job).summary
+        assert summary is not None
+        assert ("sound" in summary) is kept
+        assert NAME not in str(summary)
+    assert SoundSummary.model_validate(sound).left_out[0].codec is None
 
 
 def test_names_in_a_summary_are_counted_and_not_kept(house: House) -> None:

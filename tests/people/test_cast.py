@@ -72,6 +72,36 @@ def test_a_folder_is_one_person_and_a_folder_of_folders_several(
     assert alone.name == "minji"
 
 
+def test_one_person_under_two_names_is_said_to_be_one(
+    portraits: list[NDArray[np.uint8]],
+    faces: FaceModel,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mirrored = portraits[0][:, ::-1]
+    save(portraits[1], tmp_path / "minji" / "1.png")
+    save(portraits[0], tmp_path / "minji" / "2.png")
+    photo = save(mirrored, tmp_path / "minsu.png")
+    other = save(portraits[3], tmp_path / "jiwoo.png")
+
+    members = load_cast([tmp_path / "minji", photo, other], faces)
+
+    assert [member.name for member in members] == ["minji", "minsu", "jiwoo"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    second = tmp_path / "minji" / "2.png"
+    assert said.startswith(f"minji and minsu look like one person ({second}, {photo})")
+
+
+def test_different_people_are_not_said_to_be_one(
+    portraits: list[NDArray[np.uint8]],
+    faces: FaceModel,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load_cast([save(p, tmp_path / f"{n}.png") for n, p in enumerate(portraits)], faces)
+    assert not caplog.records
+
+
 def test_a_face_that_fills_the_photo_is_found(
     portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
 ) -> None:
