@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from bystander.auditing.redrawn import Plan, Redrawing, fitting
-from bystander.media.planes import PixelFormat
+from bystander.media.planes import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.probe import VideoInfo
 from bystander.media.reader import Frame, VideoReader
 from bystander.people.timeline import Timeline
@@ -50,7 +50,7 @@ class Drawing:
         if (before.width, before.height) != (after.width, after.height):
             return None
         for pixel_format in get_args(PixelFormat):
-            if after.pixel_format == pixel_format:
+            if FULL_RANGE_NAMES.get(after.pixel_format, after.pixel_format) == pixel_format:
                 return cls((source, before), (output, after), timeline, pixel_format)
         return None
 

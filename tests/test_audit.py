@@ -96,6 +96,47 @@ def test_a_video_masked_well_passes_and_says_who_is_kept(tmp_path: Path, street:
     assert document["kept"][0]["why"]
 
 
+INTERLACED = {"preset": "ultrafast", "crf": "10", "flags": "+ildct", "x264-params": "tff=1"}
+ODD = Clip(size=(385, 215), codec="mjpeg", pixel_format="yuvj420p", options={})
+TEN_BIT = Clip(
+    codec="libx265",
+    pixel_format="yuv420p10le",
+    options={"preset": "ultrafast", "x265-params": "log-level=error"},
+)
+
+
+@pytest.mark.parametrize(
+    ("clip", "changes", "suffix"),
+    [
+        (ODD, {}, ".mp4"),
+        (ODD, {}, ".mkv"),
+        (TEN_BIT, {}, ".mp4"),
+        (TEN_BIT, {"codec": "h264"}, ".mp4"),
+        (Clip(options=INTERLACED), {}, ".mp4"),
+        (Clip(options=INTERLACED), {"codec": "hevc"}, ".mp4"),
+    ],
+    ids=["odd", "odd, .mkv", "10 bits", "10 bits as 8", "interlaced", "deinterlaced"],
+)
+def test_every_way_of_encoding_passes_and_is_drawn_again(
+    tmp_path: Path, clip: Clip, changes: dict[str, object], suffix: str
+) -> None:
+    """In step and of one size with the source, whatever its size, depth and fields are."""
+    size = clip.size if clip is ODD else (384, 216)
+    clip = replace(clip, size=size, pts=range(0, 24 * 512, 512))
+    figures = [Figure(BLUE, standing(20)), Figure(RED, walking(120, 3))]
+    scene = Scene(figures, frames=24, size=size)
+    source = scene.video(tmp_path / "source.mov", clip)
+    masked = mask_scene(scene, tmp_path, source=source, cast=cast_of(tmp_path, anna=BLUE))
+    output = tmp_path / f"out{suffix}"
+    encoder = LOSSLESS.changed({"crf": 16, **changes})
+    render(source, masked.timeline, output, effect=MAGENTA, encoder=encoder)
+
+    result = audited(masked, output, tmp_path / "report.html")
+    assert result.passed, result.findings
+    kinds = {finding.kind for finding in result.findings}
+    assert not kinds & {Kind.OUT_OF_STEP, Kind.UNKNOWN_EFFECT}
+
+
 def test_one_frame_without_masks_is_found(tmp_path: Path, street: Masked) -> None:
     def tamper(record: FrameRecord) -> FrameRecord:
         return replace(record, sightings=()) if record.index == 13 else record
