@@ -203,6 +203,7 @@ entry.add_asgi_middleware(
     Gate,
     settings=SETTINGS.security,
     rates=RATES,
+    limits=SETTINGS.limits,
     passes=lambda path: path in HEALTH or _in_api(path),
 )
 entry.add_asgi_middleware(OnlyJson, passes=lambda scope: _in_api(path_of(scope)))

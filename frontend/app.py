@@ -15,6 +15,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from frontend.access import Access
 from frontend.headers import SecurityHeaders
 from frontend.proxy import PREFIX, Proxy
 from frontend.settings import Settings, SettingsError, load_settings
@@ -58,6 +59,9 @@ app = st.App(
     Path(__file__).with_name("main.py"),
     lifespan=lifespan,
     routes=[Route(f"{PREFIX}/{{path:path}}", proxy)],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(Access, hosts=settings.hosts, proxies=settings.proxies, secret=settings.token),
+    ],
     on_script_error=on_script_error,
 )

@@ -25,6 +25,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from frontend.access import VISITOR, Visitor
+
 PREFIX: Final = "/service"
 PROJECT: Final = r"/projects/[0-9a-f]{1,64}"
 READ: Final = ("GET", "HEAD")
@@ -155,7 +157,7 @@ class Proxy:
             method,
             self._address + _path(scope).removeprefix(PREFIX),
             params=[pair for pair in _query(scope) if pair[0] in QUERY],
-            headers={name: given[name] for name in SENT if name in given},
+            headers={name: given[name] for name in SENT if name in given} | _introduction(scope),
             content=body.chunks() if method in WRITE else None,
             # Where videos lie in a bucket, the service says where. Followed here, since the
             # page may load nothing from elsewhere; httpx tells the token to no other host.
@@ -196,6 +198,14 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         self.begun = True
         await self._send(message)
+
+
+def _introduction(scope: Scope) -> dict[str, str]:
+    """Says whose request it is, so that the service can share out what is there for all."""
+    visitor = scope.get("state", {}).get(VISITOR)
+    if not isinstance(visitor, Visitor):
+        return {}
+    return {"Bystander-Visitor": visitor.id, "Bystander-Network": visitor.network}
 
 
 def _path(scope: Scope) -> str:

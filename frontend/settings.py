@@ -7,6 +7,7 @@ by commas): the variables that the service itself reads, so that both can be giv
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,9 +20,15 @@ import httpx
 ADDRESS_VARIABLE: Final = "BYSTANDER_URL"
 TOKENS_VARIABLE: Final = "BYSTANDER_TOKENS"
 TOKENS_FILE_VARIABLE: Final = "BYSTANDER_TOKENS_FILE"
+HOSTS_VARIABLE: Final = "BYSTANDER_APP_HOSTS"
+PROXIES_VARIABLE: Final = "BYSTANDER_APP_PROXIES"
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:3000"
 TOKEN: Final = re.compile(r"[!-~]+")
 """What a header can carry."""
+HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -35,10 +42,15 @@ class Settings:
     Attributes:
         address: of the service, without /v1 and without a slash at its end.
         token: None where the service asks for none, as it does on one machine.
+        hosts: names under which visitors reach the app; this machine's, and addresses, work
+            anyway.
+        proxies: networks of the proxies before the app, which say where a visitor comes from.
     """
 
     address: str = DEFAULT_ADDRESS
     token: str | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[Network, ...] = ()
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -46,9 +58,34 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Raises:
         SettingsError: an address that is none, a token that can't be one, or a file of tokens
-            that can't be read or holds none: whoever names one doesn't mean to go without.
+            that can't be read or holds none: whoever names one doesn't mean to go without; a
+            host or a proxy that is none.
     """
-    return Settings(_address(environ), _token(environ))
+    return Settings(_address(environ), _token(environ), _hosts(environ), _proxies(environ))
+
+
+def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    hosts = _parts(environ.get(HOSTS_VARIABLE, ""))
+    if wrong := next((host for host in hosts if not HOST.fullmatch(host)), None):
+        raise SettingsError(
+            f"{HOSTS_VARIABLE} has {wrong!r} in it, which is no name of a machine. Give names "
+            "without port or scheme, separated by commas: video.example.com."
+        )
+    return hosts
+
+
+def _proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
+    try:
+        return tuple(map(ipaddress.ip_network, _parts(environ.get(PROXIES_VARIABLE, ""))))
+    except ValueError as error:
+        raise SettingsError(
+            f"{PROXIES_VARIABLE}: {error}. Give addresses or networks of the proxies before the "
+            "app, separated by commas: 127.0.0.1, 10.0.0.0/8."
+        ) from error
+
+
+def _parts(given: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in given.split(","))))
 
 
 def _address(environ: Mapping[str, str]) -> str:

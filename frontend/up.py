@@ -162,7 +162,8 @@ def main() -> None:
     if given.host not in LOOPBACK:
         print("Whoever reaches the web app may use it: it has the token.", file=sys.stderr)
     service = address_of(given.host, given.port)
-    environ = {**os.environ, "BYSTANDER_URL": service}
+    # Or the web server would believe anybody on this machine who says where a request comes from.
+    environ = {"FORWARDED_ALLOW_IPS": "", **os.environ, "BYSTANDER_URL": service}
     serve = ["-m", "bystander", "serve", "--host", given.host, "--port", str(given.port)]
     show = ["-m", "streamlit", "run", "frontend/app.py", "--server.address", given.host]
     show += ["--server.port", str(given.app_port)]

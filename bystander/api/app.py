@@ -67,7 +67,12 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(module.router(context))
     # The last one added is the first that a request meets.
     app.add_middleware(SmallBodies, seconds=context.settings.limits.body_seconds)
-    app.add_middleware(Gate, settings=context.settings.security, rates=context.rates)
+    app.add_middleware(
+        Gate,
+        settings=context.settings.security,
+        rates=context.rates,
+        limits=context.settings.limits,
+    )
     app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
     app.add_middleware(AccessLog)
     return app

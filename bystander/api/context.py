@@ -25,8 +25,8 @@ class Context:
         models: gives the networks; the first call may wait for the model services.
         pace: how long jobs will take.
         clock: seconds since the epoch.
-        uploads: how many uploads of one owner are under way.
-        rates: how many requests of one owner are let in.
+        uploads: how many uploads of one party are under way.
+        rates: how many requests of one party are let in.
     """
 
     settings: ServiceSettings

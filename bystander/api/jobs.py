@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import job_of, job_url, project_of, ready_video
+from bystander.api.callers import Caller
 from bystander.api.changes import preview_url
 from bystander.api.context import Context
 from bystander.api.orders import (
@@ -239,8 +240,8 @@ def _need_timeline(context: Context, project: Project) -> None:
 
 
 def _refuse_crowd(context: Context, project: Project) -> None:
-    """One job of a project at a time, and not too many of one token."""
-    jobs, most = context.store.jobs, context.settings.jobs.queued_per_owner
+    """One job of a project at a time, and not too many of one token, network or visitor."""
+    jobs, settings = context.store.jobs, context.settings
     if jobs.active(project.id):
         raise Refusal(
             409,
@@ -248,11 +249,16 @@ def _refuse_crowd(context: Context, project: Project) -> None:
             "Wait for its end, or cancel it.",
             code="busy",
         )
-    if jobs.counts(project.owner)[JobState.QUEUED] >= most:
-        raise Refusal(
-            429,
-            f"{most} jobs are waiting already",
-            "Start this one when some of them have ended.",
-            {"Retry-After": "60"},
-            "rate-limited",
-        )
+    # Whom the project was made for: the app's pages ask for all of its visitors alike.
+    caller = Caller(project.owner, project.visitor, project.network)
+    for party in caller.parties(settings.limits):
+        most = party.of(settings.jobs.queued_per_owner)
+        if jobs.waiting(*party.key) >= most:
+            raise Refusal(
+                429,
+                f"{most} jobs of {party.words} are waiting already",
+                "Start this one when some of them have ended.",
+                {"Retry-After": "60"},
+                "rate-limited",
+                {"limit": party.scope},
+            )

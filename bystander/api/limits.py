@@ -5,27 +5,28 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import Request
 
+from bystander.api.callers import Party
 from bystander.api.refusal import Refusal
 
-MOST_OWNERS: Final = 10_000
-"""Owners whose rates are remembered; the ones heard of least recently are forgotten."""
+MOST_PARTIES: Final = 10_000
+"""Parties whose rates are remembered; the ones heard of least recently are forgotten."""
 LEAST_BYTES: Final = 4096
 """Of a body that must arrive within its patience: a byte now and then isn't enough."""
 
 
 class RateLimiter:
-    """A token bucket for each owner.
+    """A token bucket for each party.
 
     Args:
-        per_second: requests on average.
-        burst: requests at once.
+        per_second: requests of a token on average.
+        burst: requests of a token at once.
         clock: seconds.
     """
 
@@ -33,51 +34,70 @@ class RateLimiter:
         self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._per_second, self._burst, self._clock = per_second, burst, clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait(self, owner: str) -> float:
-        """0 if a request may come in now, else the seconds until one may."""
+    def wait(self, *parties: Party) -> tuple[float, Party | None]:
+        """Seconds until a request of all these may come in, and who is in its way.
+
+        0 and None: it comes in now, and counts for each. A refused one counts for nobody, or
+        whoever asks too often would use up what is there for the others.
+        """
         with self._lock:
             now = self._clock()
-            left, then = self._buckets.pop(owner, (float(self._burst), now))
-            left = min(float(self._burst), left + (now - then) * self._per_second)
-            wait = 0.0 if left >= 1 else (1 - left) / self._per_second
-            self._buckets[owner] = (left - 1 if wait == 0 else left), now
-            if len(self._buckets) > MOST_OWNERS:
+            left = {party: self._left(party, now) for party in parties}
+            waits = {
+                party: (1 - there) / (self._per_second * party.share)
+                for party, there in left.items()
+                if there < 1
+            }
+            for party, there in left.items():
+                self._buckets[party.key] = (there if waits else there - 1), now
+                self._buckets.move_to_end(party.key)
+            while len(self._buckets) > MOST_PARTIES:
                 self._buckets.popitem(last=False)
-            return wait
+            slowest = max(waits, key=waits.__getitem__, default=None)
+            return (waits[slowest], slowest) if slowest else (0.0, None)
+
+    def _left(self, party: Party, now: float) -> float:
+        most = float(party.of(self._burst))
+        left, then = self._buckets.get(party.key, (most, now))
+        return min(most, left + (now - then) * self._per_second * party.share)
 
 
 class UploadSlots:
-    """Counts the uploads of each owner that are under way.
+    """Counts the uploads of each party that are under way.
 
     Args:
-        most: of one owner at once.
+        most: of one token at once.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._under_way: dict[str, int] = {}
+        self._under_way: Counter[object] = Counter()
 
     @asynccontextmanager
-    async def place(self, owner: str) -> AsyncIterator[None]:
-        """Hold a place. Raises Refusal (429): all are taken."""
-        if self._under_way.get(owner, 0) >= self._most:
-            raise Refusal(
-                429,
-                f"{self._most} uploads are under way already",
-                "Wait until one of them ends.",
-                {"Retry-After": "5"},
-                "rate-limited",
-            )
-        self._under_way[owner] = self._under_way.get(owner, 0) + 1
+    async def place(self, *parties: Party) -> AsyncIterator[None]:
+        """Hold a place of each. Raises Refusal (429): all of one are taken."""
+        for party in parties:
+            if self._under_way[party.key] >= party.of(self._most):
+                raise Refusal(
+                    429,
+                    f"{party.of(self._most)} uploads of {party.words} are under way already",
+                    "Wait until one of them ends.",
+                    {"Retry-After": "5"},
+                    "rate-limited",
+                    {"limit": party.scope},
+                )
+        for party in parties:
+            self._under_way[party.key] += 1
         try:
             yield
         finally:
-            self._under_way[owner] -= 1
-            if not self._under_way[owner]:
-                del self._under_way[owner]
+            for party in parties:
+                self._under_way[party.key] -= 1
+                if not self._under_way[party.key]:
+                    del self._under_way[party.key]
 
 
 class Patience:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, project_url, while_it_is_there
+from bystander.api.callers import caller_of
 from bystander.api.context import Context
 from bystander.api.limits import chunks
 from bystander.api.problems import responses
@@ -178,7 +179,8 @@ def router(context: Context) -> APIRouter:
         """JPEG, PNG, WebP or HEIC as the body. It is stored small and without its metadata,
         and deleted when a job of the project ends."""
         here = await run_sync(project_of, context, request, project)
-        async with context.uploads.place(here.owner):
+        parties = caller_of(request).parties(context.settings.limits)
+        async with context.uploads.place(*parties):
             # Deleting the project meanwhile takes the folder away, at any moment.
             with while_it_is_there(context, here), telling_disk("receiving the photo"):
                 return view(request, await receive(here, person, request))
@@ -218,6 +220,7 @@ def router(context: Context) -> APIRouter:
         found = photo_of(request, project, photo)
         path_of(found).unlink(missing_ok=True)
         photos.delete(found.project, found.id)
+        context.store.projects.touch(found.project)  # else it may be empty since long ago
 
     @routes.get(
         "/projects/{project}/photos/{photo}/picture",

@@ -113,10 +113,10 @@ def problem(
 
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, detail: str, advice: str = "",
-    headers: Mapping[str, str] | None = None, code: str | None = None,
+    headers: Mapping[str, str] | None = None, code: str | None = None, **more: object,
 ) -> None:  # fmt: skip
     """Answer with a problem from a middleware."""
-    answer = problem(status, detail, advice, headers, kind_of(code))
+    answer = problem(status, detail, advice, headers, kind_of(code), **more)
     await answer(scope, receive, send)
 
 

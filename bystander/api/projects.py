@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from threading import Lock
 from typing import Final
 
@@ -9,12 +10,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, project_url
+from bystander.api.callers import Party, caller_of
 from bystander.api.context import Context
 from bystander.api.refusal import Refusal
 from bystander.api.videos import VideoView, view_of
 from bystander.jobs.staleness import StaleReason, staleness_of
-from bystander.jobs.vocabulary import Project
+from bystander.jobs.vocabulary import Project, VideoState
 
+MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 
 
@@ -70,16 +73,20 @@ def router(context: Context) -> APIRouter:
     """The routes /projects and /projects/{project}."""
     routes = APIRouter(tags=["projects"])
     projects, limits = context.store.projects, context.settings.limits
+    retention = context.settings.retention
+    empty_seconds = min(MINUTE * retention.empty_minutes, HOUR * retention.hours)
     one_at_a_time = Lock()  # or two could take the last place
 
     def view(request: Request, project: Project) -> ProjectView:
+        photos = len(context.store.photos.list(project.id))
+        empty = photos == 0 and project.video.state is VideoState.ABSENT
         return ProjectView(
             id=project.id,
             url=project_url(request, project.id),
             created=project.created,
-            expires=project.expires,
+            expires=project.expires - (HOUR * retention.hours - empty_seconds) * empty,
             video=view_of(request, project),
-            photos=len(context.store.photos.list(project.id)),
+            photos=photos,
             keep=project.keep,
             mask=project.mask,
             verdicts_digest=project.verdicts_digest or None,
@@ -98,20 +105,39 @@ def router(context: Context) -> APIRouter:
             stale=stale.reason if stale else None,
         )
 
-    @routes.post("/projects", status_code=201, summary="Begin")
-    def create(request: Request, response: Response) -> ProjectView:
-        """A new, empty project."""
-        owner = request.state.owner
-        with one_at_a_time:
-            if len(projects.list(owner)) >= limits.projects:
+    def refuse_crowd(party: Party) -> None:
+        ages, now = projects.ages(*party.key), context.clock()
+        for free_at, most, kind in (
+            (ages.expiring, party.of(limits.projects), "projects"),
+            (
+                [used + empty_seconds for used in ages.empty],
+                party.of(limits.empty_projects),
+                "empty projects",
+            ),
+        ):
+            if len(free_at) >= most:
+                wait = max(1, math.ceil(free_at[0] - now))
                 raise Refusal(
                     429,
-                    f"There are {limits.projects} projects already",
-                    "Delete those that are done with.",
-                    {"Retry-After": "60"},
+                    f"There are {most} {kind} of {party.words} already",
+                    "Delete those that are done with, or wait until the first one expires.",
+                    {"Retry-After": str(wait)},
                     "too-many-projects",
+                    {"limit": party.scope},
                 )
-            created = projects.create(owner, context.settings.retention.hours * HOUR)
+
+    @routes.post("/projects", status_code=201, summary="Begin")
+    def create(request: Request, response: Response) -> ProjectView:
+        """A new, empty project: it is deleted after some minutes, see `expires`, unless a video
+        or a photo is sent. 429 says whose limit is reached, in `limit` (visitor, network or
+        token), and in Retry-After when the first project goes by itself."""
+        caller = caller_of(request)
+        with one_at_a_time:
+            for party in caller.parties(limits):
+                refuse_crowd(party)
+            created = projects.create(
+                caller.owner, retention.hours * HOUR, caller.visitor, caller.network
+            )
         response.headers["Location"] = project_url(request, created.id)
         return view(request, created)
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import math
 import os
 import socket
 import stat
@@ -16,11 +17,12 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bystander.api.callers import named_by
 from bystander.api.headers import HEADERS
 from bystander.api.limits import Patience, RateLimiter
 from bystander.api.problems import refuse
 from bystander.errors import ConfigError
-from bystander.jobs.settings import SecuritySettings
+from bystander.jobs.settings import LimitSettings, SecuritySettings
 from bystander.serving import is_loopback
 
 LOCAL: Final = "local"
@@ -59,12 +61,13 @@ class Tokens:
 class Gate:
     """Lets in whom the settings allow, no faster than they may, and adds security headers.
 
-    The owner is put into the request's state.
+    Owner and caller are put into the request's state.
 
     Args:
         app: what lies behind.
         settings: tokens, and whether anyone may come in.
         rates: of requests.
+        limits: shares of visitors.
         passes: paths that are none of the gate's business: health checks, or what has a gate
             of its own.
     """
@@ -74,9 +77,11 @@ class Gate:
         app: ASGIApp,
         settings: SecuritySettings,
         rates: RateLimiter,
+        limits: LimitSettings,
         passes: Callable[[str], bool] = frozenset({"/openapi.json"}).__contains__,
     ) -> None:
-        self._app, self._settings, self._rates, self._passes = app, settings, rates, passes
+        self._app, self._settings, self._passes = app, settings, passes
+        self._rates, self._limits = rates, limits
         self._tokens = Tokens(settings.tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,13 +118,16 @@ class Gate:
         if "\n" in scope["path"]:  # Starlette's patterns go astray over it
             await refuse(scope, receive, hardened, 404, "There is nothing at this address")
             return
-        if wait := self._rates.wait(owner):
+        caller = named_by(owner, headers)
+        wait, party = self._rates.wait(*caller.parties(self._limits))
+        if party is not None:
             await refuse(
-                scope, receive, hardened, 429, "Too many requests", "Wait a little.",
-                {"Retry-After": str(max(1, round(wait)))}, "rate-limited",
+                scope, receive, hardened, 429, f"Too many requests of {party.words}",
+                "Wait a little.", {"Retry-After": str(max(1, math.ceil(wait)))}, "rate-limited",
+                limit=party.scope,
             )  # fmt: skip
             return
-        scope.setdefault("state", {})["owner"] = owner
+        scope.setdefault("state", {}).update(owner=owner, caller=caller)
         await self._app(scope, receive, hardened)
 
 

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, while_it_is_there
+from bystander.api.callers import caller_of
 from bystander.api.context import Context
 from bystander.api.limits import chunks, too_large
 from bystander.api.problems import responses
@@ -230,7 +231,8 @@ class Uploads:
                 or too many uploads are under way (429).
         """
         here = await run_sync(project_of, self._context, request, project)
-        async with self._context.uploads.place(here.owner):
+        parties = caller_of(request).parties(self._context.settings.limits)
+        async with self._context.uploads.place(*parties):
             if here.id in self._busy:
                 raise Refusal(409, "Another request sends this video", "Wait until it ends.")
             self._busy.add(here.id)

@@ -82,6 +82,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE projects ADD COLUMN result TEXT",
         "ALTER TABLE projects ADD COLUMN unfulfilled TEXT",
     ),
+    (
+        "ALTER TABLE projects ADD COLUMN visitor TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE projects ADD COLUMN network TEXT NOT NULL DEFAULT ''",
+    ),
 )
 """What leads from each version of the schema (PRAGMA user_version) to the next; only added to."""
 

@@ -16,6 +16,8 @@ from bystander.jobs.store import JobStore
 PATIENCE: Final = 15.0
 """Seconds that a purge waits for jobs to end; cancelled ones take up to two."""
 
+MINUTE: Final = 60.0
+
 log = logging.getLogger(__name__)
 
 
@@ -77,6 +79,9 @@ class Janitor:
     def sweep(self) -> None:
         """Delete what has expired, and what an interrupted purge has left."""
         self._store.scrub()
+        self._store.projects.condemn_empty(
+            self._clock() - MINUTE * self._settings.retention.empty_minutes
+        )
         for project in self._store.projects.expired(self._clock()):
             try:
                 if not self.purge(project):

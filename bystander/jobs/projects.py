@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -15,22 +16,69 @@ _VIDEO = TypeAdapter(Video)
 _RESULT = TypeAdapter(Result)
 
 
+EMPTY: Final = (
+    "(json_extract(video, '$.state') = 'absent' "
+    "AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.project = projects.id))"
+)
+"""Nothing was sent for it, or nothing of that is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Seconds since the epoch, the earliest first.
+
+    Attributes:
+        empty: when each project without a video or photo was used last.
+        expiring: when each of the others expires.
+    """
+
+    empty: tuple[float, ...]
+    expiring: tuple[float, ...]
+
+
 class Projects:
     """The projects. One that is condemned (being deleted) is as good as gone: nobody gets it."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
 
-    def create(self, owner: str, lifetime: float) -> Project:
+    def create(self, owner: str, lifetime: float, visitor: str = "", network: str = "") -> Project:
         """A new, empty project, kept for `lifetime` seconds after its last use."""
         now = self._clock()
-        project = Project(new_id(), owner, now, now + lifetime)
+        project = Project(new_id(), owner, now, now + lifetime, visitor=visitor, network=network)
         self._database.change(
-            "INSERT INTO projects (id, owner, created, lifetime, expires, video) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (project.id, owner, now, lifetime, project.expires, _json(project.video)),
+            "INSERT INTO projects (id, owner, created, lifetime, expires, video, visitor, network) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(project.id, owner, now, lifetime, project.expires, _json(project.video)),
+                *(visitor, network),
+            ),
         )
         return project
+
+    def ages(self, owner: str, visitor: str = "", network: str = "") -> Ages:
+        """When the projects of a token were used last, or of one visitor or network of it."""
+        rows = self._database.rows(
+            f"SELECT expires - lifetime AS used, expires, {EMPTY} AS empty FROM projects "
+            "WHERE owner = ?1 AND NOT condemned AND (?2 = '' OR visitor = ?2) "
+            "AND (?3 = '' OR network = ?3)",
+            (owner, visitor, network),
+        )
+        return Ages(
+            tuple(sorted(row["used"] for row in rows if row["empty"])),
+            tuple(sorted(row["expires"] for row in rows if not row["empty"])),
+        )
+
+    def condemn_empty(self, unused_since: float) -> int:
+        """Condemn projects that nothing was sent for; gives how many.
+
+        In one statement, so that none is condemned of which an upload has just begun.
+        """
+        return self._database.change(
+            f"UPDATE projects SET condemned = 1 WHERE {EMPTY} AND expires - lifetime <= ? "
+            "AND NOT condemned",
+            (unused_since,),
+        )
 
     def get(self, project: str, owner: str) -> Project | None:
         """None where there is none, and where it is somebody else's."""
@@ -146,4 +194,6 @@ def _project(row: Any) -> Project:
         verdicts_digest=row["verdicts_digest"],
         result=_RESULT.validate_json(row["result"]) if row["result"] else None,
         unfulfilled=row["unfulfilled"],
+        visitor=row["visitor"],
+        network=row["network"],
     )

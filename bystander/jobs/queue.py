@@ -35,9 +35,10 @@ _PROBLEM = TypeAdapter(Problem)
 _RESULT = TypeAdapter(Result)
 
 NEXT: Final = """
-SELECT jobs.id, jobs.owner FROM jobs
+SELECT jobs.id, jobs.owner, jobs.owner || '/' || projects.visitor AS visitor FROM jobs
 JOIN projects ON projects.id = jobs.project
 LEFT JOIN served ON served.owner = jobs.owner
+LEFT JOIN served AS own_served ON own_served.owner = jobs.owner || '/' || projects.visitor
 WHERE jobs.state = 'queued' AND jobs.not_before <= ? AND NOT projects.condemned
 AND NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.project = jobs.project
@@ -46,11 +47,17 @@ AND NOT EXISTS (
 ORDER BY
     (SELECT COUNT(*) FROM jobs AS own WHERE own.owner = jobs.owner AND own.state = 'running'),
     COALESCE(served.turn, 0),
+    (
+        SELECT COUNT(*) FROM jobs AS own JOIN projects AS whose ON whose.id = own.project
+        WHERE own.owner = jobs.owner AND whose.visitor = projects.visitor
+        AND own.state = 'running'
+    ),
+    COALESCE(own_served.turn, 0),
     jobs.number
 LIMIT 1
 """
-"""Of the owner with fewest running, then served least recently, then the oldest job; jobs of
-one project one after another."""
+"""Of the owner with fewest running, then served least recently; of its visitors likewise; then the
+oldest job. Jobs of one project come one after another."""
 
 
 class Jobs:
@@ -110,6 +117,16 @@ class Jobs:
         found = {row["state"]: row["number"] for row in rows}
         return {state: found.get(state, 0) for state in JobState}
 
+    def waiting(self, owner: str, visitor: str = "", network: str = "") -> int:
+        """How many jobs of a token are queued, or of one visitor or network of it."""
+        row = self._database.row(
+            "SELECT COUNT(*) AS number FROM jobs JOIN projects ON projects.id = jobs.project "
+            "WHERE jobs.owner = ?1 AND jobs.state = 'queued' AND (?2 = '' OR visitor = ?2) "
+            "AND (?3 = '' OR network = ?3)",
+            (owner, visitor, network),
+        )
+        return int(row["number"])
+
     def active_ids(self) -> set[str]:
         """Of all that are queued or running."""
         rows = self._database.rows("SELECT id FROM jobs WHERE state IN ('queued', 'running')")
@@ -148,11 +165,13 @@ class Jobs:
                 "attempts = attempts + 1 WHERE id = ?",
                 (now, found["id"]),
             )
-            connection.execute(
-                "INSERT INTO served VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM served)) "
-                "ON CONFLICT DO UPDATE SET turn = excluded.turn",
-                (found["owner"],),
-            )
+            for party in (found["owner"], found["visitor"]):
+                connection.execute(
+                    "INSERT INTO served VALUES "
+                    "(?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM served)) "
+                    "ON CONFLICT DO UPDATE SET turn = excluded.turn",
+                    (party,),
+                )
         return self.find(found["id"])
 
     def progress(self, job: str, progress: JobProgress) -> None:

@@ -76,7 +76,31 @@ class LimitSettings(Limits):
     video_bytes: int = Field(20 * GIB, ge=1, description="of one video")
     photo_bytes: int = Field(50_000_000, ge=1, description="of one photo's file")
     photos: int = Field(100, ge=1, description="of one project")
-    projects: int = Field(50, ge=1, description="of one token, at the same time")
+    projects: int = Field(
+        50, ge=1, description="of one token, at the same time; empty ones don't count"
+    )
+    empty_projects: int = Field(
+        500,
+        ge=1,
+        title="Projects without a video or photo",
+        description="of one token, at the same time; they go after retention.empty_minutes",
+    )
+    visitor_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        title="Share of one visitor",
+        description="of each limit of a token, that one visitor of the web app may use: of "
+        "projects, uploads, waiting jobs and requests",
+    )
+    network_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        title="Share of one network",
+        description="of each limit of a token, that all of the web app's visitors from one "
+        "address may use together, so that whoever drops cookies has no more than that",
+    )
     examined_at_once: int = Field(2, ge=1, le=64, description="files examined at the same time")
     requests_per_second: float = Field(50.0, gt=0, description="of one token, on average")
     burst: int = Field(200, ge=1, description="requests of one token at once")
@@ -90,6 +114,13 @@ class RetentionSettings(Settings):
     """How long things are kept. Photos and embeddings always go when a job ends."""
 
     hours: float = Field(24.0, gt=0, le=24 * 90, description="from a project's last use")
+    empty_minutes: float = Field(
+        15.0,
+        gt=0,
+        le=24 * 60,
+        title="Minutes of an empty project",
+        description="for which a project without a video or photo is kept",
+    )
     disk_bytes: int = Field(
         200 * GIB, ge=1, description="of all projects together; more is refused with 507"
     )

@@ -128,6 +128,7 @@ class Project:
 
     Attributes:
         owner: digest of the token that it was created with; never the token.
+        visitor, network: whom the owner made it for, and from where; "" where it isn't said.
         expires: when everything of it is deleted.
         keep, mask: decisions by hand over its people, ids as in the timeline (p2, t17).
         verdicts_digest: of the verdicts that a render job would go by now; "" before an analysis.
@@ -146,6 +147,8 @@ class Project:
     verdicts_digest: str = ""
     result: Result | None = None
     unfulfilled: str | None = None
+    visitor: str = ""
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)

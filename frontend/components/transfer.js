@@ -2,6 +2,7 @@
 
 const STALLED = 60_000; // ms without a byte after which a connection counts as lost
 const EXAMINING = 900_000; // ms that looking at a video may take before its answer comes
+const FULL = "urn:bystander:too-many-projects";
 const FIRST_PAUSE = 500; // ms
 const LONGEST_PAUSE = 15_000; // ms
 
@@ -82,6 +83,7 @@ const succeeded = ({ status }) => status >= 200 && status < 300;
 
 /** "away": nobody answers; "crowded": somebody does, but not now. Null for all other answers. */
 const passing = ({ status, json }) => {
+  if (json?.type === FULL) return null; // that may take hours: nobody is told to wait for it
   if ([408, 425, 429].includes(status)) return "crowded";
   if (status === 503 && json?.type !== "urn:bystander:app:unreachable") return "crowded";
   return [0, 502, 503, 504].includes(status) ? "away" : null;
@@ -91,6 +93,7 @@ const passing = ({ status, json }) => {
 const reasonOf = (answer) => {
   const passed = passing(answer);
   if (passed) return passed;
+  if (answer.json?.type === FULL) return "too_many_projects";
   if (answer.status === 409) {
     return answer.json?.type === "urn:bystander:too-many-photos" ? "too_many" : "busy";
   }

@@ -18,8 +18,8 @@ class UploaderTexts:
     Of both kinds: `choose` is the button, `drop` stands beside it ("or drop them here"). Why
     something failed: `too_large` (with `{limit}`), `unreadable`, `empty`, `too_many` (photos),
     `busy` (a job uses the project), `disk_full`, `away` (no connection), `crowded` (too much at
-    once), `gone` (no such project), `not_allowed`, `other`. For a video, `away` and `crowded` also
-    say that it goes on by itself.
+    once), `too_many_projects` (of this visitor), `gone` (no such project), `not_allowed`, `other`.
+    For a video, `away` and `crowded` also say that it goes on by itself.
 
     Of photos: `waiting`, `sending` and `sent` stand in each one's row; `photos_sent` is read out
     at the end (`{sent}`, `{all}`, `{failed}`).
@@ -46,6 +46,7 @@ class UploaderTexts:
     gone: str
     not_allowed: str
     other: str
+    too_many_projects: str
     too_many: str = ""
     waiting: str = ""
     sent: str = ""

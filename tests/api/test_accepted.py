@@ -8,7 +8,9 @@ from bystander.jobs.settings import LimitSettings, RetentionSettings, ServiceSet
 from bystander.jobs.vocabulary import JobKind, JobState
 from tests.api.stage import staged
 
-LIMITS = LimitSettings(video_bytes=1000, max_duration=60, photo_bytes=500, photos=7, projects=2)
+LIMITS = LimitSettings(
+    video_bytes=1000, max_duration=60, photo_bytes=500, photos=7, projects=2, empty_projects=2
+)
 SETTINGS = ServiceSettings(limits=LIMITS, retention=RetentionSettings(hours=3))
 
 

@@ -10,11 +10,20 @@ from typing import Any
 
 import pytest
 from fastapi import Request
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from bystander.api import limits
+from bystander.api.callers import (
+    NETWORK_HEADER,
+    VISITOR_HEADER,
+    Caller,
+    Party,
+    named_by,
+)
 from bystander.api.limits import LEAST_BYTES, Patience, RateLimiter, UploadSlots, chunks
 from bystander.api.refusal import Refusal
+from bystander.jobs.settings import LimitSettings
 
 
 class Clock:
@@ -31,51 +40,102 @@ def clock() -> Clock:
     return Clock()
 
 
+def token(owner: str) -> Party:
+    return Party("token", (owner, "", ""), 1.0)
+
+
+def wait(rates: RateLimiter, owner: str) -> float:
+    return rates.wait(token(owner))[0]
+
+
+ANN, BOB = Caller("app", "a" * 16, "e" * 16), Caller("app", "b" * 16, "e" * 16)
+STRANGER = Caller("app", "c" * 16, "f" * 16)
+SHARES = LimitSettings(visitor_share=0.2, network_share=0.5)
+
+
+def test_a_visitor_uses_up_their_share_and_no_more(clock: Clock) -> None:
+    rates = RateLimiter(10, 100, clock)
+
+    def let_in(caller: Caller, tries: int) -> int:
+        return sum(not rates.wait(*caller.parties(SHARES))[1] for _ in range(tries))
+
+    assert let_in(ANN, 560) == 20
+    wait, party = rates.wait(*ANN.parties(SHARES))
+    assert wait == pytest.approx(0.5)
+    assert party == ANN.parties(SHARES)[0]
+    assert let_in(BOB, 560) == 20
+    # Cookies dropped: each a visitor of its own, from one network.
+    dropped = (Caller("app", f"{number:016x}", "e" * 16) for number in range(100))
+    assert sum(let_in(caller, 1) for caller in dropped) == 50 - 20 - 20
+    assert let_in(STRANGER, 1) == 1
+
+
+def test_a_visitor_sends_so_much_at_once_and_others_still_can() -> None:
+    async def scene() -> None:
+        slots = UploadSlots(10)
+        async with AsyncExitStack() as under_way:
+            for _ in range(2):
+                await under_way.enter_async_context(slots.place(*ANN.parties(SHARES)))
+            with pytest.raises(Refusal, match="2 uploads of this visitor"):
+                await under_way.enter_async_context(slots.place(*ANN.parties(SHARES)))
+            await under_way.enter_async_context(slots.place(*BOB.parties(SHARES)))
+
+    asyncio.run(scene())
+
+
+def test_a_caller_is_whom_the_holder_of_the_token_names() -> None:
+    named = Headers({VISITOR_HEADER: "a" * 32, NETWORK_HEADER: "b" * 32})
+    assert named_by("app", named) == Caller("app", "a" * 32, "b" * 32)
+    for made_up in ("", "a" * 8, "a" * 65, "' OR 1=1", "A" * 32):
+        assert named_by("app", Headers({VISITOR_HEADER: made_up})) == Caller("app")
+    assert [party.scope for party in Caller("app").parties(SHARES)] == ["token"]
+
+
 def test_a_burst_is_let_in_at_once_and_then_so_many_a_second(clock: Clock) -> None:
     rates = RateLimiter(2, 3, clock)
-    assert [rates.wait("ann") for _ in range(3)] == [0, 0, 0]
-    assert rates.wait("ann") == pytest.approx(0.5)
+    assert [wait(rates, "ann") for _ in range(3)] == [0, 0, 0]
+    assert wait(rates, "ann") == pytest.approx(0.5)
     clock.now += 0.5
-    assert rates.wait("ann") == 0
-    assert rates.wait("ann") > 0
+    assert wait(rates, "ann") == 0
+    assert wait(rates, "ann") > 0
 
 
 def test_waiting_as_long_as_told_is_enough(clock: Clock) -> None:
     rates = RateLimiter(0.3, 1, clock)
     for _ in range(20):
-        assert rates.wait("ann") == 0
-        clock.now += rates.wait("ann") + 1e-9
+        assert wait(rates, "ann") == 0
+        clock.now += wait(rates, "ann") + 1e-9
 
 
 def test_who_asks_in_vain_does_not_wait_longer(clock: Clock) -> None:
     rates = RateLimiter(1, 1, clock)
-    rates.wait("ann")
-    assert {rates.wait("ann") for _ in range(100)} == {1.0}
+    wait(rates, "ann")
+    assert {wait(rates, "ann") for _ in range(100)} == {1.0}
 
 
 def test_a_long_rest_earns_no_more_than_a_burst(clock: Clock) -> None:
     rates = RateLimiter(10, 2, clock)
-    rates.wait("ann")
+    wait(rates, "ann")
     clock.now += 1e6
-    assert [rates.wait("ann") == 0 for _ in range(3)] == [True, True, False]
+    assert [wait(rates, "ann") == 0 for _ in range(3)] == [True, True, False]
 
 
 def test_rates_are_counted_for_each_owner(clock: Clock) -> None:
     rates = RateLimiter(1, 1, clock)
-    rates.wait("ann")
-    assert rates.wait("ann") > 0
-    assert rates.wait("bob") == 0
+    wait(rates, "ann")
+    assert wait(rates, "ann") > 0
+    assert wait(rates, "bob") == 0
 
 
 def test_of_too_many_owners_the_most_recent_are_remembered(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_OWNERS", 2)
+    monkeypatch.setattr(limits, "MOST_PARTIES", 2)
     rates = RateLimiter(1, 1, clock)
     for owner in ("ann", "bob", "ann", "eve"):
-        rates.wait(owner)
-    assert rates.wait("ann") > 0
-    assert rates.wait("bob") == 0
+        wait(rates, owner)
+    assert wait(rates, "ann") > 0
+    assert wait(rates, "bob") == 0
 
 
 def test_uploads_of_one_owner_are_counted_while_they_last() -> None:
@@ -83,14 +143,14 @@ def test_uploads_of_one_owner_are_counted_while_they_last() -> None:
         slots = UploadSlots(2)
         async with AsyncExitStack() as under_way:
             for owner in ("ann", "ann", "bob"):
-                await under_way.enter_async_context(slots.place(owner))
+                await under_way.enter_async_context(slots.place(token(owner)))
             with pytest.raises(Refusal, match="2 uploads") as refused:
-                await under_way.enter_async_context(slots.place("ann"))
+                await under_way.enter_async_context(slots.place(token("ann")))
             assert refused.value.status_code == 429
-            await under_way.enter_async_context(slots.place("bob"))
+            await under_way.enter_async_context(slots.place(token("bob")))
         for _ in range(5):  # places that were refused or have failed aren't taken
             with pytest.raises(ValueError, match="broken"):
-                async with slots.place("ann"):
+                async with slots.place(token("ann")):
                     raise ValueError("broken")
 
     asyncio.run(scene())

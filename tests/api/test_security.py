@@ -28,7 +28,7 @@ from bystander.api.security import (
     refuse_open_sockets,
 )
 from bystander.errors import ConfigError
-from bystander.jobs.settings import SecuritySettings
+from bystander.jobs.settings import LimitSettings, SecuritySettings
 from tests.api.asking import HERE, STRANGER, ask, messages
 from tests.api.stage import serving
 from tests.conftest import REPOSITORY
@@ -61,7 +61,7 @@ def gated(settings: SecuritySettings, rates: RateLimiter | None = None, root: st
             WebSocketRoute("/talk", talk),
         ]
     )
-    behind = Gate(app, settings, rates or RateLimiter(1000, 1000))
+    behind = Gate(app, settings, rates or RateLimiter(1000, 1000), LimitSettings())
     return Starlette(routes=[Mount(root, behind)]) if root else behind
 
 
@@ -348,7 +348,7 @@ def test_what_an_application_says_of_itself_is_not_overruled() -> None:
     async def page(_: Request) -> Response:
         return PlainTextResponse("", headers={"Content-Security-Policy": "sandbox"})
 
-    gate = Gate(Starlette(routes=[Route("/", page)]), GUARDED, RateLimiter(9, 9))
+    gate = Gate(Starlette(routes=[Route("/", page)]), GUARDED, RateLimiter(9, 9), LimitSettings())
     headers = ask(gate, headers=bearer(TOKEN)).headers
     assert headers.get_list("content-security-policy") == ["sandbox"]
     assert headers["x-content-type-options"] == "nosniff"

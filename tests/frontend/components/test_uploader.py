@@ -233,11 +233,13 @@ def test_what_can_not_be_mended_by_waiting_is_said(visit: Visit, fake: Fake, vid
         ("POST", 413, LARGE),
         ("POST", 507, BOTH["disk_full"]),
         ("POST", 401, BOTH["not_allowed"]),
+        ("POST", [429, "urn:bystander:too-many-projects"], BOTH["too_many_projects"]),
         ("POST", 500, BOTH["other"]),
         ("PATCH", 404, BOTH["gone"]),
         ("PATCH", 422, VIDEO["unreadable"]),
     ):
-        fake.set(failures={f"{asked} video": [[code, ""]]})
+        answer = code if isinstance(code, list) else [code, ""]
+        fake.set(failures={f"{asked} video": [answer]})
         choose(page, video)
         expect(status(page)).to_have_text(told)
         expect(page.get_by_role("button", name=re.compile("^Choose"))).to_be_visible()
