@@ -20,6 +20,7 @@ import cv2
 import httpx
 import numpy as np
 from numpy.typing import NDArray
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
@@ -124,7 +125,7 @@ def open_page(app: str, query: str) -> None:
     """One look at the page, as a browser's WebSocket asks for it.
 
     Raises:
-        AssertionError: it shows an exception, or nothing.
+        AssertionError: it shows an error, or nothing.
     """
     asked = BackMsg()
     asked.rerun_script.query_string = query
@@ -142,7 +143,8 @@ def open_page(app: str, query: str) -> None:
                 break
             if kind == "delta" and told.delta.HasField("new_element"):
                 element = told.delta.new_element
-                assert element.WhichOneof("type") != "exception", element.exception.message
+                assert not element.HasField("exception"), element.exception.message
+                assert element.alert.format != Alert.ERROR, element.alert.body
                 elements += 1
     assert elements > 2, f"the page at ?{query} shows nothing"
 
