@@ -15,17 +15,20 @@ from benchmarks.service.server import Server
 from bystander import demo
 from bystander.client import Client, RemoteJob, RemoteProject
 from tests.service.stranger import open_client, open_project
+from tests.waiting import HANGS_AFTER_SECONDS
 
 FRAMES, SEGMENT_FRAMES = 50, 20
+BODY_SECONDS = 8
+"""Soon enough to wait for, late enough for honest bodies on a slow machine."""
 CHANGES: dict[str, dict[str, object]] = {
     "jobs": {"checkpoint_seconds": 0.5, "segment_frames": SEGMENT_FRAMES},
     "limits": {
-        "body_seconds": 3,
+        "body_seconds": BODY_SECONDS,
         "requests_per_second": 1000,
         "burst": 5000,
         "memory": 2**30,
-        "cpu": 4,
-        "wall": 20,
+        "cpu": 20,
+        "wall": HANGS_AFTER_SECONDS,
     },
 }
 """So that there are checkpoints in a short video, and slow bodies and bombs don't take long."""

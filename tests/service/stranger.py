@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 
 from benchmarks.service.server import Server
+from tests.waiting import HANGS_AFTER_SECONDS
 
 PROBLEM = "application/problem+json"
 SECRETS = ("/tmp", "/etc", "root:", "Traceback", ".examine", "objects/")
@@ -17,7 +18,9 @@ SECRETS = ("/tmp", "/etc", "root:", "Traceback", ".examine", "objects/")
 def open_client(service: Server, token: str) -> httpx.Client:
     """A context manager, see `httpx.Client`."""
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=service.url, headers=headers, timeout=60, trust_env=False)
+    return httpx.Client(
+        base_url=service.url, headers=headers, timeout=HANGS_AFTER_SECONDS, trust_env=False
+    )
 
 
 @contextlib.contextmanager

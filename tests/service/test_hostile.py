@@ -28,12 +28,12 @@ from tests.service.stranger import (
 )
 from tests.service.unharmed import unharmed
 from tests.service.wire import connect, exchange, read, request
+from tests.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 
 MOST_FILE = 1_000_000
 """Bytes of the hostile files that are sent; larger ones differ in size only."""
-BODY_SECONDS = 3.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -293,7 +293,7 @@ def test_an_upload_of_a_byte_a_second_is_dropped(where: str, service: Server, pr
 
         sender = threading.Thread(target=trickle)
         sender.start()
-        connection.settimeout(4 * BODY_SECONDS)
+        connection.settimeout(HANGS_AFTER_SECONDS)
         answer = read(connection)
         stop.set()
         sender.join()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import pickle
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,14 +18,15 @@ from bystander.checkpoints import STATE
 from bystander.client import Client, RemoteJob
 from tests.service.conftest import FRAMES, SEGMENT_FRAMES, Material, begin
 from tests.service.pictures import same
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 pytestmark = pytest.mark.long
 
-PATIENCE = 60.0
+PATIENCE = HANGS_AFTER_SECONDS
 ENOUGH = 10
 """Frames behind a checkpoint that would be missed."""
-SETTLED = 0.5
-"""Seconds in which the segmenter has answered what a worker asked that is dead."""
+ASKED = 8
+"""Frames at most that the segmenter still looks at for a worker that is dead."""
 
 
 def kill_worker(service: Server, job: RemoteJob) -> None:
@@ -36,8 +36,8 @@ def kill_worker(service: Server, job: RemoteJob) -> None:
     worker.wait(PATIENCE)
 
 
-def settle(service: Server) -> None:
-    time.sleep(SETTLED)
+def nothing(service: Server) -> None:
+    """The service sees to it."""
 
 
 def kill_entry(service: Server, job: RemoteJob) -> None:
@@ -55,19 +55,21 @@ def kill_master(service: Server, _: RemoteJob) -> None:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What ends work, and what lets it go on; `counted`: as an attempt of the job."""
+    """What ends work, and what lets it go on; `counted`: as an attempt of the job; `kills`: the
+    worker, too, which has no say in it."""
 
     stop: Callable[[Server, RemoteJob], None]
     go_on: Callable[[Server], None]
     counted: bool = False
+    kills: bool = False
 
 
 DISTURBANCES = {
-    "worker killed": Disturbance(kill_worker, settle, counted=True),
+    "worker killed": Disturbance(kill_worker, nothing, counted=True, kills=True),
     "entry service killed": Disturbance(kill_entry, Server.wait_until_ready),
     "server terminated": Disturbance(lambda service, _: service.terminate(), Server.start),
     "master killed": Disturbance(kill_master, Server.start),
-    "server killed": Disturbance(lambda service, _: service.kill(), Server.start),
+    "server killed": Disturbance(lambda service, _: service.kill(), Server.start, kills=True),
 }
 
 
@@ -96,11 +98,15 @@ def disturbed(
     """A job that is disturbed once a checkpoint has `ENOUGH`, while a client waits for it."""
     with Client(service.url, service.tokens[0]) as client, ThreadPoolExecutor(1) as threads:
         project, job = begin(client, material)
-        work, until = service.data / "work" / job.id, time.monotonic() + PATIENCE
+        work = service.data / "work" / job.id
         seen: list[dict[str, Any]] = []
         waiting = threads.submit(job.wait, seen.append, 0.1)
-        while checkpoint(work) < ENOUGH and time.monotonic() < until:
-            time.sleep(0.005)
+        until(lambda: service.worker(job.id))
+        worker = service.worker(job.id)
+        assert worker
+        until(lambda: checkpoint(work) >= ENOUGH)
+        if disturbance.kills:
+            worker.suspend()  # however long it takes to find and kill it
         disturbance.stop(service, job)
         left = checkpoint(work)
         disturbance.go_on(service)
@@ -136,7 +142,7 @@ def test_an_analysis_goes_on_from_its_last_checkpoint(
     disturbance = DISTURBANCES[what]
     outcome = disturbed(service, material, disturbance, analysed, tmp_path)
     assert ENOUGH <= outcome.left < FRAMES
-    assert 0 < outcome.looked <= FRAMES - outcome.left
+    assert 0 < outcome.looked <= FRAMES - outcome.left + ASKED
     assert outcome.facts["resumed"] == 1
     assert outcome.facts["attempts"] == 1 + disturbance.counted
     assert same(outcome.result, undisturbed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ import psutil
 
 from benchmarks.service.server import Server
 from tests.service.stranger import open_client, open_project
+from tests.waiting import until
 
 MOST_GROWTH = 150e6
 """Bytes."""
-SETTLED = 20.0
-"""Seconds until what was broken off is tidied up."""
 MASTERS = ("serve", "--service-name")
 """In the command lines of the processes that stay."""
 
@@ -57,9 +55,7 @@ def unharmed(service: Server, video: Path) -> Iterator[None]:
         _warm_up(stranger, video)
         before = State.of(service)
         yield
-        until = time.monotonic() + SETTLED
-        while files(service) - before.files and time.monotonic() < until:
-            time.sleep(0.2)
+        until(lambda: not files(service) - before.files)  # what was broken off is tidied up
         after = State.of(service)
 
         assert stranger.get("/readyz").is_success

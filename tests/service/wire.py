@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-PATIENCE = 8.0
-"""Seconds for an answer."""
+from tests.waiting import HANGS_AFTER_SECONDS
+
+SILENCE = 1.0
+"""Seconds after a whole answer, in which another one would come."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Answer:
 def connect(url: str) -> socket.socket:
     parts = urlsplit(url)
     assert parts.hostname
-    return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+    return socket.create_connection((parts.hostname, parts.port), timeout=HANGS_AFTER_SECONDS)
 
 
 def exchange(url: str, *pieces: bytes) -> Answer:
@@ -47,13 +50,20 @@ def exchange(url: str, *pieces: bytes) -> Answer:
     return Answer(0, 0, b"")
 
 
+def _whole(content: bytes) -> bool:
+    """Whether the first answer is, as far as its head says."""
+    head, end, body = content.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and (length is None or len(body) >= int(length[1]))
+
+
 def read(connection: socket.socket) -> Answer:
     """Everything until the connection is closed, or is silent for a second after an answer."""
     content = bytearray()
     try:
         while chunk := connection.recv(65536):
             content += chunk
-            connection.settimeout(1.0)
+            connection.settimeout(SILENCE if _whole(content) else HANGS_AFTER_SECONDS)
     except ConnectionResetError:
         pass
     except TimeoutError:
