@@ -45,20 +45,10 @@ def run_demo(folder: Path, report: Report | None = None) -> dict[str, object]:
     Raises:
         BystanderError: as the verbs do.
     """
-    try:
-        (folder / "cast").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"the demo can't write to {folder} ({error.strerror})", "Choose another folder with -o."
-        ) from error
     profile = load_profile(ProfileName.BALANCED)
     models = load_models(ModelSettings(segmenter=profile.analysis.segmenter))
-    group = load_photo(group_photo())
-    source, masked = folder / "source.mp4", folder / "masked.mp4"
-    photo = folder / "cast" / "friend.jpg"
-    cv2.imwrite(str(photo), _portrait(group, models.faces)[:, :, ::-1])
-    _write_video(source, group)
-
+    source, photo = film(folder, models.faces)
+    masked = folder / "masked.mp4"
     timeline = analyze(
         source,
         folder / "timeline",
@@ -86,6 +76,25 @@ def run_demo(folder: Path, report: Report | None = None) -> dict[str, object]:
         "picture": str(folder / "before-after.png"),
         "kept": kept,
     }
+
+
+def film(folder: Path, faces: FaceModel) -> tuple[Path, Path]:
+    """Make the sample video, and a photo of the one to keep; returns both files.
+
+    Raises:
+        OutputUnwritable: the folder can't be made.
+    """
+    try:
+        (folder / "cast").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"the demo can't write to {folder} ({error.strerror})", "Choose another folder with -o."
+        ) from error
+    group = load_photo(group_photo())
+    source, photo = folder / "source.mp4", folder / "cast" / "friend.jpg"
+    cv2.imwrite(str(photo), _portrait(group, faces)[:, :, ::-1])
+    _write_video(source, group)
+    return source, photo
 
 
 def group_photo() -> Path:

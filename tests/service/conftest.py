@@ -14,6 +14,7 @@ pytest.importorskip("bentoml", reason="needs the extra serve")
 from benchmarks.service.server import Server
 from bystander import demo
 from bystander.client import Client, RemoteJob, RemoteProject
+from bystander.models import load_models
 from tests.service.stranger import open_client, open_project
 from tests.waiting import HANGS_AFTER_SECONDS
 
@@ -44,13 +45,16 @@ class Material:
 
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    folder = tmp_path_factory.mktemp("material")
+    return Material(*filmed(tmp_path_factory.mktemp("material"), FRAMES, (640, 360)))
+
+
+def filmed(folder: Path, frames: int, size: tuple[int, int]) -> tuple[Path, Path]:
+    """The video of the demo, of so many frames, and the photo of one of its six people."""
     with pytest.MonkeyPatch.context() as patch:
         use_shipped_models(patch, folder)
-        patch.setattr(demo, "SHOT_SECONDS", FRAMES // (2 * demo.FPS))
-        patch.setattr(demo, "SIZE", (640, 360))
-        demo.run_demo(folder)
-    return Material(folder / "source.mp4", folder / "cast" / "friend.jpg")
+        patch.setattr(demo, "SHOT_SECONDS", frames // (2 * demo.FPS))
+        patch.setattr(demo, "SIZE", size)
+        return demo.film(folder, load_models().faces)
 
 
 def use_shipped_models(patch: pytest.MonkeyPatch, cache: Path) -> None:

@@ -50,7 +50,7 @@ def exchange(url: str, *pieces: bytes) -> Answer:
     return Answer(0, 0, b"")
 
 
-def _whole(content: bytes) -> bool:
+def _whole(content: bytearray) -> bool:
     """Whether the first answer is, as far as its head says."""
     head, end, body = content.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)

@@ -18,12 +18,11 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks.app.webapp import WebApp
 from benchmarks.service.server import Server
-from bystander import demo
 from bystander.client import Client, RemoteProject
 from frontend.texts import Language
 from tests.conftest import shared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
-from tests.service.conftest import use_shipped_models
+from tests.service.conftest import filmed, use_shipped_models
 
 FRAMES, SIZE = 50, (640, 360)
 CHANGES: dict[str, dict[str, object]] = {
@@ -50,13 +49,7 @@ class Material:
 
 @pytest.fixture(scope="package")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    folder = tmp_path_factory.mktemp("material")
-    with pytest.MonkeyPatch.context() as patch:
-        use_shipped_models(patch, folder)
-        patch.setattr(demo, "SHOT_SECONDS", FRAMES // (2 * demo.FPS))
-        patch.setattr(demo, "SIZE", SIZE)
-        demo.run_demo(folder)
-    return Material(folder / "source.mp4", folder / "cast" / "friend.jpg")
+    return Material(*filmed(tmp_path_factory.mktemp("material"), FRAMES, SIZE))
 
 
 @pytest.fixture(params=["made", "hamilton"])
