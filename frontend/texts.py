@@ -60,10 +60,12 @@ class Texts:
         return self("units.seconds", seconds=whole)
 
     def size(self, size: float) -> str:
-        """Bytes as one says them: "1.5 GB", "23 MB"."""
+        """Bytes as one says them: "1.5 GB", "23 MB", "614 kB"."""
         if size >= 1e9:
             return f"{size / 1e9:.1f} GB"
-        return f"{max(1, round(size / 1e6))} MB"
+        if size >= 1e6:
+            return f"{round(size / 1e6)} MB"
+        return f"{max(1, round(size / 1e3))} kB"
 
 
 @cache

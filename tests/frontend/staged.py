@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -122,7 +123,7 @@ class StagedService:
     Attributes:
         url: its address.
         project: False: there is none (any more).
-        estimate: what an estimate says.
+        estimate: what an estimate says, once `measured` is set.
         refuse: what requests are answered with, by (method, end of the path): (status, type).
         asked: what came in: method, path, and body of writing requests.
         queries: of the estimates that were asked for.
@@ -149,6 +150,8 @@ class StagedService:
             "queue_position": 0,
             "starts_in": 0.0,
         }
+        self.measured = threading.Event()
+        self.measured.set()
         self.audit: dict[str, Any] | None = None
         self.result = False
         self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
@@ -161,6 +164,7 @@ class StagedService:
         self.asked.append((method, path, body))
         if path.endswith("/estimate"):
             self.queries.append(dict(request.query_params))
+            await run_in_threadpool(self.measured.wait)
         for (refused, end), (status, kind) in self.refuse.items():
             if refused == method and path.endswith(end):
                 return _problem(status, kind)

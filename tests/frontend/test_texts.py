@@ -135,4 +135,5 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
 def test_sizes() -> None:
     assert ENGLISH.size(1.52e9) == "1.5 GB"
     assert ENGLISH.size(23.4e6) == "23 MB"
-    assert ENGLISH.size(10) == "1 MB"
+    assert ENGLISH.size(614_000) == "614 kB"
+    assert ENGLISH.size(10) == "1 kB"

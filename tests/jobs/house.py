@@ -189,7 +189,15 @@ def alive(pid: int) -> bool:
 
 def nothing_left_of(house: House, project: Project) -> bool:
     """Whether working folders and photos are gone."""
-    pictures = list((house.data / "photos").rglob("*.jpg"))
-    return not list((house.data / "work").iterdir()) and not [
-        picture for picture in pictures if picture.parent.name == project.id
-    ]
+    return _pictures(house, project) == 0 and not list((house.data / "work").iterdir())
+
+
+def only_photos_left_of(house: House, project: Project) -> bool:
+    """Whether working folders are gone, and every photo is there for the next try."""
+    known = len(house.store.photos.list(project.id))
+    gone = not list((house.data / "work").iterdir())
+    return gone and _pictures(house, project) == known > 0
+
+
+def _pictures(house: House, project: Project) -> int:
+    return len(list((house.data / "photos" / project.id).glob("*.jpg")))

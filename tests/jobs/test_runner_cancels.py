@@ -18,7 +18,7 @@ from tests.jobs.house import (
     House,
     Steps,
     alive,
-    nothing_left_of,
+    only_photos_left_of,
 )
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
@@ -36,7 +36,7 @@ def test_a_running_job_is_cancelled_whether_its_worker_wants_or_not(
         house.store.jobs.request_cancel(job.id)
         assert house.ended(job).state is JobState.CANCELLED
         assert not alive(pid)
-    assert nothing_left_of(house, project)
+    assert only_photos_left_of(house, project)
 
 
 class Slow(LocalStorage):
@@ -76,7 +76,7 @@ def test_cancelling_between_two_attempts_ends_the_job(house: House) -> None:
     with house.running(AT_ONCE):
         house.store.jobs.request_cancel(job.id)
         assert house.ended(job).state is JobState.CANCELLED
-    assert nothing_left_of(house, project)
+    assert only_photos_left_of(house, project)
 
 
 def test_twenty_cancels_at_once_end_twenty_jobs_once(tmp_path: Path) -> None:

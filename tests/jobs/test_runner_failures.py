@@ -20,7 +20,7 @@ from tests.jobs.house import (
     Clock,
     House,
     Steps,
-    nothing_left_of,
+    only_photos_left_of,
     progress,
     say,
     scripted,
@@ -40,7 +40,7 @@ def test_a_failure_is_told_without_paths_and_names_and_not_tried_again(house: Ho
     assert ended.problem.type == "NoFaceFound"
     assert ended.problem.what == "no face of somebody in the photos, see a file"
     assert ended.problem.advice == "Take another."
-    assert nothing_left_of(house, project)
+    assert only_photos_left_of(house, project)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_job_whose_workers_keep_breaking_off_fails_in_the_end(
     assert "somebody in the photos" in caplog.text
     assert NAME not in caplog.text
     assert str(house.data) not in caplog.text
-    assert nothing_left_of(house, project)
+    assert only_photos_left_of(house, project)
 
 
 def test_a_worker_that_tells_nothing_is_stopped_and_followed_by_another_one(

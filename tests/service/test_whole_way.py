@@ -151,7 +151,7 @@ def test_when_the_job_has_ended_its_photos_and_its_folder_are_gone(
     service: Server, finished: Finished
 ) -> None:
     assert not finished.project.facts()["photos"]
-    assert not list((service.data / "photos").rglob("*.jpg"))
+    assert not list((service.data / "photos" / finished.project.id).rglob("*.jpg"))
     assert not (service.data / "work" / finished.facts["id"]).exists()
     assert NAME not in service.log.read_text()
 

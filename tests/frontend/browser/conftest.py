@@ -22,6 +22,7 @@ from bystander.client import Client, RemoteProject
 from frontend.texts import Language
 from tests.conftest import shared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
+from tests.frontend.staged import StagedService, staged_service
 from tests.service.conftest import filmed, use_shipped_models
 
 FRAMES, SIZE = 50, (640, 360)
@@ -79,6 +80,19 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def app(service: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
     """A test that ends it leaves it ready again."""
     with WebApp(tmp_path_factory.mktemp("app"), service.url, service.tokens[0]) as app:
+        yield app
+
+
+@pytest.fixture(scope="package")
+def staged() -> Iterator[StagedService]:
+    with staged_service() as staged:
+        yield staged
+
+
+@pytest.fixture(scope="package")
+def staged_app(staged: StagedService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    """An app before a service that says what a test tells it to."""
+    with WebApp(tmp_path_factory.mktemp("staged"), staged.url) as app:
         yield app
 
 

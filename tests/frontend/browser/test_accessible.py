@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,6 @@ from tests.frontend.staged import (
     job,
     person,
     photo,
-    staged_service,
     video,
 )
 
@@ -111,18 +110,6 @@ def test_every_page_is_for_everyone(
     with come(color_scheme=scheme) as visitor:
         open_page(visitor, projects)
         expect_for_everyone(visitor.page)
-
-
-@pytest.fixture(scope="module")
-def staged() -> Iterator[StagedService]:
-    with staged_service() as staged:
-        yield staged
-
-
-@pytest.fixture(scope="module")
-def staged_app(staged: StagedService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
-    with WebApp(tmp_path_factory.mktemp("staged"), staged.url) as app:
-        yield app
 
 
 def refused(staged: StagedService) -> str:
