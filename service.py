@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import bentoml
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from bentos.face_embedder import FaceEmbedder
 from bentos.lifeline import end_with_supervisor
@@ -31,6 +32,7 @@ from bystander.api.events import server_stops
 from bystander.api.limits import RateLimiter, UploadSlots
 from bystander.api.metrics import job_metrics, keep_bentoml_from_counting_paths
 from bystander.api.pictures import MOST_BYTES, Pictures
+from bystander.api.reference import Reference
 from bystander.api.security import (
     Gate,
     OnlyJson,
@@ -68,7 +70,7 @@ RATES: Final = RateLimiter(SETTINGS.limits.requests_per_second, SETTINGS.limits.
 class Late:
     """An ASGI application that is made when the service starts, after it was mounted."""
 
-    app: ASGIApp
+    app: FastAPI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -197,8 +199,10 @@ class Bystander:
 
 entry: Any = Bystander  # BentoML's decorator has made a Service of the class
 entry.mount_asgi_app(late, path=API, name="api")
-# The API has gates of its own, that answer with problems. The first one added is the first that
-# a request meets: nothing is read from a stranger.
+# The first one added is the first that a request meets. The reference says nothing that isn't in
+# every copy of the program; anybody may read it.
+entry.add_asgi_middleware(Reference, describe=lambda: late.app.openapi(), prefix=API)
+# The API has gates of its own, that answer with problems: nothing is read from a stranger.
 entry.add_asgi_middleware(
     Gate,
     settings=SETTINGS.security,

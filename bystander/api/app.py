@@ -58,7 +58,7 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # to an address made of what the client calls this host
-        responses=problems.responses(400, 401, 403, 404, 408, 413, 422, 429, 503),
+        responses=problems.responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
         # For the description alone: who comes in is the gate's business.
         dependencies=[Security(HTTPBearer(auto_error=False, description="one of the tokens"))],
     )

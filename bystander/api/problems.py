@@ -38,6 +38,7 @@ from bystander.jobs.wording import Wording
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+JSON: Final = "application/json"
 NAMESPACE: Final = "urn:bystander:"
 NO_TYPE: Final = "about:blank"
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -147,8 +148,13 @@ def install(app: FastAPI, data: Path) -> None:
         more = getattr(error, "more", {})
         return problem(error.status_code, str(error.detail), advice, headers, kind, **more)
 
-    async def on_validation(_: Request, error: Exception) -> JSONResponse:
+    async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        unread = [fault for fault in error.errors() if fault["loc"] == ("body",)]
+        if given != JSON and any(fault["type"] != "missing" for fault in unread):
+            what = f"The body's type isn't {JSON}"
+            return problem(415, what, "Send JSON, and say so in Content-Type.")
         # Not the values: they may be names.
         faults = [
             {"field": ".".join(map(str, fault["loc"])), "reason": fault["msg"]}

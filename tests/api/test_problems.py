@@ -195,3 +195,12 @@ def test_the_description_knows_what_a_problem_is() -> None:
     properties = described["components"]["schemas"]["ProblemView"]["properties"]
     told = get(UnsupportedVideo("what", "do")).json()
     assert set(told) == set(properties)
+
+
+def test_a_body_of_another_type_is_told_so_and_none_at_all_is_not() -> None:
+    app = raising(StorageError("never raised"))
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):
+        answer = ask(app, "POST", content=b'{"person": "Ann"}', headers={"Content-Type": kind})
+        assert (answer.status_code, "application/json" in answer.json()["detail"]) == (415, True)
+    assert ask(app, "POST").status_code == 422
+    assert ask(app, "POST", json={"person": "Ann"}).status_code == 200
