@@ -14,6 +14,7 @@ from typing import Self
 
 import av
 import av.error
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
@@ -201,6 +202,7 @@ class _Transcode:
         sample_format = context.format.name
         self._filter = f"sample_rates={rate}:sample_fmts={sample_format}:channel_layouts={layout}"
         self._graph: Graph | None = None
+        self._held: AudioFrame | None = None
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         _shift(packet, self._origin)
@@ -208,16 +210,27 @@ class _Transcode:
             frames = self._stream.codec_context.decode(packet)
         except av.error.FFmpegError as error:
             raise _Silenced from error
-        return [out for frame in frames for out in self._encode(frame)]
+        return [out for frame in self._whole(frames) for out in self._encode(frame)]
 
     def flush(self) -> list[Packet[Stream]]:
-        packets = [
-            out for frame in self._stream.codec_context.decode(None) for out in self._encode(frame)
-        ]
+        frames = self._whole(self._stream.codec_context.decode(None))
+        frames += [] if self._held is None else [self._held]
+        packets = [out for frame in frames for out in self._encode(frame)]
         if self._graph is not None:
             self._graph.push(None)
             packets += self._drain(self._graph)
         return packets + list(self._target.encode(None))
+
+    def _whole(self, frames: list[AudioFrame]) -> list[AudioFrame]:
+        """The frames, each ended where the next begins: there an edit list goes on elsewhere."""
+        if not self._heard:
+            return frames
+        ended = []
+        for frame in frames:
+            if self._held is not None and (left := _until(self._held, frame)) is not None:
+                ended.append(left)
+            self._held = frame
+        return ended
 
     def _encode(self, frame: AudioFrame) -> list[Packet[Stream]]:
         if self._graph is None:
@@ -256,6 +269,27 @@ class _Transcode:
             step.link_to(following)
         graph.configure()
         return graph
+
+
+def _until(frame: AudioFrame, following: AudioFrame) -> AudioFrame | None:
+    """What of `frame` is heard before `following` begins; None if nothing is."""
+    if frame.pts is None or following.pts is None or frame.time_base is None:
+        return frame
+    count = round((following.pts - frame.pts) * frame.time_base * frame.sample_rate)
+    if count >= frame.samples:
+        return frame
+    if count <= 0:
+        return None
+    samples, planar = frame.to_ndarray(), frame.format.is_planar
+    length = count if planar else count * frame.layout.nb_channels
+    shorter = AudioFrame.from_ndarray(
+        np.ascontiguousarray(samples[:, :length]),  # type: ignore[arg-type]
+        frame.format.name,
+        frame.layout.name,
+    )
+    shorter.pts, shorter.time_base = frame.pts, frame.time_base
+    shorter.sample_rate = frame.sample_rate
+    return shorter
 
 
 def _bare(packet: Packet[Stream]) -> Packet[Stream]:

@@ -16,7 +16,7 @@ from bystander.media.sound import plan_sound
 from bystander.media.transcode import transcode
 from bystander.media.writer import EncoderSettings
 from tests.conftest import shared
-from tests.media.videos import run_ffmpeg
+from tests.media.videos import run_ffmpeg, with_edits
 
 FAST = EncoderSettings(preset="ultrafast")
 SUFFIXES = (".mp4", ".mov", ".mkv")
@@ -205,6 +205,33 @@ def test_sound_that_was_cut_off_stays_cut_off(
     assert hidden_sound(cut.path)
     assert not hidden_sound(out)
     assert not hides_pictures(out)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_sound_that_was_cut_out_of_the_middle_stays_out(tmp_path: Path, suffix: str) -> None:
+    sound = (
+        "aevalsrc=0.5*(random(0)*2-1)*gte(t\\,0.301)*lt(t\\,0.69)+0.5*sin(2*PI*440*t)*gte(t\\,0.9)"
+        ":s=48000:d=1.2"
+    )
+    whole = tmp_path / "whole.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=s=64x64:r=25:d=1.2", "-f", "lavfi", "-i", sound),
+        *("-c:v", "libx264", "-g", "1", "-bf", "0", "-c:a", "aac", "-ac", "2"),
+        *("-movie_timescale", "48000", whole),
+    )
+    # The middle, from 0.3 to 0.7 s, is left out; sound has 1024 samples of priming before it.
+    half = with_edits(
+        whole, tmp_path / "half.mp4", b"soun", [(14_400, 1024), (24_000, 1024 + 33_600)]
+    )
+    cut = with_edits(half, tmp_path / "cut.mp4", b"vide", [(14_400, 0), (24_000, 8960)])
+    assert raw_loudness(cut, 0.6) > 0.3
+
+    transcode(cut, tmp_path / f"out{suffix}", FAST)
+
+    out = tmp_path / f"out{suffix}"
+    assert raw_loudness(out, 0.45) < 0.1
+    assert abs(hear(out).onset - 0.5) < 0.022  # FFmpeg begins the second part at a packet
+    assert not hidden_sound(out)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -249,6 +249,34 @@ def joined(path: Path, *clips: Clip, picture: Picture = picture_array) -> Path:
     return path
 
 
+def with_edits(source: Path, path: Path, kind: bytes, edits: Sequence[tuple[int, int]]) -> Path:
+    """`source`, an MP4 whose index is its last box, with another edit list.
+
+    Args:
+        kind: b"soun" or b"vide": of the track.
+        edits: how long each part is, ticks of the movie, and where in the media it begins,
+            ticks of the media.
+    """
+    data = bytearray(source.read_bytes())
+    moov = data.rindex(b"moov") - 4
+    track = next(
+        at - 4
+        for at in range(moov, len(data))
+        if data[at : at + 4] == b"trak"
+        and data[(handler := data.index(b"hdlr", at)) + 12 : handler + 16] == kind
+    )
+    edts, elst = data.index(b"edts", track) - 4, data.index(b"elst", track) - 4
+    table = struct.pack(">I4sII", 16 + 12 * len(edits), b"elst", 0, len(edits))
+    table += b"".join(struct.pack(">IiI", *edit, 0x10000) for edit in edits)
+    (before,) = struct.unpack_from(">I", data, elst)
+    for box in (moov, track, edts):
+        (size,) = struct.unpack_from(">I", data, box)
+        struct.pack_into(">I", data, box, size + len(table) - before)
+    data[elst : elst + before] = table
+    path.write_bytes(data)
+    return path
+
+
 def truncated(source: Path, path: Path, keep: float) -> Path:
     """The first part of `source`, `keep` of its bytes."""
     data = source.read_bytes()
