@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,8 @@ import av.error
 from bystander.media.encoder import Deinterlacing
 from bystander.media.probe import FieldOrder, VideoInfo
 from bystander.media.reader import Frame
+
+log = logging.getLogger(__name__)
 
 _MODES: Final = {Deinterlacing.FLAGGED: "interlaced", Deinterlacing.EVERY: "all"}
 # What frames say of themselves counts; those that say nothing go by the video.
@@ -35,7 +38,7 @@ def deinterlaced(
         lead: the first frame isn't given, it only helps with the one after it.
     """
     if deinterlacing is Deinterlacing.NONE:
-        yield from frames
+        yield from _warned_of(frames, info)
         return
     parity = _PARITIES[info.field_order] if deinterlacing is Deinterlacing.EVERY else "auto"
     options = f"mode=send_frame:parity={parity}:deint={_MODES[deinterlacing]}"
@@ -57,6 +60,20 @@ def deinterlaced(
             if not lead:
                 yield replace(done, picture=picture)
             lead = False
+
+
+def _warned_of(frames: Iterator[Frame], info: VideoInfo) -> Iterator[Frame]:
+    """`frames` as they are; those whose flag can't be kept are told of, once."""
+    told = info.field_order is not FieldOrder.PROGRESSIVE
+    for frame in frames:
+        if frame.picture.interlaced_frame and not told:
+            log.warning(
+                "from frame %d on pictures are interlaced, where the first ones are not: they are "
+                "written as progressive ones, unless all are deinterlaced (--deinterlace on)",
+                frame.index,
+            )
+            told = True
+        yield frame
 
 
 def _graph(picture: av.VideoFrame, info: VideoInfo, options: str) -> av.filter.Graph:

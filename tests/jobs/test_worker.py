@@ -44,6 +44,7 @@ from bystander.jobs.order import (
     WorkOrder,
 )
 from bystander.jobs.vocabulary import JobKind
+from bystander.media.probe import probe
 from bystander.people.timeline import Timeline
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
@@ -210,12 +211,13 @@ def test_rendering_looks_at_nothing_again_and_follows_decisions(
     tmp_path: Path, video: Path, undisturbed: Work
 ) -> None:
     people = Timeline.load(undisturbed.folder / TIMELINE).header.persons
-    work = Work(tmp_path / "work", video, order(JobKind.RENDER, keep=(people[0].id,)))
+    work = Work(tmp_path / "work", video, order(JobKind.RENDER, keep=(people[0].id,), codec="hevc"))
     os.link(undisturbed.folder / TIMELINE, work.folder / TIMELINE)
     events, code, complaints = work.done(NO_NETWORKS)  # without networks
     assert code == 0, complaints
     assert events[-1]["summary"]["kept"] == 1
     assert work.looked() == []
+    assert probe(work.folder / RESULT).codec == "hevc"
     shown = [colourful(picture) for picture in pictures(work.folder / RESULT)]
     assert min(shown[5:-5]) > 500  # one of them is there to be seen
     assert (work.folder / TIMELINE).read_bytes() == (undisturbed.folder / TIMELINE).read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,16 @@ def test_without_a_flag_only_asking_deinterlaces(tmp_path: Path) -> None:
         settings = EncoderSettings(preset="ultrafast", crf=10, deinterlace=wanted)
         transcode(source, tmp_path / "out.mp4", settings, overwrite=True)
         assert combing(tmp_path / "out.mp4") < most * combing(source)
+
+
+def test_interlaced_pictures_after_others_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "v.ts", h264([Shape.FRAME] * 8 + [Shape.TOP_FIRST] * 4))
+    info = replace(probe(path), field_order=PROGRESSIVE)
+    list(deinterlaced(iter(VideoReader(path, info)), info, Deinterlacing.NONE))
+
+    assert caplog.text.count("from frame 8 on pictures are interlaced") == 1
 
 
 @pytest.mark.parametrize("done", [1, 5, 11])
