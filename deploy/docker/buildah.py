@@ -147,6 +147,11 @@ class Buildah:
         """Everything in the folder."""
         self._run("rm", "--all")
         self._run("rmi", "--all", "--force")
+        # buildah leaves its storage mounted on itself.
+        for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+            place = Path(line.split()[1])
+            if self._folder in place.parents:
+                subprocess.run(["umount", str(place)], check=True)
         shutil.rmtree(self._folder)
 
     def _exists(self, tag: str) -> bool:

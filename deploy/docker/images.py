@@ -86,10 +86,18 @@ def _build(buildah: Buildah, variant: str) -> None:
         label = name if variant == "cpu" else f"{name}-{variant}"
         with _timed(f"building {label}"):
             buildah.build(DOCKERFILES[name], f"localhost/bystander-{label}", {"VARIANT": variant})
-        megabytes = buildah.size_bytes(f"localhost/bystander-{label}") / 1e6
-        print(f"{label}: {megabytes:.0f} MB", flush=True)
-        if megabytes > MOST_MEGABYTES[label]:
-            sys.exit(f"{label} may have {MOST_MEGABYTES[label]} MB")
+        _check_size(label, buildah.size_bytes(f"localhost/bystander-{label}"))
+
+
+def _check_size(label: str, size_bytes: int) -> None:
+    """Say it.
+
+    Raises:
+        SystemExit: it is too large.
+    """
+    print(f"{label}: {size_bytes / 1e6:.0f} MB", flush=True)
+    if size_bytes > MOST_MEGABYTES[label] * 1e6:
+        sys.exit(f"{label} may have {MOST_MEGABYTES[label]} MB")
 
 
 def _start_and_mask(buildah: Buildah, folder: Path) -> None:
@@ -172,8 +180,8 @@ def _with_docker(variant: str) -> int:
         tokens = Path(folder) / "tokens.txt"
         tokens.write_text(secrets.token_urlsafe(32) + "\n")
         tokens.chmod(0o444)
-        ports = {"BYSTANDER_PORT": "13000", "BYSTANDER_APP_PORT": "18501"}
-        environment = {**os.environ, **ports, "BYSTANDER_TOKENS_HOST_FILE": str(tokens)}
+        own = {"BYSTANDER_PORT": "13000", "BYSTANDER_APP_PORT": "18501", "BYSTANDER_TAG": "trial"}
+        environment = {**os.environ, **own, "BYSTANDER_TOKENS_HOST_FILE": str(tokens)}
         command = ["docker", "compose", "--project-name", "bystander-images", "--profile", variant]
 
         def compose(*words: str) -> None:
@@ -181,6 +189,10 @@ def _with_docker(variant: str) -> int:
 
         with _timed("building"):
             compose("build")
+        suffix = "-gpu" if variant == "gpu" else ""
+        for label, tag in ((f"service{suffix}", f"service:trial{suffix}"), ("app", "app:trial")):
+            asked = ["docker", "image", "inspect", "--format", "{{.Size}}", f"bystander-{tag}"]
+            _check_size(label, int(subprocess.run(asked, check=True, capture_output=True).stdout))
         if variant == "gpu":
             return 0
         try:
@@ -188,7 +200,7 @@ def _with_docker(variant: str) -> int:
                 compose("up", "--detach", "--wait")
             _mask(tokens, 13000, 18501)
         finally:
-            compose("down", "--volumes")
+            compose("down", "--volumes", "--rmi", "all")
     return 0
 
 
