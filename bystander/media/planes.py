@@ -23,6 +23,8 @@ Matrix = Literal["bt601", "bt709", "bt2020"]
 # Deprecated names of FFmpeg for the same samples in full range.
 FULL_RANGE_NAMES = {"yuvj420p": "yuv420p", "yuvj444p": "yuv444p"}
 
+_HALVED_BY_FIELDS = {"yuv422p", "yuvj422p"}
+
 # Code points of ITU-T H.273, which FFmpeg uses too.
 SPACE_BT709 = 1
 MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
@@ -135,6 +137,9 @@ def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFra
         renamed = _copied(picture, pixel_format)
         renamed.color_range = RANGE_FULL
         return renamed
+    in_fields = picture.interlaced_frame and picture.height % 4 == 0
+    if in_fields and name in _HALVED_BY_FIELDS and pixel_format == "yuv420p":
+        return _halved_by_fields(picture)
     is_rgb = picture.format.is_rgb or picture.format.has_palette
     is_full = is_rgb or name.startswith("yuvj") or picture.color_range == RANGE_FULL
     try:
@@ -151,6 +156,24 @@ def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFra
             f"Pictures of format {name} can't be converted to {pixel_format}",
             "Re-encode the video as H.264 in yuv420p first.",
         ) from error
+
+
+def _halved_by_fields(picture: av.VideoFrame) -> av.VideoFrame:
+    """4:2:2 as 4:2:0: of each field two lines of chroma become one.
+
+    Of neighbouring lines they would mix what was filmed at different times.
+    """
+    halved = blank_like(picture, "yuv420p", picture.width, picture.height)
+    if picture.format.name == "yuvj422p":
+        halved.color_range = RANGE_FULL
+    luma, *chroma = planes_of(picture)
+    target, *halves = planes_of(halved)
+    np.copyto(target, luma)
+    for half, whole in zip(halves, chroma, strict=True):
+        for parity in (0, 1):
+            lines = whole[parity::2].astype(np.uint16)
+            half[parity::2] = (lines[0::2] + lines[1::2] + 1) >> 1
+    return halved
 
 
 def upright_planes(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:

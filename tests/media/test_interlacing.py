@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bystander.errors import UnsupportedVideo
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import Codec, Deinterlace, Deinterlacing
+from bystander.media.planes import planes_of, to_planar
 from bystander.media.probe import FieldOrder, probe
 from bystander.media.reader import VideoReader, frames_after
 from bystander.media.transcode import transcode
@@ -174,6 +175,26 @@ def test_interlaced_pictures_after_others_are_told_of(
     list(deinterlaced(iter(VideoReader(path, info)), info, Deinterlacing.NONE))
 
     assert caplog.text.count("from frame 8 on pictures are interlaced") == 1
+
+
+@pytest.mark.parametrize("kind", ["yuv422p", "yuvj422p"])
+def test_colours_of_two_fields_are_not_mixed(kind: str) -> None:
+    picture = av.VideoFrame(WIDTH, HEIGHT, kind)
+    luma, blue, red = planes_of(picture)
+    luma[:], red[:] = 100, 128
+    blue[0::2], blue[1::2] = 200, 60
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=WIDTH, height=HEIGHT, format=picture.format, time_base=Fraction(1, 25)
+    )
+    graph.link_nodes(source, graph.add("setfield", "tff"), graph.add("buffersink")).configure()
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
+    graph.vpush(picture)
+
+    found = [plane.copy() for plane in planes_of(to_planar(graph.vpull(), "yuv420p"))]
+    assert [plane.shape for plane in found] == [(240, 320), (120, 160), (120, 160)]
+    assert (set(found[1][0::2].flat), set(found[1][1::2].flat)) == ({200}, {60})
+    assert (set(found[0].flat), set(found[2].flat)) == ({100}, {128})
 
 
 @pytest.mark.parametrize("done", [1, 5, 11])
