@@ -166,7 +166,7 @@ class Drawing:
             info.display_size,
             effect,
             self._pixel_format,
-            *matrix_of(info.color_matrix, info.color_range, info.height),
+            *matrix_of(*info.planar_colors, info.height),
         )
         self._borrowing = Tally(
             timeline.path,

@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bystander.analyze import analyze
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
@@ -56,11 +58,12 @@ from tests.drawn import (
     is_magenta,
     mask_scene,
     pictures,
+    shows,
     standing,
     walking,
 )
 from tests.media.test_transcode import packets
-from tests.media.videos import Clip, Sound, make_tell_tale_video, make_video
+from tests.media.videos import Clip, Sound, joined, make_tell_tale_video, make_video
 
 UNEVEN = [0, 512, 812, 1712, 2224, 2736, 2737, 6737, 6937, *range(7270, 13000, 333)]
 EVEN = range(0, 24 * 512, 512)
@@ -331,6 +334,48 @@ def test_a_special_video_is_masked_at_the_right_place_and_else_stays_as_it_was(
         assert result.covered(stranger, number) >= 0.95, f"frame {number}"
         # Turned chroma sits elsewhere between the luma, which shows along edges.
         assert cv2.absdiff(before, after)[scene.silhouette(friend, number)].mean() < 3
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_an_animation_is_masked_as_any_video(tmp_path: Path, suffix: str) -> None:
+    stranger, friend = Figure(GREEN, walking(10, 2, 60)), Figure(BLUE, standing(180, 100))
+    scene = Scene([stranger, friend], frames=12)
+    delays = [40, 0, *[30] * 10]
+    source = tmp_path / f"source{suffix}"
+    images = [Image.fromarray(scene.picture(number)) for number in range(scene.frames)]
+    lossless = {"lossless": True} if suffix == ".webp" else {}
+    options: dict[str, Any] = {"save_all": True, "duration": delays, "loop": 0, **lossless}
+    images[0].save(source, append_images=images[1:], **options)
+    result = mask_scene(scene, tmp_path, source=source, clicks=[Click(0, 200, 170)])
+
+    info = probe(result.output)
+    assert (info.codec, info.frame_count, info.audio) == ("h264", 12, ())
+    assert info.duration == pytest.approx(0.44)
+    milliseconds = [0, 40, *range(140, 440, 30)]
+    assert packets(result.output, "video").times == [Fraction(ms, 1000) for ms in milliseconds]
+    for number in range(scene.frames):
+        assert result.covered(stranger, number) >= 0.95
+        assert result.covered(friend, number) < 0.05
+
+
+def test_a_stranger_is_masked_where_the_picture_has_become_another(tmp_path: Path) -> None:
+    stranger = Figure(GREEN, walking(40, 2, 60))
+    scene = Scene([stranger], frames=12, size=(320, 240))
+    clips = [Clip(pts=range(0, 6 * 512, 512), aspect=Fraction(aspect)) for aspect in (1, 2)]
+
+    def picture(number: int, width: int, height: int) -> Pixels:
+        return scene.picture(number)
+
+    source = joined(tmp_path / "source.ts", *clips, picture=picture)
+    result = mask_scene(scene, tmp_path, source=source)
+
+    masked = pictures(result.output)
+    assert {shown.shape for shown in masked} == {(240, 320, 3)}
+    for number, (before, after) in enumerate(zip(displayed(source), masked, strict=True)):
+        assert before[:50].max() < 12 if number >= 6 else before[:50].max() > 30
+        there = shows(before, GREEN)
+        assert there.sum() > 500
+        assert is_magenta(after, tolerance=60)[there].mean() > 0.95
 
 
 def test_place_chapters_subtitles_and_cover_art_are_gone(tmp_path: Path) -> None:

@@ -43,6 +43,9 @@ REPORT_POLICY: Final = (
 CONTAINERS: Final = {
     "mov,mp4,m4a,3gp,3g2,mj2": ("video.mp4", "video/mp4"),
     "matroska,webm": ("video.mkv", "video/x-matroska"),
+    "gif": ("video.gif", "image/gif"),
+    "apng": ("video.png", "image/apng"),
+    "webp": ("video.webp", "image/webp"),
 }
 """File name and media type by FFmpeg's name of the container."""
 OTHER_CONTAINER: Final = ("video.bin", "application/octet-stream")

@@ -10,19 +10,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 
 import av
 import numpy as np
-from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from bystander.coordinates import display_size
 from bystander.errors import UnsupportedVideo
+from bystander.media.aspect import AspectMeter, rounded
 from bystander.media.cropping import NO_PADDING, Cropper, Padding
 from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.planes import MATRICES, Matrix, blank_like, planes_of, upright_planes, ycbcr
@@ -32,12 +31,10 @@ from bystander.media.rgb import is_full_range, is_rgb, is_rgb_format, known_matr
 log = logging.getLogger(__name__)
 
 _MAX_SIDE_PX: Final = ProbeLimits().max_side
-_MAX_ASPECT: Final = 32
 _SMALLEST_BAR_PX: Final = 2
 """A narrower one comes from rounding; the picture is stretched over it."""
 _MOST_REPORTS: Final = 5
 """Shapes that are told of; a hostile video may change with every frame."""
-_ASPECT_STEPS: Final = 1024
 _BAND_ROWS: Final = 256
 _SCALING: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
@@ -105,21 +102,27 @@ class Canvas:
 
     Args:
         shape: the video's.
+        coded_aspect: what its first picture says of a stored pixel, see `pixel_aspects`.
         stream: whose pictures they are, before the first is decoded.
         path: of the video, for what is told of it.
         padding: what the decoder gives beside `shape`, and isn't shown.
     """
 
     def __init__(
-        self, shape: Shape, stream: VideoStream, path: Path, padding: Padding = NO_PADDING
+        self,
+        shape: Shape,
+        coded_aspect: Fraction,
+        stream: VideoStream,
+        path: Path,
+        padding: Padding = NO_PADDING,
     ) -> None:
         self._shape = shape
         self._stream = stream
         self._path = path
         self._stored = shape.width + padding[0], shape.height + padding[1]
         self._cropper = Cropper(padding)
-        self._first_aspect = stream.codec_context.sample_aspect_ratio
-        self._aspects: _AspectMeter | None = None
+        self._coded_aspect = coded_aspect
+        self._aspects: AspectMeter | None = None
         self._has_alpha = shows_alpha(stream)
         self._told: set[Shape] = set()
 
@@ -136,9 +139,10 @@ class Canvas:
         # A stream may change its format midway, into one that FFmpeg's scaler dies of.
         if not is_convertible(picture) or max(picture.width, picture.height) > _MAX_SIDE_PX:
             return None
+        aspect = self._stored_aspect(picture)
         if (picture.width, picture.height) == self._stored:
             picture = self._cropper.cropped(picture)
-        found = self._shape_of(picture)
+        found = self._shape_of(picture, aspect)
         if found != self._shape:
             self._tell(found, seconds)
         if self._has_alpha and has_alpha(picture.format):
@@ -148,25 +152,25 @@ class Canvas:
             return picture, found.orientation  # whoever asks for planes or RGB gets them
         return fitted(picture, found, self._shape)
 
-    def _shape_of(self, picture: av.VideoFrame) -> Shape:
+    def _shape_of(self, picture: av.VideoFrame, stored_aspect: Fraction) -> Shape:
         try:
             orientation = orientation_of(self._path, picture)
         except UnsupportedVideo:  # askew, from here on
             orientation = self._shape.orientation
-        return Shape.of_picture(picture, orientation, self._aspect(picture, orientation))
+        return Shape.of_picture(picture, orientation, _turned(stored_aspect, orientation))
 
-    def _aspect(self, picture: av.VideoFrame, orientation: Orientation) -> Fraction:
+    def _stored_aspect(self, picture: av.VideoFrame) -> Fraction:
         """The container's aspect, as long as the pictures don't begin to say another one."""
+        usual = _turned(self._shape.aspect, self._shape.orientation)
         if self._aspects is None:
             # The decoder knows of a change before the first picture with it comes out.
-            if self._stream.codec_context.sample_aspect_ratio == self._first_aspect:
-                return self._shape.aspect
-            self._aspects = _AspectMeter()
-        steps = self._aspects.steps(picture)
-        if steps == round((self._first_aspect or 1) * _ASPECT_STEPS):
-            return self._shape.aspect
-        aspect = Fraction(steps, _ASPECT_STEPS)
-        return 1 / aspect if orientation.is_sideways else aspect
+            if (self._stream.codec_context.sample_aspect_ratio or 1) == self._coded_aspect:
+                return usual
+            self._aspects = AspectMeter()
+        aspect = self._aspects.measure(picture)
+        if aspect is None or aspect == rounded(self._coded_aspect):
+            return usual
+        return aspect
 
     def _tell(self, found: Shape, seconds: float) -> None:
         if found in self._told or len(self._told) == _MOST_REPORTS:
@@ -183,6 +187,11 @@ class Canvas:
             what,
             before,
         )
+
+
+def _turned(aspect: Fraction, orientation: Orientation) -> Fraction:
+    """The aspect of the upright picture's pixels from the stored one's, and the reverse."""
+    return 1 / aspect if orientation.is_sideways else aspect
 
 
 def shows_alpha(stream: VideoStream) -> bool:
@@ -290,6 +299,7 @@ def _on_white(picture: av.VideoFrame, found: Shape) -> av.VideoFrame:
         src_colorspace=None if is_rgb(picture) else found.matrix,
         src_color_range=ColorRange.JPEG if is_rgb(picture) else _range(found.full_range),
         dst_color_range=ColorRange.JPEG,
+        threads=1,
     ).to_ndarray()
     top = np.iinfo(layered.dtype).max
     if layered[..., 3].min() == top:
@@ -299,7 +309,9 @@ def _on_white(picture: av.VideoFrame, found: Shape) -> av.VideoFrame:
         rows = slice(first, first + _BAND_ROWS)
         laid[rows] = _blended(layered[rows], top)
     opaque = av.VideoFrame.from_ndarray(laid, "rgb48le" if deep else "rgb24")
-    opaque.pts, opaque.time_base = picture.pts, picture.time_base
+    opaque.pts = picture.pts
+    if picture.time_base is not None:
+        opaque.time_base = picture.time_base
     if is_rgb(picture):
         return opaque
     rgb = Shape.of_picture(opaque, found.orientation, found.aspect)
@@ -319,42 +331,3 @@ def _described(shape: Shape) -> str:
     if shape.aspect != 1:
         text += " (shown as {}x{})".format(*display_size(width, height, shape.aspect))
     return text
-
-
-class _AspectMeter:
-    """Tells the pixel aspect of a picture, which PyAV has no attribute for.
-
-    The scale filter knows it: a corner of the picture is made as wide as a pixel is.
-    """
-
-    def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._of: tuple[int, int, str] | None = None
-
-    def steps(self, picture: av.VideoFrame) -> int:
-        """Width to height of a pixel, times `_ASPECT_STEPS`."""
-        kind = (picture.width, picture.height, picture.format.name)
-        if self._graph is None or kind != self._of:
-            self._graph, self._of = self._opened(picture), kind
-        self._graph.vpush(picture)
-        return self._graph.vpull().width
-
-    @staticmethod
-    def _opened(picture: av.VideoFrame) -> Graph:
-        graph = Graph()
-        width = f"max(1,min({_MAX_ASPECT * _ASPECT_STEPS},round({_ASPECT_STEPS}*sar)))"
-        parts = [
-            graph.add_buffer(
-                width=picture.width,
-                height=picture.height,
-                format=picture.format,
-                time_base=Fraction(1, 1000),
-            ),
-            graph.add("crop", "2:2:0:0"),
-            graph.add("scale", f"w='{width}':h=2:eval=frame:flags=neighbor"),
-            graph.add("buffersink"),
-        ]
-        for before, after in pairwise(parts):
-            before.link_to(after)
-        graph.configure()
-        return graph

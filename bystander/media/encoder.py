@@ -18,7 +18,6 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -226,9 +225,7 @@ def open_encoder(
     context.flags |= Flags.global_header  # as every container written here wants it
     context.thread_type = "AUTO"  # PyAV's default of sliced threads costs quality
     context.color_primaries, context.color_trc = info.color_primaries, info.color_transfer
-    context.colorspace, context.color_range = info.color_matrix, info.color_range
-    if av.VideoFormat(info.pixel_format).is_rgb:  # RGB, converted by `planes.to_planar`
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    context.colorspace, context.color_range = info.planar_colors
     try:
         context.open()
     except av.error.FFmpegError as error:

@@ -20,14 +20,17 @@ from av.buffer import Buffer
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.video.reformatter import ColorRange, ColorTrc
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 from bystander.coordinates import DisplaySize, display_size
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.files import is_file
+from bystander.media.aspect import pixel_aspects
 from bystander.media.cropping import NO_PADDING, Padding, read_padding
 from bystander.media.demux import (
+    ANIMATIONS,
+    container_name,
     find_video_stream,
     has_decoder,
     open_media,
@@ -36,7 +39,7 @@ from bystander.media.demux import (
 )
 from bystander.media.fields import FieldPairing
 from bystander.media.orientation import UPRIGHT, Orientation
-from bystander.media.rgb import is_full_range
+from bystander.media.rgb import is_full_range, is_rgb_format
 from bystander.media.truncation import truncation
 
 log = logging.getLogger(__name__)
@@ -106,13 +109,15 @@ class VideoInfo:
     """Facts about a video. Timestamps are ticks of `time_base`.
 
     Attributes:
-        container: FFmpeg's name of the format.
+        container: FFmpeg's name of the format; "webp" for an animated one.
         codec, pixel_format: FFmpeg's names.
         bit_depth: bits per colour component.
         coded_width, coded_height: pixels of the decoded picture that are shown, before they
             are turned.
         orientation: what makes the decoded picture upright.
         sample_aspect_ratio: width to height of a pixel of the upright picture.
+        coded_aspect: the same of a stored pixel, as the first picture says it; where it
+            says none, 1. The container, which says another, goes first.
         time_base: seconds per tick.
         start_pts, end_pts: when the first frame appears and when the last one ends.
         origin_pts: the tick at which players start the clock; not 0 only in MPEG
@@ -139,6 +144,7 @@ class VideoInfo:
     coded_height: int
     orientation: Orientation
     sample_aspect_ratio: Fraction
+    coded_aspect: Fraction
     time_base: Fraction
     start_pts: int
     end_pts: int
@@ -176,6 +182,13 @@ class VideoInfo:
     def duration(self) -> float:
         """Seconds from the first frame's appearance to the last one's end."""
         return float((self.end_pts - self.start_pts) * self.time_base)
+
+    @property
+    def planar_colors(self) -> tuple[int, int]:
+        """Matrix and range of the pictures in planes, which RGB becomes BT.709 in."""
+        if is_rgb_format(self.pixel_format):
+            return Colorspace.ITU709, ColorRange.MPEG
+        return self.color_matrix, self.color_range
 
     @property
     def is_hdr(self) -> bool:
@@ -222,6 +235,8 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
         stream = find_video_stream(container)
         assert stream is not None
         timing = _measure_timing(path, container, stream)
+        if timing.frame_count == 1 and container_name(container) in ANIMATIONS:
+            raise _still_picture(path)
         orientation = orientation_of(path, picture)
         padding = read_padding(path, picture.width, picture.height)
         return _describe(container, stream, picture, timing, audio, orientation, padding)
@@ -240,10 +255,14 @@ def _refuse_truncated(path: Path) -> None:
 
 def _no_video(path: Path, container: InputContainer) -> NotAVideo:
     if container.streams.video:
-        return NotAVideo(f"{path} holds a still picture, no video", "Give a video file.")
+        return _still_picture(path)
     if container.streams.audio:
         return NotAVideo(f"{path} has sound but no picture", "Give a video file.")
     return NotAVideo(f"{path} has no video stream", "Give a video file.")
+
+
+def _still_picture(path: Path) -> NotAVideo:
+    return NotAVideo(f"{path} holds a still picture, no video", "Give a video file.")
 
 
 def _first_picture(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
@@ -393,7 +412,8 @@ def _timing(
     # In MP4 a packet's duration is the step to the next one decoded; where frames are
     # reordered and uneven, only the track's duration tells how long the last one stays.
     # Without an index FFmpeg estimates it, and may count a field too few or too many.
-    estimated = field_coded and stream.container.format.name in _FORMATS_WITHOUT_ORIGIN
+    name = container_name(stream.container)
+    estimated = (field_coded and name in _FORMATS_WITHOUT_ORIGIN) or name in ANIMATIONS
     if stream.start_time == start and stream.duration is not None and not estimated:
         end = start + stream.duration
     if end <= last:  # the container gives no durations
@@ -419,20 +439,21 @@ def _describe(
 ) -> VideoInfo:
     time_base = stream.time_base
     assert time_base is not None
-    aspect = stream.sample_aspect_ratio or Fraction(1)  # the container's, if it says one
+    aspect, coded_aspect = pixel_aspects(stream, picture)
     origin = 0
     if container.format.name in _FORMATS_WITHOUT_ORIGIN:
         starts = [s.start_time for s in container.streams if s.start_time is not None]
         # All their streams share one clock, whose tick is the video's.
         origin = min([timing.start_pts, *starts])
     return VideoInfo(
-        container=container.format.name,
+        container=container_name(container),
         codec=stream.codec_context.name,
         pixel_format=picture.format.name,
         bit_depth=max(component.bits for component in picture.format.components),
         coded_width=picture.width - padding[0],
         coded_height=picture.height - padding[1],
         orientation=orientation,
+        coded_aspect=coded_aspect,
         sample_aspect_ratio=1 / aspect if orientation.is_sideways else aspect,
         time_base=time_base,
         start_pts=timing.start_pts,

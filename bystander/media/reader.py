@@ -27,7 +27,14 @@ from av.video.stream import VideoStream
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.logs import Tally
 from bystander.media.canvas import Canvas, Shape
-from bystander.media.demux import find_video_stream, open_media, read_packets, shows_picture
+from bystander.media.demux import (
+    ANIMATIONS,
+    container_name,
+    find_video_stream,
+    open_media,
+    read_packets,
+    shows_picture,
+)
 from bystander.media.fields import FieldPairing
 from bystander.media.orientation import Orientation
 from bystander.media.planes import PixelFormat, to_planar
@@ -36,8 +43,9 @@ from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
 
-_UNSEEKABLE = {"avi"}
-"""Containers in which a frame's timestamp follows from all frames before it (see `_Assembly`)."""
+_UNSEEKABLE = {"avi", *ANIMATIONS}
+"""Containers in which a frame's timestamp (see `_Assembly`), or its picture, follows from all
+frames before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,8 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> bool:
 
     Transport streams have no index: FFmpeg lands somewhere near.
     """
+    if container_name(container) in ANIMATIONS:
+        return False
     container.seek(pts, stream=stream)
     landed = next(read_packets(container, [stream]), None)
     if landed is None or landed.pts is None or landed.pts > pts or not landed.is_keyframe:
@@ -227,7 +237,9 @@ class _Assembly:
         self._damage.tell(log)
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        self._canvas = Canvas(Shape.of(self._info), stream, self._path, self._info.padding)
+        self._canvas = Canvas(
+            Shape.of(self._info), self._info.coded_aspect, stream, self._path, self._info.padding
+        )
         pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
             if pairing.is_second_field(packet):

@@ -22,8 +22,16 @@ from av.video.stream import VideoStream
 
 from bystander.coordinates import display_size
 from bystander.errors import NotAVideo, UnsupportedVideo
+from bystander.media.aspect import pixel_aspects
 from bystander.media.canvas import Canvas, Shape
-from bystander.media.demux import find_video_stream, has_decoder, open_media, read_packets
+from bystander.media.demux import (
+    ANIMATIONS,
+    container_name,
+    find_video_stream,
+    has_decoder,
+    open_media,
+    read_packets,
+)
 from bystander.media.orientation import Orientation
 from bystander.media.probe import is_convertible, orientation_of
 from bystander.media.rgb import Rgb, RgbScaler
@@ -73,7 +81,7 @@ class Source:
         self._path, self._max_side = path, max_side
         with ExitStack() as resources:
             container, stream = self._open(resources)
-            self.shape = self._shape(container, stream)
+            self.shape, self._coded_aspect = self._shape(container, stream)
             self.time_base = stream.time_base or Fraction(1)
             self.origin = stream.start_time or 0
 
@@ -87,7 +95,7 @@ class Source:
             container, stream = self._open(resources)
             if not self._seek(container, stream, start):
                 container, stream = self._open(resources)
-            canvas = Canvas(self.shape, stream, self._path)
+            canvas = Canvas(self.shape, self._coded_aspect, stream, self._path)
             for picture in _decoded(container, stream):
                 if picture.pts is None:
                     continue
@@ -107,6 +115,8 @@ class Source:
 
     def _seek(self, container: InputContainer, stream: VideoStream, start: int) -> bool:
         """Go to where decoding has to begin for `start`; False: that is the beginning."""
+        if container_name(container) in ANIMATIONS:
+            return False
         try:
             container.seek(start, stream=stream)
             landed = next(read_packets(container, [stream]), None)
@@ -123,17 +133,16 @@ class Source:
             log.debug("can't seek to %s: %s", start, error)
             return False
 
-    def _shape(self, container: InputContainer, stream: VideoStream) -> Shape:
+    def _shape(self, container: InputContainer, stream: VideoStream) -> tuple[Shape, Fraction]:
         picture = next(_decoded(container, stream), None)
         if picture is None:
             raise UnsupportedVideo(f"{self._path} shows nothing that can be decoded")
         if max(picture.width, picture.height) > self._max_side or not is_convertible(picture):
             raise UnsupportedVideo(f"{self._path} has pictures that can't be processed")
         orientation = orientation_of(self._path, picture)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        return Shape.of_picture(
-            picture, orientation, 1 / aspect if orientation.is_sideways else aspect
-        )
+        aspect, coded = pixel_aspects(stream, picture)
+        upright = 1 / aspect if orientation.is_sideways else aspect
+        return Shape.of_picture(picture, orientation, upright), coded
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:

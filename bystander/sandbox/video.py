@@ -11,8 +11,9 @@ import av.error
 from PIL import Image
 
 from bystander.errors import UnsupportedVideo, VideoTooLong
+from bystander.media import reader
 from bystander.media.canvas import Canvas, Shape
-from bystander.media.demux import find_video_stream, open_media, read_packets
+from bystander.media.demux import ANIMATIONS, find_video_stream, open_media, read_packets
 from bystander.media.probe import ProbeLimits, VideoInfo, probe
 from bystander.sandbox.facts import MOST_POSTERS, AudioFacts, VideoFacts
 from bystander.sandbox.limits import Limits
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _POSTER_SIDE = 640  # pixels, the longer side
 _POSTER_QUALITY = 85  # JPEG's
 _PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
+_MOST_ANIMATION_PIXELS = 2_000_000_000  # decoded for posters; 8 s of 1080p at 120 a second
 _FASTEST = 1000  # frames per second; slow motion is recorded at 960
 
 
@@ -84,15 +86,21 @@ def _refuse_clock(path: Path, info: VideoInfo) -> None:
         )
 
 
-def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[Frame]:
+def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[Frame | reader.Frame]:
     """Keyframes near the middles of equal parts of the video, each once; else the first.
 
     Keyframes, because the frames between them cost seconds of decoding in a large video.
     """
+    length = info.end_pts - info.start_pts
+    moments = [
+        info.start_pts + length * (2 * part + 1) // (2 * MOST_POSTERS)
+        for part in range(MOST_POSTERS)
+    ]
+    if info.container in ANIMATIONS:
+        yield from _pictures_at(path, info, moments)
+        return
     shown = set[int]()
-    for part in range(MOST_POSTERS):
-        length = info.end_pts - info.start_pts
-        pts = info.start_pts + length * (2 * part + 1) // (2 * MOST_POSTERS)
+    for pts in moments:
         frame = _picture_near(path, info, pts)
         if frame is not None and frame.pts not in shown:
             shown.add(frame.pts)
@@ -100,6 +108,18 @@ def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[Frame]:
     # Transport streams have no index: seeking may pass the last keyframe.
     if not shown and (frame := _picture_near(path, info, None)) is not None:
         yield frame
+
+
+def _pictures_at(path: Path, info: VideoInfo, moments: list[int]) -> Iterator[reader.Frame]:
+    """What is shown at `moments` of an animation, each picture once: as far as one may look."""
+    most = max(1, _MOST_ANIMATION_PIXELS // (info.width * info.height))
+    shown: reader.Frame | None = None
+    for frame in islice(reader.VideoReader(path, info), most):
+        if shown is not None and any(shown.pts <= moment < frame.pts for moment in moments):
+            yield shown
+        shown = frame
+    if shown is not None and any(shown.pts <= moment for moment in moments):
+        yield shown
 
 
 def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
@@ -115,7 +135,7 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
         except av.error.FFmpegError as error:
             log.debug("can't seek to %s: %s", pts, error)
             return None
-        canvas = Canvas(Shape.of(info), stream, path, info.padding)
+        canvas = Canvas(Shape.of(info), info.coded_aspect, stream, path, info.padding)
         packets = islice(read_packets(container, [stream]), _PACKETS_TO_TRY)
         for packet in chain(packets, [None]):  # None: what the decoder still holds
             try:

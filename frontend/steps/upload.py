@@ -13,7 +13,9 @@ from frontend.page import Page, from_service, go, heading, place, say, stay, tol
 from frontend.shapes import Photo
 from frontend.wording import photo_problem, picture, video_facts
 
-VIDEOS: Final = "video/*,.mkv,.avi,.mov,.mts,.m2ts,.ts,.wmv,.flv"
+VIDEOS: Final = (
+    "video/*,image/gif,image/webp,image/apng,.png,.mkv,.avi,.mov,.mts,.m2ts,.ts,.wmv,.flv"
+)
 PHOTOS: Final = "image/*,.heic,.heif"
 LONGEST_NAME: Final = 80
 NEWCOMER: Final = "newcomer-photos"

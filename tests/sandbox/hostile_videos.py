@@ -10,6 +10,8 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from tests.media import videos
 from tests.sandbox.made import (
     HUGE,
@@ -22,6 +24,7 @@ from tests.sandbox.made import (
     patched,
     picture,
     png,
+    saved,
     u16,
     u32,
     with_content,
@@ -196,6 +199,22 @@ def _images(format_: str) -> Maker:
     return lambda: picture(format_)
 
 
+def _animated(format_: str, count: int = 3, delay: int = 0) -> bytes:
+    pictures = [Image.new("RGB", (64, 48), (40 * n % 256, 0, 0)) for n in range(count)]
+    rest = {"save_all": True, "append_images": pictures[1:], "duration": delay}
+    return saved(pictures[0], format_, **rest)
+
+
+def _written_over(format_: str, start: int, value: bytes) -> Maker:
+    """An animation with some bytes of its header replaced."""
+
+    def make() -> bytes:
+        data = _animated(format_)
+        return data[:start] + value + data[start + len(value) :]
+
+    return make
+
+
 _LIES = "a header that lies"
 _TIME = "a clock that lies"
 _CUT = "a file that ends early"
@@ -215,6 +234,19 @@ ROWS: list[Row] = [
     ("png-as-mp4", "the check of what it is", _MP4, _images("PNG")),
     ("gif-as-mp4", "the check of what it is", _MP4, _images("GIF")),
     ("jpeg-as-mp4", "the check of what it is", _MP4, _images("JPEG")),
+    ("gif-of-65535", _MEMORY, ".gif", _written_over("GIF", 6, b"\xff" * 4)),
+    ("gif-without-pictures", "there is nothing to see", ".gif",
+     lambda: _animated("GIF")[:13] + b";"),
+    ("gif-without-delays", _TIME, ".gif", lambda: _animated("GIF", count=300)),
+    ("gif-cut", _CUT, ".gif", lambda: _animated("GIF")[:-60]),
+    ("apng-of-2-to-31-pictures", _MEMORY, ".png",
+     lambda: patched(_animated("PNG"), b"acTL", 0, u32(2**31 - 1))),
+    ("apng-of-size-2-to-31", _MEMORY, ".png",
+     lambda: patched(_animated("PNG"), b"IHDR", 0, u32(2**31 - 1, 2**31 - 1))),
+    ("webp-of-16384", _MEMORY, ".webp", _written_over("WEBP", 24, b"\xff\x3f\0" * 2)),
+    ("webp-of-noise", "the decoder", ".webp",
+     lambda: _animated("WEBP")[:44] + bytes(range(256)) * 20),
+    ("webp-without-delays", _TIME, ".webp", lambda: _animated("WEBP", count=100)),
     ("audio-only", "there is nothing to see", _MP4, _made(_MP4, _audio)),
     ("subtitles-only", "there is nothing to see", ".mkv", _made(".mkv", _subtitles)),
     ("frameless", "there is nothing to see", _MP4, _made(_MP4, _frameless)),
@@ -282,10 +314,11 @@ ROWS: list[Row] = [
 
 READABLE = [
     # Some formats announce no length: what is there can be read.
-    "cut-ts-at-50", "cut-flv-at-50",
+    "cut-ts-at-50", "cut-flv-at-50", "gif-cut",
     # FFmpeg goes by the frames, not by what is said of them.
     "box-of-size-0", "chunks-2-to-32", "frames-that-are-not-there", "edits-2-to-32",
     "says-it-lasts-centuries", "time-base-zero", "avi-time-base-zero", "avi-billion-frames",
+    "apng-of-2-to-31-pictures", "gif-without-delays", "webp-without-delays",
     "avi-list-of-4-gb", "size-65535-in-track", "size-65535-in-sample-entry",
     # Odd, but they show something.
     "size-16x8000", "size-changes", "middle-damaged", "one-picture", "eight-videos-in-one",

@@ -16,6 +16,7 @@ from tests.media.videos import Clip, make_video
 SURVIVES = """
 import av, numpy as np
 from av.video.format import names
+from bystander.media.aspect import AspectMeter
 from bystander.media.orientation import UPRIGHT, Orientation
 from bystander.media.probe import _PIXEL_FORMATS
 from bystander.media.reader import Frame
@@ -27,6 +28,7 @@ for name in sorted(filter(_PIXEL_FORMATS.fullmatch, names)):
         picture = av.VideoFrame(*size, name)
         for plane in picture.planes:
             np.frombuffer(memoryview(plane), np.uint8)[:] = 200
+        assert AspectMeter().measure(picture) in (1, None)
         for orientation in (UPRIGHT, Orientation(90, mirrored=True)):
             frame = Frame(0, 0, None, picture, orientation, False, RgbScaler())
             assert frame.rgb().size == 3 * size[0] * size[1]
