@@ -126,6 +126,11 @@ class Canvas:
         self._has_alpha = shows_alpha(stream)
         self._told: set[Shape] = set()
 
+    @classmethod
+    def of(cls, info: VideoInfo, stream: VideoStream, path: Path) -> Self:
+        """That of a probed video."""
+        return cls(Shape.of(info), info.coded_aspect, stream, path, info.padding)
+
     def fit(
         self, picture: av.VideoFrame, seconds: float
     ) -> tuple[av.VideoFrame, Orientation] | None:

@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
 from bystander.logs import Tally
-from bystander.media.canvas import Canvas, Shape
+from bystander.media.canvas import Canvas
 from bystander.media.demux import (
     ANIMATIONS,
     container_name,
@@ -237,9 +237,7 @@ class _Assembly:
         self._damage.tell(log)
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        self._canvas = Canvas(
-            Shape.of(self._info), self._info.coded_aspect, stream, self._path, self._info.padding
-        )
+        self._canvas = Canvas.of(self._info, stream, self._path)
         pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
             if pairing.is_second_field(packet):

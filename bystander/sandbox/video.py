@@ -135,7 +135,7 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
         except av.error.FFmpegError as error:
             log.debug("can't seek to %s: %s", pts, error)
             return None
-        canvas = Canvas(Shape.of(info), info.coded_aspect, stream, path, info.padding)
+        canvas = Canvas.of(info, stream, path)
         packets = islice(read_packets(container, [stream]), _PACKETS_TO_TRY)
         for packet in chain(packets, [None]):  # None: what the decoder still holds
             try:
