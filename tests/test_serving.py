@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bystander import serving
 from bystander.errors import ConfigError
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
 from bystander.serving import ENTRY, check_host, check_port, is_loopback, service_folder
@@ -39,6 +40,14 @@ def test_the_entry_is_where_the_command_looks_for_it() -> None:
     module, _, name = ENTRY.partition(":")
     source = (service_folder() / f"{module}.py").read_text()
     assert f"class {name}:" in source
+
+
+def test_what_pip_installed_says_where_the_service_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "__file__", str(tmp_path / "bystander/serving.py"))
+    with pytest.raises(ConfigError, match=r"no service\.py in .*clone of the repository.* image"):
+        service_folder()
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
