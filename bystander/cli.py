@@ -236,7 +236,7 @@ def people(
             check_file(sheet, overwrite, timeline)
         console.table(
             "people",
-            describe_people(loaded.header),
+            describe_people(loaded.header, loaded.times()),
             PEOPLE_COLUMNS,
         )
         if sheet is not None:

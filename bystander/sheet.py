@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from bystander.errors import OutputUnwritable
@@ -19,8 +21,16 @@ COLUMNS: Final = 5
 GREEN, RED, INK, PAPER = (22, 128, 60), (176, 32, 48), (32, 32, 36), (248, 248, 246)
 
 
-def describe_people(header: Header) -> list[dict[str, object]]:
-    """One row a person: id, name, seconds, verdict, evidence and tracklets."""
+def describe_people(
+    header: Header, times: NDArray[np.float64] | None = None
+) -> list[dict[str, object]]:
+    """One row a person: id, name, seconds, verdict, evidence and tracklets.
+
+    Args:
+        times: `Timeline.times`, of which "from" is told; by default frames are evenly spaced
+            from 0 on.
+    """
+    times = header.even_times() if times is None else times
     rows: list[dict[str, object]] = []
     for person in header.persons:
         tracklets = _tracklets(header, person)
@@ -30,7 +40,7 @@ def describe_people(header: Header) -> list[dict[str, object]]:
                 "id": person.id,
                 "name": person.name or "",
                 "seconds": person.seconds,
-                "from": round(_seconds(header, tracklets), 2),
+                "from": round(float(times[min(t.start for t in tracklets)]), 2),
                 "verdict": _verdict(tracklets),
                 "evidence": leading.evidence.kind.value,
                 "similarity": leading.evidence.similarity,
@@ -98,7 +108,3 @@ def _leading(tracklets: Sequence[Tracklet]) -> Verdict:
 def _verdict(tracklets: Sequence[Tracklet]) -> str:
     decisions = {verdict.decision for tracklet in tracklets for verdict in tracklet.verdicts}
     return "keep and mask" if len(decisions) > 1 else decisions.pop().value
-
-
-def _seconds(header: Header, tracklets: Sequence[Tracklet]) -> float:
-    return min(t.start for t in tracklets) / header.video.rate

@@ -111,6 +111,14 @@ def test_the_sheet_shows_everyone_once_framed_in_their_verdicts_colour(
     assert sorted(hues) == [0, 0, 1, 2, 3, 4]
 
 
+def test_people_appear_when_a_player_shows_them(party: Masked) -> None:
+    rows = describe_people(party.timeline.header)
+    late = describe_people(party.timeline.header, party.timeline.times() + 0.8)
+
+    assert {str(row["from"]) for row in rows} == {"0.0", "0.6"}
+    assert {str(row["from"]) for row in late} == {"0.8", "1.4"}
+
+
 def test_a_sheet_of_nobody_is_an_empty_page(tmp_path: Path) -> None:
     timeline = mask_scene(Scene([], frames=2), tmp_path).timeline
     contact_sheet(timeline, tmp_path / "people.png")
