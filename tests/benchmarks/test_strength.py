@@ -82,6 +82,7 @@ def test_cells_are_those_of_the_product() -> None:
     assert cell_of(portrait(0, 0), EffectSettings()) > cell_of(portrait(0, 0), weak)
 
 
+@pytest.mark.long
 def test_a_weak_mosaic_is_seen_through_and_a_solid_colour_is_not(
     portraits: list[Portrait],
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from frontend import settings
 from frontend.texts import LANGUAGES, Language, texts
+from tests.conftest import sampled
 from tests.frontend.conftest import Open
 from tests.frontend.staged import StagedService, job, photo, video
 from tests.frontend.test_steps import seen
@@ -72,7 +73,7 @@ def job_that_met_something_new(staged: StagedService) -> None:
     staged.jobs = [job("failed", problem={"type": "SomethingUnheardOf"})]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 @pytest.mark.parametrize(
     ("wrong", "step", "error", "values"),
     [
@@ -111,7 +112,7 @@ def test_it_is_said_what_is_wrong_and_what_helps(
     assert not TECHNICAL.search(written)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 @pytest.mark.parametrize(
     ("status", "kind", "error"),
     [
@@ -141,7 +142,7 @@ def test_a_job_that_cannot_be_started_says_why_and_nothing_is_lost(
     assert not TECHNICAL.search(seen(app))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 def test_a_service_that_is_down_is_asked_again(
     open_page: Open,
     staged: StagedService,
@@ -159,7 +160,7 @@ def test_a_service_that_is_down_is_asked_again(
     assert not TECHNICAL.search(written)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 def test_a_service_that_goes_away_during_a_job_costs_nothing(
     open_page: Open, staged: StagedService, language: Language
 ) -> None:
@@ -183,7 +184,7 @@ def test_a_job_that_was_started_twice_is_followed(open_page: Open, staged: Stage
     assert app.title[0].value == texts("en")("progress.title")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 def test_after_a_cancelled_job_one_begins_again_without_uploading_anything(
     open_page: Open, staged: StagedService, language: Language
 ) -> None:

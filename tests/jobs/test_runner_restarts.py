@@ -169,6 +169,7 @@ def test_a_new_server_sweeps_what_a_killed_one_left(house: House) -> None:
     assert (house.data / "photos" / waiting.project / f"{waiting.id}.jpg").exists()
 
 
+@pytest.mark.long
 def test_two_hundred_jobs_leave_nothing_behind(tmp_path: Path) -> None:
     house = House(tmp_path / "data", {"at_once": 4})
     ends: list[Steps] = [[progress(1), RESULT, DONE]]

@@ -195,6 +195,7 @@ def test_a_job_tells_what_it_does_from_the_beginning_to_the_end(
     assert "from below Python" in complaints
 
 
+@pytest.mark.long
 def test_an_analysis_looks_at_each_frame_once_and_renders_nothing(
     tmp_path: Path, video: Path
 ) -> None:
@@ -223,6 +224,7 @@ def test_rendering_looks_at_nothing_again_and_follows_decisions(
     assert (work.folder / TIMELINE).read_bytes() == (undisturbed.folder / TIMELINE).read_bytes()
 
 
+@pytest.mark.long
 def test_who_was_clicked_is_kept(tmp_path: Path, video: Path) -> None:
     click = ClickOrder(seconds=1, x=40, y=160)
     work = Work(tmp_path / "work", video, order(clicks=(click,)))
@@ -305,6 +307,7 @@ def time_of(state: Path) -> int:
     return state.stat().st_mtime_ns if state.exists() else 0
 
 
+@pytest.mark.long
 def test_told_to_end_it_ends_and_its_checkpoints_stay(work: Work) -> None:
     # By the signal itself: nothing in it delays that.
     work.interrupted(HALF, work.analysed, signal.SIGTERM)
