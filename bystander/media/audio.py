@@ -19,6 +19,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.packet import Packet, PktSideDataT
 from av.stream import Stream
 
@@ -199,9 +200,11 @@ class _Transcode:
         context.time_base = Fraction(1, rate)
         # Ticks of a stream that hides something, which begins its clock at zero.
         self._heard = "" if track.end is None else f"end_pts={track.end}"
-        sample_format = context.format.name
-        self._filter = f"sample_rates={rate}:sample_fmts={sample_format}:channel_layouts={layout}"
-        self._graph: Graph | None = None
+        # What is decoded may change midway, from mono to stereo; what is encoded doesn't.
+        self._form = (context.format.name, layout, rate)
+        self._decoded_form: tuple[str, str, int] | None = None
+        self._converter: Graph | None = None
+        self._clock = _clock_keeper(*self._form)
         self._held: AudioFrame | None = None
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
@@ -216,10 +219,9 @@ class _Transcode:
         frames = self._whole(self._stream.codec_context.decode(None))
         frames += [] if self._held is None else [self._held]
         packets = [out for frame in frames for out in self._encode(frame)]
-        if self._graph is not None:
-            self._graph.push(None)
-            packets += self._drain(self._graph)
-        return packets + list(self._target.encode(None))
+        packets += self._encode_all(self._change_form(None))
+        self._clock.push(None)
+        return packets + self._encode_all([]) + list(self._target.encode(None))
 
     def _whole(self, frames: list[AudioFrame]) -> list[AudioFrame]:
         """The frames, each ended where the next begins: there an edit list goes on elsewhere."""
@@ -233,42 +235,75 @@ class _Transcode:
         return ended
 
     def _encode(self, frame: AudioFrame) -> list[Packet[Stream]]:
-        if self._graph is None:
-            self._graph = self._make_graph(frame)
-        self._graph.push(frame)
-        return self._drain(self._graph)
+        frames: list[AudioFrame] = []
+        if self._decoded_form != (frame.format.name, frame.layout.name, frame.sample_rate):
+            frames += self._change_form(frame)
+        assert self._converter is not None
+        self._converter.push(frame)
+        return self._encode_all(frames + _drained(self._converter))
 
-    def _drain(self, graph: Graph) -> list[Packet[Stream]]:
-        packets: list[Packet[Stream]] = []
-        while True:
-            try:
-                frame = graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return packets
-            assert isinstance(frame, AudioFrame)
-            packets += self._target.encode(frame)
+    def _encode_all(self, converted: list[AudioFrame]) -> list[Packet[Stream]]:
+        for frame in converted:
+            self._clock.push(frame)
+        return [out for frame in _drained(self._clock) for out in self._target.encode(frame)]
 
-    def _make_graph(self, frame: AudioFrame) -> Graph:
-        graph = Graph()
-        source = graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format,
-            layout=frame.layout,
-            time_base=frame.time_base,
-        )
-        # async=1 fills gaps with silence and cuts overlaps, so that timestamps stay true.
-        steps = [
-            source,
-            *([graph.add("atrim", self._heard)] if self._heard else []),
-            graph.add("aresample", "async=1"),
-            graph.add("aformat", self._filter),
-            graph.add("asetnsamples", "n=1024:p=0"),  # an AAC frame
-            graph.add("abuffersink"),
-        ]
-        for step, following in pairwise(steps):
-            step.link_to(following)
-        graph.configure()
-        return graph
+    def _change_form(self, frame: AudioFrame | None) -> list[AudioFrame]:
+        """Convert what is like `frame` from now on; gives what is left of what came before."""
+        rest: list[AudioFrame] = []
+        if self._converter is not None:
+            self._converter.push(None)
+            rest = _drained(self._converter)
+        if frame is not None:
+            self._decoded_form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            self._converter = _converter(frame, *self._form, self._heard)
+        return rest
+
+
+def _converter(frame: AudioFrame, sample_format: str, layout: str, rate: int, heard: str) -> Graph:
+    """Makes samples of another form of what is like `frame`, with timestamps in samples.
+
+    Args:
+        heard: an option of FFmpeg's filter atrim; empty for everything.
+    """
+    graph = Graph()
+    source = graph.add_abuffer(
+        sample_rate=frame.sample_rate,
+        format=frame.format,
+        layout=frame.layout,
+        time_base=frame.time_base,
+    )
+    form = f"sample_rates={rate}:sample_fmts={sample_format}:channel_layouts={layout}"
+    trim = [graph.add("atrim", heard)] if heard else []
+    clock = graph.add("asettb", f"expr=1/{rate}")
+    return _linked(graph, source, *trim, graph.add("aformat", form), clock)
+
+
+def _clock_keeper(sample_format: str, layout: str, rate: int) -> Graph:
+    """Fills gaps with silence and cuts overlaps, so that timestamps stay true; AAC's frames."""
+    graph = Graph()
+    source = graph.add_abuffer(
+        sample_rate=rate, format=sample_format, layout=layout, time_base=Fraction(1, rate)
+    )
+    steps = graph.add("aresample", "async=1"), graph.add("asetnsamples", "n=1024:p=0")
+    return _linked(graph, source, *steps)
+
+
+def _linked(graph: Graph, *steps: FilterContext) -> Graph:
+    for step, following in pairwise((*steps, graph.add("abuffersink"))):
+        step.link_to(following)
+    graph.configure()
+    return graph
+
+
+def _drained(graph: Graph) -> list[AudioFrame]:
+    frames: list[AudioFrame] = []
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return frames
+        assert isinstance(frame, AudioFrame)
+        frames.append(frame)
 
 
 def _until(frame: AudioFrame, following: AudioFrame) -> AudioFrame | None:

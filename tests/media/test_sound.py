@@ -308,3 +308,21 @@ def test_the_drawn_codecs_keep_all_their_samples(tmp_path: Path, name: str) -> N
         out = tmp_path / f"out{suffix}"
         transcode(source, out, FAST)
         assert -0.001 < hear(out).seconds - before.seconds < 0.2, suffix
+
+
+def test_sound_that_changes_its_form_midway_goes_on(tmp_path: Path) -> None:
+    pieces = []
+    for number, (channels, rate) in enumerate([(1, 32_000), (2, 48_000)]):
+        piece = tmp_path / f"{number}.ts"
+        options = ("-c:a", "dca", "-output_ts_offset", f"{number}", "-muxdelay", "0")
+        pieces.append(make_sounding(piece, *options, rate=rate, channels=channels).read_bytes())
+    joined, out = tmp_path / "joined.ts", tmp_path / "out.mp4"
+    joined.write_bytes(b"".join(pieces))
+
+    transcode(joined, out, FAST)
+
+    heard = hear(out)
+    assert heard.codec == "aac"
+    assert abs(heard.onset - BURST) < 0.05
+    assert abs(heard.loud - (2 - BURST)) < 0.05  # until the end of the second piece
+    assert abs(heard.seconds - 2) < 0.1
