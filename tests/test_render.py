@@ -21,6 +21,7 @@ from PIL import Image
 from bystander.analyze import analyze
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
 from bystander.masks import Mask, union
+from bystander.media.encoder import Deinterlace
 from bystander.media.orientation import UPRIGHT
 from bystander.media.photos import load_photo
 from bystander.media.probe import probe
@@ -80,6 +81,29 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Masked:
         Figure(GREEN, standing(300)),
     ]
     return mask_scene(Scene(figures, frames=60), folder, cast=cast_of(folder, anna=BLUE))
+
+
+def test_a_deinterlaced_frame_is_masked_where_people_were_in_the_frame_before_too(
+    tmp_path: Path,
+) -> None:
+    """Its lines are mixed with that one's."""
+    fast = Figure(RED, walking(20, 14))
+    scene = Scene([fast], frames=20)
+    masked = mask_scene(scene, tmp_path)
+    shares = {}
+    for wanted in (Deinterlace.OFF, Deinterlace.ON):
+        output, encoder = tmp_path / f"{wanted}.mp4", LOSSLESS.changed({"deinterlace": wanted})
+        render(masked.source, masked.timeline, output, effect=MAGENTA, encoder=encoder)
+        shown = replace(masked, output=output)
+        for number in range(2, 18):
+            assert shown.covered(fast, number) >= 0.95
+        shares[wanted] = min(
+            is_magenta(shown.after[number])[scene.silhouette(fast, number - 1)].mean()
+            for number in range(2, 18)
+        )
+
+    assert shares[Deinterlace.ON] >= 0.95
+    assert shares[Deinterlace.OFF] < 0.9  # or this scene shows nothing
 
 
 def person_in(masked: Masked, figure: Figure) -> str:
