@@ -176,6 +176,7 @@ def test_a_moved_mask_is_found(tmp_path: Path, street: Masked) -> None:
     assert all(1.16 <= f.start <= f.end <= 1.32 for f in leaks)
 
 
+@pytest.mark.long
 def test_a_mask_moved_by_less_than_a_hand_is_found(tmp_path: Path, street: Masked) -> None:
     """The least growth hides nothing of such a move; half of a face's plate is wider."""
 
@@ -189,6 +190,7 @@ def test_a_mask_moved_by_less_than_a_hand_is_found(tmp_path: Path, street: Maske
     assert {f.frame in (30, 31, 32) for f in result.leaks} == {True}
 
 
+@pytest.mark.long
 def test_masks_of_another_program_are_noted(tmp_path: Path, street: Masked) -> None:
     """They are judged by detail alone, and the report says so."""
 
@@ -214,6 +216,7 @@ def test_cells_that_are_too_small_are_found(
     assert Kind.WEAK_MASK in {f.kind for f in result.leaks}
 
 
+@pytest.mark.long
 def test_a_weak_blur_of_another_program_is_found(tmp_path: Path, street: Masked) -> None:
     def blurred(number: int, *_: int) -> Pixels:
         before, after = street.before[number], street.after[number].copy()
@@ -304,6 +307,7 @@ def test_a_timeline_of_another_video_is_refused(tmp_path: Path, street: Masked) 
         audited(other, street.output, tmp_path / "r.html")
 
 
+@pytest.mark.long
 def test_an_unwritable_report_is_an_output_error(tmp_path: Path, street: Masked) -> None:
     with pytest.raises(OutputUnwritable):
         audited(street, street.output, tmp_path / "nowhere" / "r.html")

@@ -97,6 +97,7 @@ def run(
     return timeline, segmenter.seen, first[0]
 
 
+@pytest.mark.long
 def test_however_often_it_is_killed_the_timeline_is_the_same_to_the_byte(
     crossing: Path, tmp_path: Path
 ) -> None:

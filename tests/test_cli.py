@@ -414,6 +414,7 @@ def test_a_photo_s_name_too_long_is_refused(networks: None, drawn: Path, output:
     refused(call("mask", drawn, "-o", output, "--cast", f"{TOO_LONG}.jpg"), 4)
 
 
+@pytest.mark.long
 def test_damage_is_said_in_one_line_for_all_passes(
     networks: None, drawn: Path, tmp_path: Path, output: Path
 ) -> None:
@@ -822,6 +823,7 @@ def test_doctor_says_what_is_missing(scratch: Path, monkeypatch: pytest.MonkeyPa
     assert "mine.onnx" in result.stdout
 
 
+@pytest.mark.long
 def test_a_bare_machine_is_complete() -> None:
     (told,) = events(succeeded(call("doctor", "--json")))
 

@@ -52,6 +52,7 @@ def the_friends(picture: Pixels, found: list[Face], faces: FaceModel, photo: Pat
     return int(np.argmax(faces.embed(picture, found) @ reference))
 
 
+@pytest.mark.long
 def test_the_friends_face_can_be_found_and_nobody_elses(
     demo: tuple[Path, object], faces: FaceModel
 ) -> None:
@@ -70,6 +71,7 @@ def test_the_friends_face_can_be_found_and_nobody_elses(
     assert seen == 5
 
 
+@pytest.mark.long
 def test_exactly_one_is_kept_and_everything_is_written(demo: tuple[Path, object]) -> None:
     folder, kept = demo
 

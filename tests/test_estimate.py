@@ -45,6 +45,7 @@ def test_the_estimate_lies_within_its_range(tmp_path: Path, frames: int) -> None
     assert found.people == 2
 
 
+@pytest.mark.long
 def test_a_video_of_twice_the_length_takes_twice_the_time(tmp_path: Path) -> None:
     short = estimate(film(tmp_path / "s.mp4", 150), drawn_models(), PROFILE, ticking())
     long = estimate(film(tmp_path / "l.mp4", 300), drawn_models(), PROFILE, ticking())

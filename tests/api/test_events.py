@@ -151,6 +151,7 @@ def test_many_listeners_cost_one_look_an_interval() -> None:
     assert len(looks) == 3
 
 
+@pytest.mark.long
 def test_a_hundred_listeners_do_not_keep_others_waiting(stage: Stage) -> None:
     project = stage.project()
     job = stage.job(project, JobKind.MASK, JobState.RUNNING)

@@ -197,6 +197,7 @@ def test_a_photo_is_stored_upright_and_without_its_metadata(
         assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
+@pytest.mark.long
 def test_of_several_people_one_is_chosen_by_hand(
     stage: Stage, client: httpx.Client, project: Project, group: bytes, faces: FaceModel
 ) -> None:
@@ -455,6 +456,7 @@ def test_no_name_gets_into_the_log(
         assert secret not in caplog.text
 
 
+@pytest.mark.long
 def test_blurred_photos_are_worth_less(
     client: httpx.Client, project: Project, portrait: Image.Image
 ) -> None:

@@ -412,6 +412,7 @@ def test_where_storage_is_local_nothing_goes_past_the_service(
     assert client.get(address).json()["state"] == "absent"
 
 
+@pytest.mark.long
 def test_memory_stays_flat_for_a_large_video(client: httpx.Client, address: str) -> None:
     process, size = psutil.Process(os.getpid()), 300
     client.put(address, content=b"what a first request costs")

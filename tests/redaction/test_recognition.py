@@ -78,6 +78,7 @@ def average_of_frames(photo: Rgb, effect: Effect, cell: int) -> Rgb:
     return (total / FRAMES).astype(np.uint8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("effect", [blur, mosaic])
 def test_averaging_the_frames_of_a_moving_face_does_not_make_it_recognisable(
     recognizer: Recognizer, effect: Effect

@@ -18,7 +18,7 @@ from tests.conftest import sampled
 from tests.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.waiting import HANGS_AFTER_SECONDS
 
-LIMITS = Limits(memory=2**30, cpu=20, wall=HANGS_AFTER_SECONDS)
+LIMITS = Limits(memory=2**30, cpu=10, wall=HANGS_AFTER_SECONDS)
 """Time enough for the honest ones on a slow machine."""
 
 
@@ -84,7 +84,7 @@ def assert_gives_nothing_away(error: VideoError | PhotoError, folder: Path) -> N
         assert secret not in str(error)
 
 
-@pytest.mark.parametrize("file", sampled(VIDEOS, 5), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sampled(VIDEOS, 7), ids=lambda file: file.name)
 def test_a_hostile_video(file: Hostile, outcomes: dict[Hostile, Future[Outcome]]) -> None:
     outcome = outcomes[file].result()
 
@@ -100,7 +100,7 @@ def test_a_hostile_video(file: Hostile, outcomes: dict[Hostile, Future[Outcome]]
         assert_gives_nothing_away(outcome.result, outcome.folder)
 
 
-@pytest.mark.parametrize("file", sampled(PHOTOS, 5), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sampled(PHOTOS, 7), ids=lambda file: file.name)
 def test_a_hostile_photo(file: Hostile, outcomes: dict[Hostile, Future[Outcome]]) -> None:
     outcome = outcomes[file].result()
 

@@ -28,7 +28,7 @@ CHANGES: dict[str, dict[str, object]] = {
         "requests_per_second": 1000,
         "burst": 5000,
         "memory": 2**30,
-        "cpu": 20,
+        "cpu": 10,
         "wall": HANGS_AFTER_SECONDS,
     },
 }
