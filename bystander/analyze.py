@@ -28,9 +28,10 @@ from bystander.media.reader import Frame, frames_after
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.people.cast import CastMember
-from bystander.people.follow import Click, Follower, Seen, View
+from bystander.people.follow import Follower, Seen, View
 from bystander.people.heads import find_faces
 from bystander.people.identity import Judge
+from bystander.people.pointing import Click
 from bystander.people.second_look import look_again
 from bystander.people.shots import CutMarker, thumbnail
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
@@ -103,7 +104,7 @@ def analyze(
         for record in follower.finish():
             writer.add_frame(record)
         header = _verdicts(video, info, grid, follower, settings, cast, key)
-        writer.finish(header, follower.pictures())
+        writer.finish(header, follower.pictures(), (jpeg for _, jpeg in follower.pointed))
     return Timeline(output, header)
 
 
@@ -194,7 +195,9 @@ def _verdicts(
         fingerprint=key,
         origin_pts=info.origin_pts,
     )
-    return Header(facts, grid, tuple(follower.shots), tracklets, persons, models.describe())
+    pointed = tuple(at for at, _ in follower.pointed)
+    shots = tuple(follower.shots)
+    return Header(facts, grid, shots, tracklets, persons, models.describe(), pointed)
 
 
 def _views(

@@ -15,7 +15,7 @@ from bystander.files import check_name
 from bystander.media.encoder import EncoderSettings
 from bystander.media.muxer import check_encoding
 from bystander.media.probe import VideoInfo, probe
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.redaction.effects import EffectName, EffectSettings
 
 

@@ -56,7 +56,7 @@ from bystander.options import (
 )
 from bystander.people.cast import alike, load_cast
 from bystander.people.edits import with_decisions
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
 from bystander.progress import Report
 from bystander.redaction.effects import EffectName, EffectSettings
@@ -487,9 +487,13 @@ def _tell(console: Console, found: Result, masked: Path, page: Path) -> None:
 
 
 def _summary(timeline: Timeline) -> dict[str, object]:
+    from bystander.sheet import pointed_people
+
     header = timeline.header
     kept = [p.name or p.id for p in header.persons if _kept(timeline, p.tracklets)]
+    pointed = pointed_people(timeline)
     return {
+        **({"pointed_at": pointed} if pointed else {}),
         "frames": header.video.frames,
         "people": len(header.persons),
         "kept": kept,

@@ -86,6 +86,10 @@ class Console:
         if self._json:
             self._emit("result", **facts)
             return
+        pointed = facts.pop("pointed_at", [])
+        if isinstance(pointed, list):
+            for one in pointed:
+                self._out.print(f"[bold]pointed at[/] {one}", highlight=False, soft_wrap=True)
         for name, value in facts.items():
             shown = value
             if isinstance(value, list):
@@ -175,7 +179,7 @@ class Console:
         self._err.print("\n".join(lines), highlight=False, soft_wrap=True)
 
     def _emit(self, event: str, **facts: object) -> None:
-        line = json.dumps({"event": event, **facts}, ensure_ascii=False)
+        line = json.dumps({"event": event, **facts}, ensure_ascii=False, default=asdict)
         with self._line:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -47,9 +49,71 @@ def describe_people(
                 "samples": leading.evidence.samples,
                 "reason": leading.evidence.reason,
                 "tracklets": " ".join(f"t{t.id}" for t in tracklets),
+                "pointed_at": [
+                    {"seconds": at.seconds, "x": at.x, "y": at.y}
+                    for at in header.pointed_at
+                    if at.tracklet in person.tracklets
+                ],
             }
         )
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """Whom a click meant, for the one who clicked.
+
+    Attributes:
+        seconds: of the click, from the first frame.
+        x, y: of the click, display pixels.
+        person, tracklet: ids, "p1" and "t3".
+        first, last: seconds from the first frame between which that person is seen.
+        picture: of them in the click's frame, as a data URI (JPEG).
+    """
+
+    seconds: float
+    x: float
+    y: float
+    person: str
+    tracklet: str
+    first: float
+    last: float
+    picture: str | None
+
+    def __str__(self) -> str:
+        between = f"{_clock(self.first)}-{_clock(self.last)}"
+        return f"{self.seconds:g} s at {self.x:g},{self.y:g}: {self.person}, seen {between}"
+
+
+def pointed_people(timeline: Timeline) -> list[Pointed]:
+    """Whom each click of an analysis meant, in the order of time."""
+    header = timeline.header
+    rows = []
+    for number, at in enumerate(header.pointed_at):
+        person = next(p for p in header.persons if at.tracklet in p.tracklets)
+        tracklets = _tracklets(header, person)
+        jpeg = timeline.pointed_picture(number)
+        rows.append(
+            Pointed(
+                at.seconds,
+                at.x,
+                at.y,
+                person.id,
+                f"t{at.tracklet}",
+                round(_seconds(header, tracklets), 2),
+                round(max(t.end for t in tracklets) / header.video.rate, 2),
+                None if jpeg is None else _data_uri(jpeg),
+            )
+        )
+    return rows
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 
 
 def contact_sheet(timeline: Timeline, path: Path) -> None:

@@ -153,6 +153,7 @@ class Person(TypedDict):
     review: int
     picture: str | None
     clip: str
+    pointed_at: list[dict[str, float]]
     spans: list[Span]
 
 

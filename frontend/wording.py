@@ -50,6 +50,8 @@ def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
 def because(texts: Texts, person: Person) -> str | None:
     """Why somebody is kept or masked, where something speaks for keeping them."""
     kind = "doubt" if person["doubtful"] else person["kind"]
+    if person["pointed_at"] and kind != "user":
+        kind = "click"
     if kind not in KINDS:
         return None
     name = person["name"] or texts("review.somebody")

@@ -36,7 +36,7 @@ from bystander.models import Models
 from bystander.models.bodies import Crop, Silhouette
 from bystander.models.face_model import FaceThresholds, normalised
 from bystander.people.cast import CastMember, load_cast
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.render import render

@@ -18,7 +18,7 @@ from bystander.instances import Instance
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
 from bystander.people.vocabulary import Decision, EvidenceKind, Shot
 from bystander.progress import Progress, Report

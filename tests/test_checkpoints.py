@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bystander.analyze import analyze
 from bystander.checkpoints import AnalysisCheckpoints
 from bystander.instances import Instance
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import CHUNK_FRAMES, Timeline
 from tests.drawn import (
     BLUE,

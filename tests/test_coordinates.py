@@ -14,7 +14,7 @@ from bystander.coordinates import DisplayPoint, DisplaySize, GridTransform, disp
 from bystander.errors import SelectionError
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from tests.media.videos import Clip, make_video
 
 

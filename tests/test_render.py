@@ -28,7 +28,7 @@ from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import load_models
 from bystander.people.edits import with_decisions
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline, TimelineWriter
 from bystander.people.vocabulary import (
     Decision,

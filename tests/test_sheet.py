@@ -11,7 +11,7 @@ from PIL import Image
 
 from bystander.errors import OutputUnwritable
 from bystander.people.edits import with_decisions
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
 from bystander.people.vocabulary import Decision, Evidence, EvidenceKind, Verdict
 from bystander.sheet import (

@@ -41,6 +41,14 @@ class TrackletView(_View):
     picture: str | None = Field(description="where a small picture is")
 
 
+class PointView(_View):
+    """A click of the analysis that meant this person."""
+
+    seconds: float = Field(description="from the video's first frame, as the click gave them")
+    x: float = Field(description="display pixels")
+    y: float = Field(description="display pixels")
+
+
 class PersonView(_View):
     """Somebody in the video."""
 
@@ -60,6 +68,7 @@ class PersonView(_View):
     review: int = Field(description="in which order to look at people, from 1", ge=1)
     picture: str | None = Field(description="where a small picture is")
     clip: str = Field(description="where a short video of them is")
+    pointed_at: tuple[PointView, ...] = Field(description="clicks that meant them")
     spans: tuple[SpanView, ...]
     tracklets: tuple[TrackletView, ...]
 
@@ -96,6 +105,7 @@ def describe(
             PersonView.model_validate(
                 {
                     **{k: row[k] for k in ("id", "reason", "similarity", "samples", "seconds")},
+                    "pointed_at": row["pointed_at"],
                     "name": person.name,
                     "kind": row["evidence"],
                     "verdict": _verdict(here),

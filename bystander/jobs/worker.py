@@ -40,7 +40,7 @@ from bystander.memory import release_memory
 from bystander.models import Models, ModelSettings
 from bystander.people.cast import CastMember, load_references
 from bystander.people.edits import verdicts_digest, with_decisions
-from bystander.people.follow import Click
+from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
 from bystander.people.vocabulary import Decision
 from bystander.progress import Progress

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.coordinates import DisplayPoint, GridTransform
+from bystander.coordinates import GridTransform
 from bystander.errors import SelectionError
 from bystander.instances import Face, Instance
 from bystander.masks import union
@@ -26,34 +26,19 @@ from bystander.people.dossier import Archive, FaceSample
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.heads import head_and_shoulders, owner_of
 from bystander.people.ownership import Ownership
+from bystander.people.pointing import Click, choose
 from bystander.people.tracking import Link, Tracker, TrackerSettings
-from bystander.people.vocabulary import FrameRecord, Origin, Shot, Sighting
+from bystander.people.vocabulary import FrameRecord, Origin, PointedAt, Shot, Sighting
 
 PICTURE_HEIGHT: Final = 192
+MARGIN_SHARE: Final = 0.1
+"""Of somebody's height, what is shown around them in the picture of a click."""
 SMALLEST_BODY: Final = 24
 """Height in pixels of the detailed view below which a crop says nothing."""
 FAINT: Final = 0.05
 """Faces below this quality aren't worth embedding: profiles, smears, a few pixels."""
 LONE_FACE: Final = 0.6
 """A face without a body counts from this score on: below, walls and bags pass for faces."""
-REACH: Final = 6
-"""A click this many grid pixels beside a silhouette still means it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """A person pointed at: whoever is seen at display pixel (x, y) at `seconds` is kept.
-
-    `seconds` count from the first frame.
-    """
-
-    seconds: float
-    x: float
-    y: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.seconds:g} s at {self.x:g},{self.y:g}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +117,11 @@ class Follower:
             round(filling.edge_extension * fps),
             round(filling.shot_extension * fps),
         )
+        self.pointed: list[tuple[PointedAt, bytes]] = []
+        """Whom the clicks meant, in the order of time, and a JPEG of them then."""
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
+        self._clicked: dict[int, NDArray[np.uint8]] = {}
+        self._latest: View | None = None
         self._first_pts: int | None = None
         self._previous: FrameRecord | None = None
         self._portraits: dict[int, _Portrait] = {}
@@ -145,6 +134,7 @@ class Follower:
         """Add the next frame; gives back the frames that are complete."""
         view = seen.view
         self.frames = view.index + 1
+        self._keep_clicked(view)
         if view.cut:
             self._tracker.cut()
             self._ownership.cut()
@@ -190,6 +180,7 @@ class Follower:
             self.shots[-1] = Shot(self.shots[-1].start, self.frames)
         if self._previous is not None:
             self._answer_clicks(self._previous, float("inf"))
+        self._settle_clicks()
 
     def pictures(self) -> Iterator[tuple[int, bytes]]:
         """A small JPEG of each tracklet."""
@@ -203,35 +194,61 @@ class Follower:
 
     def _completed(self, record: FrameRecord) -> FrameRecord:
         self.archive.count(record)
-        if self._first_pts is None:
-            self._first_pts = record.pts
         if self._previous is not None:
-            self._answer_clicks(self._previous, self._seconds(record))
+            self._answer_clicks(self._previous, self._seconds(record.pts))
         self._previous = record
         return record
 
-    def _seconds(self, record: FrameRecord) -> float:
-        return (record.pts - (self._first_pts or 0)) * self._tick
+    def _seconds(self, pts: int) -> float:
+        """Since the first frame."""
+        return (pts - (self._first_pts or 0)) * self._tick
+
+    def _keep_clicked(self, view: View) -> None:
+        """Hold the picture of the frame before `view` if a click belongs to it.
+
+        Frames are completed much later, and pictures aren't kept until then.
+        """
+        if self._first_pts is None:
+            self._first_pts = view.pts
+        before, self._latest = self._latest, view if self._clicks else None
+        if before is None:
+            return
+        since, until = self._seconds(before.pts), self._seconds(view.pts)
+        if any(since - 1e-6 <= click.seconds < until - 1e-6 for click in self._clicks):
+            self._clicked[before.index] = before.grid
 
     def _answer_clicks(self, record: FrameRecord, until: float) -> None:
         """Clicks between this frame's time and the next one's (`until`) belong to it."""
         while self._clicks and self._clicks[0].seconds < until - 1e-6:
             click = self._clicks.pop(0)
-            hit = _nearest(record, *self._transform.to_grid(DisplayPoint(click.x, click.y)))
-            end = self._seconds(record) + 1 / max(self.fps, 1e-6)
+            end = self._seconds(record.pts) + 1 / max(self.fps, 1e-6)
             if until == float("inf") and click.seconds > end + 0.5:
                 raise SelectionError(
                     f"--keep-at {click.seconds:g}:{click.x:g},{click.y:g} lies after the end of "
                     f"the video ({end:.2f} s)",
                     "Give a time within the video, in seconds.",
                 )
-            if hit is None:
-                raise SelectionError(
-                    f"nobody was found at {click.x:g},{click.y:g} at {click.seconds:g} s "
-                    f"(frame {record.index})",
-                    "Point at the middle of the person's body, in pixels of the video.",
-                )
-            self.archive.dossiers[hit].stretch(record.index).clicks.append(click.name)
+            frame = self._clicked.get(record.index)
+            if frame is None:
+                assert self._latest is not None  # the last frame
+                frame = self._latest.grid
+            looks = {
+                sighting.tracklet: self.archive.dossiers[sighting.tracklet]
+                .stretch(record.index)
+                .colours
+                for sighting in record.sightings
+            }
+            chosen = choose(click, record, frame, looks, self._transform)
+            where = PointedAt(click.seconds, click.x, click.y, record.index, chosen.tracklet)
+            self.pointed.append((where, _jpeg(_cut_out(frame, chosen))))
+        self._clicked.pop(record.index, None)
+
+    def _settle_clicks(self) -> None:
+        """Tell the dossiers. Only at the end: where somebody may have been swapped is found
+        out later, too, and a click speaks for the stretch in which the person was seen."""
+        for at, _ in self.pointed:
+            name = Click(at.seconds, at.x, at.y).name
+            self.archive.dossiers[at.tracklet].stretch(at.frame).clicks.append(name)
 
     def _give_faces(self, seen: Seen, instances: list[Instance]) -> list[int | None]:
         """Which instance each face belongs to; faces without one are added to `instances`."""
@@ -307,11 +324,23 @@ class Follower:
         held = self._portraits.get(tracklet)
         if held is not None and held.worth * 1.2 >= worth:
             return
-        scale = min(1.0, PICTURE_HEIGHT / crop.shape[0])
-        size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
-        small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
-        _, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-        self._portraits[tracklet] = _Portrait(worth, jpeg.tobytes())
+        self._portraits[tracklet] = _Portrait(worth, _jpeg(crop))
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """A small JPEG of uint8 [H, W, 3] RGB."""
+    scale = min(1.0, PICTURE_HEIGHT / picture.shape[0])
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return jpeg.tobytes()
+
+
+def _cut_out(frame: NDArray[np.uint8], sighting: Sighting) -> NDArray[np.uint8]:
+    """Somebody with a little around them, from uint8 [H, W, 3] RGB at grid size."""
+    x0, y0, x1, y1 = sighting.mask.clipped(frame.shape[1], frame.shape[0]).box
+    margin = round(MARGIN_SHARE * (y1 - y0)) + 1
+    return frame[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
 
 
 def _with_parts(instances: Sequence[Instance], links: Sequence[Link]) -> list[Instance]:
@@ -327,18 +356,6 @@ def _with_parts(instances: Sequence[Instance], links: Sequence[Link]) -> list[In
             mask = union((whole.mask, part.mask))
             complete[whole_of[link.tracklet]] = replace(whole, box=(x0, y0, x1, y1), mask=mask)
     return complete
-
-
-def _nearest(record: FrameRecord, x: float, y: float) -> int | None:
-    """The tracklet at grid pixel (x, y): the smallest silhouette there, else the nearest."""
-    under = [s for s in record.sightings if s.mask.contains(x, y)]
-    if under:
-        return min(under, key=lambda s: s.mask.area).tracklet
-    for radius in range(1, REACH + 1):
-        near = [s for s in record.sightings if s.mask.grown(radius).contains(x, y)]
-        if near:
-            return near[0].tracklet
-    return None
 
 
 def _crop(

@@ -119,3 +119,12 @@ def _share_inside(face: Box, mask: Mask) -> float:
     x1, y1 = max(x0 + 1, round(face[2]) - mask.x), max(y0 + 1, round(face[3]) - mask.y)
     part = mask.bits[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
     return float(np.count_nonzero(part)) / ((x1 - x0) * (y1 - y0))
+
+
+def in_head(box: Box, x: float, y: float, radius: int = 0) -> bool:
+    """Whether (x, y), or something within `radius`, lies in the head of a mask drawn by
+    `head_and_shoulders` whose outline is `box`: the part of it that was seen."""
+    height = (box[3] - box[1]) * (1.1 + ABOVE) / (1.0 + ABOVE + SHOULDER_DEPTH)
+    half = (box[2] - box[0]) * (0.5 + BESIDE) / SHOULDER_WIDTH
+    middle = (box[0] + box[2]) / 2
+    return y <= box[1] + height + radius and abs(x - middle) <= half + radius

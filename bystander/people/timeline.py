@@ -14,6 +14,7 @@ A zip archive that any tool can open:
         runs       uint32 [R]     the masks' run-length codes, one after another
         run_count  uint32 [S]
     people/7.jpg         a small picture of tracklet 7
+    pointed/0.jpg        a small picture of whom the header's first click meant, then
 
 Frames are written as they come and read back one chunk at a time, so memory does
 not grow with the video. Editing verdicts rewrites the header and copies the rest.
@@ -45,6 +46,7 @@ from bystander.people.vocabulary import (
     FrameRecord,
     Origin,
     Person,
+    PointedAt,
     Shot,
     Sighting,
     Tracklet,
@@ -97,6 +99,7 @@ class Header:
     tracklets: tuple[Tracklet, ...]
     persons: tuple[Person, ...]
     models: dict[str, str]
+    pointed_at: tuple[PointedAt, ...] = ()
     format: str = FORMAT
     version: int = VERSION
 
@@ -179,12 +182,18 @@ class TimelineWriter:
         if len(self._chunk) == CHUNK_FRAMES:
             self._flush()
 
-    def finish(self, header: Header, pictures: Iterable[tuple[int, bytes]] = ()) -> None:
+    def finish(
+        self,
+        header: Header,
+        pictures: Iterable[tuple[int, bytes]] = (),
+        pointed: Iterable[bytes] = (),
+    ) -> None:
         """Write the header and move the file into place.
 
         Args:
             header: everything but the frames.
             pictures: a small JPEG of each tracklet.
+            pointed: one for each of the header's `pointed_at`.
         """
         self._flush()
         with self._disk_errors():
@@ -193,6 +202,8 @@ class TimelineWriter:
                     self._write(_chunk_name(number), self._waits_at(number).read_bytes())
             for tracklet, jpeg in pictures:
                 self._write(f"people/{tracklet}.jpg", jpeg)
+            for number, jpeg in enumerate(pointed):
+                self._write(f"pointed/{number}.jpg", jpeg)
             self._write(HEADER, _dump(header))
             self._zip.close()
             self._part.replace(self._path)
@@ -325,9 +336,16 @@ class Timeline:
 
     def picture(self, tracklet: int) -> bytes | None:
         """The stored picture of a tracklet, JPEG, if there is one."""
+        return self._picture(f"people/{tracklet}.jpg")
+
+    def pointed_picture(self, number: int) -> bytes | None:
+        """The picture of whom click `number`, from 0, meant at that moment, JPEG."""
+        return self._picture(f"pointed/{number}.jpg")
+
+    def _picture(self, name: str) -> bytes | None:
         with zipfile.ZipFile(self.path) as archive:
             try:
-                return _read(archive, f"people/{tracklet}.jpg", MAX_CHUNK_BYTES)
+                return _read(archive, name, MAX_CHUNK_BYTES)
             except KeyError:
                 return None
 

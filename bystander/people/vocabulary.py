@@ -124,6 +124,24 @@ class Tracklet:
 
 
 @dataclass(frozen=True, slots=True)
+class PointedAt:
+    """Whom a click meant.
+
+    Attributes:
+        seconds: of the click, from the first frame.
+        x, y: of the click, display pixels.
+        frame: the one that the click belongs to.
+        tracklet: who was seen there.
+    """
+
+    seconds: float
+    x: float
+    y: float
+    frame: int
+    tracklet: int
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """The tracklets judged to be one human.
 

@@ -103,6 +103,7 @@ def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
         "name": None,
         "verdict": verdict,
         "analysis": verdict,
+        "pointed_at": [],
         "kind": "none",
         "similarity": 0.0,
         "samples": 0,
