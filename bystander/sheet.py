@@ -67,7 +67,7 @@ class Pointed:
         seconds: of the click, from the first frame.
         x, y: of the click, display pixels.
         person, tracklet: ids, "p1" and "t3".
-        first, last: seconds from the first frame between which that person is seen.
+        first, last: between which that person is there, seconds as a player shows them.
         picture: of them in the click's frame, as a data URI (JPEG).
     """
 
@@ -87,8 +87,8 @@ class Pointed:
 
 def pointed_people(timeline: Timeline) -> list[Pointed]:
     """Whom each click of an analysis meant, in the order of time."""
-    header = timeline.header
-    rows = []
+    header, rows = timeline.header, []
+    times = timeline.times() if header.pointed_at else header.even_times()
     for number, at in enumerate(header.pointed_at):
         person = next(p for p in header.persons if at.tracklet in p.tracklets)
         tracklets = _tracklets(header, person)
@@ -100,8 +100,8 @@ def pointed_people(timeline: Timeline) -> list[Pointed]:
                 at.y,
                 person.id,
                 f"t{at.tracklet}",
-                round(_seconds(header, tracklets), 2),
-                round(max(t.end for t in tracklets) / header.video.rate, 2),
+                round(float(times[min(t.start for t in tracklets)]), 2),
+                round(float(times[max(t.end for t in tracklets)]), 2),
                 None if jpeg is None else _data_uri(jpeg),
             )
         )
