@@ -193,6 +193,7 @@ class Limits(TypedDict):
 
     video_bytes: int
     photo_bytes: int
+    photo_suffixes: list[str]
     photos: int
     max_duration: float
     hours: float

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bystander.api.context import Context
+from bystander.media.photos import PHOTO_SUFFIXES
 
 
 class LimitsView(BaseModel):
@@ -14,6 +15,7 @@ class LimitsView(BaseModel):
     video_bytes: int = Field(description="of one video")
     max_duration: float = Field(description="seconds of one video")
     photo_bytes: int = Field(description="of one photo's file")
+    photo_suffixes: list[str] = Field(description="of the names of photos that can be read")
     photos: int = Field(description="of one project")
     hours: float = Field(description="after its last use a project is deleted")
 
@@ -26,6 +28,7 @@ def router(context: Context) -> APIRouter:
         video_bytes=limits.video_bytes,
         max_duration=limits.max_duration,
         photo_bytes=limits.photo_bytes,
+        photo_suffixes=list(PHOTO_SUFFIXES),
         photos=limits.photos,
         hours=retention.hours,
     )

@@ -176,8 +176,8 @@ def router(context: Context) -> APIRouter:
     async def add_photo(
         project: str, request: Request, person: Annotated[PersonName, Query()]
     ) -> PhotoView:
-        """JPEG, PNG, WebP or HEIC as the body. It is stored small and without its metadata,
-        and deleted when a job of the project ends."""
+        """JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF as the body. It is stored small and
+        without its metadata, and deleted when a job of the project ends."""
         here = await run_sync(project_of, context, request, project)
         parties = caller_of(request).parties(context.settings.limits)
         async with context.uploads.place(*parties):

@@ -53,7 +53,7 @@ class Pictures:
         """Everyone in a picture: box, score, silhouette.
 
         Args:
-            image: base64 of a JPEG, PNG, WebP or HEIC.
+            image: base64 of a picture: JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF.
 
         Returns:
             For each person `box` (x0, y0, x1, y1) and `score`; `mask` is a silhouette's bitmap:
@@ -88,7 +88,7 @@ class Pictures:
         """Every face in a picture: box, score, quality, and a vector of length 1.
 
         Args:
-            image: base64 of a JPEG, PNG, WebP or HEIC.
+            image: base64 of a picture: JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF.
 
         Raises:
             PhotoError: it is no picture.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
 from bystander.files import exists, is_file
 from bystander.instances import Box, Face, box_iou
-from bystander.media.photos import load_photo, photo_files
+from bystander.media.photos import PHOTO_FORMATS, load_photo, photo_files
 from bystander.models.faces import FaceModel
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,8 @@ def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
             yield folder.resolve().name, photos
     if not found:
         raise UnreadablePhoto(
-            f"{path} holds no photos", "Put JPEG, PNG, WebP or HEIC pictures of the person in it."
+            f"{path} holds no photos",
+            f"Put photos of the person in it: {PHOTO_FORMATS} are read.",
         )
 
 

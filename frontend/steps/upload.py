@@ -16,7 +16,6 @@ from frontend.wording import photo_problem, picture, video_facts
 VIDEOS: Final = (
     "video/*,image/gif,image/webp,image/apng,.png,.mkv,.avi,.mov,.mts,.m2ts,.ts,.wmv,.flv"
 )
-PHOTOS: Final = "image/*,.heic,.heif"
 LONGEST_NAME: Final = 80
 NEWCOMER: Final = "newcomer-photos"
 ROW: Final = 4
@@ -51,13 +50,14 @@ def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
     texts |= page.texts.group("photo_uploader" if kind == "photos" else "video_uploader")
     if kind == "photos" and not key.startswith(NEWCOMER):
         texts["choose"] = page.texts("upload.more")
+    photos = ",".join(["image/*", *page.limits["photo_suffixes"]])
     sent = uploader(
         key,
         kind=kind,
         project=project,
         person=person,
         most_bytes=page.limits["photo_bytes" if kind == "photos" else "video_bytes"],
-        accept=PHOTOS if kind == "photos" else VIDEOS,
+        accept=photos if kind == "photos" else VIDEOS,
         video=page.project["video"] if page.project and kind == "video" else None,
         texts=UploaderTexts(**texts),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bystander.jobs.settings import LimitSettings, RetentionSettings, ServiceSettings
 from bystander.jobs.vocabulary import JobKind, JobState
+from bystander.media.photos import PHOTO_SUFFIXES
 from tests.api.stage import staged
 
 LIMITS = LimitSettings(
@@ -20,6 +21,7 @@ def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
             "video_bytes": 1000,
             "max_duration": 60,
             "photo_bytes": 500,
+            "photo_suffixes": list(PHOTO_SUFFIXES),
             "photos": 7,
             "hours": 3,
         }

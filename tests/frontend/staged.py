@@ -175,6 +175,7 @@ class StagedService:
                     "video_bytes": 10**9,
                     "max_duration": 7200.0,
                     "photo_bytes": 5 * 10**7,
+                    "photo_suffixes": [".jpg", ".heic"],
                     "photos": 100,
                     "hours": 24.0,
                 }
