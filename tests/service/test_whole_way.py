@@ -119,6 +119,11 @@ def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path
         "kept": 1,
         "unrecognised": 0,
         "verdicts_digest": finished.project.facts()["verdicts_digest"],
+        "sound": {
+            "kept": [{"stream": 1, "codec": "aac", "becomes": None}],
+            "transcoded": [],
+            "left_out": [],
+        },
     }
 
 
