@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from bystander.sheet import (
     RED,
     contact_sheet,
     describe_people,
+    pointed_people,
 )
 from tests import drawn
 from tests.drawn import COLOURS, Figure, Masked, Scene, cast_of, mask_scene, standing
@@ -137,3 +140,21 @@ def test_a_sheet_that_cannot_be_written_says_where(
         contact_sheet(timeline, tmp_path / name)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whom_a_click_chose_is_told_with_their_picture_of_that_moment(party: Masked) -> None:
+    (chosen,) = pointed_people(party.timeline)
+    rows = describe_people(party.timeline.header)
+    (row,) = (row for row in rows if row["pointed_at"])
+
+    assert row["pointed_at"] == [{"seconds": 0.4, "x": 88, "y": 150}]
+    assert (chosen.person, row["verdict"], row["evidence"]) == (row["id"], "keep", "click")
+    assert str(chosen).startswith(f"0.4 s at 88,150: {row['id']}, seen 0:00-0:0")
+    assert chosen.picture is not None
+    head, _, data = chosen.picture.partition(",")
+    assert head == "data:image/jpeg;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        red, green, blue = picture.convert("RGB").getpixel(  # type: ignore[misc]
+            (picture.width // 2, picture.height // 2)
+        )
+    assert green > max(red, blue) + 50  # the second, who is green

@@ -96,7 +96,7 @@ def choose(
         SelectionError: nobody is seen there, or two people are about equally likely.
     """
     x, y = transform.to_grid(click.point)
-    where = f"at {click.name} (frame {record.index})"
+    where = f"at {click.x:g},{click.y:g} at {click.seconds:g} s (frame {record.index})"
     under = [sighting for sighting in record.sightings if _is_seen_at(sighting, x, y)]
     if under:
         likely = _claims(record, x, y)
