@@ -168,6 +168,8 @@ def _start_bento(buildah: Buildah, folder: Path) -> None:
 
 
 def _stopped(name: str, container: Container) -> None:
+    if not container.running:  # said already by what found out
+        return
     with _timed(f"{name} stopped"):
         status = container.stop(60)
     # 143: ended by SIGTERM, which tini passes on and reports so.
