@@ -16,6 +16,7 @@ from bystander.api.timelines import Timelines
 from bystander.errors import NotStored
 from bystander.jobs.storage.local import LocalStorage
 from bystander.jobs.vocabulary import JobKind, JobState, Project
+from bystander.people.pointing import Click
 from bystander.people.timeline import Header
 from bystander.people.vocabulary import Decision, Evidence, EvidenceKind, Verdict
 from tests import drawn
@@ -240,3 +241,14 @@ def test_looking_at_timelines_leaves_nothing_behind(
     storage.delete("p2/")
     with pytest.raises(NotStored):
         timelines.album("p2", "another job")
+
+
+def test_a_click_is_told_with_the_person_whom_it_meant(tmp_path: Path) -> None:
+    figures = [Figure(drawn.BLUE, standing(20)), Figure(drawn.RED, standing(200))]
+    made = mask_scene(Scene(figures, frames=10), tmp_path, clicks=[Click(0.2, 220, 150)])
+
+    told = describe(made.timeline.header, {}, "/v1/projects/a")
+
+    (meant,) = (person for person in told if person.pointed_at)
+    assert [(at.seconds, at.x, at.y) for at in meant.pointed_at] == [(0.2, 220, 150)]
+    assert (meant.verdict, meant.kind) == ("keep", EvidenceKind.CLICK)
