@@ -123,6 +123,7 @@ class Canvas:
         self._cropper = Cropper(padding)
         self._coded_aspect = coded_aspect
         self._aspects: AspectMeter | None = None
+        self._orientation = shape.orientation
         self._has_alpha = shows_alpha(stream)
         self._told: set[Shape] = set()
 
@@ -159,10 +160,12 @@ class Canvas:
 
     def _shape_of(self, picture: av.VideoFrame, stored_aspect: Fraction) -> Shape:
         try:
-            orientation = orientation_of(self._path, picture)
-        except UnsupportedVideo:  # askew, from here on
-            orientation = self._shape.orientation
-        return Shape.of_picture(picture, orientation, _turned(stored_aspect, orientation))
+            # H.264 says it with keyframes only, and means all pictures until the next.
+            self._orientation = orientation_of(self._path, picture, self._orientation)
+        except UnsupportedVideo as error:  # askew, from here on
+            log.debug("%s", error)
+        aspect = _turned(stored_aspect, self._orientation)
+        return Shape.of_picture(picture, self._orientation, aspect)
 
     def _stored_aspect(self, picture: av.VideoFrame) -> Fraction:
         """The container's aspect, as long as the pictures don't begin to say another one."""

@@ -312,15 +312,15 @@ def _refuse_pixel_format(path: Path, picture: av.VideoFrame) -> None:
         )
 
 
-def orientation_of(path: Path, picture: av.VideoFrame) -> Orientation:
-    """What makes a decoded picture upright, as its display matrix says.
+def orientation_of(path: Path, picture: av.VideoFrame, usual: Orientation = UPRIGHT) -> Orientation:
+    """What makes a decoded picture upright, as its display matrix says; `usual` without one.
 
     Raises:
         UnsupportedVideo: it is stored askew.
     """
     data = _side_data(picture, "DISPLAYMATRIX")
     if data is None:
-        return UPRIGHT
+        return usual
     # ISO/IEC 14496-12, 8.2.2: rows (a, b, u), (c, d, v), (x, y, w).
     a, b, _, c, d = (int(v) for v in np.frombuffer(data, np.int32)[:5])
     orientation = Orientation.of_matrix(a, b, c, d)

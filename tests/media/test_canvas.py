@@ -177,3 +177,28 @@ def test_what_is_transparent_is_white_and_never_what_is_stored_there(tmp_path: P
         assert frame.rgb()[50, 10].tolist() == pytest.approx([255, 127, 127], abs=1)
         luma = planes_of(frame.upright("yuv420p"))[0]
         assert luma[10, 50] == 235
+
+
+@pytest.mark.parametrize("orientation", [Orientation(90), Orientation(0, mirrored=True)])
+def test_matroska_says_how_it_is_turned_too(tmp_path: Path, orientation: Orientation) -> None:
+    clip = Clip(pts=SHORT, rotation=orientation.rotation, mirrored=orientation.mirrored)
+    path = remuxed(make_video(tmp_path / "v.mp4", clip), tmp_path / "v.mkv")
+
+    assert probe(path).orientation == orientation
+    corner = (10, -10) if orientation.rotation == 90 or orientation.mirrored else (10, 10)
+    assert is_red(read(path)[0].rgb()[corner])
+
+
+def test_what_is_turned_midway_is_turned_back_and_fitted_in(tmp_path: Path) -> None:
+    plain = joined(tmp_path / "v.ts", Clip(pts=SHORT), Clip(pts=SHORT))
+    parts = [tmp_path / f"v-{number}.ts" for number in range(2)]
+    turn = "h264_metadata=display_orientation=insert:rotate=270"  # counterclockwise
+    turned = remuxed(parts[1], tmp_path / "t.ts", "-copyts", "-bsf:v", turn, "-muxdelay", "0")
+    plain.write_bytes(parts[0].read_bytes() + turned.read_bytes())
+    frames = read(plain)
+
+    assert [black(frame.rgb()[:, :60]) for frame in frames] == [False] * 6 + [True] * 6
+    assert {frame.rgb().shape for frame in read(turned)} == {(320, 240, 3)}
+    # The red upper left quarter has gone to the upper right of an upright picture.
+    assert is_red(frames[9].rgb()[20, 240])
+    assert not is_red(frames[9].rgb()[20, 80])
