@@ -248,7 +248,7 @@ def test_damaged_frames_show_nobody(
     with caplog.at_level(logging.WARNING):
         result = mask_scene(scene, tmp_path, source=source)
 
-    assert "is damaged" in caplog.text
+    assert "damaged (first: " in caplog.text
     assert len(result.after) == scene.frames
     # What a damaged frame shows is the decoder's choice: whoever it is must be masked.
     with VideoReader(source, probe(source)) as reader:
