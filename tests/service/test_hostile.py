@@ -206,7 +206,8 @@ def test_a_body_that_makes_no_sense_is_refused(
         f"{project}/video", content=BODIES[name], headers={"Content-Type": kind, **encoded}
     )
 
-    assert answer.status_code in (400, 413, 422)
+    unread = () if kind == "application/json" else (415,)
+    assert answer.status_code in (400, 413, 422, *unread)
     assert_says_why(answer)
 
 
