@@ -186,6 +186,7 @@ def app(stage: Stage) -> Iterator[str]:
             yield address
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keeps_cookies", [True, False])
 def test_560_projects_of_one_visitor_leave_another_one_room(app: str, keeps_cookies: bool) -> None:
     with httpx.Client(base_url=app + PREFIX, trust_env=False) as greedy:

@@ -30,8 +30,8 @@ NEVER = "0123456789abcdef" * 2
 TIMES = 15
 SLOWER = 0.02
 """Seconds by which two kinds of 404 may differ, or half of what one takes on a busy machine."""
-OPEN = {"/livez", "/readyz", "/healthz", "/v1/openapi.json"}
-BENTOML = ("/", "/metrics", "/docs.json", "/schema.json", "/static_content/index.css")
+OPEN = {"/", "/livez", "/readyz", "/healthz", "/v1/openapi.json"}
+BENTOML = ("/metrics", "/docs.json", "/schema.json", "/static_content/index.css")
 PICTURES = ("/segment", "/embed", "/mask_image")
 BODIES: dict[str, Any] = {
     "begin_video": {"size": 1},
