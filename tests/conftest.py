@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +35,10 @@ def shared(*parts: str) -> Path:
 
 
 def sampled(values: Iterable[Any], every: int) -> list[Any]:
-    """Parameters of which one in `every` is tried by `make test`, all by `make test-all`."""
+    """Parameters of which one in `every` is tried by `make test`, all by `make test-all`.
+
+    For one parameter of several; the marker `sampled` is for all cases of a test.
+    """
     return [
         value if number % every == 0 else pytest.param(value, marks=pytest.mark.long)
         for number, value in enumerate(values)
@@ -49,7 +53,17 @@ def together(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest in one piece begins first, so that no process waits for it in the end."""
+    """What takes longest in one piece begins first, so that no process waits for it in the end.
+
+    Of a test marked `sampled(n)`, all cases but one in n are `long`.
+    """
+    cases: Counter[str] = Counter()
+    for item in items:
+        if marker := item.get_closest_marker("sampled"):
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % marker.args[0]:
+                item.add_marker(pytest.mark.long)
+            cases[test] += 1
     items.sort(key=lambda item: together(item.nodeid) not in TOGETHER)
 
 

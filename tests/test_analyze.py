@@ -136,6 +136,7 @@ def test_a_detection_missed_for_some_frames_leaves_none_unmasked(tmp_path: Path)
     assert_masked(result, passer)
 
 
+@pytest.mark.long
 def test_someone_found_a_moment_late_and_lost_a_moment_early_is_masked_throughout(
     tmp_path: Path,
 ) -> None:
@@ -159,6 +160,7 @@ def test_someone_of_whom_only_the_face_is_found_has_head_and_shoulders_masked(
 
 
 @pytest.mark.parametrize("clothes", [GREEN, BLUE], ids=["other clothes", "the same clothes"])
+@pytest.mark.sampled(2)
 def test_after_a_cut_the_verdict_does_not_carry_to_whoever_stands_there(
     tmp_path: Path, clothes: tuple[int, int, int]
 ) -> None:
@@ -182,6 +184,7 @@ def test_a_stranger_in_the_clothes_of_a_friend_is_masked_beside_them(tmp_path: P
 
 
 @pytest.mark.parametrize("behind", [True, False], ids=["behind", "before"])
+@pytest.mark.sampled(2)
 def test_a_stranger_who_passes_a_friend_is_masked_all_the_way(tmp_path: Path, behind: bool) -> None:
     friend, stranger = Figure(BLUE, standing(170)), Figure(GREEN, walking(10, 5, 72))
     figures = [stranger, friend] if behind else [friend, stranger]
@@ -237,6 +240,7 @@ def test_batches_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packets", [[13, 14], [0], [39], range(10, 30)], ids=str)
+@pytest.mark.sampled(2)
 def test_damaged_frames_show_nobody(
     tmp_path: Path, packets: Sequence[int], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -117,6 +117,7 @@ TEN_BIT = Clip(
     ],
     ids=["odd", "odd, .mkv", "10 bits", "10 bits as 8", "interlaced", "deinterlaced"],
 )
+@pytest.mark.sampled(3)
 def test_every_way_of_encoding_passes_and_is_drawn_again(
     tmp_path: Path, clip: Clip, changes: dict[str, object], suffix: str
 ) -> None:
@@ -207,6 +208,7 @@ def test_masks_of_another_program_are_noted(tmp_path: Path, street: Masked) -> N
 
 
 @pytest.mark.parametrize("name", [EffectName.BLUR, EffectName.MOSAIC])
+@pytest.mark.sampled(2)
 def test_cells_that_are_too_small_are_found(
     tmp_path: Path, street: Masked, name: EffectName
 ) -> None:

@@ -306,6 +306,7 @@ BAD_PHOTOS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize("make", BAD_PHOTOS.values(), ids=BAD_PHOTOS)
+@pytest.mark.sampled(4)
 def test_a_bad_photo_is_refused(
     make: Callable[[Path], Path], drawn: Path, tmp_path: Path, output: Path, scratch: Path
 ) -> None:
@@ -425,6 +426,7 @@ def test_damage_is_said_in_one_line_for_all_passes(
     assert re.search(r"broken\.mp4: \d+ frames are damaged \(first: 5\)", lines[0])
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_no_half_of_a_video(tmp_path: Path, scratch: Path) -> None:
     video = noise(tmp_path / "noise.mp4", 24, (320, 240))
     timeline = make_timeline(tmp_path / "timeline", video, {"p1": Decision.KEEP})
@@ -542,6 +544,7 @@ runpy.run_module("bystander", run_name="__main__")
 
 @pytest.mark.parametrize("json_wanted", [False, True])
 @pytest.mark.parametrize("module", ["bystander.cli", "typer", "bystander.render"])
+@pytest.mark.sampled(3)
 def test_a_stop_while_the_program_still_loads_is_told(
     module: str, json_wanted: bool, drawn: Path, review: Path, output: Path
 ) -> None:
@@ -598,6 +601,7 @@ def test_mask_speaks_json_and_saves_a_timeline(singer: Path, output: Path, scrat
 
 @pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize("profile", sampled(["fast", "thorough"], 2))
+@pytest.mark.long
 def test_other_profiles_work(profile: str, singer: Path, output: Path) -> None:
     arguments = ["--profile", profile, "--effect", "solid", "--color", "#ff00ff"]
 
@@ -728,6 +732,7 @@ def test_people_of_something_else(drawn: Path, tmp_path: Path) -> None:
         (["--mask", "t1", "--keep", "t2"], [True, False]),
     ],
 )
+@pytest.mark.sampled(2)
 def test_render_masks_whom_it_is_told_to(
     arguments: list[str], masked: list[bool], drawn: Path, review: Path, output: Path
 ) -> None:

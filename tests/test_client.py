@@ -108,6 +108,7 @@ def test_the_lost_answer_to_the_last_part_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 502, 503, 504])
+@pytest.mark.sampled(3)
 def test_a_service_that_is_busy_is_asked_again(video: Path, status: int) -> None:
     with unruly(statuses=[("PATCH", status)] * 3) as service:
         assert project(service).send_video(video)["state"] == "ready"
@@ -344,6 +345,7 @@ def test_the_client_needs_nothing_of_the_library_but_errors_and_names() -> None:
     assert ours == {"bystander.errors", "bystander.files"}
 
 
+@pytest.mark.long
 def test_the_service_itself_takes_what_the_client_sends(video: Path, tmp_path: Path) -> None:
     """Its verdict is that this is no video: what counts is that it has arrived."""
     with (
@@ -363,6 +365,7 @@ def test_the_service_itself_takes_what_the_client_sends(video: Path, tmp_path: P
     assert refused.value.status == 404
 
 
+@pytest.mark.long
 def test_the_service_itself_examines_what_was_sent_before_it_was_stopped(
     video: Path, tmp_path: Path
 ) -> None:

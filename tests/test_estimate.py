@@ -37,6 +37,7 @@ def ticking() -> Callable[[], float]:
 
 
 @pytest.mark.parametrize("frames", [1, 40, 200])
+@pytest.mark.sampled(3)
 def test_the_estimate_lies_within_its_range(tmp_path: Path, frames: int) -> None:
     found = estimate(film(tmp_path / "v.mp4", frames), drawn_models(), PROFILE)
 

@@ -339,6 +339,7 @@ def displayed(path: Path) -> list[Pixels]:
 
 
 @pytest.mark.parametrize("clip", SPECIAL.values(), ids=SPECIAL.keys())
+@pytest.mark.sampled(4)
 def test_a_special_video_is_masked_at_the_right_place_and_else_stays_as_it_was(
     tmp_path: Path, clip: Clip
 ) -> None:

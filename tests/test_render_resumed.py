@@ -135,6 +135,7 @@ def assert_same_pictures(one: Path, other: Path) -> None:
     [{"codec": "hevc"}, {"deinterlace": "on"}, {"codec": "hevc", "deinterlace": "on"}],
     ids=["hevc", "deinterlaced", "both"],
 )
+@pytest.mark.sampled(3)
 def test_other_codecs_and_deinterlacing_go_on_to_the_same_pictures(
     tmp_path: Path, street: Masked, folder: Path, changes: dict[str, object]
 ) -> None:
@@ -293,6 +294,7 @@ def without(timeline: Timeline, frames: Collection[int], path: Path) -> Timeline
 @pytest.mark.parametrize(
     "missing", [[20], [19, 20, 21], [*range(20, 25)], [0, 1, 2, 20], [*range(17, 25)]]
 )
+@pytest.mark.sampled(3)
 def test_the_first_frame_of_a_segment_has_the_neighbours_it_would_have_had(
     tmp_path: Path, street: Masked, folder: Path, missing: list[int]
 ) -> None:

@@ -248,6 +248,7 @@ def test_a_token_counts_nowhere_but_in_its_header(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.sampled(4)
 def test_no_trick_in_a_path_leads_anywhere(stage: Stage, mine: dict[str, str], trick: str) -> None:
     before = {path for path in stage.folder.rglob("*") if "-shm" not in path.name}
     url = httpx.URL(stage.url)

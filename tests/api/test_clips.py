@@ -146,6 +146,7 @@ def test_a_new_analysis_takes_the_old_clips_away(stage: Stage, project: Project)
     assert kept(stage, project) != old
 
 
+@pytest.mark.long
 def test_no_more_than_some_are_kept(
     stage: Stage, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

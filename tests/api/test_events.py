@@ -200,6 +200,7 @@ with staged(Path(sys.argv[1])) as stage:
 """
 
 
+@pytest.mark.long
 def test_listeners_do_not_keep_the_server_from_stopping(tmp_path: Path) -> None:
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(tmp_path)],

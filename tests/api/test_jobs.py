@@ -120,6 +120,7 @@ def test_what_runs_is_told_with_its_progress_and_its_end(stage: Stage, film: Pat
 @pytest.mark.parametrize(
     "state", [VideoState.ABSENT, VideoState.UPLOADING, VideoState.CHECKING, VideoState.REFUSED]
 )
+@pytest.mark.sampled(4)
 def test_without_a_video_there_is_nothing_to_do(stage: Stage, state: VideoState) -> None:
     project = stage.project()
     stage.context.store.projects.set_video(project.id, Video(state))
@@ -191,6 +192,7 @@ def test_one_token_cannot_fill_the_queue(stage: Stage, film: Path) -> None:
         {"keep": ["p1"]},
     ],
 )
+@pytest.mark.sampled(3)
 def test_what_makes_no_sense_or_gives_people_away_is_refused(
     stage: Stage, film: Path, wanted: dict[str, Any]
 ) -> None:

@@ -298,6 +298,7 @@ def test_someone_may_be_named_otherwise_later(
         ("👩‍🚀", "👩‍🚀"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_name_is_kept_as_it_is_written(
     stage: Stage, client: httpx.Client, project: Project, given: str, kept: str
 ) -> None:
@@ -400,6 +401,7 @@ def test_without_networks_nothing_of_a_photo_is_kept(tmp_path: Path) -> None:
         assert on_disk(stage, project) == []
 
 
+@pytest.mark.long
 def test_limits_hold_and_leave_nothing(tmp_path: Path) -> None:
     photo = drawn()
     limits = LimitSettings(photos=2, photo_bytes=len(photo))

@@ -120,6 +120,7 @@ def test_what_the_camera_wrote_into_a_picture_does_not_come_back(pictures: Pictu
     ],
     ids=lambda image: ascii(image[:25]),
 )
+@pytest.mark.sampled(4)
 def test_what_is_no_picture_is_refused(pictures: Pictures, tmp_path: Path, image: str) -> None:
     with pytest.raises(PhotoError) as refused:
         pictures.segment(image)

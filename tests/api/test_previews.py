@@ -107,6 +107,7 @@ def test_it_is_the_very_frame_of_that_time(stage: Stage, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("at", "people"), [(0, True), (0.7, True), (0.9, False), (999, False)])
+@pytest.mark.sampled(4)
 def test_a_video_that_does_not_decode_there_is_shown_by_the_nearest_poster(
     stage: Stage, project: Project, tmp_path: Path, at: float, people: bool
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_video_that_does_not_decode_there_is_shown_by_the_nearest_poster(
         {"color": "red"},
     ],
 )
+@pytest.mark.sampled(3)
 def test_an_effect_that_gives_people_away_is_not_shown(
     stage: Stage, project: Project, wanted: dict[str, str | float]
 ) -> None:

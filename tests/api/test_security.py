@@ -394,6 +394,7 @@ except ConfigError as error:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
+@pytest.mark.sampled(4)
 def test_without_a_token_no_socket_may_be_open_to_others(
     sockets: list[str], refused: str | None
 ) -> None:

@@ -24,6 +24,7 @@ def started(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_without_a_token_it_refuses_with_a_sentence() -> None:
     ran = started("-m", "bentoml", "serve", "service:Bystander")
     assert ran.returncode == 1
@@ -35,6 +36,7 @@ def test_without_a_token_it_refuses_with_a_sentence() -> None:
 @pytest.mark.parametrize(
     "variable", [{"BYSTANDER_TOKENS": "a-token-of-some-length"}, {"BYSTANDER_ALLOW_OPEN": "1"}]
 )
+@pytest.mark.long
 def test_dead_processes_are_started_again_there(variable: dict[str, str]) -> None:
     script = "import service, bentoml.serving as s; print(s.running_inside_container())"
     ran = started("-c", script, **variable)

@@ -77,6 +77,7 @@ def test_where_one_comes_back_to_is_where_the_work_is(
 
 
 @pytest.mark.parametrize("step", ["confirm", "estimate", "review", "result", "progress", "x"])
+@pytest.mark.sampled(3)
 def test_a_step_that_is_not_possible_yet_is_not_shown(
     open_page: Open, staged: StagedService, step: str
 ) -> None:
@@ -332,6 +333,7 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
 
 
 @pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])
+@pytest.mark.sampled(2)
 def test_deleting_everything_asks_once_more_says_what_is_lost_and_that_it_is_gone(
     open_page: Open, staged: StagedService, state: str
 ) -> None:

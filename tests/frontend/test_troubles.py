@@ -92,6 +92,7 @@ def job_that_met_something_new(staged: StagedService) -> None:
         (job_that_met_something_new, None, "other", {}),
     ],
 )
+@pytest.mark.sampled(4)
 def test_it_is_said_what_is_wrong_and_what_helps(
     open_page: Open,
     staged: StagedService,
@@ -122,6 +123,7 @@ def test_it_is_said_what_is_wrong_and_what_helps(
         (500, "", "other"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_job_that_cannot_be_started_says_why_and_nothing_is_lost(
     open_page: Open,
     staged: StagedService,

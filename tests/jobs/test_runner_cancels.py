@@ -24,6 +24,7 @@ from tests.waiting import HANGS_AFTER_SECONDS, until
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.sampled(2)
 def test_a_running_job_is_cancelled_whether_its_worker_wants_or_not(
     house: House, stubborn: bool
 ) -> None:
@@ -53,6 +54,7 @@ class Slow(LocalStorage):
         super().fetch(key, target)
 
 
+@pytest.mark.long
 def test_a_job_is_cancelled_in_time_whatever_it_waits_for(house: House) -> None:
     house.storage = slow = Slow(house.data / "objects")
     job = house.job()
@@ -93,6 +95,7 @@ def test_twenty_cancels_at_once_end_twenty_jobs_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+@pytest.mark.sampled(3)
 def test_a_cancel_while_a_job_finishes_gives_one_clear_end(house: House, delay: float) -> None:
     project = house.project()
     job = house.job(project)

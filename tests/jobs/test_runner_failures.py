@@ -49,6 +49,7 @@ def test_a_failure_is_told_without_paths_and_names_and_not_tried_again(house: Ho
     ids=["SIGKILL", "SIGSEGV", "exit 0", "exit 6"],
 )
 @pytest.mark.parametrize("before", [[], [progress(30)], [progress(80), RESULT]])
+@pytest.mark.sampled(4)
 def test_a_worker_that_breaks_off_is_followed_by_one_that_goes_on(
     house: House, before: list[tuple[str, object]], break_off: tuple[str, object]
 ) -> None:
@@ -140,6 +141,7 @@ class Flaky(LocalStorage):
 
 
 @pytest.mark.parametrize(("faults", "end"), [(2, JobState.DONE), (3, JobState.FAILED)])
+@pytest.mark.sampled(2)
 def test_finished_work_is_stored_later_where_the_storage_is_out_of_reach(
     house: House, faults: int, end: JobState
 ) -> None:

@@ -95,6 +95,7 @@ def server(house: House, script: Sequence[Steps]) -> Iterator[subprocess.Popen[b
 
 
 @pytest.mark.parametrize("waiting_already", [True, False])
+@pytest.mark.sampled(2)
 def test_another_server_takes_over_from_one_that_was_killed(
     house: House, refusals: list[str], waiting_already: bool
 ) -> None:

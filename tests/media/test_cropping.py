@@ -49,6 +49,7 @@ def rgb(path: Path) -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC, Codec.AV1])
+@pytest.mark.sampled(4)
 def test_an_odd_size_is_kept_in_colours_that_every_player_takes(
     tmp_path: Path,
     size: tuple[int, int],

@@ -54,6 +54,7 @@ def source_of(folder: Path, pixel_format: str, colors: tuple[int, int, int, int]
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.sampled(4)
 def test_ten_bits_become_hevc_and_eight_h264_unless_asked_for_otherwise(
     tmp_path: Path,
     pixel_format: str,

@@ -66,6 +66,7 @@ def assert_as_filmed(path: Path, count: int, brighter: int = STEP) -> None:
 @pytest.mark.parametrize("change", [list, joined], ids=["a packet each", "both in one packet"])
 @pytest.mark.parametrize("reordered", [False, True], ids=["in order", "reordered"])
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
+@pytest.mark.sampled(4)
 def test_h264_has_the_frames_that_were_filmed(
     tmp_path: Path, shapes: Sequence[Shape], reordered: bool, change: Change, suffix: str
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_video_without_one_good_frame_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize("number", [0, 1, 7, 8, 13, 23])
+@pytest.mark.sampled(3)
 def test_reading_from_the_middle_gives_what_reading_from_the_start_gives(
     tmp_path: Path, suffix: str, number: int
 ) -> None:

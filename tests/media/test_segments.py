@@ -146,6 +146,7 @@ CLIPS = {
     ("name", "codec"),
     [(name, codec) for name in CLIPS for codec in (Codec.H264, Codec.HEVC)],
 )
+@pytest.mark.sampled(4)
 def test_segments_make_the_video_that_one_encoder_makes(
     tmp_path: Path, folder: Path, name: str, codec: Codec
 ) -> None:
@@ -212,6 +213,7 @@ def test_high_dynamic_range_is_kept(tmp_path: Path, folder: Path, codec: Codec) 
 
 
 @pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC, Codec.AV1])
+@pytest.mark.sampled(3)
 def test_an_interrupted_run_gives_the_very_pictures_of_an_undisturbed_one(
     tmp_path: Path, folder: Path, codec: Codec
 ) -> None:

@@ -122,6 +122,7 @@ CODECS = {
 
 
 @pytest.mark.parametrize("name", CODECS)
+@pytest.mark.sampled(4)
 def test_sound_keeps_its_time_and_length(tmp_path: Path, name: str) -> None:
     suffix, encoder, rate, channels, expected = CODECS[name]
     source = make_sounding(tmp_path / f"v{suffix}", "-c:a", encoder, rate=rate, channels=channels)
@@ -191,6 +192,7 @@ def raw_loudness(path: Path, seconds: float) -> float:
     ],
 )
 @pytest.mark.parametrize("out_suffix", SUFFIXES)
+@pytest.mark.sampled(3)
 def test_sound_that_was_cut_off_stays_cut_off(
     tmp_path: Path, suffix: str, encoder: str, seconds: float, out_suffix: str
 ) -> None:

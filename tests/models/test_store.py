@@ -155,6 +155,7 @@ def test_pull_takes_the_one_file_out_of_a_zip(tmp_path: Path, publisher: tuple[P
     [(b"an error page", ModelCorrupt), (WEIGHTS[:1000], ModelCorrupt), (None, ModelError)],
     ids=["another-file", "cut-short", "not-found"],
 )
+@pytest.mark.sampled(3)
 def test_a_failed_pull_leaves_nothing_behind(
     tmp_path: Path,
     publisher: tuple[Path, str],

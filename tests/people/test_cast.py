@@ -215,6 +215,7 @@ def test_a_box_need_not_fit_exactly(
 
 
 @pytest.mark.parametrize("box", [(600, 600, 700, 700), (0, 0, 1280, 886), (300, 300, 300, 300)])
+@pytest.mark.sampled(3)
 def test_where_there_is_no_face_none_is_taken_instead(
     group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path, box: Box
 ) -> None:

@@ -97,7 +97,7 @@ def test_posters_of_an_earlier_video_are_replaced(tmp_path: Path) -> None:
         (Limits(max_duration=0.9), VideoTooLong, "seconds long"),
         (Limits(max_frames=23), VideoTooLong, "24 frames"),
         (Limits(max_side=319), VideoTooLarge, "320x240"),
-        (Limits(wall=0.0), VideoError, "within the limits"),
+        (Limits(wall=1e-9), VideoError, "within the limits"),
     ],
 )
 def test_a_video_beyond_the_limits_is_refused(

@@ -115,6 +115,7 @@ def test_the_frame_is_where_the_person_is_while_they_are_there(tmp_path: Path) -
 @pytest.mark.parametrize(
     "box", [(0.0, 0.0, 1.0, 1.0), (-1.0, -1.0, 2.0, 2.0), (0.5, 0.5, 0.5, 0.5), (1, 1, 1, 1)]
 )
+@pytest.mark.sampled(4)
 def test_the_frame_is_seen_wherever_the_person_is(
     tmp_path: Path, box: tuple[float, float, float, float]
 ) -> None:
@@ -192,7 +193,8 @@ def test_what_is_no_video_is_refused_without_a_path_and_nothing_is_left(tmp_path
     assert os.listdir(tmp_path) == ["v.mp4"]
 
 
-@pytest.mark.parametrize("limits", [Limits(max_side=319), Limits(wall=0.05), Limits(memory=2**28)])
+@pytest.mark.parametrize("limits", [Limits(max_side=319), Limits(wall=1e-9), Limits(memory=2**28)])
+@pytest.mark.long
 def test_what_costs_too_much_is_refused(tmp_path: Path, limits: Limits) -> None:
     path = make_video(tmp_path / "v.mp4", Clip(size=(1920, 1080)))
     with pytest.raises(VideoError):
@@ -201,6 +203,7 @@ def test_what_costs_too_much_is_refused(tmp_path: Path, limits: Limits) -> None:
     assert os.listdir(tmp_path) == ["v.mp4"]
 
 
+@pytest.mark.long
 def test_a_span_in_which_there_is_nothing_is_refused(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4")
     with pytest.raises(VideoError, match="shows nothing"):

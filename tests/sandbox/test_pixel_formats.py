@@ -39,6 +39,7 @@ print("all")
 """
 
 
+@pytest.mark.long
 def test_every_pixel_format_that_is_accepted_can_be_scaled_and_drawn_on() -> None:
     command = [sys.executable, "-c", SURVIVES]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

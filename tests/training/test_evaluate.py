@@ -72,6 +72,7 @@ def test_without_a_test_set_the_command_says_what_to_give(tmp_path: Path) -> Non
     assert "there is no test set" in result.stderr
 
 
+@pytest.mark.long
 def test_a_network_that_is_missing_ends_the_command_with_its_exit_code(tmp_path: Path) -> None:
     write_crowds(tmp_path / "crowds", [[(LEFT, 1.0)]])
     result = invoke("--start", "none.onnx", "--idmaps", tmp_path / "crowds", "-o", tmp_path / "out")

@@ -108,6 +108,7 @@ def test_a_recipe_that_names_an_unset_variable_says_so(
         run(recipe, tmp_path)
 
 
+@pytest.mark.long
 def test_without_validation_pictures_nothing_is_trained(out: Path) -> None:
     recipe = small(out).model_copy(update={"crowds": None})
     with pytest.raises(DataError, match="train and val"):

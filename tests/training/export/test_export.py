@@ -78,6 +78,7 @@ def test_every_file_carries_its_papers(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.long
 def test_exporting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     reference = original(tmp_path)
     first = {p.name: p.read_bytes() for p in exported(tmp_path, reference).fp32.parent.iterdir()}

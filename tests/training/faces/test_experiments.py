@@ -167,6 +167,7 @@ def test_a_folder_without_people_is_refused(tmp_path: Path) -> None:
         read_people(tmp_path / "missing")
 
 
+@pytest.mark.long
 def test_the_command_names_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
