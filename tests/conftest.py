@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ TOGETHER: Final = (
     "tests/deploy/",
 )
 """Folders whose files share a server or a build: they run in one process, and begin first."""
+MAX_CASES: Final = 8
+"""Of one test that `make test` tries; `make test-all` tries all of them."""
 
 
 def shared(*parts: str) -> Path:
@@ -55,15 +58,18 @@ def together(nodeid: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest in one piece begins first, so that no process waits for it in the end.
 
-    Of a test marked `sampled(n)`, all cases but one in n are `long`.
+    Cases of a test that `make test` doesn't try are marked `long`: of one marked `sampled(n)` all
+    but one in n, of any other so many that `MAX_CASES` are left.
     """
-    cases: Counter[str] = Counter()
+    cases = Counter(item.nodeid.partition("[")[0] for item in items)
+    number: Counter[str] = Counter()
     for item in items:
-        if marker := item.get_closest_marker("sampled"):
-            test = item.nodeid.partition("[")[0]
-            if cases[test] % marker.args[0]:
-                item.add_marker(pytest.mark.long)
-            cases[test] += 1
+        test = item.nodeid.partition("[")[0]
+        marker = item.get_closest_marker("sampled")
+        every = marker.args[0] if marker else ceil(cases[test] / MAX_CASES)
+        if number[test] % every:
+            item.add_marker(pytest.mark.long)
+        number[test] += 1
     items.sort(key=lambda item: together(item.nodeid) not in TOGETHER)
 
 
