@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import av
@@ -44,17 +45,13 @@ def deinterlaced(
     options = f"mode=send_frame:parity={parity}:deint={_MODES[deinterlacing]}"
     graph: av.filter.Graph | None = None
     held: deque[Frame] = deque()
-    for frame in frames:
-        graph = graph or _graph(frame.picture, info, options)
-        graph.push(frame.picture)
-        held.append(frame)
-        for picture in _pictures(graph):
-            done = held.popleft()
-            if not lead:
-                yield replace(done, picture=picture)
-            lead = False
-    if graph is not None:
-        graph.push(None)
+    for frame in chain(frames, (None,)):  # None: the filter gives up what it still holds
+        if frame is not None:
+            graph = graph or _graph(frame.picture, info, options)
+            held.append(frame)
+        elif graph is None:
+            return
+        graph.push(None if frame is None else frame.picture)
         for picture in _pictures(graph):
             done = held.popleft()
             if not lead:
