@@ -38,7 +38,7 @@ from benchmarks.planting import (
     uncovered,
     weakly_blurred,
 )
-from benchmarks.regions import click_on
+from benchmarks.quality.truth import point_inside
 from bystander.audit import audit
 from bystander.auditing.findings import Finding
 from bystander.auditing.report import Result
@@ -103,7 +103,7 @@ def prepared(name: str, work: Path) -> Masked:
         clip = Clip(name.removesuffix("-one-kept"))
         source = clip.video
         if name.endswith("-one-kept"):
-            frame, x, y = click_on(clip.persons, KEPT_GIRL)
+            frame, x, y = point_inside(clip.persons, KEPT_GIRL)
             options = ["--keep-at", f"{frame / float(probe(source).average_rate)}:{x},{y}"]
         elif (clip.folder / "cast").is_dir():
             (cast, *_) = sorted((clip.folder / "cast").iterdir(), reverse=True)

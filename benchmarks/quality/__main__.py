@@ -1,11 +1,18 @@
 """One table of how well the promise holds, over made scenes and the clips that have truth.
 
-python -m benchmarks.quality -o OUT                        everything
-python -m benchmarks.quality -o OUT --only crosses-behind  one scene or clip; may be repeated
-python -m benchmarks.quality -o OUT --sheets               only make the scenes, and look at them
+python -m benchmarks.quality -o OUT                            everything, as users get it
+python -m benchmarks.quality -o OUT --quick --cache DIR        in minutes: see below
+python -m benchmarks.quality -o OUT --only schoolgirls         one clip or scene; may be repeated
+python -m benchmarks.quality -o OUT --set tracker.max_gap=1    another setting; may be repeated
+python -m benchmarks.quality -o OUT --without second-look      without a rule; may be repeated
+python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
+python -m benchmarks.quality references -o OUT                 ByteTrack and BoT-SORT beside us
+python -m benchmarks.quality sheets -o OUT                     only make the scenes, to look at
 
-OUT gets quality.json, and a folder for each scene with its files, the masked video and the
-worst frames as PNG (bystanders outlined red, the kept green).
+OUT gets quality.json, and a folder for each run with its timeline and its worst frames as PNG
+(bystanders outlined red, the kept green, what is masked tinted). --cache keeps what the networks
+answered, so that only the first time takes long. --quick draws at the size of the analysis
+instead of encoding a video.
 """
 
 from __future__ import annotations
@@ -14,93 +21,130 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
-from benchmarks.material import SHARED, use_shared_models
-from benchmarks.quality.clips import CLIPS, run_clip
-from benchmarks.quality.pictures import save_sheet, save_worst
-from benchmarks.quality.product import Product
-from benchmarks.quality.reel import Studio
-from benchmarks.quality.scenes import SCENES, Crew, Scene, name_of
-from benchmarks.quality.score import score_scene
-from benchmarks.quality.table import Row, as_json, as_table, row_of
+from benchmarks.material import use_shared_models
+from benchmarks.quality import sweep
+from benchmarks.quality.clips import CLIPS, Run, clip_runs
+from benchmarks.quality.harness import Harness, default_settings, measure_all
+from benchmarks.quality.made import MADE, made_runs, make_sheets
+from benchmarks.quality.options import RULES, UnknownSetting, parsed, with_settings, without
+from benchmarks.quality.references import reference_rows
+from benchmarks.quality.table import as_json, as_table
 from bystander.errors import BystanderError
-from bystander.models import Models, load_models
+from bystander.settings import AnalysisSettings
 
-WORST_FRAMES = 3
-
-
-def run_scenes(
-    wanted: Sequence[Callable[[Crew], Scene]], studio: Studio, models: Models, output: Path
-) -> list[Row]:
-    """Make, mask and measure scenes, each in a folder of `output` under its name."""
-    product = Product.with_defaults(models)
-    rows = []
-    for make in wanted:
-        folder = output / name_of(make)
-        truth = studio.produce(make, folder)
-        masked = product.mask(folder)
-        score = score_scene(masked, truth)
-        save_worst(folder, masked, truth, score.worst_frames(WORST_FRAMES))
-        rows.append(row_of(name_of(make), score))
-        print(f"{rows[-1].name}: {rows[-1].summary()}", flush=True)
-    return rows
+Settings = list[tuple[str, AnalysisSettings]]
 
 
-def make_sheets(wanted: Sequence[Callable[[Crew], Scene]], studio: Studio, output: Path) -> None:
-    for make in wanted:
-        folder = output / name_of(make)
-        save_sheet(folder, studio.produce(make, folder))
-        print(folder / "sheet.png", flush=True)
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    use_shared_models()
+    given.output.mkdir(parents=True, exist_ok=True)
+    console = Console(width=None if sys.stdout.isatty() else 190)
+    try:
+        candidates = _candidates(given)
+        if given.what == "sheets":
+            make_sheets(given.only or list(MADE), given.output, given.seed)
+            return
+        runs = _runs(given)
+        if given.what == "sweep":
+            _sweep(given, runs, candidates, console)
+            return
+        ((_, settings),) = candidates
+        harness = Harness(
+            given.cache, settings, "grid" if given.quick else "video", keep=given.output
+        )
+        rows = measure_all(harness, runs)
+        if given.what == "references":
+            rows = reference_rows(harness, runs, rows)
+    except (BystanderError, UnknownSetting, ValidationError) as failure:
+        sys.exit(str(failure))
+    _write(given.output / "quality.json", as_json(rows))
+    console.print(as_table(rows))
 
 
-def main() -> None:
-    scenes = {name_of(make): make for make in SCENES}
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "what", nargs="?", default="table", choices=("table", "sweep", "references", "sheets")
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
     parser.add_argument(
-        "--only", action="append", choices=[*scenes, *CLIPS], metavar="NAME", help="see --list"
+        "--only", action="append", choices=[*CLIPS, *MADE], metavar="NAME", help="see --list"
     )
     parser.add_argument(
-        "--cutouts",
-        type=Path,
-        default=SHARED / "images" / "cutouts",
-        metavar="FOLDER",
-        help="images/NAME.jpg and masks/NAME.png; by default the shared test data",
+        "--cache", type=Path, metavar="DIR", help="keep the networks' answers there"
     )
-    parser.add_argument("--seed", type=int, default=1, help="other people, other places")
-    parser.add_argument("--sheets", action="store_true", help="make the scenes, mask nothing")
-    parser.add_argument("--list", action="version", version="\n".join([*scenes, *CLIPS]))
-    given = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="draw at grid size, encode nothing")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="changes")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=RULES, metavar="RULE",
+        help=", ".join(RULES),
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1, help="of made scenes: other people, places")
+    parser.add_argument("--list", action="version", version="\n".join([*CLIPS, *MADE]))
+    return parser
 
-    use_shared_models()
-    made = [make for name, make in scenes.items() if not given.only or name in given.only]
-    clips = [name for name in CLIPS if not given.only or name in given.only]
-    given.output.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
+
+def _candidates(given: argparse.Namespace) -> Settings:
+    """The settings to measure, with a label each; several only where a sweep is asked for.
+
+    Raises:
+        UnknownSetting, ValidationError: a setting that isn't there, or a value out of bounds.
+    """
     try:
-        if made:
-            models = load_models()
-            studio = Studio.open(given.cutouts, models, given.seed)
-            if given.sheets:
-                make_sheets(made, studio, given.output)
-                return
-            rows += run_scenes(made, studio, models, given.output)
-    except BystanderError as failure:
-        sys.exit(str(failure))
-    for name in clips:
-        rows += run_clip(name, given.output)
-    unfinished = given.output / "quality.json.partial"
-    unfinished.write_text(json.dumps(as_json(rows), indent=1) + "\n")
-    os.replace(unfinished, given.output / "quality.json")
-    Console(width=None if sys.stdout.isatty() else 160).print(as_table(rows))
+        changes = [parsed(change) for change in given.changes]
+    except ValueError as failure:
+        raise UnknownSetting(str(failure)) from failure
+    rules = [without(rule) for rule in given.without]
+    if given.what != "sweep":
+        joined = [(path, values[0] if len(values) == 1 else values) for path, values in changes]
+        return [("", with_settings(default_settings(), [*rules, *joined]))]
+    found = []
+    for values in product(*(values for _, values in changes)):
+        chosen = [(path, value) for (path, _), value in zip(changes, values, strict=True)]
+        label = " ".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in chosen)
+        found.append((label, with_settings(default_settings(), [*rules, *chosen])))
+    return found
+
+
+def _runs(given: argparse.Namespace) -> list[Run]:
+    wanted = given.only or [*CLIPS, *MADE]
+    runs = [run for name in wanted if name in CLIPS for run in clip_runs(name)]
+    scenes = given.cache or given.output
+    return runs + made_runs([name for name in wanted if name in MADE], scenes, given.seed)
+
+
+def _sweep(
+    given: argparse.Namespace, runs: Sequence[Run], candidates: Settings, console: Console
+) -> None:
+    """Measure every candidate on every run, always by drawing at grid size."""
+    rows = []
+    for label, settings in candidates:
+        print(f"{label}:", flush=True)
+        rows.append(measure_all(Harness(given.cache, settings), runs))
+    costs = sweep.costs_by_clip(rows, {run.name: run.clip for run in runs})
+    labels = [label for label, _ in candidates]
+    measured = {label: as_json(measured) for label, measured in zip(labels, rows, strict=True)}
+    _write(given.output / "sweep.json", {**sweep.as_json(costs, labels), "rows": measured})
+    console.print(sweep.sweep_table(costs, labels))
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    unfinished = path.with_name(f"{path.name}.partial")
+    unfinished.write_text(json.dumps(document, indent=1) + "\n")
+    os.replace(unfinished, path)
 
 
 if __name__ == "__main__":

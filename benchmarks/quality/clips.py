@@ -1,68 +1,110 @@
-"""The clips with truth, as rows of the same table."""
+"""The clips with truth -> runs: a video, whom to keep and how they were pointed out, the truth."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.material import Clip, frames
-from benchmarks.quality.pictures import save_worst
-from benchmarks.quality.reel import Truth
-from benchmarks.quality.score import score_scene
-from benchmarks.quality.table import Row, row_of
-from benchmarks.regions import (
-    INSTANCE_CLIP,
-    REGION_CLIPS,
-    WORST_FRAMES,
-    click_on,
-    mask,
-    report_regions,
-    save_regions,
+import numpy as np
+
+from benchmarks.material import SHARED, frames
+from benchmarks.quality.truth import (
+    Truth,
+    people_in,
+    person_ids,
+    point_inside,
+    read_boxes,
+    regions_of,
 )
-from benchmarks.scoring import score_regions
+from bystander.people.pointing import Click
 
-CLIPS = (*REGION_CLIPS, INSTANCE_CLIP)
+OPERA_CLICK = Click(0.4, 980, 890)
+"""On the boy's jacket in frame 10; its truth.json only has a photo."""
+WHOLE_MAPS = ("schoolgirls", "composed-field")
+CLIPS = (
+    "hamilton", "opera", *WHOLE_MAPS, "dance-twirl", "plaza", "highstreet", "bedroom", "busking",
+    "office", "armwrestle",
+)  # fmt: skip
 
 
-def run_clip(name: str, output: Path) -> list[Row]:
-    """Mask and measure a clip; where clicks are tried, once a person. None if it isn't here."""
-    clip, folder = Clip(name), output / name
-    if not clip.truth.exists():
-        print(f"{name}: no {clip.truth}. Set BYSTANDER_SHARED to the shared test data.")
+@dataclass(frozen=True)
+class Run:
+    """One analysis to measure.
+
+    Attributes:
+        name: of the run: the clip's, and whom it keeps and how.
+        clip: what is left out together when settings are chosen without it.
+        cast: a folder of photos of whom to keep, or the photos.
+    """
+
+    name: str
+    clip: str
+    video: Path
+    truth: Truth
+    cast: tuple[Path, ...] = ()
+    clicks: tuple[Click, ...] = ()
+
+
+def clip_runs(name: str) -> list[Run]:
+    """Every run over a clip of the shared test data; none where it isn't here."""
+    folder = SHARED / "clips" / name
+    video = next((f for f in (folder / "video.mp4", folder / "video.avi") if f.is_file()), None)
+    if video is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
-    truth = json.loads(clip.truth.read_text())
-    if "cast" in truth:
-        return [_regions(clip, folder, truth["cast"])]
-    return [_keeping(clip, folder, person) for person in (None, *truth["keep_one_of"])]
+    if name in WHOLE_MAPS:
+        return _one_after_the_other(name, video, folder / "persons")
+    if name == "plaza":
+        boxes = read_boxes(folder / "boxes.json")
+        people = len({person for frame in boxes for person in frame})
+        return [Run(name, name, video, Truth(None, boxes=boxes, people=people))]
+    document = json.loads((folder / "truth.json").read_text())
+    if isinstance(document.get("cast"), str):  # the first two clips
+        truth = Truth(None, regions=regions_of(document["regions"]))
+        run = Run(name, name, video, truth, (folder / document["cast"],))
+        if name != "opera":
+            return [run]
+        return [run, replace(run, name=f"{name}-click", cast=(), clicks=(OPERA_CLICK,))]
+    first = {**document["keep"], "regions": document.get("regions", [])}
+    runs = []
+    for number, choice in enumerate((first, *document.get("also", ())), start=1):
+        runs += _of_choice(f"{name}-{number}", name, video, folder, choice)
+    if (folder / "keep").is_dir():
+        (value,) = np.unique(person_ids(folder / "keep", 0))[1:]
+        drawn = replace(
+            runs[0].truth,
+            persons=folder / "keep",
+            kept=frozenset({int(value)}),
+            complete=False,
+        )
+        runs[0] = replace(runs[0], truth=drawn)
+    return runs
 
 
-def _regions(clip: Clip, folder: Path, cast: str) -> Row:
-    masked = folder / "masked.mp4"
-    mask(clip.video, masked, "--cast", str(clip.folder / cast))
-    regions = score_regions(masked, clip.truth)
-    report_regions(clip.name, regions)
-    save_regions(folder, clip, masked, regions)
-    right = sum(region.satisfied for region in regions)
-    return Row(clip.name, None, f"{right} of {len(regions)} regions")
+def _one_after_the_other(name: str, video: Path, persons: Path) -> list[Run]:
+    """Nobody kept, and each of the people in the id maps, by a click."""
+    ids = people_in(persons)
+    truth = Truth(persons, people=len(ids))
+    seconds = [at for at, _ in frames(video)]
+    runs = [Run(f"{name}-0", name, video, truth)]
+    for person in sorted(ids):
+        index, x, y = point_inside(persons, person)
+        click = Click(seconds[index] - seconds[0], x, y)
+        kept = replace(truth, kept=frozenset({person}))
+        runs.append(Run(f"{name}-{person}", name, video, kept, clicks=(click,)))
+    return runs
 
 
-def _keeping(clip: Clip, folder: Path, person: int | None) -> Row:
-    """One run over the clip with id maps; nobody is kept, or whom a click points at."""
-    name = clip.name if person is None else f"{clip.name}-keep{person}"
-    scratch = folder / name
-    scratch.mkdir(exist_ok=True)
-    video = scratch / "video.mp4"
-    if not video.exists():
-        video.symlink_to(clip.video.resolve())
-    options: tuple[str, ...] = ()
-    if person is not None:
-        index, x, y = click_on(clip.persons, person)
-        seconds = [at for at, _ in frames(clip.video)]
-        options = ("--keep-at", f"{seconds[index]:.6f}:{x},{y}")
-    masked = scratch / "masked.mp4"
-    mask(clip.video, masked, *options)
-    truth = Truth(clip.persons, frozenset(() if person is None else (person,)), frozenset(), None)
-    score = score_scene(masked, truth)
-    save_worst(scratch, masked, truth, score.worst_frames(WORST_FRAMES))
-    return row_of(name, score)
+def _of_choice(
+    name: str, clip: str, video: Path, folder: Path, choice: dict[str, Any]
+) -> list[Run]:
+    """One choice of a `truth.json`: by its click, and by its photos where it has any."""
+    seconds, _, place = choice["click"].partition(":")
+    x, y = (float(value) for value in place.split(","))
+    truth = Truth(None, regions=regions_of(choice["regions"]))
+    run = Run(name, clip, video, truth, clicks=(Click(float(seconds), x, y),))
+    if not choice["cast"]:
+        return [run]
+    cast = (folder / choice["cast"],)
+    return [run, replace(run, name=f"{name}-photo", cast=cast, clicks=())]

@@ -20,32 +20,17 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.quality.clips import Run
 from benchmarks.quality.people import Person, Rgb, read_photos, recruit
 from benchmarks.quality.places import build_place, empty_strips
 from benchmarks.quality.scenes import FPS, PLACE_SIZE, Crew, Scene, name_of
 from benchmarks.quality.stage import SeenFace, Take, film
+from benchmarks.quality.truth import Truth, people_in
 from bystander.models import Models
 
 PEOPLE, STRIPS = 14, 16
 PLACES = 2
 CRF = "16"
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What is true of a scene on disk.
-
-    Attributes:
-        persons: folder of the id maps.
-        kept: ids of people who must be clear.
-        either: ids of people who may be clear or masked.
-        faces: those that the camera sees, by frame; None where nobody knows.
-    """
-
-    persons: Path
-    kept: frozenset[int]
-    either: frozenset[int]
-    faces: dict[int, list[SeenFace]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +83,33 @@ def write_scene(folder: Path, scene: Scene, takes: Iterator[Take]) -> Truth:
             cv2.imwrite(str(persons / f"{index:05d}.png"), take.ids)
             faces[index] = list(take.faces)
         container.mux(stream.encode(None))
-    truth = Truth(persons, frozenset(scene.kept) - {*scene.either}, frozenset(scene.either), faces)
     document = {
-        "kept": sorted(truth.kept),
-        "either": sorted(truth.either),
+        "kept": sorted(frozenset(scene.kept) - {*scene.either}),
+        "either": sorted(scene.either),
         "faces": [[n, face.person, *face.box] for n in faces for face in faces[n]],
     }
     (folder / "truth.json").write_text(json.dumps(document))
-    return truth
+    return read_truth(folder)
+
+
+def read_truth(folder: Path) -> Truth:
+    """The truth of a scene that was written to `folder`."""
+    document = json.loads((folder / "truth.json").read_text())
+    persons = folder / "persons"
+    faces: dict[int, list[SeenFace]] = {}
+    for index, person, *box in document["faces"]:
+        faces.setdefault(index, []).append(SeenFace(person, (box[0], box[1], box[2], box[3])))
+    ids = people_in(persons)
+    return Truth(
+        persons,
+        frozenset(document["kept"]),
+        frozenset(document["either"]),
+        faces,
+        people=len(ids),
+    )
+
+
+def scene_run(name: str, folder: Path) -> Run:
+    """The run over a scene that was written to `folder`: its photos say whom to keep."""
+    photos = tuple(sorted((folder / "cast").glob("*.jpg")))
+    return Run(name, name, folder / "video.mp4", read_truth(folder), photos)

@@ -2,120 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rich.table import Table
 
 from benchmarks.quality.score import QualityScore
+from benchmarks.quality.tracking import TrackingScore
 
-
-@dataclass(frozen=True)
-class Figures:
-    """One scene's figures; shares are 0 to 1, see `QualityScore`.
-
-    Attributes:
-        worst_frame, worst_person: where the most pixels of one bystander show.
-        worst_visible: share of that bystander that shows there.
-    """
-
-    bystander_pixels_visible: float
-    worst_frame: int | None
-    worst_person: int | None
-    worst_visible: float
-    frames_leaking: int
-    faces_visible: int | None
-    kept_pixels_masked: float | None
-    kept_frames_kept: float | None
-    nobody_masked: float
-    bystanders_kept: list[int]
-    kept_masked: list[int]
+NOTHING = "-"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A scene or clip: its figures, or a remark where its truth allows none."""
+    """One run's figures; shares are 0 to 1, None is what its truth can't tell.
+
+    Attributes:
+        visible: of the bystanders' pixels.
+        frames_5: frames that show more than 5 % of some bystander.
+        frames_whole: frames that show some bystander whole.
+        faces: bystanders' faces that show, one a frame.
+        kept_masked, kept_masked_worst: of the kept people's pixels, over the video and in the
+            worst frame that shows them plainly.
+        lost_seconds: the longest time in which a kept person is plainly there, and masked.
+        kept_frames: share of frames in which the kept are clear.
+        nobody: area masked where nobody is, by the area of all people.
+        keep_right, keep_regions, mask_right, mask_regions: regions as they should be, of all.
+        found, there: people found, and how many there are.
+        edges: how steady the kept people's silhouettes are, see `harness.edge_stability`.
+        refused: what a click was answered with, if with an error; then nobody was kept.
+    """
 
     name: str
-    figures: Figures | None
-    remark: str = ""
+    visible: float | None = None
+    frames_5: int | None = None
+    frames_whole: int | None = None
+    faces: int | None = None
+    kept_masked: float | None = None
+    kept_masked_worst: float | None = None
+    lost_seconds: float | None = None
+    kept_frames: float | None = None
+    nobody: float | None = None
+    keep_right: int = 0
+    keep_regions: int = 0
+    mask_right: int = 0
+    mask_regions: int = 0
+    found: int | None = None
+    there: int | None = None
+    hota: float | None = None
+    idf1: float | None = None
+    edges: float | None = None
+    worst: str = ""
+    refused: str = ""
 
     def summary(self) -> str:
         """One line for the terminal."""
-        if self.figures is None:
-            return self.remark
-        titled = zip(COLUMNS, cells(self.figures), strict=True)
-        return ", ".join(f"{title} {cell}" for title, cell in titled if cell != NOTHING)
+        told = ((title, cell(self)) for title, cell in COLUMNS)
+        line = ", ".join(f"{title} {text}" for title, text in told if text != NOTHING)
+        return f"{line}; {self.refused}" if self.refused else line
 
 
-NOTHING = "-"
-COLUMNS = (
-    "visible", "worst", "leaking frames", "faces", "kept masked", "kept frames", "nobody masked",
-    "bystanders kept", "kept lost",
-)  # fmt: skip
-
-
-def row_of(name: str, score: QualityScore) -> Row:
+def row_of(
+    name: str,
+    score: QualityScore,
+    tracking: TrackingScore | None = None,
+    found: int | None = None,
+    there: int | None = None,
+    edges: float | None = None,
+    refused: str = "",
+) -> Row:
+    bystanders = bool(score.bystanders)
     worst = score.worst
     return Row(
-        name,
-        Figures(
-            bystander_pixels_visible=round(score.leak, 5),
-            worst_frame=worst.frame if worst else None,
-            worst_person=worst.person if worst else None,
-            worst_visible=round(worst.visible, 4) if worst else 0.0,
-            frames_leaking=score.leaking_frames,
-            faces_visible=score.faces,
-            kept_pixels_masked=_rounded(score.kept_masked),
-            kept_frames_kept=_rounded(score.kept_frames),
-            nobody_masked=round(score.excess, 4),
-            bystanders_kept=score.bystanders_kept,
-            kept_masked=score.cast_masked,
-        ),
+        name=name,
+        visible=_rounded(score.leak),
+        frames_5=score.leaking_frames if bystanders else None,
+        frames_whole=score.whole_frames if bystanders else None,
+        faces=score.faces,
+        kept_masked=_rounded(score.kept_masked),
+        kept_masked_worst=_rounded(score.kept_masked_worst),
+        lost_seconds=_rounded(score.lost_seconds),
+        kept_frames=_rounded(score.kept_frames),
+        nobody=_rounded(score.excess),
+        keep_right=score.regions_right("keep")[0],
+        keep_regions=score.regions_right("keep")[1],
+        mask_right=score.regions_right("mask")[0],
+        mask_regions=score.regions_right("mask")[1],
+        found=found,
+        there=there,
+        hota=_rounded(tracking.hota) if tracking else None,
+        idf1=_rounded(tracking.idf1) if tracking else None,
+        edges=_rounded(edges),
+        worst=f"{worst.visible:.0%} of {worst.person} at {worst.frame}" if worst else "",
+        refused=refused,
     )
 
 
-def cells(figures: Figures) -> list[str]:
-    """The row's cells, in the order of `COLUMNS`."""
-    worst = f"{figures.worst_visible:.0%} of {figures.worst_person} at {figures.worst_frame}"
-    return [
-        f"{figures.bystander_pixels_visible:.2%}",
-        worst if figures.worst_person is not None else NOTHING,
-        str(figures.frames_leaking),
-        NOTHING if figures.faces_visible is None else str(figures.faces_visible),
-        _percent(figures.kept_pixels_masked),
-        _percent(figures.kept_frames_kept),
-        f"{figures.nobody_masked:.2f}",
-        _people(figures.bystanders_kept),
-        _people(figures.kept_masked),
-    ]
+def _percent(name: str, digits: int = 1) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value = getattr(row, name)
+        return NOTHING if value is None else f"{100 * value:.{digits}f}"
+
+    return cell
 
 
-def as_table(rows: Sequence[Row]) -> Table:
-    table = Table("scene", *COLUMNS)
-    for row in rows:
-        if row.figures is None:
-            table.add_row(row.name, row.remark)
-        else:
-            table.add_row(row.name, *cells(row.figures))
+def _plain(name: str, digits: int = 0) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value = getattr(row, name)
+        return NOTHING if value is None else f"{value:.{digits}f}"
+
+    return cell
+
+
+def _regions(expect: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        right, there = getattr(row, f"{expect}_right"), getattr(row, f"{expect}_regions")
+        return f"{right:g}/{there:g}" if there else NOTHING
+
+    return cell
+
+
+COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("leak %", _percent("visible", 2)),
+    (">5 %", _plain("frames_5")),
+    ("whole", _plain("frames_whole")),
+    ("faces", _plain("faces")),
+    ("kept masked %", _percent("kept_masked")),
+    ("worst frame", _percent("kept_masked_worst", 0)),
+    ("lost s", _plain("lost_seconds", 2)),
+    ("nobody", _plain("nobody", 2)),
+    ("keep right", _regions("keep")),
+    ("mask right", _regions("mask")),
+    ("found", _plain("found")),
+    ("there", _plain("there")),
+    ("HOTA", _percent("hota")),
+    ("IDF1", _percent("idf1")),
+    ("edges", _percent("edges")),
+)
+
+
+def means(rows: Sequence[Row]) -> list[Row]:
+    """Over all rows, and over those in which someone is kept; regions are summed."""
+    kept = [row for row in rows if row.kept_masked is not None or row.keep_regions]
+    return [_mean("mean of all", rows), _mean("mean with someone kept", kept)]
+
+
+def _mean(name: str, rows: Sequence[Row]) -> Row:
+    values: dict[str, Any] = {}
+    for field in fields(Row):
+        present = [getattr(row, field.name) for row in rows if getattr(row, field.name) is not None]
+        if not present or field.name in ("name", "worst", "refused"):
+            continue
+        total = sum(present)
+        regions = field.name.endswith(("right", "regions"))
+        values[field.name] = total if regions else total / len(present)
+    return Row(name, **values)
+
+
+def as_table(rows: Iterable[Row], title: str = "") -> Table:
+    listed = list(rows)
+    table = Table("run", *(name for name, _ in COLUMNS), title=title or None)
+    for row in listed:
+        table.add_row(row.name + (" (refused)" if row.refused else ""), *_cells(row))
+    table.add_section()
+    for row in means(listed):
+        table.add_row(row.name, *_cells(row))
     return table
 
 
 def as_json(rows: Sequence[Row]) -> dict[str, Any]:
-    """By name: the figures as they are, or the remark."""
-    return {
-        row.name: asdict(row.figures) if row.figures else {"remark": row.remark} for row in rows
-    }
+    """By name, the figures."""
+    return {row.name: asdict(row) for row in rows}
+
+
+def _cells(row: Row) -> list[str]:
+    return [cell(row) for _, cell in COLUMNS]
 
 
 def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 5)
-
-
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None else f"{share:.1%}"
-
-
-def _people(ids: Sequence[int]) -> str:
-    return ", ".join(map(str, ids)) or NOTHING

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.quality.score import QualityScore
-from benchmarks.scoring import PersonInFrame
+from benchmarks.quality.score import PersonInFrame, QualityScore
 
 
 def score(*people: PersonInFrame, kept: int | None = 1, nobody: int = 0) -> QualityScore:
@@ -48,7 +47,26 @@ def test_a_sliver_of_the_kept_person_is_not_asked_to_be_clear() -> None:
 
 
 def test_who_may_be_either_counts_for_nothing() -> None:
-    assert score(seen(0, 9, 100, 0)).leak == 0
+    assert score(seen(0, 9, 100, 0)).leak is None
+
+
+def test_a_bystander_is_whole_from_nine_tenths_on_but_a_sliver_of_them_never_is() -> None:
+    most = seen(0, 2, 100, 100)
+    assert score(most, seen(1, 2, 100, 9), seen(2, 2, 100, 11)).whole_frames == 1
+    assert score(most, seen(1, 2, 9, 0)).whole_frames == 0
+
+
+def test_the_longest_time_lost_is_of_one_person_and_of_one_piece() -> None:
+    masked = [90, 90, 0, 90, 90, 90, 49]
+    people = [seen(frame, 1, 100, value) for frame, value in enumerate(masked)]
+    assert score(*people).lost_seconds == pytest.approx(3 / 25)
+    assert score(seen(0, 2, 100, 0)).lost_seconds is None
+
+
+def test_who_is_hardly_seen_is_not_lost_and_the_time_goes_on_after_it() -> None:
+    people = [seen(0, 1, 100, 90), seen(1, 1, 24, 24), seen(2, 1, 100, 90), seen(3, 1, 100, 0)]
+    assert score(*people).lost_seconds == pytest.approx(2 / 25)
+    assert score(*people).kept_masked_worst == pytest.approx(0.9)
 
 
 def test_masked_area_is_measured_against_everyone() -> None:

@@ -16,12 +16,12 @@ import pytest
 
 from benchmarks.material import frames
 from benchmarks.quality.people import Look, Person, Photo, Rgb, cut_out, portrait, read_photos
-from benchmarks.quality.pictures import GREEN, GREY, RED, outlined, save_sheet, save_worst
+from benchmarks.quality.pictures import GREEN, GREY, RED, outlined, painted, save_sheet, save_worst
 from benchmarks.quality.places import build_place, empty_strips
-from benchmarks.quality.reel import Studio, Truth, write_scene
+from benchmarks.quality.reel import Studio, scene_run, write_scene
 from benchmarks.quality.scenes import FRAMES, PLACE_SIZE, SCENES, SIZE, Crew, Scene, name_of
 from benchmarks.quality.stage import Camera, Pose, Role, SeenFace, Shot, Take, film
-from benchmarks.scoring import person_ids
+from benchmarks.quality.truth import Truth
 from bystander.errors import UnreadablePhoto
 from bystander.instances import Instance
 from bystander.masks import Mask
@@ -405,11 +405,13 @@ def test_a_scene_on_disk_is_what_was_filmed(tmp_path: Path) -> None:
     shown = [picture for _, picture in frames(tmp_path / "video.mp4")]
     assert len(shown) == len(takes)
     for index, shot in enumerate(takes):
-        np.testing.assert_array_equal(person_ids(truth.persons, index), shot.ids)
+        np.testing.assert_array_equal(truth.ids(index), shot.ids)
         assert np.abs(shown[index].astype(int) - shot.rgb).mean() < 6
         assert truth.faces is not None
         assert truth.faces[index] == list(shot.faces)
     assert sorted(path.name for path in (tmp_path / "cast").iterdir()) == ["1.jpg", "2.jpg"]
+    run = scene_run("three", tmp_path)
+    assert (run.truth, run.cast) == (truth, (tmp_path / "cast/1.jpg", tmp_path / "cast/2.jpg"))
     document = json.loads((tmp_path / "truth.json").read_text())
     assert (document["kept"], document["either"]) == ([1], [2])
     assert document["faces"][0] == [0, 3, 95, 24, 105, 34]
@@ -440,9 +442,11 @@ def test_outlines_tell_kept_bystander_and_either_apart(tmp_path: Path) -> None:
 
 def test_pictures_to_look_at_are_replaced_by_the_next_ones(tmp_path: Path) -> None:
     truth, _ = filmed(tmp_path)
-    video = tmp_path / "video.mp4"
-    save_worst(tmp_path, video, truth, [1, 3])
-    save_worst(tmp_path, video, truth, [4])
+    shown = [picture for _, picture in frames(tmp_path / "video.mp4")]
+    masked = np.ones((SMALL[1] // 2, SMALL[0] // 2), dtype=bool)
+    pairs = [(picture, painted(picture, masked)) for picture in shown]
+    save_worst(tmp_path, {1: pairs[1], 3: pairs[3]}, truth)
+    save_worst(tmp_path, {4: pairs[4]}, truth)
     assert [path.name for path in tmp_path.glob("worst-*.png")] == ["worst-00004.png"]
     pair = cv2.imread(str(tmp_path / "worst-00004.png"))
     assert pair is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -11,10 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.scoring import SOLID, FramesDiffer, score_instances, score_regions
+from benchmarks.quality.drawing import SOLID, masked_in_video
+from benchmarks.quality.score import FramesDiffer, QualityScore, score_masks
+from benchmarks.quality.stage import SeenFace
+from benchmarks.quality.truth import Region, Truth, boxes_of, people_in, point_inside
 
 SIZE = 96
 FRAMES = 3
+RATE = 25.0
 
 
 def write_video(path: Path, masked: NDArray[np.bool_], frames: int = FRAMES) -> Path:
@@ -48,26 +52,46 @@ def columns(start: int, stop: int) -> NDArray[np.bool_]:
     return masked
 
 
+def scored(output: Path, truth: Truth) -> QualityScore:
+    return score_masks(masked_in_video(output), truth, (SIZE, SIZE), RATE)
+
+
 def test_someone_half_covered_is_a_leak_in_every_frame(tmp_path: Path, persons: Path) -> None:
-    output = write_video(tmp_path / "out.mp4", columns(16, SIZE))
-    score = score_instances(output, persons)
+    score = scored(write_video(tmp_path / "out.mp4", columns(16, SIZE)), Truth(persons))
     assert score.leak == pytest.approx(0.25, abs=0.01)
-    assert {(leak.frame, leak.person) for leak in score.leaks} == {(n, 1) for n in range(FRAMES)}
-    assert score.leaks[0].visible == pytest.approx(0.5, abs=0.02)
+    assert score.leaking_frames == FRAMES
+    assert score.whole_frames == 0
+    assert score.worst is not None
+    assert score.worst.person == 1
+    assert score.worst.visible == pytest.approx(0.5, abs=0.02)
     assert score.excess == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_kept_person_is_no_leak_but_must_not_be_masked(tmp_path: Path, persons: Path) -> None:
     output = write_video(tmp_path / "out.mp4", columns(24, SIZE))
-    score = score_instances(output, persons, kept=1)
+    score = scored(output, Truth(persons, kept=frozenset({1})))
     assert score.leak == 0
     assert score.kept_masked == pytest.approx(0.25, abs=0.02)
+    assert score.kept_masked_worst == pytest.approx(0.25, abs=0.02)
+    assert score.lost_seconds == 0
 
 
-def test_a_lost_frame_is_refused(tmp_path: Path, persons: Path) -> None:
-    output = write_video(tmp_path / "out.mp4", columns(0, SIZE), frames=FRAMES - 1)
+def test_masks_of_the_analysis_grid_are_measured_in_source_pixels(persons: Path) -> None:
+    small = np.zeros((SIZE // 2, SIZE // 2), dtype=bool)
+    small[:, SIZE // 4 :] = True
+    score = score_masks([small] * FRAMES, Truth(persons), (SIZE, SIZE), RATE)
+    assert score.leak == pytest.approx(0.5)
+
+
+def test_a_lost_frame_is_refused(persons: Path) -> None:
     with pytest.raises(FramesDiffer, match="2 frames"):
-        score_instances(output, persons)
+        score_masks([columns(0, SIZE)] * (FRAMES - 1), Truth(persons), (SIZE, SIZE), RATE)
+
+
+def test_where_nobody_drew_everyone_nobody_can_tell_what_is_masked_in_vain(persons: Path) -> None:
+    truth = Truth(persons, kept=frozenset({1}), complete=False)
+    score = score_masks([columns(0, SIZE)] * FRAMES, truth, (SIZE, SIZE), RATE)
+    assert score.excess is None
 
 
 @pytest.mark.parametrize(
@@ -80,10 +104,39 @@ def test_a_lost_frame_is_refused(tmp_path: Path, persons: Path) -> None:
     ],
 )
 def test_regions(
-    tmp_path: Path, expect: str, box: tuple[int, int, int, int], satisfied: bool
+    expect: Literal["keep", "mask"], box: tuple[int, int, int, int], satisfied: bool
 ) -> None:
-    output = write_video(tmp_path / "out.mp4", columns(32, SIZE))
-    truth = tmp_path / "truth.json"
-    region = {"frame": 1, "box": box, "expect": expect, "who": "someone"}
-    truth.write_text(json.dumps({"regions": [region]}))
-    assert [region.satisfied for region in score_regions(output, truth)] == [satisfied]
+    truth = Truth(None, regions=(Region(1, box, expect, "someone"),))
+    score = score_masks([columns(32, SIZE)] * FRAMES, truth, (SIZE, SIZE), RATE)
+    assert [region.satisfied for region in score.regions] == [satisfied]
+    assert score.regions_right(expect) == (int(satisfied), 1)
+    assert score.leak is None
+
+
+def test_regions_after_the_last_frame_are_refused() -> None:
+    truth = Truth(None, regions=(Region(FRAMES, (0, 0, 9, 9), "mask", "someone"),))
+    with pytest.raises(FramesDiffer):
+        score_masks([columns(0, SIZE)] * FRAMES, truth, (SIZE, SIZE), RATE)
+
+
+def test_only_bystanders_faces_count_and_only_where_they_show() -> None:
+    faces = {1: [SeenFace(1, (0, 0, 10, 10)), SeenFace(2, (60, 0, 70, 10))]}
+    truth = Truth(None, kept=frozenset({1}), faces=faces)
+    hidden = score_masks([columns(50, SIZE)] * FRAMES, truth, (SIZE, SIZE), RATE)
+    shown = score_masks([columns(0, 0)] * FRAMES, truth, (SIZE, SIZE), RATE)
+    assert (hidden.faces, shown.faces) == (0, 1)
+
+
+def test_people_are_clicked_on_where_they_are_widest_and_large(tmp_path: Path) -> None:
+    ids = np.zeros((SIZE, SIZE), dtype=np.uint8)
+    for index, (start, stop) in enumerate([(0, 4), (10, 50), (10, 70)]):
+        ids[...] = 0
+        ids[40:49, start:stop] = 3
+        Image.fromarray(ids).save(tmp_path / f"{index:05d}.png")
+    index, x, y = point_inside(tmp_path, 3)
+    assert (index, y) == (1, 44)
+    assert 14 <= x <= 46
+    assert people_in(tmp_path) == {3}
+    assert boxes_of(ids) == {3: (10, 40, 70, 49)}
+    with pytest.raises(ValueError, match="person 4"):
+        point_inside(tmp_path, 4)
