@@ -16,9 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_file, in_frame
+from bystander.auditing.kept import KeptArea
 from bystander.auditing.likeness import compare, luma
-from bystander.auditing.masked import allowed, masked_badly
+from bystander.auditing.masked import masked_badly
 from bystander.auditing.pairs import Pair, Step, looked_at
 from bystander.auditing.recognition import recognisable_faces
 from bystander.auditing.redrawn import Redrawing
@@ -174,14 +177,16 @@ def _views(
             (settings.face_long_side, False),
         )
     )
+    area = _kept_area(timeline.header) if timeline else None
     pairs = looked_at(step.pairs(), settings.shots)
     for pair, record, beside in _with_records(pairs, timeline):
         of_frames |= carried_in_frame(pair.source.picture)
         look = pair.close or pair.source.index % settings.every == 0
+        source = pair.source.rgb(compared)
         yield View(
             pair.source.index,
             pair.seconds,
-            pair.source.rgb(compared),
+            source,
             pair.output.rgb(compared),
             (pair.source.rgb(people), pair.output.rgb(people)) if look else None,
             (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
@@ -190,7 +195,14 @@ def _views(
             if drawing and record
             else None,
             carried_in_frame(pair.output.picture),
+            area.see(source, record) if area else None,
         )
+
+
+def _kept_area(header: Header) -> KeptArea:
+    tracklets = {tracklet.id: tracklet for tracklet in header.tracklets}
+    shots = [shot.start for shot in header.shots]
+    return KeptArea(tracklets, header.grid, header.video.rate, shots)
 
 
 def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
@@ -231,7 +243,8 @@ def _look(
         # Nobody is known to be kept here: what is seen is told, and a person decides.
         return [*carries, *_seen(plain, models, settings, Severity.NOTE)]
     tracklets: Mapping[int, Tracklet] = {t.id: t for t in header.tracklets}
-    may_be_seen = plain.enlarged(allowed(view.record, tracklets, header.grid))
+    nobody = np.zeros(likeness.clear.shape, dtype=bool)
+    may_be_seen = nobody if view.kept is None else plain.enlarged(view.kept)
     compared = Compared(view, likeness, may_be_seen, plain.size)
     return [
         *carries,

@@ -64,6 +64,7 @@ class Finding:
         share: how bad it is, 0 to 1: of what could be seen, how much is seen.
         who: the tracklet it is about ("t7"), or what in the file; may be empty.
         detail: one plain sentence.
+        certain: this one frame is enough; otherwise another one has to say the same.
     """
 
     kind: Kind
@@ -77,6 +78,7 @@ class Finding:
     share: float
     who: str
     detail: str
+    certain: bool = True
 
     @property
     def advice(self) -> str:
@@ -96,14 +98,18 @@ def in_frame(
     share: float,
     detail: str,
     who: str = "",
+    certain: bool = True,
 ) -> Finding:
     """A finding in one frame: `at` is its number and second."""
-    index, seconds = at
-    return Finding(kind, severity, seconds, seconds, seconds, index, 1, box, share, who, detail)
+    index, time = at
+    return Finding(kind, severity, time, time, time, index, 1, box, share, who, detail, certain)
 
 
 class Gatherer:
-    """Joins single frames' findings to spans, as they come; what it holds is the spans."""
+    """Joins single frames' findings to spans, as they come; what it holds is the spans.
+
+    A span of a single frame that isn't certain is chance, and dropped.
+    """
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
@@ -129,7 +135,8 @@ class Gatherer:
         )
 
     def _close_before(self, seconds: float) -> None:
-        self._findings += [span for span, _ in self._open if span.end < seconds]
+        ended = [span for span, _ in self._open if span.end < seconds]
+        self._findings += [span for span in ended if span.certain or span.frames > 1]
         self._open = [pair for pair in self._open if pair[0].end >= seconds]
 
 
@@ -143,4 +150,10 @@ def _same(span: Finding, last: DisplayBox | None, sign: Finding) -> bool:
 
 def _joined(span: Finding, sign: Finding) -> Finding:
     worse = sign if sign.share > span.share else span
-    return replace(worse, start=span.start, end=sign.end, frames=span.frames + sign.frames)
+    return replace(
+        worse,
+        start=span.start,
+        end=sign.end,
+        frames=span.frames + sign.frames,
+        certain=span.certain or sign.certain,
+    )

@@ -25,7 +25,7 @@ from bystander.auditing.redrawn import SHOWS, Redrawing, enlarged, showing
 from bystander.auditing.views import Compared
 from bystander.coordinates import GridTransform
 from bystander.masks import Bits, Mask
-from bystander.people.vocabulary import Decision, FrameRecord, Sighting, Tracklet
+from bystander.people.vocabulary import Decision, Sighting, Tracklet
 from bystander.redaction.effects import EffectSettings, cell_size
 
 UNMASKED: Final = 0.06
@@ -50,17 +50,6 @@ LEAST_WITHIN: Final = 600
 """Pixels of the video in a silhouette from which that can be told."""
 PARTLY: Final = "somebody who is to be masked is not, or only partly"
 TOO_WEAK: Final = "the mask leaves more detail than the weakest effect should"
-BESIDE_KEPT: Final = 3
-"""Grid pixels around those who are kept that count as theirs: hair, and what they hold."""
-
-
-def allowed(record: FrameRecord, tracklets: Mapping[int, Tracklet], grid: tuple[int, int]) -> Bits:
-    """Where somebody may be seen who is kept: bool [H, W] over the grid."""
-    bits = np.zeros(grid[::-1], dtype=bool)
-    for sighting in record.sightings:
-        if tracklets[sighting.tracklet].decision_at(record.index) is Decision.KEEP:
-            sighting.mask.grown(BESIDE_KEPT).paste(bits)
-    return bits
 
 
 def masked_badly(

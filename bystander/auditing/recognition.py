@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from bystander.auditing.findings import Finding, Kind, Severity, in_frame
-from bystander.auditing.sightings import VISIBLE, scaled
+from bystander.auditing.sightings import VISIBLE, is_kept, scaled
 from bystander.auditing.views import Compared
 from bystander.models.faces import FaceModel
 
 BY_CHANCE: Final = 0.4
-"""Above `same` by less, a frame may be chance: it is compared with itself, in the same pose and
+"""Above `same` by less, likeness is chance: a frame is compared with itself, in the same pose and
 light. Masked faces of three clips reached 0.46, 0.58 and, once behind a mosaic encoded poorly,
 0.72 against `same` of 0.42."""
 
@@ -27,16 +27,20 @@ def recognisable_faces(compared: Compared, faces: FaceModel) -> list[Finding]:
     scale = compared.size[0] / source.shape[1]
     found = []
     for face in faces.detect(source):
-        detailed, clear = compared.likeness.counts(compared.boxed(scaled(face.box, scale)))
-        if face.box[2] - face.box[0] >= faces.min_face and clear < VISIBLE * detailed:
+        region = compared.boxed(scaled(face.box, scale))
+        if face.box[2] - face.box[0] < faces.min_face or is_kept(compared, region):
+            continue
+        detailed, clear = compared.likeness.counts(region)
+        if clear < VISIBLE * detailed:
             found.append(face)
     before, after = faces.embed(source, found), faces.embed(output, found)
     at, detail = compared.view.at, "a face recogniser knows the face behind the mask"
     signs = []
     for face, one, other in zip(found, before, after, strict=True):
-        likeness, surely = float(one @ other), faces.thresholds.same + BY_CHANCE
-        severity = Severity.LEAK if likeness >= surely else Severity.NOTE
-        if likeness >= faces.thresholds.same:
+        likeness = float(one @ other)
+        if likeness >= faces.thresholds.same + BY_CHANCE:
             box = scaled(face.box, scale)
-            signs.append(in_frame(Kind.RECOGNISABLE, severity, at, box, likeness, detail))
+            signs.append(
+                in_frame(Kind.RECOGNISABLE, Severity.LEAK, at, box, likeness, detail, certain=False)
+            )
     return signs

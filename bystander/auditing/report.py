@@ -109,8 +109,14 @@ def as_json(result: Result) -> dict[str, object]:
         "networks": dict(result.models),
         "kept": [{"who": who, "why": why} for who, why in kept_people(result.header)],
         "stripped": list(result.stripped),
-        "findings": [asdict(f) | {"advice": f.advice} for f in result.findings],
+        "findings": [_finding(finding) for finding in result.findings],
     }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    fields = asdict(finding) | {"advice": finding.advice}
+    del fields["certain"]  # what is reported is
+    return fields
 
 
 def as_page(result: Result, info: VideoInfo, pictures: int) -> str:

@@ -31,6 +31,8 @@ class View:
         record: who is there by the timeline, if there is one and it knows the frame.
         plan: what was to be drawn, if that is known.
         carried: what the output's frame carries beside its pixels.
+        kept: bool [H, W] over the analysis grid, where those who are kept may be;
+            None if nobody is.
     """
 
     index: int
@@ -42,6 +44,7 @@ class View:
     record: FrameRecord | None
     plan: Plan | None
     carried: frozenset[str]
+    kept: Bits | None = None
 
     @property
     def at(self) -> tuple[int, float]:
@@ -55,7 +58,7 @@ class Compared:
 
     Attributes:
         likeness: of source and output.
-        allowed: bool [H, W], pixels of those whom the timeline keeps; None without one.
+        allowed: bool [H, W], the area of those whom the timeline keeps; None without a timeline.
         size: width, height of the output, display pixels.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_frame
 from bystander.coordinates import DisplayBox
 
@@ -42,3 +44,14 @@ def test_a_tracklet_is_the_same_wherever_it_went() -> None:
 def test_leaks_come_before_notes() -> None:
     first, second = gathered(sign(10, share=1.0, leak=False), sign(11, share=0.1))
     assert (first.severity, second.severity) == (Severity.LEAK, Severity.NOTE)
+
+
+def test_a_single_frame_that_is_not_certain_is_chance() -> None:
+    def uncertain(frame: int) -> Finding:
+        return replace(sign(frame), certain=False)
+
+    assert gathered(uncertain(10)) == []
+    assert gathered(uncertain(10), uncertain(60)) == []
+    (found,) = gathered(uncertain(10), uncertain(15))
+    assert found.frames == 2
+    assert len(gathered(uncertain(10), sign(60))) == 1
