@@ -20,6 +20,7 @@ from bystander import __version__
 from bystander.checkpoints import AnalysisCheckpoints, AnalysisState, Standing
 from bystander.coordinates import GridTransform
 from bystander.errors import UnsupportedVideo
+from bystander.identity.verdicts import resolve
 from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
@@ -30,7 +31,6 @@ from bystander.models.segmenter import analysis_size
 from bystander.people.cast import CastMember
 from bystander.people.follow import Follower, Seen, View
 from bystander.people.heads import find_faces
-from bystander.people.identity import Judge
 from bystander.people.pointing import Click
 from bystander.people.second_look import look_again
 from bystander.people.shots import CutMarker, thumbnail
@@ -177,7 +177,11 @@ def _verdicts(
             f"{video} has no frame that can be decoded", "Export it again from its source."
         )
     models = follower.models
-    judge = Judge(
+    segments, continuities = follower.archive.segments()
+    tracklets, persons = resolve(
+        follower.archive.tracklets(),
+        segments,
+        continuities,
         cast,
         settings.identity,
         same=models.faces.thresholds.same,
@@ -185,7 +189,6 @@ def _verdicts(
         fps=follower.fps,
         bodies_across_shots=models.bodies.across_shots,
     )
-    tracklets, persons = judge.judge(follower.archive)
     facts = VideoFacts(
         width=info.display_size[0],
         height=info.display_size[1],

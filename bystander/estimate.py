@@ -19,6 +19,7 @@ from typing import Final
 
 from bystander.analyze import begin, observe
 from bystander.errors import UnsupportedVideo
+from bystander.identity.verdicts import resolve
 from bystander.media.encoder import Encoder, encoding_of
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
@@ -26,7 +27,6 @@ from bystander.media.reader import Frame, VideoReader
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.people.follow import Follower
-from bystander.people.identity import Judge
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
 from bystander.people.vocabulary import FrameRecord
 from bystander.redaction.effects import EffectSettings
@@ -185,10 +185,16 @@ class _Sample:
 
     def _header(self, follower: Follower) -> Header:
         info, settings = self._info, self._profile.analysis
-        judge = Judge(
-            (), settings.identity, same=1, different=0, fps=follower.fps, bodies_across_shots=False
+        tracklets, persons = resolve(
+            follower.archive.tracklets(),
+            *follower.archive.segments(),
+            (),
+            settings.identity,
+            same=1,
+            different=0,
+            fps=follower.fps,
+            bodies_across_shots=False,
         )
-        tracklets, persons = judge.judge(follower.archive)
         base = (info.time_base.numerator, info.time_base.denominator)
         facts = VideoFacts(*info.display_size, base, self.frames, follower.fps, "")
         grid = analysis_size(*info.display_size, settings.long_side)

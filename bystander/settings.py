@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bystander.config import config_path
 from bystander.errors import ConfigError
+from bystander.identity.settings import IdentitySettings
 from bystander.media.writer import EncoderSettings
 from bystander.models.segmenter import SegmenterSettings
 from bystander.people.filling import FillerSettings
-from bystander.people.identity import IdentitySettings
 from bystander.people.second_look import SecondLookSettings
 from bystander.people.shots import ShotSettings
 from bystander.people.tracking import TrackerSettings

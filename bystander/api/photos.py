@@ -19,13 +19,13 @@ from bystander.api.context import Context
 from bystander.api.limits import chunks
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
+from bystander.identity.segments import USABLE_QUALITY
 from bystander.jobs.disk import PHOTOS, remove
 from bystander.jobs.storage.troubles import telling_disk
 from bystander.jobs.vocabulary import Photo, PhotoFace, Problem, Project, new_id
 from bystander.media.photos import load_photo
 from bystander.models.faces import FaceModel, quality
 from bystander.people.cast import faces_in
-from bystander.people.dossier import USABLE
 from bystander.sandbox import examine_photo
 
 MOST_FACES: Final = 100
@@ -279,7 +279,7 @@ def _judged(
             f"The face is {width:.0f} pixels wide, too small to tell people apart",
             f"Use a photo in which it is at least {2 * min_face} pixels wide.",
         )
-    if face.quality < USABLE:
+    if face.quality < USABLE_QUALITY:
         return chosen, Problem(
             "PoorFace",
             "The face is blurred, dark or turned away: the person may not be recognised",

@@ -16,33 +16,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.identity.segments import USABLE_QUALITY, Continuity, FaceSample, Segment
 from bystander.instances import Box
-from bystander.people.vocabulary import FrameRecord, Origin
+from bystander.people.vocabulary import (
+    Decision,
+    Evidence,
+    EvidenceKind,
+    FrameRecord,
+    Origin,
+    Tracklet,
+    Verdict,
+)
 
 MAX_FACES: Final = 24
 HEIGHTS: Final = 256
-USABLE: Final = 0.15
-"""Quality from which a face can tell two people apart: worse ones resemble nobody."""
 MAX_BODIES: Final = 6
 ENOUGH_FACES: Final = 5
 EVERY: Final = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FaceSample:
-    """One face of a tracklet.
-
-    Attributes:
-        frame: index.
-        embedding: float32 [D], L2-normalised.
-        quality: 0 (useless) to 1 (frontal, sharp, large).
-        height: of the face, display pixels.
-    """
-
-    frame: int
-    embedding: NDArray[np.float32]
-    quality: float
-    height: float
+GOES_ON: Final = 0.95
+"""Probability that a tracklet shows its person, or a known rival, where it is in doubt."""
 
 
 @dataclass(slots=True)
@@ -56,6 +48,7 @@ class Stretch:
         colours: mean colour histogram, float32 [D], of `colour_count` frames: those in which
             nobody else was near, if there are any (`colours_apart`).
         first, last: frame and box of the first and the last sighting; grid pixels.
+        runs: frames in which the tracklet was seen, [first, one past the last].
     """
 
     start: int
@@ -68,6 +61,7 @@ class Stretch:
     colours_apart: bool = False
     first: tuple[int, Box] | None = None
     last: tuple[int, Box] | None = None
+    runs: list[list[int]] = field(default_factory=list)
     faces_offered: int = 0
     bodies_offered: int = 0
 
@@ -101,6 +95,10 @@ class Stretch:
         """Take in where the tracklet was seen."""
         self.first = self.first or (frame, box)
         self.last = frame, box
+        if self.runs and self.runs[-1][1] == frame:
+            self.runs[-1][1] = frame + 1
+        else:
+            self.runs.append([frame, frame + 1])
 
     def add_colours(self, histogram: NDArray[np.float32], apart: bool = True) -> None:
         """Take in what the tracklet looked like; `apart` if nobody else was near."""
@@ -133,13 +131,6 @@ class Dossier:
     def stretch(self, frame: int) -> Stretch:
         """The stretch that `frame` falls into (the first one for earlier frames)."""
         return next((s for s in reversed(self.stretches) if s.start <= frame), self.stretches[0])
-
-    def spans(self) -> list[tuple[Stretch, int, int]]:
-        """The stretches in which something was seen, each with its first frame and one past
-        its last; continuations go with both ends."""
-        seen = [s for s in self.stretches if s.colour_count or s.clicks] or self.stretches[:1]
-        starts = [self.start, *(stretch.start for stretch in seen[1:])]
-        return list(zip(seen, starts, [*starts[1:], self.end], strict=True))
 
     @property
     def height(self) -> float:
@@ -178,8 +169,10 @@ class Archive:
     def add_face(self, tracklet: int, sample: FaceSample, different: float) -> None:
         """Take a face in; one unlike those before it (median cosine below `different`) tells
         that somebody else was taken for this person, at some time after the last of them."""
-        faces = [f for f in self.dossiers[tracklet].stretches[-1].faces if f.quality >= USABLE]
-        if faces and sample.quality >= USABLE:
+        faces = [
+            f for f in self.dossiers[tracklet].stretches[-1].faces if f.quality >= USABLE_QUALITY
+        ]
+        if faces and sample.quality >= USABLE_QUALITY:
             likeness = np.stack([face.embedding for face in faces]) @ sample.embedding
             if float(np.median(likeness)) < different:
                 self.doubt(tracklet, None, faces[-1].frame + 1)
@@ -198,6 +191,64 @@ class Archive:
                 dossier.heights.append((sighting.box[3] - sighting.box[1]) * self._scale)
                 if len(dossier.heights) > 2 * HEIGHTS:
                     dossier.heights = sorted(dossier.heights)[::2]
+
+    def tracklets(self) -> tuple[Tracklet, ...]:
+        """Everyone followed, without a verdict yet."""
+        nothing = Evidence(EvidenceKind.NONE)
+        return tuple(
+            Tracklet(
+                id=d.id,
+                shot=d.shot,
+                start=d.start,
+                end=d.end,
+                seen=d.seen,
+                height=round(d.height, 1),
+                face=None if d.face is None else round(d.face, 1),
+                verdicts=(Verdict(d.start, d.end, Decision.MASK, nothing),),
+            )
+            for d in self.dossiers.values()
+            if d.end > d.start
+        )
+
+    def segments(self) -> tuple[list[Segment], list[Continuity]]:
+        """The identity graph's nodes and links: each stretch in which something was seen."""
+        segments: list[Segment] = []
+        rivals: list[set[int]] = []
+        of: dict[int, list[Segment]] = {}
+        for dossier in self.dossiers.values():
+            suspects: set[int] = set()
+            for stretch in dossier.stretches if dossier.end > dossier.start else ():
+                suspects |= stretch.rivals
+                if stretch.first is None or stretch.last is None:
+                    continue
+                segment = Segment(
+                    id=len(segments),
+                    track=dossier.id,
+                    shot=dossier.shot,
+                    runs=tuple((start, end) for start, end in stretch.runs),
+                    first=stretch.first[1],
+                    last=stretch.last[1],
+                    faces=tuple(stretch.faces),
+                    bodies=np.stack(stretch.bodies) if stretch.bodies else np.zeros((0, 1), "f4"),
+                    colours=stretch.colours,
+                    clicks=tuple(stretch.clicks),
+                )
+                segments.append(segment)
+                rivals.append(suspects)
+                of.setdefault(dossier.id, []).append(segment)
+                suspects = set()
+        links = []
+        for segment, suspects in zip(segments, rivals, strict=True):
+            before = [s for s in of[segment.track] if s.start < segment.start][-1:]
+            sources = before + [
+                earlier
+                for rival in sorted(suspects)
+                for earlier in [s for s in of.get(rival, ()) if s.start < segment.start][-1:]
+            ]
+            links += [
+                Continuity(s.id, segment.id, GOES_ON / len(sources)) for s in sources if before
+            ]
+        return segments, links
 
 
 def _most_redundant(samples: list[FaceSample]) -> int:

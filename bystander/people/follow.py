@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from bystander.coordinates import GridTransform
 from bystander.errors import SelectionError
+from bystander.identity.segments import FaceSample
 from bystander.instances import Face, Instance
 from bystander.masks import union
 from bystander.models import Models
 from bystander.models.faces import quality
 from bystander.people.appearance import colour_histogram
-from bystander.people.dossier import Archive, FaceSample
+from bystander.people.dossier import Archive
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.heads import head_and_shoulders, owner_of
 from bystander.people.ownership import Ownership

@@ -439,8 +439,8 @@ def _check(header: Header) -> None:
     if len(set(ids)) != len(ids):
         raise ValueError("two tracklets have the same id")
     owned = [tracklet for person in header.persons for tracklet in person.tracklets]
-    if sorted(owned) != sorted(ids):
-        raise ValueError("persons and tracklets don't match one to one")
+    if len(set(owned)) != len(owned) or not set(owned) <= set(ids):
+        raise ValueError("persons own tracklets that aren't there, or one twice")
 
 
 def _read_pts(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:

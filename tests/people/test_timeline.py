@@ -166,7 +166,10 @@ def edited_header(saved: Path, **changes: object) -> Path:
         ({"format": "something else"}, "not a timeline"),
         ({"grid": [0, 10]}, "grid"),
         ({"shots": "none"}, "doesn't fit"),
-        ({"persons": []}, "one to one"),
+        (
+            {"persons": [{"id": "p1", "name": None, "tracklets": [99], "seconds": 1.0}]},
+            "aren't there",
+        ),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(

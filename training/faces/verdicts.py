@@ -1,7 +1,7 @@
-"""What the product itself would say: its judge, given a track and a photo.
+"""What the product itself would say: its rule for faces, given a track and a photo.
 
 The samples are those that an analysis would have kept (its rate of looks, its choice which
-face is worth embedding), the verdict is `bystander.people.identity.Judge`'s.
+face is worth embedding), the verdict is `bystander.identity.verdicts.FaceRule`'s.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.identity.segments import USABLE_QUALITY, FaceSample
+from bystander.identity.settings import IdentitySettings
+from bystander.identity.verdicts import FaceRule
 from bystander.models.faces import FaceThresholds
 from bystander.people.cast import CastMember
-from bystander.people.dossier import USABLE, Archive, FaceSample
+from bystander.people.dossier import Stretch
 from bystander.people.follow import FAINT
-from bystander.people.identity import IdentitySettings, Judge
 from bystander.people.vocabulary import EvidenceKind
 from bystander.settings import AnalysisSettings
 from training.faces.settings import FaceExperimentSettings
@@ -28,7 +30,7 @@ from training.faces.verification import Row
 Vectors = NDArray[np.float32]
 
 FPS: Final = 1000
-"""The judge counts frames; here they are milliseconds."""
+"""The rule counts frames; here they are milliseconds."""
 
 
 def verdict(
@@ -46,9 +48,7 @@ def verdict(
     Returns:
         FACE: kept. DOUBT: not enough. NONE: another one, or no usable face.
     """
-    archive = Archive(1.0)
-    dossier = archive.open(0, 0, 0)
-    stretch = dossier.stretches[0]
+    stretch = Stretch(0)
     due = -np.inf
     for now, worth, vector in zip(
         track.seconds, track.samples.quality, track.samples.vectors, strict=True
@@ -58,24 +58,15 @@ def verdict(
         due = now + 1 / looks_per_second
         if worth >= FAINT and stretch.wants_face(worth):
             stretch.add_face(FaceSample(round(FPS * now), vector, worth, 0.0))
-    dossier.start, dossier.end = 0, round(FPS * track.seconds[-1]) + 1
-    judge = Judge(
-        [CastMember("photo", photos)],
-        settings,
-        same=thresholds.same,
-        different=thresholds.different,
-        fps=FPS,
-        bodies_across_shots=False,
-    )
-    tracklets, _ = judge.judge(archive)
-    return tracklets[0].verdicts[0].evidence.kind
+    rule = FaceRule(settings, thresholds.same, thresholds.different, FPS)
+    return rule.best(stretch.faces, [CastMember("photo", photos)]).kind
 
 
 def against_own(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings) -> list[Case]:
     """Faces that count as photos, each with its own track from `settings.apart` seconds away."""
     cases = []
     for track in tracks:
-        photos = track.usable(USABLE)
+        photos = track.usable(USABLE_QUALITY)
         for row in references(photos, settings):
             away = np.flatnonzero(np.abs(track.seconds - photos.seconds[row]) >= settings.apart)
             if len(away):
@@ -88,7 +79,7 @@ def against_rivals(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings
     return [
         (track, photos.samples.vectors[[row]])
         for other in tracks
-        for photos in [other.usable(USABLE)]
+        for photos in [other.usable(USABLE_QUALITY)]
         for row in references(photos, settings)
         for track in tracks
         if track is not other and track.meets(other)

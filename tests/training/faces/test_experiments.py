@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from bystander.identity.settings import IdentitySettings
 from bystander.models.faces import FaceThresholds
-from bystander.people.identity import IdentitySettings
 from bystander.people.vocabulary import EvidenceKind
 from bystander.settings import AnalysisSettings
 from tests.drawn import BLUE, CYAN, GREEN, RED, YELLOW, DrawnFaces, Figure, Scene, standing

@@ -1,0 +1,1 @@
+"""Who is who: segments of tracks and what links them -> persons and verdicts."""

@@ -1,0 +1,343 @@
+"""Segments, their links and the cast -> clusters, each one person.
+
+Constrained agglomerative clustering: the two clusters that are most likely one person are
+joined first, and so on, never two that were seen together. The likelihoods of two clusters
+come from all of their segments (average linkage), so that likeness doesn't wear off from
+link to link. A cast member is a node like any other: its link to a cluster is the rule by which
+faces are recognised.
+
+Two clusters are joined only with a margin against every *rival*: whoever is certainly another
+than one of them and may be the other as well, and the unknown stranger whose ratio is 0.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.identity.likelihood import BODIES, COLOURS, FACES, SAMPLES
+from bystander.identity.segments import Continuity, FaceSample, Segment, overlapping, seen_together
+from bystander.people.cast import CastMember
+
+STRANGER_LOG_ODDS: Final = -2.0
+"""Of two segments that no place and time links, before their looks are compared."""
+RECOGNISED_LOG_ODDS: Final = 10.0
+"""Of a cast member whose face was seen often enough: before any other link."""
+ANOTHER_LOG_RATIO: Final = -4.0
+"""Faces that speak against each other like this are two people's, as if seen together."""
+UNKNOWN: Final = 0.02
+"""Least probability that somebody not known has come to a place."""
+BESIDE_COLOURS: Final = 0.5
+"""What a body's likeness is worth where colours have told already."""
+NEIGHBOURS: Final = 8
+"""For each segment, the others most like it by face and by body that are compared with it."""
+
+Recognise = Callable[[Sequence[FaceSample], CastMember], float | None]
+"""The mean similarity of faces that suffice to recognise a cast member; None if they don't."""
+
+
+@dataclass(slots=True, eq=False)
+class Cluster:
+    """Segments of one person.
+
+    Attributes:
+        members: their ids.
+        others: ids of segments seen together with one of them.
+        cast: the recognised cast member.
+        faces: usable ones, in the order of time.
+    """
+
+    members: list[int]
+    others: set[int]
+    cast: CastMember | None = None
+    faces: list[FaceSample] = field(default_factory=list)
+    face: _Mean = field(default_factory=lambda: _Mean())
+    body: _Mean = field(default_factory=lambda: _Mean())
+    colours: dict[int, _Mean] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Mean:
+    """A running mean of vectors; the product of two is the mean of all pairs' products."""
+
+    vector: NDArray[np.float32] | None = None
+    weight: float = 0.0
+    count: int = 0
+
+    def with_(self, other: _Mean) -> _Mean:
+        if self.vector is None or other.vector is None:
+            return other if self.vector is None else self
+        weight = self.weight + other.weight
+        vector = (self.vector * self.weight + other.vector * other.weight) / weight
+        return _Mean(np.asarray(vector, np.float32), weight, self.count + other.count)
+
+    def similarity(self, other: _Mean) -> float | None:
+        if self.vector is None or other.vector is None:
+            return None
+        return float(self.vector @ other.vector)
+
+
+class IdentityGraph:
+    """Clusters the segments of one video.
+
+    Args:
+        segments: with ids of their own.
+        continuities: links by place and time, from the tracker.
+        comebacks: the same from who was lost, each by itself.
+        cast: the people to keep.
+        recognise: the rule for faces.
+        same, different: the face model's thresholds, cosine.
+        fps: frames per second.
+        across: whether body embeddings can be trusted over a cut.
+        quality: from which faces count.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        continuities: Iterable[Continuity],
+        comebacks: Iterable[Continuity],
+        cast: Sequence[CastMember],
+        recognise: Recognise,
+        *,
+        same: float,
+        different: float,
+        fps: float,
+        across: bool,
+        quality: float,
+    ) -> None:
+        self._recognise, self._across = recognise, across
+        self._same, self._different = same, different
+        self._clusters = {s.id: _single(s, quality) for s in segments}
+        self._place: dict[tuple[int, int], float] = {}
+        self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
+        self._next = max(self._clusters, default=0) + 1
+        self._bodies, self._colours = BODIES, COLOURS
+        self._forbid(segments, fps)
+        for member in cast:
+            self._add_member(member)
+        for link in comebacks:
+            pair = min(link.a, link.b), max(link.a, link.b)
+            self._place[pair] = math.log(link.probability / (1 - link.probability))
+        self._place |= log_odds(continuities)
+        for a, b in self._candidates(segments):
+            self._connect(a, b)
+
+    def join(self, margin: float) -> list[Cluster]:
+        """Join everything that is one person with this margin (a log-likelihood ratio).
+
+        May be called again with a smaller one.
+        """
+        queue = [
+            (-score, a, b)
+            for a, near in self._edges.items()
+            for b, score in near.items()
+            if a < b and score > 0
+        ]
+        heapq.heapify(queue)
+        doubtful: dict[int, set[int]] = {}
+        while queue:
+            negative, a, b = heapq.heappop(queue)
+            score = -negative
+            if score < margin or score <= 0:
+                break
+            if self._edges.get(a, {}).get(b) != score:
+                continue  # one of them was joined meanwhile
+            if score - self._rival(a, b) < margin:
+                doubtful.setdefault(a, set()).add(b)
+                doubtful.setdefault(b, set()).add(a)
+                continue
+            joined = self._merge(a, b)
+            near = self._edges[joined]
+            for other, value in near.items():
+                heapq.heappush(queue, (-value, other, joined))
+                for third in doubtful.pop(other, ()):  # a rival may be gone
+                    if third in self._edges[other]:
+                        pair = min(other, third), max(other, third)
+                        heapq.heappush(queue, (-self._edges[other][third], *pair))
+        return list(self._clusters.values())
+
+    def _forbid(self, segments: Sequence[Segment], fps: float) -> None:
+        """Note who was seen together, and how alike those people are."""
+        bodies, colours = [], []
+        for a, b in overlapping(segments):
+            if not seen_together(a, b, fps):
+                continue
+            one, other = self._clusters[a.id], self._clusters[b.id]
+            one.others.add(b.id)
+            other.others.add(a.id)
+            if (body := one.body.similarity(other.body)) is not None:
+                bodies.append(body)
+            if (colour := _colours(one, other)) is not None:
+                colours.append(colour)
+        self._bodies, self._colours = BODIES.adapted(bodies), COLOURS.adapted(colours)
+
+    def _add_member(self, member: CastMember) -> None:
+        cluster = Cluster([], set(), member)
+        mean = member.references.mean(axis=0)
+        cluster.face = _Mean(mean, float(len(member.references)), len(member.references))
+        known = [i for i, c in self._clusters.items() if c.faces or c.cast]
+        self._clusters[self._next] = cluster
+        self._edges[self._next] = {}
+        self._next += 1
+        for other in known:
+            self._connect(other, self._next - 1)
+
+    def _candidates(self, segments: Sequence[Segment]) -> Iterable[tuple[int, int]]:
+        """Pairs worth comparing: linked ones, and the most alike, in blocks of O(n) memory."""
+        yield from self._place
+        for kind in ("face", "body"):
+            means = {s.id: getattr(self._clusters[s.id], kind).vector for s in segments}
+            ids = [i for i, vector in means.items() if vector is not None]
+            if len(ids) < 2:
+                continue
+            vectors = np.stack([means[i] for i in ids])
+            for row, i in enumerate(ids):
+                likeness = vectors @ vectors[row]
+                likeness[row] = -np.inf
+                count = min(NEIGHBOURS, len(ids) - 1)
+                for column in np.argpartition(-likeness, count - 1)[:count]:
+                    yield i, ids[column]
+
+    def _connect(self, a: int, b: int) -> None:
+        score = self._score(a, b)
+        if score is not None:
+            self._edges[a][b] = self._edges[b][a] = score
+
+    def _score(self, a: int, b: int) -> float | None:
+        """Log-likelihood ratio of two clusters being one person; None if they can't be."""
+        one, other = self._clusters[a], self._clusters[b]
+        if self._conflict(one, other):
+            return None
+        face = self._faces(one, other)
+        recognised = self._recognised(one, other)
+        if recognised is not None:
+            return RECOGNISED_LOG_ODDS + recognised
+        if not one.members or not other.members:
+            return -math.inf  # not recognised, yet
+        place = self._place.get((min(a, b), max(a, b)), STRANGER_LOG_ODDS)
+        return place + face + self._looks(one, other)
+
+    def _faces(self, one: Cluster, other: Cluster) -> float:
+        similarity = one.face.similarity(other.face)
+        if similarity is None:
+            return 0.0
+        share = (similarity - self._different) / (self._same - self._different)
+        several = min(one.face.count, other.face.count) >= SAMPLES
+        return FACES.at(share) * (2 if several else 1)
+
+    def _looks(self, one: Cluster, other: Cluster) -> float:
+        """By the clothes' colours and the body within a shot, by the body over a cut."""
+        body, colours = one.body.similarity(other.body), _colours(one, other)
+        if colours is None:
+            return 0.0 if body is None or not self._across else self._bodies.at(body)
+        if body is None or not self._across:
+            return self._colours.at(colours)
+        return self._colours.at(colours) + BESIDE_COLOURS * self._bodies.at(body)
+
+    def _recognised(self, one: Cluster, other: Cluster) -> float | None:
+        found = [
+            FACES.slope * similarity / (self._same - self._different)
+            for seen, known in ((one, other), (other, one))
+            if known.cast is not None and seen.cast is None and seen.faces
+            if (similarity := self._recognise(seen.faces, known.cast)) is not None
+        ]
+        return max(found, default=None)
+
+    def _conflict(self, one: Cluster, other: Cluster) -> bool:
+        if one.cast is not None and other.cast is not None:
+            return True
+        few, many = one, other
+        if len(one.members) > len(other.members):
+            few, many = other, one
+        return not many.others.isdisjoint(few.members)
+
+    def _distinct(self, one: Cluster, other: Cluster) -> bool:
+        return self._conflict(one, other) or self._faces(one, other) <= ANOTHER_LOG_RATIO
+
+    def _rival(self, a: int, b: int) -> float:
+        """The best score that somebody has who may be one of the two and isn't the other."""
+        best = 0.0
+        for one, other in ((a, b), (b, a)):
+            apart = self._clusters[other]
+            for rival, score in self._edges[one].items():
+                if score <= best or rival == other:
+                    continue
+                if self._distinct(self._clusters[rival], apart):
+                    best = score
+        return best
+
+    def _merge(self, a: int, b: int) -> int:
+        one, other = self._clusters.pop(a), self._clusters.pop(b)
+        shots = one.colours.keys() | other.colours.keys()
+        none = _Mean()
+        joined = Cluster(
+            one.members + other.members,
+            one.others | other.others,
+            one.cast or other.cast,
+            list(heapq.merge(one.faces, other.faces, key=lambda face: face.frame)),
+            one.face.with_(other.face),
+            one.body.with_(other.body),
+            {s: one.colours.get(s, none).with_(other.colours.get(s, none)) for s in shots},
+        )
+        new, self._next = self._next, self._next + 1
+        self._clusters[new] = joined
+        near = (self._edges.pop(a).keys() | self._edges.pop(b).keys()) - {a, b}
+        self._edges[new] = {}
+        for neighbour in near:
+            for old in (a, b):
+                self._edges[neighbour].pop(old, None)
+                place = self._place.pop((min(old, neighbour), max(old, neighbour)), None)
+                if place is not None:
+                    pair = neighbour, new
+                    self._place[pair] = max(place, self._place.get(pair, place))
+            self._connect(neighbour, new)
+        return new
+
+
+def log_odds(links: Iterable[Continuity]) -> dict[tuple[int, int], float]:
+    """How much likelier each linked pair is one person than the later one is somebody unknown.
+
+    What the links to a segment leave to a probability of 1 is the unknown's.
+    """
+    known: dict[int, float] = {}
+    for link in (all_links := list(links)):
+        known[link.b] = known.get(link.b, 0.0) + link.probability
+    found: dict[tuple[int, int], float] = {}
+    for link in all_links:
+        unknown = max(1 - known[link.b], UNKNOWN)
+        odds = math.log(link.probability / unknown)
+        pair = min(link.a, link.b), max(link.a, link.b)
+        found[pair] = max(odds, found.get(pair, odds))
+    return found
+
+
+def _single(segment: Segment, quality: float) -> Cluster:
+    cluster = Cluster([segment.id], set())
+    cluster.faces = [face for face in segment.faces if face.quality >= quality]
+    if cluster.faces:
+        weights = np.array([face.quality for face in cluster.faces])
+        vectors = np.stack([face.embedding for face in cluster.faces])
+        mean = np.average(vectors, axis=0, weights=weights).astype(np.float32)
+        cluster.face = _Mean(mean, float(weights.sum()), len(cluster.faces))
+    if len(segment.bodies):
+        cluster.body = _Mean(segment.bodies.mean(axis=0), len(segment.bodies), len(segment.bodies))
+    if segment.colours is not None:
+        cluster.colours[segment.shot] = _Mean(np.sqrt(segment.colours), segment.seen, segment.seen)
+    return cluster
+
+
+def _colours(one: Cluster, other: Cluster) -> float | None:
+    """Mean Bhattacharyya coefficient in the shots that two clusters share."""
+    found = [
+        similarity
+        for shot in one.colours.keys() & other.colours.keys()
+        if (similarity := one.colours[shot].similarity(other.colours[shot])) is not None
+    ]
+    return max(found, default=None)

@@ -1,0 +1,158 @@
+"""What the tracker learns about people -> the nodes and links of the identity graph.
+
+A *segment* is a part of a track that certainly shows one person: a new one begins wherever two
+people may have been swapped. Segments hold embeddings: they live in memory, for one analysis,
+and are never saved.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.identity.settings import IdentitySettings
+from bystander.instances import Box, shared
+
+HANDOVER_SECONDS = 0.2
+"""So long two segments of one person may be seen together, one ending as the other begins."""
+SPLIT_SECONDS = 0.4
+"""The same where the two touch: of someone half hidden, two parts can pass for two people."""
+TOUCHING_SHARE = 0.3
+"""Share of the smaller box within the other from which two boxes touch."""
+USABLE_QUALITY = 0.15
+"""From this quality on a face can tell two people apart: worse ones resemble nobody."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSample:
+    """One face of a person.
+
+    Attributes:
+        frame: index.
+        embedding: float32 [D], L2-normalised.
+        quality: 0 (useless) to 1 (frontal, sharp, large).
+        height: of the face, display pixels.
+    """
+
+    frame: int
+    embedding: NDArray[np.float32]
+    quality: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """A part of a track that certainly shows one person.
+
+    Attributes:
+        id: its own, of any segment of the video.
+        track: the track's; also the tracklet's id in the timeline.
+        shot: index of the shot.
+        runs: frames in which the person was seen, (first, one past the last), growing.
+        first, last: box in the first and in the last of them, grid pixels.
+        faces: in the order of time.
+        bodies: body embeddings, float32 [B, D], L2-normalised; B may be 0.
+        colours: mean colour histogram, seen apart from others if ever: float32 [C], sums to 1.
+        clicks: names under which a person pointed at this segment.
+    """
+
+    id: int
+    track: int
+    shot: int
+    runs: tuple[tuple[int, int], ...]
+    first: Box
+    last: Box
+    faces: tuple[FaceSample, ...] = ()
+    bodies: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    colours: NDArray[np.float32] | None = None
+    clicks: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> int:
+        return self.runs[0][0]
+
+    @property
+    def end(self) -> int:
+        return self.runs[-1][1]
+
+    @property
+    def seen(self) -> int:
+        """Number of frames in which the person was seen."""
+        return sum(end - start for start, end in self.runs)
+
+    def together(self, other: Segment) -> int:
+        """In how many frames both were seen."""
+        return sum(
+            max(0, min(end, until) - max(start, since))
+            for start, end in self.runs
+            for since, until in other.runs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """Segment `b` may show the person of segment `a`.
+
+    Between the segments of one track, before and after a possible swap, and between either and
+    the rival's; from who was hidden to whoever comes out there.
+
+    Attributes:
+        probability: that it does, by place and motion alone, 0 to 1.
+    """
+
+    a: int
+    b: int
+    probability: float
+
+
+def seen_together(a: Segment, b: Segment, fps: float) -> bool:
+    """Whether two segments were seen in the same frames for too long to be one person."""
+    if a.track == b.track or a.end <= b.start or b.end <= a.start:
+        return False
+    earlier, later = (a, b) if a.start <= b.start else (b, a)
+    ends_there = earlier.end < later.end and shared(earlier.last, later.first) >= TOUCHING_SHARE
+    return a.together(b) > (SPLIT_SECONDS if ends_there else HANDOVER_SECONDS) * fps
+
+
+def overlapping(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]]:
+    """Pairs whose time overlaps, in O(n log n + pairs)."""
+    active: list[Segment] = []
+    for segment in sorted(segments, key=lambda segment: segment.start):
+        active = [other for other in active if other.end > segment.start]
+        yield from ((other, segment) for other in active)
+        active.append(segment)
+
+
+def comebacks(
+    segments: Sequence[Segment], settings: IdentitySettings, fps: float
+) -> Iterator[Continuity]:
+    """Links within shots from whoever was lost to whoever appears near there soon after.
+
+    The probability falls from `comeback` at the same place to one half at the limit of reach,
+    which grows with the time in between.
+    """
+    begun = sorted(segments, key=lambda segment: (segment.shot, segment.start))
+    starts = [(segment.shot, segment.start) for segment in begun]
+    limit, tolerance = settings.comeback_seconds * fps, SPLIT_SECONDS * fps
+    for a in segments:
+        first = bisect_left(starts, (a.shot, math.ceil(a.end - tolerance)))
+        for b in begun[first:]:
+            if b.shot != a.shot or b.start > a.end + limit:
+                break
+            if b.track == a.track or b.end <= a.end or b.start <= a.start:
+                continue
+            absence = max(0, b.start - a.end) / fps
+            distance = _distance(a.last, b.first) / (settings.reach_heights * (1 + absence))
+            if distance <= 1:
+                yield Continuity(a.id, b.id, 0.5 + (1 - distance) * (settings.comeback - 0.5))
+
+
+def _distance(a: Box, b: Box) -> float:
+    """Between the middles of two boxes, in heights of the taller one."""
+    height = max(a[3] - a[1], b[3] - b[1], 1.0)
+    return math.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2 / height

@@ -1,0 +1,59 @@
+"""How much evidence it takes to keep someone."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class IdentitySettings(BaseModel):
+    """How much evidence it takes to keep someone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(
+        3, ge=1, le=20, description="Face samples that must agree. More is safer and keeps less."
+    )
+    spread: float = Field(
+        0.3, ge=0, le=10, description="Seconds between the first and the last agreeing sample."
+    )
+    support: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A sample agrees when its similarity lies this far from 'different' (0) to "
+        "'same' (1), the face model's two thresholds.",
+    )
+    mean: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="... and all samples together agree when their mean lies this far. Higher "
+        "is safer and keeps less: on five clips with 71 strangers' photos, means of three and "
+        "more samples of ArcFace reached 0.21 at most, this asks for 0.35.",
+    )
+    quality: float = Field(
+        0.15, ge=0, le=1, description="Face samples below this quality say nothing."
+    )
+    margin: float = Field(
+        2.0,
+        ge=0,
+        le=20,
+        description="How much likelier than anybody else's (natural logarithm of the ratio) "
+        "somebody's identity must be to keep them. 2 is 7 to 1. Higher is safer and keeps less.",
+    )
+    comeback: float = Field(
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="Probability that who appears where and when somebody was lost is the same.",
+    )
+    comeback_seconds: float = Field(
+        2.0, ge=0, le=60, description="Longest absence after which that holds, in seconds."
+    )
+    reach_heights: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="How far away, in body heights, somebody may come back; as much again for "
+        "every second.",
+    )
