@@ -40,7 +40,7 @@ from bystander.people.timeline import Header, Timeline
 from bystander.people.vocabulary import FrameRecord, Tracklet
 from bystander.progress import Meter, Report
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.redraw import Drawing, with_neighbours
+from bystander.redraw import Drawing
 
 QUEUE: Final = 4
 ROUNDING_PX: Final = 2
@@ -179,7 +179,7 @@ def _views(
     )
     area = _kept_area(timeline.header) if timeline else None
     pairs = looked_at(step.pairs(), settings.shots)
-    for pair, record, beside in _with_records(pairs, timeline):
+    for pair, record in _with_records(pairs, timeline):
         of_frames |= carried_in_frame(pair.source.picture)
         look = pair.close or pair.source.index % settings.every == 0
         source = pair.source.rgb(compared)
@@ -191,9 +191,7 @@ def _views(
             (pair.source.rgb(people), pair.output.rgb(people)) if look else None,
             (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
             record,
-            drawing.plan((pair.source, pair.output), record, beside)
-            if drawing and record
-            else None,
+            drawing.plan((pair.source, pair.output), record) if drawing and record else None,
             carried_in_frame(pair.output.picture),
             area.see(source, record) if area else None,
         )
@@ -213,15 +211,14 @@ def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
 
 def _with_records(
     pairs: Iterable[Pair], timeline: Timeline | None
-) -> Iterator[tuple[Pair, FrameRecord | None, Sequence[FrameRecord]]]:
-    """Each pair with what the timeline knows of its frame, and of those before and after."""
-    beside = with_neighbours(timeline.frames() if timeline else ())
-    record, neighbours = next(beside, (None, ()))
+) -> Iterator[tuple[Pair, FrameRecord | None]]:
+    """Each pair with what the timeline knows of its frame."""
+    records = timeline.frames() if timeline else iter(())
+    record = next(records, None)
     for pair in pairs:
         while record is not None and record.pts < pair.source.pts:
-            record, neighbours = next(beside, (None, ()))
-        known = record is not None and record.pts == pair.source.pts
-        yield (pair, record, neighbours) if known else (pair, None, ())
+            record = next(records, None)
+        yield pair, record if record is not None and record.pts == pair.source.pts else None
 
 
 def _look(

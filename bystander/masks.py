@@ -108,6 +108,13 @@ class Mask:
         rows, columns, bits = self._clipped(*canvas.shape)
         canvas[rows, columns] &= ~bits
 
+    def without(self, others: Iterable[Mask]) -> Mask:
+        """What of the silhouette none of `others` sets, cropped to it."""
+        bits = self.bits.copy()
+        for other in others:
+            other.moved(-self.x, -self.y).clear(bits)
+        return Mask.from_frame(bits, self.x, self.y)
+
     def on_grid(self, width: int, height: int) -> Bits:
         """The silhouette as bool [height, width] over the whole grid."""
         canvas = np.zeros((height, width), dtype=bool)

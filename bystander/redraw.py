@@ -1,11 +1,11 @@
 """timeline, two videos -> plans: what rendering was to draw in each frame, for the audit.
 
-It asks `render` who is drawn over, so that nothing about it is written down twice.
+It asks what rendering asks who is drawn over, so that nothing about it is written down twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
@@ -15,9 +15,9 @@ from bystander.media.planes import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.probe import VideoInfo
 from bystander.media.reader import Frame, VideoReader
 from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Decision, FrameRecord, Sighting
+from bystander.people.vocabulary import FrameRecord
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.render import BORROW_SECONDS, split
+from bystander.redaction.regions import Drawn, drawn
 
 SAMPLES: Final = 6
 """Frames by which the effect is found out: one in each such part of the video."""
@@ -54,22 +54,16 @@ class Drawing:
                 return cls((source, before), (output, after), timeline, pixel_format)
         return None
 
-    def plan(
-        self, frames: tuple[Frame, Frame], record: FrameRecord, beside: Sequence[FrameRecord]
-    ) -> Plan:
+    def plan(self, frames: tuple[Frame, Frame], record: FrameRecord) -> Plan:
         """What was to be drawn in a frame.
 
         Args:
             frames: of source and output.
             record: who is in it.
-            beside: the frames before and after, as far as the timeline knows them.
         """
-        tracklets = {tracklet.id: tracklet for tracklet in self.timeline.header.tracklets}
-        reach = BORROW_SECONDS / float(self.source[1].time_base)
-        near = [other for other in beside if abs(other.pts - record.pts) <= reach]
-        masked, kept = split(record, tracklets, near)
+        here = self._drawn(record)
         source, output = (frame.upright(self.pixel_format) for frame in frames)
-        return Plan(source, output, masked, kept, list(self._masked(record)))
+        return Plan(source, output, here.regions, here.kept, here.masked)
 
     def redrawing(self, effect: EffectSettings | None = None) -> Redrawing | None:
         """What draws the frames again.
@@ -89,31 +83,25 @@ class Drawing:
         return Redrawing(effect, grid, size, info.display_size, self.pixel_format)
 
     def _samples(self) -> Iterator[Plan]:
-        for record, beside in self._most_masked():
+        for record in self._most_masked():
             seconds = float((record.pts - self.source[1].start_pts) * self.source[1].time_base)
             frames = [_frame_at(video, seconds) for video in (self.source, self.output)]
             if frames[0] is not None and frames[1] is not None:
-                yield self.plan((frames[0], frames[1]), record, beside)
+                yield self.plan((frames[0], frames[1]), record)
 
-    def _most_masked(self) -> list[tuple[FrameRecord, Sequence[FrameRecord]]]:
+    def _most_masked(self) -> list[FrameRecord]:
         """In each part of the video, the frame of which most is masked."""
-        best: dict[int, tuple[int, FrameRecord, Sequence[FrameRecord]]] = {}
+        best: dict[int, tuple[int, FrameRecord]] = {}
         frames = max(1, self.timeline.header.video.frames)
-        for record, beside in with_neighbours(self.timeline.frames()):
-            area = sum(sighting.mask.area for sighting in self._masked(record))
+        for record in self.timeline.frames():
+            area = sum(sighting.mask.area for sighting in self._drawn(record).masked)
             part = record.index * SAMPLES // frames
             if area > 0 and (part not in best or area > best[part][0]):
-                best[part] = area, record, beside
-        return [(record, beside) for _, record, beside in best.values()]
+                best[part] = area, record
+        return [record for _, record in best.values()]
 
-    def _masked(self, record: FrameRecord) -> Iterator[Sighting]:
-        decisions = {
-            tracklet.id: tracklet.decision_at(record.index)
-            for tracklet in self.timeline.header.tracklets
-        }
-        for sighting in record.sightings:
-            if decisions[sighting.tracklet] is Decision.MASK:
-                yield sighting
+    def _drawn(self, record: FrameRecord) -> Drawn:
+        return drawn(record, {t.id: t for t in self.timeline.header.tracklets})
 
 
 def _usual_effects() -> list[EffectSettings]:
@@ -123,20 +111,6 @@ def _usual_effects() -> list[EffectSettings]:
         for strength in WEAKER
         for name in (EffectName.BLUR, EffectName.MOSAIC)
     ]
-
-
-def with_neighbours(
-    records: Iterable[FrameRecord],
-) -> Iterator[tuple[FrameRecord, Sequence[FrameRecord]]]:
-    """Each frame with those before and after it."""
-    before: FrameRecord | None = None
-    here: FrameRecord | None = None
-    for after in records:
-        if here is not None:
-            yield here, ([before] if before else []) + [after]
-        before, here = here, after
-    if here is not None:
-        yield here, [before] if before else []
 
 
 def _frame_at(video: tuple[Path, VideoInfo], seconds: float) -> Frame | None:

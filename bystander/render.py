@@ -20,9 +20,7 @@ import av
 import av.error
 
 from bystander import __version__
-from bystander.instances import shift
 from bystander.logs import Tally
-from bystander.masks import Mask, union
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import Deinterlacing, EncoderSettings, Encoding, encoding_of
@@ -33,10 +31,11 @@ from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from bystander.media.writer import VideoWriter
 from bystander.people.timeline import CHUNK_FRAMES, Timeline
-from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
+from bystander.people.vocabulary import FrameRecord, Tracklet
 from bystander.progress import Meter, Report
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
+from bystander.redaction.regions import drawn
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ BORROW_SECONDS: Final = 0.5
 """A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
 BORROW_GROWTH: Final = 0.06
 """... grown by this share of the grid's height; with no such neighbour it is masked whole."""
-PARTS: Final = (Origin.SHARED, Origin.CARRIED)
 WATCH_SECONDS: Final = 1.0
 
 Watch = Callable[[int, av.VideoFrame], None]
@@ -205,13 +203,14 @@ class Drawing:
         picture = frame.upright(self._pixel_format)
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
-            masked, kept = split(record, tracklets, neighbours)
+            here = drawn(record, tracklets)
+            masked, kept = list(here.regions), here.kept
             if self._deinterlaced:
                 # Its lines are mixed with those of the frame before, from where people were.
                 before = [near for near in neighbours if near.index < record.index]
-                masked += [region for near in before for region in split(near, tracklets)[0]]
+                masked += [region for near in before for region in drawn(near, tracklets).regions]
         else:
-            masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), []
+            masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), ()
             (self._borrowing if masked else self._masked_whole).add(frame.index)
         unknown = record is None and not masked
         return self._compositor.apply(picture, masked, kept, whole=unknown)
@@ -226,46 +225,6 @@ class Drawing:
         return 0
 
 
-def split(
-    record: FrameRecord, tracklets: dict[int, Tracklet], neighbours: Sequence[FrameRecord] = ()
-) -> tuple[list[Region], list[Mask]]:
-    """One frame's people: regions to draw over, and the silhouettes of those who are kept.
-
-    Silhouettes flicker: an arm is there, gone for a frame, and there again. So a region
-    reaches as far as what was carried on from the frames before, and as the person's
-    silhouette in the next one, moved along.
-    """
-    carried = {s.tracklet: s.mask for s in record.sightings if s.origin is Origin.CARRIED}
-    ahead = [neighbour for neighbour in neighbours if neighbour.index > record.index]
-    beside: dict[int, list[Sighting]] = {}
-    for sighting in (s for neighbour in ahead for s in neighbour.sightings):
-        # Parts of silhouettes say nothing about where they'd be in another frame.
-        if sighting.origin not in PARTS:
-            beside.setdefault(sighting.tracklet, []).append(sighting)
-    masked: list[Region] = []
-    kept: list[Mask] = []
-    for sighting in record.sightings:
-        if sighting.origin is Origin.CARRIED:
-            continue
-        tracklet = tracklets[sighting.tracklet]
-        if tracklet.decision_at(record.index) is Decision.MASK:
-            reach = sighting.mask
-            if sighting.origin not in PARTS:
-                moved = [_moved(other, sighting) for other in beside.get(tracklet.id, ())]
-                moved += [carried[tracklet.id]] if tracklet.id in carried else []
-                reach = union((reach, *moved))
-            masked.append(Region(sighting.mask, tracklet.height, tracklet.face, reach))
-        elif sighting.origin is Origin.SEEN:
-            # Only what was really seen of a kept person may hold back someone's mask.
-            kept.append(sighting.mask)
-    return masked, kept
-
-
-def _moved(other: Sighting, here: Sighting) -> Mask:
-    """The silhouette of another frame, put where the person is in this one."""
-    return other.mask.moved(*shift(other.box, here.box))
-
-
 def _borrowed(
     neighbours: Sequence[FrameRecord], tracklets: dict[int, Tracklet], height: int
 ) -> list[Region]:
@@ -274,7 +233,7 @@ def _borrowed(
     return [
         Region(region.mask.grown(radius), region.extent, region.face)
         for neighbour in neighbours
-        for region in split(neighbour, tracklets)[0]
+        for region in drawn(neighbour, tracklets).regions
     ]
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from bystander.analyze import analyze
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
-from bystander.masks import Mask, union
+from bystander.masks import union
 from bystander.media.encoder import Deinterlace
 from bystander.media.orientation import UPRIGHT
 from bystander.media.photos import load_photo
@@ -30,18 +30,8 @@ from bystander.models import load_models
 from bystander.people.edits import with_decisions
 from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline, TimelineWriter
-from bystander.people.vocabulary import (
-    Decision,
-    Evidence,
-    EvidenceKind,
-    FrameRecord,
-    Origin,
-    Sighting,
-    Tracklet,
-    Verdict,
-)
 from bystander.progress import Progress
-from bystander.render import render, split
+from bystander.render import render
 from bystander.settings import AnalysisSettings
 from tests.conftest import REPOSITORY, shared
 from tests.drawn import (
@@ -474,97 +464,3 @@ def peak_memory(folder: Path, frames: int) -> int:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert peak_memory(tmp_path / "long", 8 * 60) < 1.15 * peak_memory(tmp_path / "short", 60)
-
-
-def judged(number: int, decision: Decision) -> Tracklet:
-    """A tracklet that is kept or masked in all frames."""
-    evidence = Evidence(EvidenceKind.FACE if decision is Decision.KEEP else EvidenceKind.NONE)
-    verdict = Verdict(0, 100, decision, evidence)
-    return Tracklet(number, 0, 0, 100, 100, 80.0, None, (verdict,))
-
-
-STRANGER, FRIEND = 1, 2
-JUDGED = {
-    STRANGER: judged(STRANGER, Decision.MASK),
-    FRIEND: judged(FRIEND, Decision.KEEP),
-}
-
-
-def sighted(
-    tracklet: int, x: int, width: int = 20, origin: Origin = Origin.SEEN, y: int = 50
-) -> Sighting:
-    """A silhouette 60 pixels high."""
-    mask = Mask(x, y, np.ones((60, width), dtype=bool))
-    return Sighting(tracklet, (x, y, x + width, y + 60), 0.9, mask, origin)
-
-
-def record(*sightings: Sighting, index: int = 10) -> FrameRecord:
-    return FrameRecord(index, index, sightings)
-
-
-def test_what_was_carried_on_widens_the_reach_of_a_region_and_is_none_itself() -> None:
-    seen, carried = sighted(STRANGER, 100), sighted(STRANGER, 125, 10, Origin.CARRIED)
-    (region,), kept = split(record(seen, carried), JUDGED)
-    assert region.mask is seen.mask
-    assert region.reach is not None
-    assert region.reach.box == (100, 50, 135, 110)
-    assert region.reach.area == seen.mask.area + carried.mask.area
-    assert kept == []
-
-
-def test_what_was_carried_on_of_one_person_does_not_widen_anothers_region() -> None:
-    other = sighted(3, 200)
-    carried = sighted(3, 225, 10, Origin.CARRIED)
-    tracklets = JUDGED | {3: judged(3, Decision.MASK)}
-    (one, _), _ = split(record(sighted(STRANGER, 100), other, carried), tracklets)
-    assert one.reach is not None
-    assert one.reach.box == (100, 50, 120, 110)
-
-
-@pytest.mark.parametrize("origin", [o for o in Origin if o is not Origin.SEEN])
-def test_only_what_was_seen_of_a_kept_person_holds_back_a_mask(origin: Origin) -> None:
-    seen, guessed = sighted(FRIEND, 100), sighted(FRIEND, 125, 10, origin)
-    masked, kept = split(record(seen, guessed), JUDGED)
-    assert masked == []
-    assert kept == [seen.mask]
-
-
-def test_a_shared_part_is_masked_for_the_stranger_it_may_be_and_reaches_no_further() -> None:
-    part = sighted(STRANGER, 110, 10, Origin.SHARED)
-    ahead = record(sighted(STRANGER, 60, 60), index=11)
-    (region,), kept = split(record(sighted(FRIEND, 100), part), JUDGED, [ahead])
-    assert (region.mask, region.reach) == (part.mask, part.mask)
-    assert len(kept) == 1
-
-
-def test_a_region_reaches_as_far_as_the_next_frames_silhouette_moved_along() -> None:
-    whole, half = sighted(STRANGER, 110), sighted(STRANGER, 100, 10)
-    here = replace(whole, box=(100, 50, 120, 110), mask=half.mask)  # an arm of them is lost
-    (region,), _ = split(record(here), JUDGED, [record(whole, index=11)])
-    assert region.mask is half.mask
-    assert region.reach is not None
-    assert region.reach.box == (100, 50, 120, 110)
-    assert region.reach.bits.all()
-
-
-def test_the_frame_before_says_nothing_about_this_ones_silhouette() -> None:
-    """What it saw and this one lost was carried on, by flow, if it was."""
-    before = record(sighted(STRANGER, 100, 40), index=9)
-    (region,), _ = split(record(sighted(STRANGER, 100)), JUDGED, [before])
-    assert region.reach is not None
-    assert region.reach.box == (100, 50, 120, 110)
-
-
-@pytest.mark.parametrize("origin", [Origin.SHARED, Origin.CARRIED])
-def test_parts_of_the_next_frames_silhouettes_are_not_moved_along(origin: Origin) -> None:
-    ahead = record(sighted(STRANGER, 100), sighted(STRANGER, 125, 40, origin), index=11)
-    (region,), _ = split(record(sighted(STRANGER, 100)), JUDGED, [ahead])
-    assert region.reach is not None
-    assert region.reach.box == (100, 50, 120, 110)
-
-
-def test_a_region_does_not_reach_after_somebody_else() -> None:
-    ahead = record(sighted(FRIEND, 95, 60), index=11)
-    (region,), _ = split(record(sighted(STRANGER, 100)), JUDGED, [ahead])
-    assert region.reach is not None
-    assert region.reach.box == (100, 50, 120, 110)

@@ -19,7 +19,7 @@ from bystander.errors import NotStored
 from bystander.jobs.order import TIMELINE, VIDEO
 from bystander.jobs.vocabulary import Project
 from bystander.people.timeline import Header, Timeline
-from bystander.people.vocabulary import EvidenceKind, FrameRecord, Origin, Person
+from bystander.people.vocabulary import EvidenceKind, FrameRecord, Person
 from bystander.sandbox import ClipOrder, Moment, cut_clip
 
 LONGEST: Final = 6.0
@@ -162,12 +162,7 @@ def _box(
     record: FrameRecord, tracklets: frozenset[int], grid: tuple[int, int]
 ) -> tuple[float, float, float, float] | None:
     """Around somebody in a frame, as shares of the picture; None where they aren't in it."""
-    # What looks like them of somebody else would draw the frame around both.
-    mine = [
-        sighting.box
-        for sighting in record.sightings
-        if sighting.tracklet in tracklets and sighting.origin is not Origin.SHARED
-    ]
+    mine = [s.box for s in record.sightings if s.tracklet in tracklets]
     if not mine:
         return None
     corners = np.array(mine) / (*grid, *grid)

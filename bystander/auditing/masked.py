@@ -25,8 +25,9 @@ from bystander.auditing.redrawn import SHOWS, Redrawing, enlarged, showing
 from bystander.auditing.views import Compared
 from bystander.coordinates import GridTransform
 from bystander.masks import Bits, Mask
-from bystander.people.vocabulary import Decision, Sighting, Tracklet
+from bystander.people.vocabulary import Sighting, Tracklet
 from bystander.redaction.effects import EffectSettings, cell_size
+from bystander.redaction.regions import drawn
 
 UNMASKED: Final = 0.06
 """Share of someone's detail that may be clear at most. In hamilton, masked well by each of
@@ -76,10 +77,8 @@ def masked_badly(
     source, output = luma(compared.view.source), luma(compared.view.output)
     soft = compare_softly(source, output)
     signs: list[Finding | None] = []
-    for sighting in record.sightings:
+    for sighting in drawn(record, tracklets).masked:
         tracklet = tracklets[sighting.tracklet]
-        if tracklet.decision_at(record.index) is not Decision.MASK:
-            continue
         mask = sighting.mask.clipped(*grid)
         if mask.area == 0:
             continue

@@ -62,7 +62,7 @@ class Plan:
         source, output: the upright pictures, in one size and planar format.
         masked: the people to draw over.
         kept: silhouettes of those to leave alone.
-        silhouettes: of the masked, with their tracklets; those nobody saw give way to the kept.
+        silhouettes: of the masked, with their tracklets; guesses without what is seen of the kept.
     """
 
     source: av.VideoFrame

@@ -2,12 +2,12 @@
 
 The one place that knows the order of things within a frame: faces are given to
 silhouettes, faces without one become instances of their own, instances are linked
-to tracklets, evidence goes into their dossiers, and gaps are filled.
+to tracklets, evidence goes into their dossiers, gaps are filled, and masks are made final.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from bystander.models.faces import quality
 from bystander.people.appearance import colour_histogram
 from bystander.people.dossier import Archive
 from bystander.people.filling import Filler, FillerSettings
+from bystander.people.finalise import Finaliser
 from bystander.people.heads import head_and_shoulders, owner_of
 from bystander.people.ownership import Ownership
 from bystander.people.pointing import Click, choose
@@ -118,6 +119,7 @@ class Follower:
             round(filling.edge_extension * fps),
             round(filling.shot_extension * fps),
         )
+        self._finaliser = Finaliser()
         self.pointed: list[tuple[PointedAt, bytes]] = []
         """Whom the clicks meant, in the order of time, and a JPEG of them then."""
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
@@ -139,7 +141,7 @@ class Follower:
         if view.cut:
             self._tracker.cut()
             self._ownership.cut()
-            yield from map(self._completed, self._filler.flush())
+            yield from self._completed(self._filler.flush())
             self._begin_shot(view.index)
         instances = list(seen.instances)
         owners = self._give_faces(seen, instances)
@@ -168,7 +170,7 @@ class Follower:
             self._gather(view, view.detail, seen.faces, owners, instances, tracklet_of)
         firm = self._ownership.firm()
         completed = self._filler.push(view.index, view.pts, sightings, step.ended, firm)
-        yield from map(self._completed, completed)
+        yield from self._completed(completed)
 
     def finish(self) -> Iterator[FrameRecord]:
         """End the video; gives back the last frames.
@@ -176,7 +178,8 @@ class Follower:
         Raises:
             SelectionError: a click hit nobody, or lies after the end.
         """
-        yield from map(self._completed, self._filler.flush())
+        yield from self._completed(self._filler.flush())
+        yield from self._finaliser.flush()
         if self.shots:
             self.shots[-1] = Shot(self.shots[-1].start, self.frames)
         if self._previous is not None:
@@ -193,12 +196,13 @@ class Follower:
             self.shots[-1] = Shot(self.shots[-1].start, index)
         self.shots.append(Shot(index, index))
 
-    def _completed(self, record: FrameRecord) -> FrameRecord:
-        self.archive.count(record)
-        if self._previous is not None:
-            self._answer_clicks(self._previous, self._seconds(record.pts))
-        self._previous = record
-        return record
+    def _completed(self, records: Iterable[FrameRecord]) -> Iterator[FrameRecord]:
+        for record in records:
+            self.archive.count(record)
+            if self._previous is not None:
+                self._answer_clicks(self._previous, self._seconds(record.pts))
+            self._previous = record
+            yield from self._finaliser.push(record)
 
     def _seconds(self, pts: int) -> float:
         """Since the first frame."""

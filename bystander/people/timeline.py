@@ -5,19 +5,20 @@ A zip archive that any tool can open:
     timeline.json        header: format version, video, grid, shots, tracklets, persons
     frames/000000.npz    250 frames each, plain NumPy arrays (never pickled):
         pts        int64  [F]     presentation timestamps, source ticks
-        count      uint16 [F]     sightings in each frame
+        count      uint16 [F]     sightings in each frame, one a person
         tracklet   int32  [S]
         box        float32[S, 4]  x0, y0, x1, y1, grid pixels
         score      float32[S]
-        origin     uint8  [S]     see `Origin`
+        origin     uint8  [S]     0 seen, 1 a face, 2 filled in, 3 continued: see `Origin`
         corner     int32  [S, 4]  mask bitmap: x, y, width, height, grid pixels
         runs       uint32 [R]     the masks' run-length codes, one after another
         run_count  uint32 [S]
     people/7.jpg         a small picture of tracklet 7
     pointed/0.jpg        a small picture of whom the header's first click meant, then
 
-Frames are written as they come and read back one chunk at a time, so memory does
-not grow with the video. Editing verdicts rewrites the header and copies the rest.
+Masks are final: they are what is drawn over, whoever the verdicts say is to be masked
+(`redaction.regions`). Frames are written as they come and read back one chunk at a time, so
+memory does not grow with the video. Editing verdicts rewrites the header and copies the rest.
 No photos and no embeddings are stored: pictures of people are, so a timeline is
 as private as its video.
 """
@@ -53,8 +54,9 @@ from bystander.people.vocabulary import (
 )
 
 FORMAT: Final = "bystander-timeline"
-VERSION: Final = 2
+VERSION: Final = 3
 CHUNK_FRAMES: Final = 250
+ORIGINS: Final = frozenset({Origin.SEEN, Origin.FACE, Origin.FILLED, Origin.EXTENDED})
 HEADER: Final = "timeline.json"
 
 # A hostile file must not unpack into more than this.
@@ -498,9 +500,13 @@ def _unpack(content: bytes, first: int, known: set[int] | None = None) -> list[F
     records, at = [], 0
     for offset, (ticks, n) in enumerate(zip(pts.tolist(), count.tolist(), strict=True)):
         sightings = []
+        if len(set(tracklet[at : at + n].tolist())) < n:
+            raise ValueError(f"somebody is twice in frame {first + offset}")
         for i in range(at, at + n):
             if known is not None and int(tracklet[i]) not in known:
                 raise ValueError(f"tracklet {int(tracklet[i])} is not in the header")
+            if int(origin[i]) not in ORIGINS:
+                raise ValueError(f"a sighting of origin {int(origin[i])}")
             x, y, width, height = (int(v) for v in corner[i])
             coded = runs[ends[i] - int(run_count[i]) : ends[i]]
             x0, y0, x1, y1 = (float(v) for v in box[i])

@@ -14,14 +14,16 @@ from bystander.masks import Mask
 
 
 class Origin(IntEnum):
-    """How a sighting came about."""
+    """How a sighting came about. The last two are known while tracking only: in a timeline,
+    `people.finalise` has put them into the masks of the people they belong to.
+    """
 
     SEEN = 0  # segmented in this frame
     FACE = 1  # a face without a silhouette: head and shoulders drawn from it
     FILLED = 2  # between two sightings of the same tracklet
     EXTENDED = 3  # before the first or after the last sighting
-    CARRIED = 5  # what the network just lost of someone, beside what it saw of them
     SHARED = 4  # a part of somebody else's silhouette that looks like this one
+    CARRIED = 5  # what the network just lost of someone, beside what it saw of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +39,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameRecord:
-    """Everyone in one frame. `pts` is in ticks of the source's time base."""
+    """Everyone in one frame, in a timeline with one sighting each, whose mask is final.
+
+    `pts` is in ticks of the source's time base.
+    """
 
     index: int
     pts: int

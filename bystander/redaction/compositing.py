@@ -11,7 +11,7 @@ import numpy as np
 
 from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
-from bystander.masks import Mask, union
+from bystander.masks import Mask
 from bystander.media.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
 from bystander.redaction.effects import (
     Box,
@@ -31,23 +31,16 @@ class Region:
     """One person to draw over, in one picture.
 
     Attributes:
-        mask: the silhouette.
+        mask: what has to be covered wholly.
         extent: the person's height in display pixels, best smoothed over the tracklet:
             growth, softness and the size of the cells follow it. Where the mask is
             taller, its height counts for the cells.
         face: height of the largest face seen of them in display pixels, if any was.
-        reach: where else they may be; drawn over too, but not where someone is kept.
     """
 
     mask: Mask
     extent: float
     face: float | None = None
-    reach: Mask | None = None
-
-    @property
-    def outline(self) -> Mask:
-        """Everything to be drawn over: the silhouette and its reach."""
-        return self.mask if self.reach is None else union((self.mask, self.reach))
 
 
 class Compositor:
@@ -90,9 +83,9 @@ class Compositor:
     ) -> av.VideoFrame:
         """A new picture with the effect over `masked`; `picture` itself stays as it is.
 
-        Pixels that no matte reaches are bit-identical. Reach, growth and softness of
-        the masked give way to the kept; a pixel that a masked and a kept silhouette both
-        claim is masked. In 4:2:0 the chroma of a kept pixel beside a masked one is
+        Pixels that no matte reaches are bit-identical. Growth and softness of the
+        masked give way to the kept; a pixel that a masked and a kept silhouette both claim
+        is masked. In 4:2:0 the chroma of a kept pixel beside a masked one is
         masked with it.
 
         Args:
@@ -112,7 +105,7 @@ class Compositor:
             everything = Mask(0, 0, np.ones(self._grid[::-1], dtype=bool))
             masked, kept = [Region(everything, self._display[1])], ()
         # A mask that was moved may have left the picture.
-        masked = [region for region in masked if region.outline.clipped(*self._grid).area]
+        masked = [region for region in masked if region.mask.clipped(*self._grid).area]
         if not masked:
             return picture
         result = copy_of(picture)
@@ -120,7 +113,7 @@ class Compositor:
         claims = Claims.of(self._grid, kept, (region.mask for region in masked))
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.outline, region.extent, claims)
+            matte = self._mattes.matte(region.mask, region.extent, claims)
             self._draw(source, target, matte, cell)
         return result
 

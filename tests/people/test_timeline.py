@@ -162,6 +162,7 @@ def edited_header(saved: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
+        ({"version": 2}, "is a timeline of version 2, this program reads version 3"),
         ({"version": 99}, "version 99"),
         ({"format": "something else"}, "not a timeline"),
         ({"grid": [0, 10]}, "grid"),
@@ -192,6 +193,35 @@ def test_damaged_frames_are_refused(saved: Path) -> None:
     changed = rewritten(saved, frames__000001_npz=b"not an array")
     with pytest.raises(InvalidTimeline, match=r"frames/000001\.npz"):
         list(Timeline.load(changed).frames())
+
+
+@pytest.mark.parametrize("origin", [Origin.SHARED, Origin.CARRIED])
+def test_what_only_tracking_tells_apart_is_not_in_a_timeline(
+    tmp_path: Path, origin: Origin
+) -> None:
+    path = written(tmp_path, replace(sighting(), origin=origin))
+    with pytest.raises(InvalidTimeline, match=rf"origin {int(origin)}"):
+        list(Timeline.load(path).frames())
+
+
+def test_nobody_is_twice_in_a_frame(tmp_path: Path) -> None:
+    path = written(tmp_path, sighting(), sighting())
+    with pytest.raises(InvalidTimeline, match="twice in frame 0"):
+        list(Timeline.load(path).frames())
+
+
+def sighting() -> Sighting:
+    person = figure(10)
+    return Sighting(1, person.box, person.score, person.mask)
+
+
+def written(folder: Path, *sightings: Sighting) -> Path:
+    """A timeline of one frame."""
+    path = folder / "one"
+    with TimelineWriter(path) as writer:
+        writer.add_frame(FrameRecord(0, 0, sightings))
+        writer.finish(header(frames=1))
+    return path
 
 
 def test_missing_frames_are_noticed(saved: Path) -> None:

@@ -151,18 +151,6 @@ def test_growth_and_softness_spare_the_kept() -> None:
     assert alone[0][in_source(kept, luma)].any()
 
 
-def test_reach_is_drawn_over_but_spares_the_kept() -> None:
-    picture = noise()
-    before = samples(picture)
-    silhouette, reach = rectangle(40, 30, 60, 60), rectangle(40, 30, 90, 60)
-    kept = rectangle(75, 0, 120, 90)
-    result = compositor().apply(picture, [Region(silhouette, 90, reach=reach)], [kept])
-    luma = planes_of(result)[0]
-    drawn = luma == pink()[0]
-    assert drawn[in_source(rectangle(40, 30, 75, 60), luma)].all()
-    assert not changed(before, result)[0][in_source(kept, luma)].any()
-
-
 def test_pixels_that_both_claim_are_masked() -> None:
     masked, kept = rectangle(50, 20, 90, 70), rectangle(80, 20, 120, 70)
     result = compositor().apply(noise(), [Region(masked, 270)], [kept])

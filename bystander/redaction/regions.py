@@ -1,0 +1,73 @@
+"""A frame of the timeline and the verdicts -> whom to draw over, and whom to leave alone.
+
+The one place that says who wins a pixel; rendering, the audit and the benchmarks ask it. The
+timeline holds one final mask a person and frame, which was either *seen* (the network's
+silhouette, a face, or pixels firmly remembered) or is a *guess* (filled in between sightings,
+or continued beyond them):
+
+    of a pixel                  | kept, seen there | kept, guessed there | nobody kept there
+    masked, seen there          | masked           | masked              | masked
+    masked, guessed there       | clear            | masked              | masked
+    near somebody masked        | clear            | their soft edge     | their soft edge
+    nobody masked near          | clear            | clear               | clear
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bystander.masks import Mask
+from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
+from bystander.redaction.compositing import Region
+
+GUESSES: Final = frozenset({Origin.FILLED, Origin.EXTENDED})
+"""Nobody saw them there: what was seen of others stands against it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """What is drawn in one frame.
+
+    Attributes:
+        masked: the people to draw over, each with the mask that has to be covered wholly.
+        kept: what is seen of the people to keep, grid pixels; clear where no mask of `masked`
+            lies.
+        regions: of `masked`, one each, for the compositor.
+    """
+
+    masked: tuple[Sighting, ...]
+    kept: tuple[Mask, ...]
+    regions: tuple[Region, ...]
+
+
+def drawn(record: FrameRecord, tracklets: Mapping[int, Tracklet]) -> Drawn:
+    """Decide who is drawn over in a frame, and where.
+
+    Args:
+        record: everyone in it.
+        tracklets: by their ids; all of the record's are there.
+
+    Raises:
+        KeyError: a tracklet of the record is missing.
+    """
+    kept, wanted = [], []
+    for sighting in record.sightings:
+        if tracklets[sighting.tracklet].decision_at(record.index) is Decision.MASK:
+            wanted.append(sighting)
+        elif sighting.origin is Origin.SEEN:
+            # Only the network's own silhouette: shoulders drawn below a face are a guess, too.
+            kept.append(sighting.mask)
+    masked = [
+        replace(sighting, mask=sighting.mask.without(kept)) if sighting.origin in GUESSES
+        else sighting
+        for sighting in wanted
+    ]  # fmt: skip
+    masked = [sighting for sighting in masked if sighting.mask.area]
+    regions = (_region(sighting, tracklets[sighting.tracklet]) for sighting in masked)
+    return Drawn(tuple(masked), tuple(kept), tuple(regions))
+
+
+def _region(sighting: Sighting, tracklet: Tracklet) -> Region:
+    return Region(sighting.mask, tracklet.height, tracklet.face)
