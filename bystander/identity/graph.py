@@ -25,16 +25,18 @@ from bystander.identity.likelihood import BODIES, COLOURS, FACES, SAMPLES
 from bystander.identity.segments import Continuity, FaceSample, Segment, overlapping, seen_together
 from bystander.people.cast import CastMember
 
-STRANGER_LOG_ODDS: Final = -2.0
-"""Of two segments that no place and time links, before their looks are compared."""
+ACROSS_CUTS_LOG_ODDS: Final = -2.0
+"""Of two segments in different shots, before their looks are compared."""
+WITHIN_SHOT_LOG_ODDS: Final = -4.0
+"""The same within a shot, where no place and time links them: who leaves seldom comes back."""
 RECOGNISED_LOG_ODDS: Final = 10.0
 """Of a cast member whose face was seen often enough: before any other link."""
 ANOTHER_LOG_RATIO: Final = -4.0
 """Faces that speak against each other like this are two people's, as if seen together."""
 UNKNOWN: Final = 0.02
 """Least probability that somebody not known has come to a place."""
-BESIDE_COLOURS: Final = 0.5
-"""What a body's likeness is worth where colours have told already."""
+TOGETHER_SHARE: Final = 0.55
+"""What colours and body are worth each where both tell: they aren't independent."""
 NEIGHBOURS: Final = 8
 """For each segment, the others most like it by face and by body that are compared with it."""
 
@@ -64,7 +66,7 @@ class Cluster:
 
 @dataclass(slots=True)
 class _Mean:
-    """A running mean of vectors; the product of two is the mean of all pairs' products."""
+    """A running mean of vectors."""
 
     vector: NDArray[np.float32] | None = None
     weight: float = 0.0
@@ -78,9 +80,18 @@ class _Mean:
         return _Mean(np.asarray(vector, np.float32), weight, self.count + other.count)
 
     def similarity(self, other: _Mean) -> float | None:
+        """The mean product of all pairs."""
         if self.vector is None or other.vector is None:
             return None
         return float(self.vector @ other.vector)
+
+    def cosine(self, other: _Mean) -> float | None:
+        """Of the two means: what varies from picture to picture cancels out in them."""
+        similarity = self.similarity(other)
+        if similarity is None or self.vector is None or other.vector is None:
+            return None
+        lengths = np.linalg.norm(self.vector) * np.linalg.norm(other.vector)
+        return similarity / max(float(lengths), 1e-6)
 
 
 class IdentityGraph:
@@ -172,7 +183,7 @@ class IdentityGraph:
             one, other = self._clusters[a.id], self._clusters[b.id]
             one.others.add(b.id)
             other.others.add(a.id)
-            if (body := one.body.similarity(other.body)) is not None:
+            if (body := one.body.cosine(other.body)) is not None:
                 bodies.append(body)
             if (colour := _colours(one, other)) is not None:
                 colours.append(colour)
@@ -221,7 +232,10 @@ class IdentityGraph:
             return RECOGNISED_LOG_ODDS + recognised
         if not one.members or not other.members:
             return -math.inf  # not recognised, yet
-        place = self._place.get((min(a, b), max(a, b)), STRANGER_LOG_ODDS)
+        place = self._place.get((min(a, b), max(a, b)))
+        if place is None:
+            apart = one.colours.keys().isdisjoint(other.colours)
+            place = ACROSS_CUTS_LOG_ODDS if apart else WITHIN_SHOT_LOG_ODDS
         return place + face + self._looks(one, other)
 
     def _faces(self, one: Cluster, other: Cluster) -> float:
@@ -234,12 +248,12 @@ class IdentityGraph:
 
     def _looks(self, one: Cluster, other: Cluster) -> float:
         """By the clothes' colours and the body within a shot, by the body over a cut."""
-        body, colours = one.body.similarity(other.body), _colours(one, other)
+        body, colours = one.body.cosine(other.body), _colours(one, other)
         if colours is None:
             return 0.0 if body is None or not self._across else self._bodies.at(body)
         if body is None or not self._across:
             return self._colours.at(colours)
-        return self._colours.at(colours) + BESIDE_COLOURS * self._bodies.at(body)
+        return TOGETHER_SHARE * (self._colours.at(colours) + self._bodies.at(body))
 
     def _recognised(self, one: Cluster, other: Cluster) -> float | None:
         found = [
@@ -334,10 +348,10 @@ def _single(segment: Segment, quality: float) -> Cluster:
 
 
 def _colours(one: Cluster, other: Cluster) -> float | None:
-    """Mean Bhattacharyya coefficient in the shots that two clusters share."""
+    """Bhattacharyya coefficient in the shots that two clusters share."""
     found = [
         similarity
         for shot in one.colours.keys() & other.colours.keys()
-        if (similarity := one.colours[shot].similarity(other.colours[shot])) is not None
+        if (similarity := one.colours[shot].cosine(other.colours[shot])) is not None
     ]
     return max(found, default=None)

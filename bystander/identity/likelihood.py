@@ -41,9 +41,9 @@ class Line:
         return Line(even, self.slope, self.least, self.most)
 
 
-BODIES: Final = Line(0.675, 22.0, -5.0, 5.0)
-"""Mean cosine of OSNet embeddings."""
-COLOURS: Final = Line(0.86, 23.0, -4.0, 4.0)
+BODIES: Final = Line(0.75, 31.0, -5.0, 5.0)
+"""Cosine of mean OSNet embeddings."""
+COLOURS: Final = Line(0.87, 36.0, -5.0, 5.0)
 """Bhattacharyya coefficient of mean colour histograms within a shot."""
 FACES: Final = Line(0.5, 4.4, -4.0, 4.0)
 """Mean cosine of two people's faces, from 'different' (0) to 'same' (1)."""
