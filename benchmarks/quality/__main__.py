@@ -33,7 +33,7 @@ from benchmarks.material import use_shared_models
 from benchmarks.quality import sweep
 from benchmarks.quality.clips import CLIPS, Run, clip_runs
 from benchmarks.quality.harness import Harness, default_settings, measure_all
-from benchmarks.quality.made import MADE, made_runs, make_sheets
+from benchmarks.quality.made import MADE, made_runs, save_sheets
 from benchmarks.quality.options import RULES, UnknownSetting, parsed, with_settings, without
 from benchmarks.quality.references import reference_rows
 from benchmarks.quality.table import as_json, as_table
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         candidates = _candidates(given)
         if given.what == "sheets":
-            make_sheets(given.only or list(MADE), given.output, given.seed)
+            runs = made_runs(given.only or list(MADE), given.cache or given.output, given.seed)
+            save_sheets(runs, given.output)
             return
         runs = _runs(given)
         if given.what == "sweep":

@@ -3,7 +3,8 @@
 FOLDER/video.mp4            H.264
 FOLDER/persons/%05d.png     pixel = person id, 0 = nobody, one file a frame
 FOLDER/cast/ID.jpg          a photo of each person to keep
-FOLDER/truth.json           kept, either, faces: [frame, person, x0, y0, x1, y1]
+FOLDER/truth.json           kept, either, faces: [frame, person, x0, y0, x1, y1],
+                            clicks: [seconds, x, y]
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from benchmarks.quality.people import Person, Rgb, read_photos, recruit
 from benchmarks.quality.places import build_place, empty_strips
 from benchmarks.quality.scenes import FPS, PLACE_SIZE, Crew, Scene, name_of
 from benchmarks.quality.stage import SeenFace, Take, film
-from benchmarks.quality.truth import Truth, people_in
+from benchmarks.quality.truth import Truth, people_in, point_inside
 from bystander.models import Models
+from bystander.people.pointing import Click
 
 PEOPLE, STRIPS = 14, 16
 PLACES = 2
@@ -83,11 +85,13 @@ def write_scene(folder: Path, scene: Scene, takes: Iterator[Take]) -> Truth:
             cv2.imwrite(str(persons / f"{index:05d}.png"), take.ids)
             faces[index] = list(take.faces)
         container.mux(stream.encode(None))
-    document = {
-        "kept": sorted(frozenset(scene.kept) - {*scene.either}),
+    document: dict[str, object] = {
+        "kept": sorted({*scene.kept, *scene.clicked} - {*scene.either}),
         "either": sorted(scene.either),
-        "faces": [[n, face.person, *face.box] for n in faces for face in faces[n]],
+        "clicks": [_click_on(persons, person) for person in scene.clicked],
     }
+    if scene.faced:
+        document["faces"] = [[n, face.person, *face.box] for n in faces for face in faces[n]]
     (folder / "truth.json").write_text(json.dumps(document))
     return read_truth(folder)
 
@@ -97,19 +101,32 @@ def read_truth(folder: Path) -> Truth:
     document = json.loads((folder / "truth.json").read_text())
     persons = folder / "persons"
     faces: dict[int, list[SeenFace]] = {}
-    for index, person, *box in document["faces"]:
+    for index, person, *box in document.get("faces", ()):
         faces.setdefault(index, []).append(SeenFace(person, (box[0], box[1], box[2], box[3])))
-    ids = people_in(persons)
     return Truth(
         persons,
         frozenset(document["kept"]),
         frozenset(document["either"]),
-        faces,
-        people=len(ids),
+        faces if "faces" in document else None,
+        people=len(people_in(persons)),
     )
 
 
 def scene_run(name: str, folder: Path) -> Run:
-    """The run over a scene that was written to `folder`: its photos say whom to keep."""
+    """The run over a scene that was written to `folder`: photos or clicks say whom to keep."""
     photos = tuple(sorted((folder / "cast").glob("*.jpg")))
-    return Run(name, name, folder / "video.mp4", read_truth(folder), photos)
+    clicks = json.loads((folder / "truth.json").read_text())["clicks"]
+    return Run(
+        name,
+        name,
+        folder / "video.mp4",
+        read_truth(folder),
+        photos,
+        tuple(Click(*click) for click in clicks),
+    )
+
+
+def _click_on(persons: Path, person: int) -> tuple[float, float, float]:
+    """Seconds, x and y of a click on somebody."""
+    index, x, y = point_inside(persons, person)
+    return index / FPS, x, y

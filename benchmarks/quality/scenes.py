@@ -51,11 +51,15 @@ class Scene:
         shots: one after the other, with cuts between them.
         kept: portraits by the id of the person who may be seen.
         either: ids of people of whom both is right: they are asked for, but never show a face.
+        clicked: ids of people to be kept by a click.
+        faced: it is known whose face is seen where.
     """
 
     shots: Sequence[Shot]
     kept: dict[int, Rgb]
     either: tuple[int, ...] = ()
+    clicked: tuple[int, ...] = ()
+    faced: bool = True
 
 
 def standing(x: float, turned: Collection[int] = NEVER, present: Collection[int] = ALWAYS) -> Move:
@@ -377,6 +381,6 @@ SCENES: tuple[Callable[[Crew], Scene], ...] = (
 )
 
 
-def name_of(make: Callable[[Crew], Scene]) -> str:
+def name_of(make: Callable[..., Scene]) -> str:
     """What a scene is called on the command line and in tables."""
     return make.__name__.replace("_", "-")

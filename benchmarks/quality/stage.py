@@ -51,12 +51,20 @@ class Role:
         person: id from 1; 0 is a thing.
         look: scaled to the height at which it is filmed.
         back: its look from behind.
+        acting: its look by time in frames, instead of these, and whether it is mirrored.
     """
 
     person: int
     look: Look
     back: Look
     move: Move
+    acting: Callable[[float, bool], Look] | None = None
+
+    def seen(self, time: float, turned: bool) -> Look:
+        """What the camera sees: from the front, or turned."""
+        if self.acting is not None:
+            return self.acting(time, turned)
+        return self.back if turned else self.look
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ def _instant(shot: Shot, time: float, dx: float, dy: float) -> tuple[Floats, Flo
         pose = role.move(time)
         if pose is None:
             continue
-        look = role.back if pose.turned else role.look
+        look = role.seen(time, pose.turned)
         moved = _moved(look.layers, _matrix(look, pose, dx, dy), shot.size)
         if moved is None:
             continue
@@ -214,8 +222,8 @@ def _faces(shot: Shot, number: int, dx: float, dy: float, ids: Ids) -> Iterator[
     """The faces of which the frame shows more than half."""
     for role in shot.roles:
         pose = role.move(number)
-        if not role.person or pose is None or pose.turned:
-            continue
+        if not role.person or role.acting is not None or pose is None or pose.turned:
+            continue  # whoever acts has a face, but nobody knows where
         whole = _outline(role.look.face, _matrix(role.look, pose, dx, dy))
         x0, y0, x1, y1 = _clipped(whole, shot.size)
         if x0 >= x1 or y0 >= y1:
