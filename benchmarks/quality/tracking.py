@@ -112,7 +112,7 @@ def reference_boxes(
             confidence=found[:, 4],
             class_id=np.zeros(len(found), dtype=int),
         )
-        tracked = tracker.update(given, picture)
+        tracked = tracker.update(given, *([picture] if name == "botsort" else []))
         numbers = tracked.tracker_id if tracked.tracker_id is not None else ()
         frames.append(
             {
