@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.identity.likelihood import BODIES, COLOURS, FACES, SAMPLES
+from bystander.identity.likelihood import BODIES, COLOURS, FACES
 from bystander.identity.segments import Continuity, FaceSample, Segment, overlapping, seen_together
 from bystander.people.cast import CastMember
 
@@ -185,8 +185,9 @@ class IdentityGraph:
             other.others.add(a.id)
             if (body := one.body.cosine(other.body)) is not None:
                 bodies.append(body)
-            if (colour := _colours(one, other)) is not None:
-                colours.append(colour)
+            likeness, looks = _colours(one, other)
+            if looks:
+                colours.append(likeness)
         self._bodies, self._colours = BODIES.adapted(bodies), COLOURS.adapted(colours)
 
     def _add_member(self, member: CastMember) -> None:
@@ -243,17 +244,16 @@ class IdentityGraph:
         if similarity is None:
             return 0.0
         share = (similarity - self._different) / (self._same - self._different)
-        several = min(one.face.count, other.face.count) >= SAMPLES
-        return FACES.at(share) * (2 if several else 1)
+        return FACES.at(share, min(one.face.count, other.face.count))
 
     def _looks(self, one: Cluster, other: Cluster) -> float:
         """By the clothes' colours and the body within a shot, by the body over a cut."""
-        body, colours = one.body.cosine(other.body), _colours(one, other)
-        if colours is None:
-            return 0.0 if body is None or not self._across else self._bodies.at(body)
-        if body is None or not self._across:
-            return self._colours.at(colours)
-        return TOGETHER_SHARE * (self._colours.at(colours) + self._bodies.at(body))
+        likeness, looks = _colours(one, other)
+        told = [self._colours.at(likeness, looks)] if looks else []
+        body = one.body.cosine(other.body) if self._across else None
+        if body is not None:
+            told.append(self._bodies.at(body, min(one.body.count, other.body.count)))
+        return sum(told) * (TOGETHER_SHARE if len(told) > 1 else 1.0)
 
     def _recognised(self, one: Cluster, other: Cluster) -> float | None:
         found = [
@@ -347,11 +347,13 @@ def _single(segment: Segment, quality: float) -> Cluster:
     return cluster
 
 
-def _colours(one: Cluster, other: Cluster) -> float | None:
-    """Bhattacharyya coefficient in the shots that two clusters share."""
+def _colours(one: Cluster, other: Cluster) -> tuple[float, int]:
+    """The best Bhattacharyya coefficient in a shot that two clusters share, and of how many looks;
+    0 looks where there is none."""
     found = [
-        similarity
+        (likeness, min(mine.count, theirs.count))
         for shot in one.colours.keys() & other.colours.keys()
-        if (similarity := one.colours[shot].cosine(other.colours[shot])) is not None
+        for mine, theirs in ((one.colours[shot], other.colours[shot]),)
+        if (likeness := mine.cosine(theirs)) is not None
     ]
-    return max(found, default=None)
+    return max(found, default=(0.0, 0))

@@ -8,7 +8,7 @@ in costume, a dark stage - so the video's own people who were seen together set 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,33 +17,37 @@ ENOUGH_PAIRS: Final = 8
 """Pairs of strangers from which they tell how alike strangers are in this video."""
 STRANGERS_SHARE: Final = 0.9
 """Share of the strangers whose likeness speaks against being one person."""
-SAMPLES: Final = 3
-"""Faces on both sides from which their mean is worth twice a single pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The ratio's logarithm grows by `slope` from 0 at `even`, between two bounds."""
+    """The ratio's logarithm grows by `slope` from 0 at `even`, up to `bound` either way.
+
+    A mean of few looks is less like anything and tells less: of n looks the zero lies lower by
+    `noise` / n, and all is worth n / (n + 0.5).
+    """
 
     even: float
     slope: float
-    least: float
-    most: float
+    bound: float
+    noise: float = 0.0
 
-    def at(self, similarity: float) -> float:
-        return min(self.most, max(self.least, self.slope * (similarity - self.even)))
+    def at(self, similarity: float, looks: int) -> float:
+        """The ratio for means of `looks` looks, the fewer of both sides."""
+        ratio = self.slope * (similarity - self.even + self.noise / looks)
+        return min(self.bound, max(-self.bound, ratio)) * looks / (looks + 0.5)
 
     def adapted(self, strangers: Sequence[float]) -> Line:
         """The line for a video in which people seen together are so much alike."""
         if len(strangers) < ENOUGH_PAIRS:
             return self
         even = max(self.even, float(np.quantile(strangers, STRANGERS_SHARE)))
-        return Line(even, self.slope, self.least, self.most)
+        return replace(self, even=even)
 
 
-BODIES: Final = Line(0.75, 31.0, -5.0, 5.0)
+BODIES: Final = Line(0.75, 31.0, 5.0, 0.05)
 """Cosine of mean OSNet embeddings."""
-COLOURS: Final = Line(0.87, 36.0, -5.0, 5.0)
+COLOURS: Final = Line(0.87, 36.0, 5.0, 0.06)
 """Bhattacharyya coefficient of mean colour histograms within a shot."""
-FACES: Final = Line(0.5, 4.4, -4.0, 4.0)
+FACES: Final = Line(0.5, 8.8, 8.0)
 """Mean cosine of two people's faces, from 'different' (0) to 'same' (1)."""

@@ -86,7 +86,7 @@ class Scene:
             clicks=(click,) if click else (),
         )
         if body is not None:
-            segment = replace(segment, bodies=body[np.newaxis])
+            segment = replace(segment, bodies=np.tile(body, (6, 1)))
         self.segments.append(segment)
         return self
 
