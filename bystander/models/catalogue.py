@@ -42,8 +42,12 @@ class FacePackEntry(Settings):
     """A face detector and an embedder that belong together, with their thresholds."""
 
     runtime: Literal["insightface", "dlib"]
-    detector: str | None = Field(default=None, description="name in `files`; dlib brings its own")
-    embedder: str | None = Field(default=None, description="name in `files`; dlib brings its own")
+    detector: str | None = Field(
+        default=None, description="name in `files`; dlib: a wheel holds it"
+    )
+    embedder: str | None = Field(
+        default=None, description="name in `files`; dlib: a wheel holds it"
+    )
     same: Similarity = Field(description="cosine similarity that speaks for the same person")
     different: Similarity = Field(description="cosine similarity below which it speaks against")
     min_face: int = Field(ge=1, description="narrowest face worth comparing, in pixels")

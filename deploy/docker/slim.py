@@ -20,8 +20,8 @@ SERVICE: Final = {
     # The program ffmpeg (173 MB): tests and benchmarks run it, the library uses PyAV.
     f"{PACKAGES}/imageio_ffmpeg*": "the program ffmpeg",
     f"{PACKAGES}/ffmpeg*": "ffmpeg-python, which writes its command lines",
-    # dlib's other two networks: dlib_pack.py loads the ResNet and the 68 landmarks.
-    f"{PACKAGES}/face_recognition_models/models/shape_predictor_5_*.dat": "dlib's 5 landmarks",
+    # dlib's other models: dlib_pack.py loads the ResNet alone.
+    f"{PACKAGES}/face_recognition_models/models/shape_predictor_*.dat": "dlib's landmarks",
     f"{PACKAGES}/face_recognition_models/models/mmod_*.dat": "dlib's CNN detector",
     f"{PACKAGES}/onnx/backend/test/data": "onnx's test data",
     f"{PACKAGES}/scipy/**/tests": "SciPy's tests",

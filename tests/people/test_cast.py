@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bystander.errors import AmbiguousFace, NoFaceFound, UnreadablePhoto
-from bystander.instances import Box
+from bystander.errors import AmbiguousFace, FaceTooSmall, NoFaceFound, UnreadablePhoto
+from bystander.instances import Box, Face
 from bystander.media.photos import load_photo
 from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
@@ -221,3 +221,37 @@ def test_where_there_is_no_face_none_is_taken_instead(
 ) -> None:
     with pytest.raises(NoFaceFound, match=r"no face at .*group\.png"):
         load_references([(save(group, tmp_path / "group.png"), box)], faces)
+
+
+def small(picture: NDArray[np.uint8], face: Face, height: int) -> NDArray[np.uint8]:
+    """A face cut out with a little around it, scaled so that it is so many pixels high."""
+    x0, y0, x1, y1 = (round(side) for side in face.box)
+    margin = (y1 - y0) // 8
+    cut = picture[y0 - margin : y1 + margin, x0 - margin : x1 + margin]
+    scale = height / (y1 - y0)
+    return np.asarray(
+        cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+    )
+
+
+@pytest.mark.parametrize("height", [100, 60])
+def test_a_small_photo_of_a_face_is_enough(
+    group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path, height: int
+) -> None:
+    everyone = faces.detect(group)
+    vectors = faces.embed(group, everyone)
+    for number, face in enumerate(everyone):
+        path = save(small(group, face, height), tmp_path / f"{number}.png")
+        (member,) = load_cast([path], faces)
+        similarity = member.similarity(vectors)
+        assert int(np.argmax(similarity)) == number
+        assert similarity[number] > faces.thresholds.same
+
+
+@pytest.mark.parametrize("height", [30, 18])
+def test_a_face_of_too_few_pixels_is_refused_as_that(
+    group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path, height: int
+) -> None:
+    path = save(small(group, faces.detect(group)[0], height), tmp_path / "tiny.png")
+    with pytest.raises(FaceTooSmall, match=r"tiny\.png is \d+ pixels wide"):
+        load_cast([path], faces)
