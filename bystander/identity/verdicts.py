@@ -11,7 +11,8 @@ Keep only on positive evidence; everything else is masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -148,7 +149,7 @@ def resolve(
     for segment in sorted(segments, key=lambda segment: segment.start):
         of_track.setdefault(segment.track, []).append(segment)
     judged = tuple(_with_verdicts(t, of_track.get(t.id, ()), evidence) for t in tracklets)
-    return judged, _persons(judged, people, by_id, evidence, fps)
+    return judged, _persons(judged, people, of_track, evidence, fps)
 
 
 def keeps(evidence: Evidence) -> bool:
@@ -199,58 +200,68 @@ def _note_doubts(cluster: Cluster, evidence: dict[int, Evidence]) -> None:
 def _with_verdicts(
     tracklet: Tracklet, own: Sequence[Segment], evidence: dict[int, Evidence]
 ) -> Tracklet:
-    """The tracklet's frames shared out among its segments, continuations with both ends."""
-    if not own:
-        nothing = Evidence(EvidenceKind.NONE, reason="never seen clearly")
-        return replace(
-            tracklet,
-            verdicts=(Verdict(tracklet.start, tracklet.end, Decision.MASK, nothing),),
-        )
-    starts = [tracklet.start, *(segment.start for segment in own[1:])]
     verdicts = tuple(
         Verdict(start, end, Decision.KEEP if keeps(found) else Decision.MASK, found)
-        for start, end, segment in zip(starts, [*starts[1:], tracklet.end], own, strict=True)
+        for (start, end), segment in zip(_shares(tracklet, own), own, strict=True)
         for found in (evidence[segment.id],)
         if end > start
     )
-    return replace(tracklet, verdicts=verdicts)
+    nothing = Evidence(EvidenceKind.NONE, reason="never seen clearly")
+    unseen = (Verdict(tracklet.start, tracklet.end, Decision.MASK, nothing),)
+    return replace(tracklet, verdicts=verdicts or unseen)
 
 
 def _persons(
     tracklets: Sequence[Tracklet],
     people: Sequence[Cluster],
-    segments: dict[int, Segment],
-    evidence: dict[int, Evidence],
+    of_track: Mapping[int, Sequence[Segment]],
+    evidence: Mapping[int, Evidence],
     fps: float,
 ) -> tuple[Person, ...]:
     """Each tracklet goes to whom most of it shows; brief ones without evidence to nobody."""
-    owner: dict[int, tuple[int, int]] = {}
-    for number, cluster in enumerate(people):
-        seen: dict[int, int] = {}
-        for i in cluster.members:
-            track = segments[i].track
-            seen[track] = seen.get(track, 0) + segments[i].seen
-        for track, frames in seen.items():
-            owner[track] = max(owner.get(track, (0, 0)), (frames, number))
+    cluster_of = {i: number for number, cluster in enumerate(people) for i in cluster.members}
     owned: dict[int, list[Tracklet]] = {}
+    owner: dict[int, int] = {}
     for tracklet in tracklets:
-        if tracklet.id in owner:
-            owned.setdefault(owner[tracklet.id][1], []).append(tracklet)
-    there = max((t.end for t in tracklets), default=0) - min(
+        seen = Counter[int]()
+        for segment in of_track.get(tracklet.id, ()):
+            seen[cluster_of[segment.id]] += segment.seen
+        if seen:
+            owner[tracklet.id] = seen.most_common(1)[0][0]
+            owned.setdefault(owner[tracklet.id], []).append(tracklet)
+    spans: dict[int, list[tuple[int, int, int]]] = {}
+    shared: set[int] = set()
+    for tracklet in tracklets:
+        own = of_track.get(tracklet.id, ())
+        # A part that no listed person has goes with the rest of its tracklet.
+        who = [c if (c := cluster_of[s.id]) in owned else owner[tracklet.id] for s in own]
+        for (start, end), number in zip(_shares(tracklet, own), who, strict=True):
+            spans.setdefault(number, []).append((tracklet.id, start, end))
+        if len(set(who)) > 1:
+            shared.update(who)
+    length = max((t.end for t in tracklets), default=0) - min(
         (t.start for t in tracklets), default=0
     )
-    brief_frames = min(BRIEF_SECONDS * fps, there / 2)
-    found: list[tuple[str | None, float, tuple[int, ...]]] = []
+    brief_frames = min(BRIEF_SECONDS * fps, length / 2)
+    found: list[tuple[str | None, float, tuple[int, ...], tuple[tuple[int, int, int], ...]]] = []
     for number, group in owned.items():
         told = [evidence[i] for i in people[number].members]
         name = next((e.name for e in told if keeps(e)), None)
+        seen_there = [evidence[s.id] for t in group for s in of_track[t.id]]
         brief = sum(t.seen for t in group) < brief_frames
-        if brief and all(e.kind is EvidenceKind.NONE and e.name is None for e in told):
+        if brief and all(e.kind is EvidenceKind.NONE and e.name is None for e in seen_there):
             continue
         seconds = round(sum(t.end - t.start for t in group) / fps, 2)
-        found.append((name, seconds, tuple(sorted(t.id for t in group))))
+        parts = tuple(spans[number]) if number in shared else ()
+        found.append((name, seconds, tuple(sorted(t.id for t in group)), parts))
     found.sort(key=lambda person: (person[0] is None, -person[1]))
     return tuple(
-        Person(f"p{rank}", name, owned_ids, seconds)
-        for rank, (name, seconds, owned_ids) in enumerate(found, start=1)
+        Person(f"p{rank}", name, ids, seconds, parts)
+        for rank, (name, seconds, ids, parts) in enumerate(found, start=1)
     )
+
+
+def _shares(tracklet: Tracklet, own: Sequence[Segment]) -> list[tuple[int, int]]:
+    """The tracklet's frames shared out among its segments, continuations with both ends."""
+    starts = [tracklet.start, *(segment.start for segment in own[1:])]
+    return list(zip(starts, [*starts[1:], tracklet.end], strict=True)) if own else []

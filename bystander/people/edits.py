@@ -23,7 +23,7 @@ def with_decisions(header: Header, keep: Iterable[str], mask: Iterable[str]) -> 
     Raises:
         SelectionError: an id is unknown, or is to be kept and masked at once.
     """
-    decisions: dict[int, Decision] = {}
+    decisions: list[tuple[int, int, int, Decision]] = []
     chosen: dict[str, Decision] = {}
     for ids, decision in ((keep, Decision.KEEP), (mask, Decision.MASK)):
         for given in ids:
@@ -31,14 +31,11 @@ def with_decisions(header: Header, keep: Iterable[str], mask: Iterable[str]) -> 
                 raise SelectionError(f"{given} is to be kept and masked", "Choose one of the two.")
     # Persons first, so that tracklets named by themselves have the last word.
     for given, decision in sorted(chosen.items(), key=lambda item: not item[0].startswith("p")):
-        for tracklet in _tracklets(header, given):
-            decisions[tracklet] = decision
-    return replace(
-        header,
-        tracklets=tuple(
-            _decided(t, decisions[t.id]) if t.id in decisions else t for t in header.tracklets
-        ),
-    )
+        decisions += [(*span, decision) for span in _spans(header, given)]
+    tracklets = {tracklet.id: tracklet for tracklet in header.tracklets}
+    for number, start, end, decision in decisions:
+        tracklets[number] = _decided(tracklets[number], start, end, decision)
+    return replace(header, tracklets=tuple(tracklets.values()))
 
 
 def verdicts_digest(header: Header) -> str:
@@ -60,19 +57,28 @@ def verdicts_digest(header: Header) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _tracklets(header: Header, given: str) -> tuple[int, ...]:
+def _spans(header: Header, given: str) -> list[tuple[int, int, int]]:
+    """Tracklet, first frame and one past the last of everything that an id names."""
+    whole = {t.id: (t.id, t.start, t.end) for t in header.tracklets}
     for person in header.persons:
         if person.id == given:
-            return person.tracklets
+            return list(person.spans) or [whole[tracklet] for tracklet in person.tracklets]
     for tracklet in header.tracklets:
         if f"t{tracklet.id}" == given:
-            return (tracklet.id,)
+            return [whole[tracklet.id]]
     raise SelectionError(
         f"{given} is nobody in this timeline",
         "See who is with 'bystander people TIMELINE'; ids look like p2 or t17.",
     )
 
 
-def _decided(tracklet: Tracklet, decision: Decision) -> Tracklet:
-    evidence = Evidence(EvidenceKind.USER, reason="decided by hand")
-    return replace(tracklet, verdicts=(Verdict(tracklet.start, tracklet.end, decision, evidence),))
+def _decided(tracklet: Tracklet, start: int, end: int, decision: Decision) -> Tracklet:
+    """The tracklet with the verdicts of some of its frames replaced."""
+    by_hand = Verdict(start, end, decision, Evidence(EvidenceKind.USER, reason="decided by hand"))
+    verdicts = [by_hand]
+    for old in tracklet.verdicts:
+        if old.start < start:
+            verdicts.append(replace(old, end=min(old.end, start)))
+        if old.end > end:
+            verdicts.append(replace(old, start=max(old.start, end)))
+    return replace(tracklet, verdicts=tuple(sorted(verdicts, key=lambda verdict: verdict.start)))

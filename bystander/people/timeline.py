@@ -443,6 +443,8 @@ def _check(header: Header) -> None:
     owned = [tracklet for person in header.persons for tracklet in person.tracklets]
     if len(set(owned)) != len(owned) or not set(owned) <= set(ids):
         raise ValueError("persons own tracklets that aren't there, or one twice")
+    if any(tracklet not in ids for p in header.persons for tracklet, _, _ in p.spans):
+        raise ValueError("persons have parts of tracklets that aren't there")
 
 
 def _read_pts(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:

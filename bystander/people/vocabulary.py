@@ -153,10 +153,14 @@ class Person:
     Attributes:
         id: "p1", "p2", ... in order of the time they are in the picture.
         name: of the cast member, None for a bystander.
+        tracklets: those that show them most of the time; each belongs to one person at most.
         seconds: time in the picture.
+        spans: where a tracklet shows two people one after the other, the parts of any tracklet
+            that show this one: (tracklet, first frame, one past the last). Otherwise empty.
     """
 
     id: str
     name: str | None
     tracklets: tuple[int, ...]
     seconds: float
+    spans: tuple[tuple[int, int, int], ...] = ()

@@ -318,6 +318,24 @@ def test_a_tracklet_belongs_to_whom_most_of_it_shows() -> None:
     assert [person.name for person in persons] == [None]
 
 
+def test_a_swap_gives_each_person_their_parts_of_both_tracklets() -> None:
+    scene = crossing(clothes(0), clothes(1))
+    scene.segments[2:] = [
+        replace(after, colours=clothes(kind), runs=((30, 55),))
+        for after, kind in zip(scene.segments[2:], (1, 0), strict=True)
+    ]
+    minji, other = scene.resolve()[1]
+    assert (minji.tracklets, other.tracklets) == ((1,), (2,))
+    assert minji.spans == ((1, 0, 30), (2, 30, 55))
+    assert other.spans == ((1, 30, 55), (2, 0, 30))
+
+
+def test_somebody_alone_on_their_tracklets_has_no_spans() -> None:
+    scene = Scene().seen(1, 0, 30, look=clothes(0)).seen(1, 40, 70, look=clothes(0))
+    (person,) = scene.link(0, 1, 0.95).resolve()[1]
+    assert (person.tracklets, person.spans) == ((1,), ())
+
+
 def test_spans_cover_a_tracklet_with_its_continuations() -> None:
     scene = Scene().seen(1, 5, 20).seen(1, 30, 40).link(0, 1, 0.9)
     found, _ = scene.resolve()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,26 @@ HEADER = Header(
 
 def decisions(header: Header) -> dict[int, list[str]]:
     return {t.id: [v.decision.value for v in t.verdicts] for t in header.tracklets}
+
+
+def test_a_person_is_decided_on_where_they_are_seen_and_nowhere_else() -> None:
+    """A tracklet that shows somebody else from frame 30 on."""
+    swapped = Person("p3", None, (2,), 3.6, spans=((2, 0, 30), (3, 50, 90)))
+    header = with_decisions(replace(HEADER, persons=(swapped,)), ["p3"], [])
+    kept = {
+        t.id: [frame for frame in range(90) if t.decision_at(frame) is Decision.KEEP]
+        for t in header.tracklets
+    }
+    assert kept[2] == list(range(30))
+    assert kept[3][-40:] == list(range(50, 90))
+    assert kept[3][:-40] == [
+        f for f in range(50) if HEADER.tracklets[2].decision_at(f).value == "keep"
+    ]
+    for tracklet in header.tracklets:
+        bounds = [(verdict.start, verdict.end) for verdict in tracklet.verdicts]
+        assert bounds[0][0] == 0
+        assert bounds[-1][1] == 90
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(bounds))
 
 
 def test_keeping_a_person_keeps_all_their_tracklets_throughout() -> None:
