@@ -134,7 +134,7 @@ def _sweep(
     rows = []
     for label, settings in candidates:
         print(f"{label}:", flush=True)
-        rows.append(measure_all(Harness(given.cache, settings), runs))
+        rows.append(measure_all(Harness(given.cache, settings, brief=True), runs))
     costs = sweep.costs_by_clip(rows, {run.name: run.clip for run in runs})
     labels = [label for label, _ in candidates]
     measured = {label: as_json(measured) for label, measured in zip(labels, rows, strict=True)}

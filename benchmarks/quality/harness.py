@@ -68,6 +68,7 @@ class Harness:
             that is encoded, as users get it.
         keep: a folder in which each run leaves its timeline, its worst frames (bystanders
             outlined red, the kept green, what is masked tinted), and its video if one is made.
+        brief: measure only what leaks and what is masked of the kept, which is all a sweep asks.
     """
 
     def __init__(
@@ -76,10 +77,11 @@ class Harness:
         settings: AnalysisSettings | None = None,
         size: Size = "grid",
         keep: Path | None = None,
+        brief: bool = False,
     ) -> None:
         self.settings = settings or default_settings()
         self._size = size
-        self._keep = keep
+        self._keep, self._brief = keep, brief
         self.models: Models
         if cache is None:
             self.models = load_models(ModelSettings(segmenter=self.settings.segmenter))
@@ -107,6 +109,8 @@ class Harness:
         )
         if self._keep is not None:
             self._picture(run, timeline, folder, score.worst_frames(WORST_FRAMES))
+        if self._brief:
+            return row_of(run.name, score, refused=refused)
         frames = timeline_boxes(timeline)
         return row_of(
             run.name,

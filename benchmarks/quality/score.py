@@ -149,15 +149,32 @@ class QualityScore:
         """The longest time for which a kept person is plainly seen, and mostly masked.
 
         Frames that show too little of them to tell neither end such a time nor count for it.
+        Without maps it is told by regions: from the first to the last frame in a row that has
+        some, most of whose pixels are masked.
         """
         seen = self._seen(self.cast, PLAIN_SHARE)
         if not seen:
-            return None
+            return self._lost_by_regions()
         longest = 0
         for person in self.kept:
             lost = (1 - p.visible > LOST_SHARE for p in seen if p.person == person)
             runs = (sum(1 for _ in run) for wrong, run in groupby(lost) if wrong)
             longest = max(longest, *runs, 0)
+        return longest / self.rate
+
+    def _lost_by_regions(self) -> float | None:
+        of: dict[int, list[float]] = defaultdict(list)
+        for region in self.regions:
+            if region.region.expect == "keep":
+                of[region.region.frame].append(region.masked)
+        if not of:
+            return None
+        frames = ((frame, sum(of[frame]) > LOST_SHARE * len(of[frame])) for frame in sorted(of))
+        longest = 0
+        for lost, run in groupby(frames, key=lambda pair: pair[1]):
+            span = [frame for frame, _ in run]
+            if lost:
+                longest = max(longest, span[-1] - span[0] + 1)
         return longest / self.rate
 
     @property

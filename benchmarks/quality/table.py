@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ from benchmarks.quality.score import QualityScore
 from benchmarks.quality.tracking import TrackingScore
 
 NOTHING = "-"
+BETTER_HIGH = ("kept_frames", "hota", "idf1", "edges")
 
 
 @dataclass(frozen=True)
@@ -142,22 +143,41 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 
 
-def means(rows: Sequence[Row]) -> list[Row]:
-    """Over all rows, and over those in which someone is kept; regions are summed."""
+def summaries(rows: Sequence[Row]) -> list[Row]:
+    """Means over all rows and over those in which someone is kept, and their worst figures.
+
+    In the means regions are summed.
+    """
     kept = [row for row in rows if row.kept_masked is not None or row.keep_regions]
-    return [_mean("mean of all", rows), _mean("mean with someone kept", kept)]
+    return [
+        _mean("mean of all", rows),
+        _mean("mean with someone kept", kept),
+        _worst("worst with someone kept", kept),
+    ]
 
 
 def _mean(name: str, rows: Sequence[Row]) -> Row:
-    values: dict[str, Any] = {}
+    values = {}
+    for figure, present in _figures(rows):
+        regions = figure.endswith(("right", "regions"))
+        values[figure] = sum(present) if regions else sum(present) / len(present)
+    return Row(name, **values)
+
+
+def _worst(name: str, rows: Sequence[Row]) -> Row:
+    values = {}
+    for figure, present in _figures(rows):
+        if not figure.endswith(("right", "regions", "found", "there")):
+            values[figure] = (min if figure in BETTER_HIGH else max)(present)
+    return Row(name, **values)
+
+
+def _figures(rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
+    """Each figure that some of the rows have, and what they have."""
     for field in fields(Row):
         present = [getattr(row, field.name) for row in rows if getattr(row, field.name) is not None]
-        if not present or field.name in ("name", "worst", "refused"):
-            continue
-        total = sum(present)
-        regions = field.name.endswith(("right", "regions"))
-        values[field.name] = total if regions else total / len(present)
-    return Row(name, **values)
+        if present and field.name not in ("name", "worst", "refused"):
+            yield field.name, present
 
 
 def as_table(rows: Iterable[Row], title: str = "") -> Table:
@@ -166,7 +186,7 @@ def as_table(rows: Iterable[Row], title: str = "") -> Table:
     for row in listed:
         table.add_row(row.name + (" (refused)" if row.refused else ""), *_cells(row))
     table.add_section()
-    for row in means(listed):
+    for row in summaries(listed):
         table.add_row(row.name, *_cells(row))
     return table
 

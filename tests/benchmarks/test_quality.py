@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.quality.score import PersonInFrame, QualityScore
+from benchmarks.quality.score import PersonInFrame, QualityScore, RegionScore
+from benchmarks.quality.table import Row, summaries
+from benchmarks.quality.truth import Region
 
 
 def score(*people: PersonInFrame, kept: int | None = 1, nobody: int = 0) -> QualityScore:
@@ -67,6 +69,32 @@ def test_who_is_hardly_seen_is_not_lost_and_the_time_goes_on_after_it() -> None:
     people = [seen(0, 1, 100, 90), seen(1, 1, 24, 24), seen(2, 1, 100, 90), seen(3, 1, 100, 0)]
     assert score(*people).lost_seconds == pytest.approx(2 / 25)
     assert score(*people).kept_masked_worst == pytest.approx(0.9)
+
+
+def test_without_maps_regions_tell_how_long_somebody_is_lost() -> None:
+    shares = {0: [0.9, 0.3], 10: [0.9, 0.9], 20: [0.0, 0.2], 30: [0.9, 0.2]}
+    regions = [
+        RegionScore(Region(frame, (0, 0, 9, 9), "keep", "someone"), share)
+        for frame, masked in shares.items()
+        for share in masked
+    ]
+    hidden = RegionScore(Region(25, (0, 0, 9, 9), "mask", "another"), 1.0)
+    lost = QualityScore(frozenset(), frozenset(), (), regions=[*regions, hidden], rate=25)
+    assert lost.lost_seconds == pytest.approx(11 / 25)
+
+
+def test_the_table_ends_with_means_and_worst_of_those_with_someone_kept() -> None:
+    rows = [
+        Row("none", visible=0.4, found=9, hota=0.5),
+        Row("maps", visible=0.1, kept_masked=0.2, hota=0.8, edges=0.9),
+        Row("regions", keep_right=1, keep_regions=2, edges=0.7),
+        Row("more", keep_right=2, keep_regions=2),
+    ]
+    mean, kept, worst = summaries(rows)
+    assert mean.visible == pytest.approx(0.25)
+    assert mean.hota == pytest.approx(0.65)
+    assert (kept.visible, kept.keep_right, kept.keep_regions) == (0.1, 3, 4)
+    assert (worst.hota, worst.edges, worst.kept_masked) == (0.8, 0.7, 0.2)
 
 
 def test_masked_area_is_measured_against_everyone() -> None:
