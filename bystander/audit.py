@@ -2,9 +2,9 @@
 
 Both files are decoded in step. In every frame, whomever the timeline masks must have lost
 their detail, and must not look more like the source than like what was to be drawn; at
-every few frames, and around each cut, networks look for people and faces in the output, at
-other scales than the analysis did. Nothing that the analysis believed is believed here but
-whom it keeps.
+every few frames, and around each cut, networks look for people and faces, in the output and
+in the mirrored source by turns, at other scales than the analysis did. Nothing that the
+analysis believed is believed here but whom it keeps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from bystander.auditing.kept import KeptArea
 from bystander.auditing.likeness import compare, luma
 from bystander.auditing.masked import masked_badly
 from bystander.auditing.pairs import Pair, Step, looked_at
-from bystander.auditing.recognition import recognisable_faces
 from bystander.auditing.redrawn import Redrawing
 from bystander.auditing.report import Result, write_report
 from bystander.auditing.settings import AuditSettings
@@ -169,31 +168,35 @@ def _views(
 
     What the source's frames carry is added to `of_frames`.
     """
-    compared, people, detail = (
+    compared, in_source, in_output, detail = (
         _size(infos[1], long_side, enlarge)
         for long_side, enlarge in (
             (settings.compare_long_side, False),
+            (settings.source_long_side, True),
             (settings.people_long_side, True),
             (settings.face_long_side, False),
         )
     )
+    looks = 0
     area = _kept_area(timeline.header) if timeline else None
     pairs = looked_at(step.pairs(), settings.shots)
     for pair, record in _with_records(pairs, timeline):
         of_frames |= carried_in_frame(pair.source.picture)
         look = pair.close or pair.source.index % settings.every == 0
+        looks += look
         source = pair.source.rgb(compared)
         yield View(
             pair.source.index,
             pair.seconds,
             source,
             pair.output.rgb(compared),
-            (pair.source.rgb(people), pair.output.rgb(people)) if look else None,
+            (pair.source.rgb(in_source), pair.output.rgb(in_output)) if look else None,
             (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
             record,
             drawing.plan((pair.source, pair.output), record) if drawing and record else None,
             carried_in_frame(pair.output.picture),
             area.see(source, record) if area else None,
+            in_source=looks % 2 == 0,
         )
 
 
@@ -253,6 +256,5 @@ def _look(
 def _seen(
     compared: Compared, models: Models, settings: AuditSettings, severity: Severity
 ) -> Iterator[Finding]:
-    yield from visible_people(compared, models, settings, severity)
+    yield from visible_people(compared, models.segmenter, settings, severity)
     yield from visible_faces(compared, models.faces, settings, severity)
-    yield from recognisable_faces(compared, models.faces)

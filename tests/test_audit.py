@@ -43,7 +43,7 @@ from tests.drawn import (
 )
 from tests.media.videos import Clip, Sound, make_video, remuxed
 
-SETTINGS = AuditSettings(every=3, people_long_side=384)
+SETTINGS = AuditSettings(every=3, people_long_side=384, source_long_side=400)
 
 
 @pytest.fixture(scope="module")

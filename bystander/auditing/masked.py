@@ -82,7 +82,7 @@ def masked_badly(
         mask = sighting.mask.clipped(*grid)
         if mask.area == 0:
             continue
-        region = _within(mask, grid, compared.likeness)
+        region = _within(mask, grid, compared.likeness.clear.shape)
         cell = _promised_cell(tracklet, mask, compared, grid) / compared.scale
         signs.append(
             _shows(compared, sighting, mask.on_grid(*grid), evidence)
@@ -122,10 +122,10 @@ def _is_clear(
     Where the drawing is known, only those who weren't drawn over at all: it has told already
     who shows in part, and some detail is always alike by chance.
     """
-    mask = sighting.mask.clipped(*grid)
-    likeness = compared.likeness
-    share = _clear_share(likeness, _within(mask, grid, likeness), LEAST_CLEAR)
-    soft_share = _clear_share(soft, _within(mask, grid, soft), LEAST_SOFT)
+    share, soft_share = (
+        _clear_share(likeness, _within(sighting.mask, grid, likeness.clear.shape), least)
+        for likeness, least in ((compared.likeness, LEAST_CLEAR), (soft, LEAST_SOFT))
+    )
     least = (LEFT_OUT, LEFT_OUT) if drawing_known else (UNMASKED, UNMASKED_SOFT)
     if share < least[0] and soft_share < least[1]:
         return None
@@ -136,16 +136,16 @@ def _is_weak(
     compared: Compared,
     sighting: Sighting,
     grid: tuple[int, int],
-    region: Bits,
+    region: Mask,
     pictures: tuple[Luma, Luma],
     cell: float,
 ) -> Finding | None:
     """Somebody behind cells that are too small."""
-    if not region.any():
+    if not region.area:
         return None
-    rows, columns = _around(region)
-    source, output = (picture[rows, columns] for picture in pictures)
-    kept = detail_kept(source, output, region[rows, columns], cell)
+    x0, y0, x1, y1 = region.box
+    source, output = (picture[y0:y1, x0:x1] for picture in pictures)
+    kept = detail_kept(source, output, region.bits, cell)
     if kept is None or kept < WEAK:
         return None
     return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
@@ -172,20 +172,35 @@ def _is_finer(
     return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
 
-def _within(mask: Mask, grid: tuple[int, int], likeness: Likeness) -> Bits:
-    """The silhouette's pixels as compared: bool [H, W].
+def _within(mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
+    """The silhouette in a comparison of `shape` = (H, W) pixels.
 
     What grid and comparison round differently along its edge is left out.
     """
-    height, width = likeness.clear.shape
-    bits = mask.on_grid(*grid).view(np.uint8)
-    scaled = cv2.resize(bits, (width, height), interpolation=cv2.INTER_NEAREST)
-    return cv2.erode(scaled, np.ones((3, 3), np.uint8)).astype(bool)
+    height, width = shape
+    rows = np.arange(height) * grid[1] // height
+    columns = np.arange(width) * grid[0] // width
+    x0, y0, x1, y1 = mask.clipped(*grid).box
+    # One pixel more on each side is outside the silhouette; beyond the picture nothing is.
+    top, bottom = max(0, int(np.searchsorted(rows, y0)) - 1), int(np.searchsorted(rows, y1)) + 1
+    left, right = (
+        max(0, int(np.searchsorted(columns, x0)) - 1),
+        int(np.searchsorted(columns, x1)) + 1,
+    )
+    around = np.pad(mask.clipped(*grid).bits, 1)
+    inside = around[
+        np.ix_(
+            np.clip(rows[top:bottom] - y0 + 1, 0, around.shape[0] - 1),
+            np.clip(columns[left:right] - x0 + 1, 0, around.shape[1] - 1),
+        )
+    ]
+    eroded = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return Mask.from_frame(eroded.astype(bool), left, top)
 
 
-def _clear_share(likeness: Likeness, region: Bits, least: int) -> float:
+def _clear_share(likeness: Likeness, region: Mask, least: int) -> float:
     """Share of the detail under `region` that is clear; 0 for fewer than `least` pixels."""
-    detailed, clear = likeness.counts(region)
+    detailed, clear = likeness.counts(region.bits, region.x, region.y)
     return clear / detailed if clear >= least else 0.0
 
 
@@ -197,7 +212,7 @@ def _sign(
     share: float,
     detail: str,
 ) -> Finding:
-    box = GridTransform(compared.size, grid).to_display(sighting.box)
+    box = GridTransform(compared.size, grid).to_display(sighting.mask.clipped(*grid).box)
     who = f"t{sighting.tracklet}"
     return in_frame(kind, Severity.LEAK, compared.view.at, box, share, detail, who)
 
@@ -211,8 +226,3 @@ def _promised_cell(
     cut_off = mask.box[0] <= 0 or mask.box[2] >= grid[0]
     height = max(tracklet.height, y1 - y0)
     return cell_size(EffectSettings(), height, x1 - x0, tracklet.face, cut_off)
-
-
-def _around(region: Bits) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -23,6 +23,13 @@ class AuditSettings(Settings):
         le=2048,
         description="longer side at which people are looked for in the output",
     )
+    source_long_side: int = Field(
+        default=1280,
+        ge=256,
+        le=2048,
+        description="the same in the source, mirrored; of seven people of a street whom no look of "
+        "the analysis' size saw this one sees three",
+    )
     face_long_side: int = Field(
         default=1920,
         ge=256,
@@ -37,11 +44,11 @@ class AuditSettings(Settings):
         "at both ends; masks are compared in every frame",
     )
     confidence: float = Field(
-        default=0.65,
+        default=0.5,
         gt=0,
         lt=1,
-        description="least score of a person in the output; between masks, networks take a bag "
-        "before a wall for somebody with up to 0.6",
+        description="least mean of a person's scores in output and mirrored source; a bag before a "
+        "wall had 0.65 and 0.23",
     )
     face_confidence: float = Field(
         default=0.6, gt=0, lt=1, description="least score of a face in the output"

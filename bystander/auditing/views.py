@@ -26,8 +26,10 @@ class View:
         index: of the source's frame.
         seconds: when a player of the output shows it.
         source, output: at the size at which they are compared.
-        people: source and output as people are looked for in them; None where nobody looks.
-        details: the same for faces.
+        people: source and output, each in the size in which people are looked for in it; None
+            where nobody looks.
+        details: source and output as faces are looked for in them.
+        in_source: looks begin with the source in this frame, else with the output.
         record: who is there by the timeline, if there is one and it knows the frame.
         plan: what was to be drawn, if that is known.
         carried: what the output's frame carries beside its pixels.
@@ -45,6 +47,7 @@ class View:
     plan: Plan | None
     carried: frozenset[str]
     kept: Bits | None = None
+    in_source: bool = False
 
     @property
     def at(self) -> tuple[int, float]:
