@@ -50,12 +50,14 @@ class Cluster:
 
     Attributes:
         members: their ids.
+        start: first frame.
         others: ids of segments seen together with one of them.
         cast: the recognised cast member.
         faces: usable ones, in the order of time.
     """
 
     members: list[int]
+    start: int
     others: set[int]
     cast: CastMember | None = None
     faces: list[FaceSample] = field(default_factory=list)
@@ -191,7 +193,7 @@ class IdentityGraph:
         self._bodies, self._colours = BODIES.adapted(bodies), COLOURS.adapted(colours)
 
     def _add_member(self, member: CastMember) -> None:
-        cluster = Cluster([], set(), member)
+        cluster = Cluster([], 0, set(), member)
         mean = member.references.mean(axis=0)
         cluster.face = _Mean(mean, float(len(member.references)), len(member.references))
         known = [i for i, c in self._clusters.items() if c.faces or c.cast]
@@ -276,15 +278,25 @@ class IdentityGraph:
         return self._conflict(one, other) or self._faces(one, other) <= ANOTHER_LOG_RATIO
 
     def _rival(self, a: int, b: int) -> float:
-        """The best score that somebody has who may be one of the two and isn't the other."""
+        """The best score that somebody has who may be one of the two and isn't the other.
+
+        A look-alike whose face wasn't seen before may have the same face as well.
+        """
+        face = max(0.0, self._faces(self._clusters[a], self._clusters[b]))
+        later = max(a, b, key=lambda i: self._clusters[i].start)
         best = 0.0
         for one, other in ((a, b), (b, a)):
             apart = self._clusters[other]
             for rival, score in self._edges[one].items():
-                if score <= best or rival == other:
+                if score + face <= best or rival == other:
                     continue
-                if self._distinct(self._clusters[rival], apart):
-                    best = score
+                somebody = self._clusters[rival]
+                if not self._distinct(somebody, apart):
+                    continue
+                unseen = face > 0 and one == later and not somebody.face.count
+                if unseen and self._looks(somebody, apart) > 0:
+                    score += face
+                best = max(best, score)
         return best
 
     def _merge(self, a: int, b: int) -> int:
@@ -293,6 +305,7 @@ class IdentityGraph:
         none = _Mean()
         joined = Cluster(
             one.members + other.members,
+            min(one.start, other.start),
             one.others | other.others,
             one.cast or other.cast,
             list(heapq.merge(one.faces, other.faces, key=lambda face: face.frame)),
@@ -333,7 +346,7 @@ def log_odds(links: Iterable[Continuity]) -> dict[tuple[int, int], float]:
 
 
 def _single(segment: Segment, quality: float) -> Cluster:
-    cluster = Cluster([segment.id], set())
+    cluster = Cluster([segment.id], segment.start, set())
     cluster.faces = [face for face in segment.faces if face.quality >= quality]
     if cluster.faces:
         weights = np.array([face.quality for face in cluster.faces])

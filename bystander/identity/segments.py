@@ -133,8 +133,8 @@ def comebacks(
 ) -> Iterator[Continuity]:
     """Links within shots from whoever was lost to whoever appears near there soon after.
 
-    The probability falls from `comeback` at the same place to one half at the limit of reach,
-    which grows with the time in between.
+    The probability falls with the time in between, from `comeback` to 0 at `comeback_seconds`,
+    and with the distance, to 0 at the limit of reach, which grows with that time.
     """
     begun = sorted(segments, key=lambda segment: (segment.shot, segment.start))
     starts = [(segment.shot, segment.start) for segment in begun]
@@ -148,8 +148,9 @@ def comebacks(
                 continue
             absence = max(0, b.start - a.end) / fps
             distance = _distance(a.last, b.first) / (settings.reach_heights * (1 + absence))
-            if distance <= 1:
-                yield Continuity(a.id, b.id, 0.5 + (1 - distance) * (settings.comeback - 0.5))
+            near = (1 - absence / settings.comeback_seconds) * (1 - distance**2)
+            if distance < 1 and near > 0:
+                yield Continuity(a.id, b.id, settings.comeback * near)
 
 
 def _distance(a: Box, b: Box) -> float:

@@ -35,20 +35,21 @@ class IdentitySettings(BaseModel):
         0.15, ge=0, le=1, description="Face samples below this quality say nothing."
     )
     margin: float = Field(
-        2.0,
+        1.5,
         ge=0,
         le=20,
         description="How much likelier than anybody else's (natural logarithm of the ratio) "
-        "somebody's identity must be to keep them. 2 is 7 to 1. Higher is safer and keeps less.",
+        "somebody's identity must be to keep them. 1.5 is 4.5 to 1. Higher is safer and keeps "
+        "less.",
     )
     comeback: float = Field(
-        0.9,
-        gt=0.5,
+        0.75,
+        gt=0,
         lt=1,
         description="Probability that who appears where and when somebody was lost is the same.",
     )
     comeback_seconds: float = Field(
-        2.0, ge=0, le=60, description="Longest absence after which that holds, in seconds."
+        2.5, gt=0, le=60, description="Absence after which nobody comes back, in seconds."
     )
     reach_heights: float = Field(
         1.0,

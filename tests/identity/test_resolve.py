@@ -133,6 +133,17 @@ def test_the_others_face_alone_tells_who_is_who() -> None:
     assert scene.kept(1, 45)
 
 
+def test_a_face_does_not_tell_from_a_look_alike_whose_face_was_never_seen() -> None:
+    """Twins: the clicked one turned away before they met, and one of them looks up afterwards."""
+    scene = Scene(cast=()).seen(1, 0, 30, look=clothes(0), x=100, face=(0.0, range(0, 30, 4)))
+    scene.seen(2, 0, 30, look=clothes(0), x=140, click="click")
+    scene.seen(1, 30, 60, look=clothes(0), x=140)
+    scene.seen(2, 30, 60, look=clothes(0), x=100, face=(0.0, range(32, 60, 4)), face_axis=4)
+    for before, after in ((0, 2), (1, 3), (0, 3), (1, 2)):
+        scene.link(before, after, 0.48)
+    assert (scene.kept(1, 45), scene.kept(2, 45)) == (False, False)
+
+
 def test_who_may_have_been_swapped_in_may_still_be_there_after_the_next_crossing() -> None:
     scene = crossing(clothes(0), clothes(0)).seen(1, 60, 90, look=clothes(0))
     scene.link(2, 4, 0.9)
