@@ -31,8 +31,6 @@ WITHIN_SHOT_LOG_ODDS: Final = -4.0
 """The same within a shot, where no place and time links them: who leaves seldom comes back."""
 RECOGNISED_LOG_ODDS: Final = 10.0
 """Of a cast member whose face was seen often enough: before any other link."""
-ANOTHER_LOG_RATIO: Final = -4.0
-"""Faces that speak against each other like this are two people's, as if seen together."""
 UNKNOWN: Final = 0.02
 """Least probability that somebody not known has come to a place."""
 TOGETHER_SHARE: Final = 0.55
@@ -274,9 +272,6 @@ class IdentityGraph:
             few, many = other, one
         return not many.others.isdisjoint(few.members)
 
-    def _distinct(self, one: Cluster, other: Cluster) -> bool:
-        return self._conflict(one, other) or self._faces(one, other) <= ANOTHER_LOG_RATIO
-
     def _rival(self, a: int, b: int) -> float:
         """The best score that somebody has who may be one of the two and isn't the other.
 
@@ -291,7 +286,7 @@ class IdentityGraph:
                 if score + face <= best or rival == other:
                     continue
                 somebody = self._clusters[rival]
-                if not self._distinct(somebody, apart):
+                if not self._conflict(somebody, apart):
                     continue
                 unseen = face > 0 and one == later and not somebody.face.count
                 if unseen and self._looks(somebody, apart) > 0:

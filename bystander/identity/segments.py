@@ -16,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.identity.settings import IdentitySettings
-from bystander.instances import Box, shared
+from bystander.instances import Box
 
 HANDOVER_SECONDS = 0.2
-"""So long two segments of one person may be seen together, one ending as the other begins."""
-SPLIT_SECONDS = 0.4
-"""The same where the two touch: of someone half hidden, two parts can pass for two people."""
-TOUCHING_SHARE = 0.3
-"""Share of the smaller box within the other from which two boxes touch."""
+"""So long two segments of one person may be seen together, one ending as the other begins: of
+someone half hidden, two parts can pass for two people."""
 USABLE_QUALITY = 0.15
 """From this quality on a face can tell two people apart: worse ones resemble nobody."""
 
@@ -112,11 +109,7 @@ class Continuity:
 
 def seen_together(a: Segment, b: Segment, fps: float) -> bool:
     """Whether two segments were seen in the same frames for too long to be one person."""
-    if a.track == b.track or a.end <= b.start or b.end <= a.start:
-        return False
-    earlier, later = (a, b) if a.start <= b.start else (b, a)
-    ends_there = earlier.end < later.end and shared(earlier.last, later.first) >= TOUCHING_SHARE
-    return a.together(b) > (SPLIT_SECONDS if ends_there else HANDOVER_SECONDS) * fps
+    return a.track != b.track and a.together(b) > HANDOVER_SECONDS * fps
 
 
 def overlapping(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]]:
@@ -138,7 +131,7 @@ def comebacks(
     """
     begun = sorted(segments, key=lambda segment: (segment.shot, segment.start))
     starts = [(segment.shot, segment.start) for segment in begun]
-    limit, tolerance = settings.comeback_seconds * fps, SPLIT_SECONDS * fps
+    limit, tolerance = settings.comeback_seconds * fps, HANDOVER_SECONDS * fps
     for a in segments:
         first = bisect_left(starts, (a.shot, math.ceil(a.end - tolerance)))
         for b in begun[first:]:
