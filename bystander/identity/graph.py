@@ -333,6 +333,8 @@ def log_odds(links: Iterable[Continuity]) -> dict[tuple[int, int], float]:
         known[link.b] = known.get(link.b, 0.0) + link.probability
     found: dict[tuple[int, int], float] = {}
     for link in all_links:
+        if link.probability <= 0:
+            continue
         unknown = max(1 - known[link.b], UNKNOWN)
         odds = math.log(link.probability / unknown)
         pair = min(link.a, link.b), max(link.a, link.b)

@@ -53,6 +53,10 @@ class FaceRule:
     def usable(self, faces: Iterable[FaceSample]) -> list[FaceSample]:
         return [face for face in faces if face.quality >= self.settings.quality]
 
+    def several(self, faces: Iterable[FaceSample]) -> bool:
+        """Whether usable faces are enough for testimony."""
+        return len(self.usable(faces)) >= self.settings.samples
+
     def recognise(self, faces: Sequence[FaceSample], member: CastMember) -> float | None:
         """The mean similarity of usable faces if they are the member's; None otherwise."""
         found = self.evidence(faces, member)
@@ -163,20 +167,23 @@ def _judged(
     """What speaks for each segment of one person."""
     clicks = [click for segment in segments for click in segment.clicks]
     name = cluster.cast.name if cluster.cast else next(iter(clicks), None)
-    known = [cluster.cast] if cluster.cast else cast
     found = {}
     for segment in segments:
-        own = rule.best(segment.faces, known)
+        own = rule.best(segment.faces, [cluster.cast] if cluster.cast else cast)
+        strange = own.kind is EvidenceKind.NONE and own.name is not None
         if segment.clicks:
             told = Evidence(
                 EvidenceKind.CLICK, segment.clicks[0], 1.0, 0, "pointed at in the video"
             )
-        elif name is None or own.kind is EvidenceKind.FACE:
-            told = own if own.kind is not EvidenceKind.FACE or cluster.cast else _doubted(own)
-        elif cluster.cast and own.kind is EvidenceKind.NONE and own.name:
-            told = own  # a face that was seen and wasn't recognised outweighs any likeness
+        elif name is None:
+            told = _doubted(own) if own.kind is EvidenceKind.FACE else own
+        elif cluster.cast and own.kind is EvidenceKind.FACE:
+            told = own
+        elif cluster.cast and strange and rule.several(segment.faces):
+            told = own  # whatever else speaks for it
         else:
-            told = Evidence(EvidenceKind.BODY, name, 0.0, 0, f"goes on as {name}, or looks alike")
+            reason = f"the same person as {name} by place, looks or face"
+            told = Evidence(EvidenceKind.BODY, name, 0.0, 0, reason)
         found[segment.id] = told
     return found
 

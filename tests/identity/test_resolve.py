@@ -251,6 +251,22 @@ def test_a_click_holds_in_profile() -> None:
     assert scene.link(0, 1, 0.98).kept(1, 50)
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(1, True), (4, False)])
+def test_one_odd_sample_of_a_face_is_no_testimony_several_are(samples: int, expected: bool) -> None:
+    scene = Scene().seen(1, 0, 30, look=clothes(0), face=(0.7, OFTEN[:6]))
+    odd = range(31, 31 + 5 * samples, 5)
+    scene.seen(1, 30, 60, look=clothes(0), face=(0.1, odd)).link(0, 1, 0.98)
+    assert scene.kept(1, 50) is expected
+
+
+def test_a_click_holds_beside_a_twin_of_a_cast_member() -> None:
+    """The photo is of both alike; the click is not."""
+    scene = Scene().seen(1, 0, 50, face=(0.6, OFTEN), look=clothes(0), click="click")
+    scene.seen(1, 50, 90, face=(0.6, range(52, 90, 5)), look=clothes(0)).link(0, 1, 0.95)
+    scene.seen(2, 0, 90, face=(0.6, OFTEN))
+    assert (scene.kept(1, 9), scene.kept(1, 70), scene.kept(2, 9)) == (True, True, False)
+
+
 def test_a_click_does_not_hold_against_the_testimony_of_a_face() -> None:
     scene = Scene(cast=()).seen(1, 0, 30, look=clothes(0), click="click", face=(0.0, OFTEN[:6]))
     scene.seen(1, 30, 60, look=clothes(0), face=(0.0, range(31, 60, 4)), face_axis=9)
