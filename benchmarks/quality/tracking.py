@@ -45,6 +45,8 @@ def timeline_boxes(timeline: Timeline) -> list[dict[int, Box]]:
     header = timeline.header
     person_of = {t: n for n, person in enumerate(header.persons) for t in person.tracklets}
     strangers = len(header.persons)  # tracklets of nobody, if there are
+    # Of tracklets that show two people one after the other, who is where.
+    parts = [(n, span) for n, person in enumerate(header.persons) for span in person.spans]
     across, down = header.video.width / header.grid[0], header.video.height / header.grid[1]
     frames = []
     for record in timeline.frames():
@@ -54,6 +56,9 @@ def timeline_boxes(timeline: Timeline) -> list[dict[int, Box]]:
                 continue
             x0, y0, x1, y1 = sighting.mask.box
             person = person_of.get(sighting.tracklet, strangers + sighting.tracklet)
+            for number, (tracklet, start, end) in parts:
+                if tracklet == sighting.tracklet and start <= record.index < end:
+                    person = number
             boxes[person] = (x0 * across, y0 * down, x1 * across, y1 * down)
         frames.append(boxes)
     return frames
