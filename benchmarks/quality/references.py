@@ -52,6 +52,7 @@ def _rows(harness: Harness, run: Run) -> list[Row]:
                 there=run.truth.people,
                 hota=round(score.hota, 5),
                 idf1=round(score.idf1, 5),
+                reference=name,
             )
         )
     return rows
@@ -60,11 +61,11 @@ def _rows(harness: Harness, run: Run) -> list[Row]:
 def _detections(
     harness: Harness, run: Run
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.uint8]]]:
-    """Boxes of the silhouettes and their scores, float32 [N, 5]; and BGR pictures; on the grid."""
+    """What the network finds: boxes and scores, float32 [N, 5]; and BGR pictures; on the grid."""
     info = probe(run.video)
     boxes, pictures = [], []
     for seen, _ in observe(VideoReader(run.video, info), info, harness.models, harness.settings):
-        rows = [[*i.mask.box, i.score] for i in seen.instances if i.mask.area]
+        rows = [[*i.box, i.score] for i in seen.instances]
         boxes.append(np.array(rows, dtype=np.float32).reshape(-1, 5))
         pictures.append(np.ascontiguousarray(seen.view.grid[:, :, ::-1]))
     return boxes, pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,6 +13,7 @@ from benchmarks.quality.score import QualityScore
 from benchmarks.quality.tracking import TrackingScore
 
 NOTHING = "-"
+TEXTS = ("name", "worst", "refused", "reference")
 BETTER_HIGH = ("kept_frames", "hota", "idf1", "edges")
 
 
@@ -33,6 +35,7 @@ class Row:
         found, there: people found, and how many there are.
         edges: how steady the kept people's silhouettes are, see `harness.edge_stability`.
         refused: what a click was answered with, if with an error; then nobody was kept.
+        reference: the tracker whose row it is, if it isn't ours; see `references`.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Row:
     edges: float | None = None
     worst: str = ""
     refused: str = ""
+    reference: str = ""
 
     def summary(self) -> str:
         """One line for the terminal."""
@@ -116,6 +120,14 @@ def _plain(name: str, digits: int = 0) -> Callable[[Row], str]:
     return cell
 
 
+def _count(name: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value = getattr(row, name)
+        return NOTHING if value is None else f"{value:.4g}"
+
+    return cell
+
+
 def _regions(expect: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         right, there = getattr(row, f"{expect}_right"), getattr(row, f"{expect}_regions")
@@ -135,8 +147,8 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("nobody", _plain("nobody", 2)),
     ("keep right", _regions("keep")),
     ("mask right", _regions("mask")),
-    ("found", _plain("found")),
-    ("there", _plain("there")),
+    ("found", _count("found")),
+    ("there", _count("there")),
     ("HOTA", _percent("hota")),
     ("IDF1", _percent("idf1")),
     ("edges", _percent("edges")),
@@ -146,14 +158,31 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 def summaries(rows: Sequence[Row]) -> list[Row]:
     """Means over all rows and over those in which someone is kept, and their worst figures.
 
-    In the means regions are summed.
+    In the means regions are summed. Beside references stands the mean of our first row of each
+    clip with one, which is of the same video.
     """
-    kept = [row for row in rows if row.kept_masked is not None or row.keep_regions]
-    return [
-        _mean("mean of all", rows),
+    ours = [row for row in rows if not row.reference]
+    kept = [row for row in ours if row.kept_masked is not None or row.keep_regions]
+    found = [
+        _mean("mean of all", ours),
         _mean("mean with someone kept", kept),
         _worst("worst with someone kept", kept),
     ]
+    names = sorted({row.reference for row in rows} - {""})
+    if not names:
+        return found
+    pairs = itertools.pairwise(rows)
+    same = [row for row, after in pairs if after.reference and not row.reference]
+    found.append(_tracking_mean("mean of ours, same videos", same))
+    for name in names:
+        theirs = [row for row in rows if row.reference == name]
+        found.append(_tracking_mean(f"mean of {name}", theirs))
+    return found
+
+
+def _tracking_mean(name: str, rows: Sequence[Row]) -> Row:
+    mean = _mean(name, rows)
+    return Row(name, found=mean.found, there=mean.there, hota=mean.hota, idf1=mean.idf1)
 
 
 def _mean(name: str, rows: Sequence[Row]) -> Row:
@@ -176,7 +205,7 @@ def _figures(rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
     """Each figure that some of the rows have, and what they have."""
     for field in fields(Row):
         present = [getattr(row, field.name) for row in rows if getattr(row, field.name) is not None]
-        if present and field.name not in ("name", "worst", "refused"):
+        if present and field.name not in TEXTS:
             yield field.name, present
 
 

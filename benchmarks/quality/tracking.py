@@ -54,7 +54,7 @@ def timeline_boxes(timeline: Timeline) -> list[dict[int, Box]]:
         for sighting in record.sightings:
             if sighting.origin not in SEEN or not sighting.mask.area:
                 continue
-            x0, y0, x1, y1 = sighting.mask.box
+            x0, y0, x1, y1 = sighting.box
             person = person_of.get(sighting.tracklet, strangers + sighting.tracklet)
             for number, (tracklet, start, end) in parts:
                 if tracklet == sighting.tracklet and start <= record.index < end:

@@ -97,6 +97,19 @@ def test_the_table_ends_with_means_and_worst_of_those_with_someone_kept() -> Non
     assert (worst.hota, worst.edges, worst.kept_masked) == (0.8, 0.7, 0.2)
 
 
+def test_references_stand_beside_our_rows_of_the_same_videos_only() -> None:
+    rows = [
+        Row("a-0", hota=0.8, found=4, there=4, visible=0.1),
+        Row("a bytetrack", hota=0.6, found=8, there=4, reference="bytetrack"),
+        Row("a-1", hota=0.2, found=9, there=4, kept_masked=0.1),
+    ]
+    everything, kept, _, same, theirs = summaries(rows)
+    assert everything.hota == pytest.approx(0.5)
+    assert kept.hota == 0.2
+    assert (same.hota, same.found, same.visible) == (0.8, 4, None)
+    assert (theirs.name, theirs.hota, theirs.found) == ("mean of bytetrack", 0.6, 8)
+
+
 def test_masked_area_is_measured_against_everyone() -> None:
     assert score(seen(0, 1, 60, 0), seen(0, 2, 40, 40), nobody=50).excess == 0.5
     assert score(kept=None).kept_frames is None
