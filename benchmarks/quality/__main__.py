@@ -6,6 +6,7 @@ python -m benchmarks.quality -o OUT --only schoolgirls         one clip or scene
 python -m benchmarks.quality -o OUT --set tracker.max_gap=1    another setting; may be repeated
 python -m benchmarks.quality -o OUT --without second-look      without a rule; may be repeated
 python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
+python -m benchmarks.quality ablation -o OUT                   what each rule earns
 python -m benchmarks.quality references -o OUT                 ByteTrack and BoT-SORT beside us
 python -m benchmarks.quality sheets -o OUT                     only make the scenes, to look at
 
@@ -55,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             save_sheets(runs, given.output)
             return
         runs = _runs(given)
-        if given.what == "sweep":
-            _sweep(given, runs, candidates, console)
+        if given.what in ("sweep", "ablation"):
+            _compare(given, runs, candidates, console)
             return
         ((_, settings),) = candidates
         harness = Harness(
@@ -78,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", default="table", choices=("table", "sweep", "references", "sheets")
+        "what",
+        nargs="?",
+        default="table",
+        choices=("table", "sweep", "ablation", "references", "sheets"),
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
     parser.add_argument(
@@ -111,7 +115,11 @@ def _candidates(given: argparse.Namespace) -> Settings:
     rules = [without(rule) for rule in given.without]
     if given.what != "sweep":
         joined = [(path, values[0] if len(values) == 1 else values) for path, values in changes]
-        return [("", with_settings(default_settings(), [*rules, *joined]))]
+        whole = with_settings(default_settings(), [*rules, *joined])
+        if given.what != "ablation":
+            return [("", whole)]
+        others = [(f"without {rule}", with_settings(whole, [without(rule)])) for rule in RULES]
+        return [("all rules", whole), *others]
     found = []
     for values in product(*(values for _, values in changes)):
         chosen = [(path, value) for (path, _), value in zip(changes, values, strict=True)]
@@ -127,7 +135,7 @@ def _runs(given: argparse.Namespace) -> list[Run]:
     return runs + made_runs([name for name in wanted if name in MADE], scenes, given.seed)
 
 
-def _sweep(
+def _compare(
     given: argparse.Namespace, runs: Sequence[Run], candidates: Settings, console: Console
 ) -> None:
     """Measure every candidate on every run, always by drawing at grid size."""
@@ -135,11 +143,15 @@ def _sweep(
     for label, settings in candidates:
         print(f"{label}:", flush=True)
         rows.append(measure_all(Harness(given.cache, settings, brief=True), runs))
-    costs = sweep.costs_by_clip(rows, {run.name: run.clip for run in runs})
+    clip_of = {run.name: run.clip for run in runs}
+    costs = sweep.costs_by_clip(rows, clip_of)
     labels = [label for label, _ in candidates]
     measured = {label: as_json(measured) for label, measured in zip(labels, rows, strict=True)}
-    _write(given.output / "sweep.json", {**sweep.as_json(costs, labels), "rows": measured})
-    console.print(sweep.sweep_table(costs, labels))
+    _write(given.output / f"{given.what}.json", {**sweep.as_json(costs, labels), "rows": measured})
+    if given.what == "ablation":
+        console.print(sweep.ablation_table(rows, labels, clip_of))
+    else:
+        console.print(sweep.sweep_table(costs, labels))
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -15,6 +15,11 @@ RULES: dict[str, tuple[str, Any]] = {
     "shot-extension": ("filler.shot_extension", 0.0),
     "extension": ("filler.extension", 0.0),
     "duplicates": ("segmenter.duplicate_containment", 1.0),
+    "swap-ambiguity": ("tracker.ambiguity", 0.0),
+    "several-samples": ("identity.samples", 1),
+    "samples-apart": ("identity.spread", 0.0),
+    "face-quality": ("identity.quality", 0.0),
+    "margin": ("identity.margin", 0.0),
 }
 """Rule -> the setting that is the rule, and the value with which it does nothing."""
 

@@ -9,10 +9,13 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.quality.table import Row
+from benchmarks.quality.table import Row, summaries
 
 LEAK_WEIGHT = 2.0
 """A bystander's pixel that shows weighs as much as two of the kept person's that are masked."""
+
+NOTICED = 0.01
+"""A smaller difference in cost is none."""
 
 Costs = Mapping[str, Sequence[float]]
 """By clip, the cost of each candidate."""
@@ -95,6 +98,34 @@ def sweep_table(costs: Costs, labels: Sequence[str]) -> Table:
     left_out = sum(entry.cost for entry in held.values()) / count
     winner = f"best on all: {labels[best(costs)]}"
     table.add_row("mean", *(f"{v:.2f}" for v in means), winner, f"{left_out:.2f}")
+    return table
+
+
+def ablation_table(
+    candidates: Sequence[Sequence[Row]], labels: Sequence[str], clip_of: Mapping[str, str]
+) -> Table:
+    """What each change of the first candidate costs: means of its rows, and the mean cost.
+
+    *Earns* is how much dearer it is than the first, over clips; *helps* and *harms* are on how
+    many clips the rule that is switched off there does.
+    """
+    columns = ("leak %", "kept masked %", "keep wrong", "mask wrong", "cost", "earns")
+    table = Table("candidate", *columns, "helps", "harms")
+    costs = costs_by_clip(candidates, clip_of)
+    for number, (label, rows) in enumerate(zip(labels, candidates, strict=True)):
+        earned = [values[number] - values[0] for values in costs.values()]
+        mean, *_ = summaries(rows)
+        table.add_row(
+            label,
+            f"{100 * (mean.visible or 0):.2f}",
+            f"{100 * (mean.kept_masked or 0):.2f}",
+            str(mean.keep_regions - mean.keep_right),
+            str(mean.mask_regions - mean.mask_right),
+            f"{sum(values[number] for values in costs.values()) / len(costs):.2f}",
+            f"{sum(earned) / len(earned):+.2f}",
+            str(sum(difference > NOTICED for difference in earned)),
+            str(sum(difference < -NOTICED for difference in earned)),
+        )
     return table
 
 

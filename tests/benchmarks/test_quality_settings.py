@@ -7,7 +7,14 @@ from pydantic import ValidationError
 
 from benchmarks.quality.harness import default_settings
 from benchmarks.quality.options import RULES, UnknownSetting, parsed, with_settings, without
-from benchmarks.quality.sweep import as_json, best, cost, costs_by_clip, leave_one_out
+from benchmarks.quality.sweep import (
+    ablation_table,
+    as_json,
+    best,
+    cost,
+    costs_by_clip,
+    leave_one_out,
+)
 from benchmarks.quality.table import Row
 
 
@@ -68,3 +75,13 @@ def test_the_clip_left_out_has_no_say_in_what_is_chosen_for_it() -> None:
     assert document["best_on_all"] == "first"
     assert document["best_on_all_cost"] == pytest.approx(2.0)
     assert document["leave_one_out_cost"] == pytest.approx(5.0)
+
+
+def test_a_rule_earns_what_its_absence_costs() -> None:
+    whole = [Row("a", kept_masked=0.1), Row("b", kept_masked=0.2)]
+    without_it = [Row("a", kept_masked=0.4), Row("b", kept_masked=0.1)]
+    table = ablation_table([whole, without_it], ["all", "without x"], {"a": "first", "b": "second"})
+    cells = {str(column.header): [*column.cells] for column in table.columns}
+    assert cells["cost"] == ["15.00", "25.00"]
+    assert cells["earns"] == ["+0.00", "+10.00"]
+    assert (cells["helps"], cells["harms"]) == (["0", "1"], ["0", "1"])
