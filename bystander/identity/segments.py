@@ -15,12 +15,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.identity.settings import IdentitySettings
 from bystander.instances import Box
 
 HANDOVER_SECONDS = 0.2
 """So long two segments of one person may be seen together, one ending as the other begins: of
 someone half hidden, two parts can pass for two people."""
+COMEBACK_PROBABILITY = 0.75
+"""That who appears where somebody was lost a moment ago is the same person."""
+COMEBACK_SECONDS = 2.5
+"""After this time nobody is expected to come back."""
+REACH_HEIGHTS = 1.0
+"""How far away somebody may come back, in body heights; as much again for every second."""
 USABLE_QUALITY = 0.15
 """From this quality on a face can tell two people apart: worse ones resemble nobody."""
 
@@ -121,17 +126,14 @@ def overlapping(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]
         active.append(segment)
 
 
-def comebacks(
-    segments: Sequence[Segment], settings: IdentitySettings, fps: float
-) -> Iterator[Continuity]:
+def comebacks(segments: Sequence[Segment], fps: float) -> Iterator[Continuity]:
     """Links within shots from whoever was lost to whoever appears near there soon after.
 
-    The probability falls with the time in between, from `comeback` to 0 at `comeback_seconds`,
-    and with the distance, to 0 at the limit of reach, which grows with that time.
+    The probability falls with the time in between and with the distance (docs/identity.md).
     """
     begun = sorted(segments, key=lambda segment: (segment.shot, segment.start))
     starts = [(segment.shot, segment.start) for segment in begun]
-    limit, tolerance = settings.comeback_seconds * fps, HANDOVER_SECONDS * fps
+    limit, tolerance = COMEBACK_SECONDS * fps, HANDOVER_SECONDS * fps
     for a in segments:
         first = bisect_left(starts, (a.shot, math.ceil(a.end - tolerance)))
         for b in begun[first:]:
@@ -140,10 +142,10 @@ def comebacks(
             if b.track == a.track or b.end <= a.end or b.start <= a.start:
                 continue
             absence = max(0, b.start - a.end) / fps
-            distance = _distance(a.last, b.first) / (settings.reach_heights * (1 + absence))
-            near = (1 - absence / settings.comeback_seconds) * (1 - distance**2)
+            distance = _distance(a.last, b.first) / (REACH_HEIGHTS * (1 + absence))
+            near = (1 - absence / COMEBACK_SECONDS) * (1 - distance**2)
             if distance < 1 and near > 0:
-                yield Continuity(a.id, b.id, settings.comeback * near)
+                yield Continuity(a.id, b.id, COMEBACK_PROBABILITY * near)
 
 
 def _distance(a: Box, b: Box) -> float:

@@ -42,19 +42,3 @@ class IdentitySettings(BaseModel):
         "somebody's identity must be to keep them. 1.5 is 4.5 to 1. Higher is safer and keeps "
         "less.",
     )
-    comeback: float = Field(
-        0.75,
-        gt=0,
-        lt=1,
-        description="Probability that who appears where and when somebody was lost is the same.",
-    )
-    comeback_seconds: float = Field(
-        2.5, gt=0, le=60, description="Absence after which nobody comes back, in seconds."
-    )
-    reach_heights: float = Field(
-        1.0,
-        gt=0,
-        le=10,
-        description="How far away, in body heights, somebody may come back; as much again for "
-        "every second.",
-    )

@@ -133,7 +133,7 @@ def resolve(
     graph = IdentityGraph(
         segments,
         continuities,
-        comebacks(segments, settings, fps),
+        comebacks(segments, fps),
         cast,
         rule.recognise,
         same=same,
