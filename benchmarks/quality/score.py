@@ -200,6 +200,14 @@ class QualityScore:
         asked = [region for region in self.regions if region.region.expect == expect]
         return sum(region.satisfied for region in asked), len(asked)
 
+    def region_error(self, expect: str) -> float | None:
+        """Mean share of these regions that is wrong: masked, or visible; None without any."""
+        masked = [region.masked for region in self.regions if region.region.expect == expect]
+        if not masked:
+            return None
+        share = sum(masked) / len(masked)
+        return 1 - share if expect == "mask" else share
+
     def worst_frames(self, count: int) -> list[int]:
         """Frames in which the most pixels, or regions, are wrong, worst first."""
         wrong: dict[int, float] = defaultdict(float)

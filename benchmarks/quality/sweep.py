@@ -40,13 +40,10 @@ class HeldOut:
 def cost(row: Row) -> float:
     """What is wrong in a run, in percent: twice what leaks, and what is masked of the kept.
 
-    Where no maps are, the share of regions that are wrong stands for the share of pixels.
+    Where no maps are, the pixels of regions stand for all.
     """
-    leak, masked = row.visible, row.kept_masked
-    if leak is None and row.mask_regions:
-        leak = 1 - row.mask_right / row.mask_regions
-    if masked is None and row.keep_regions:
-        masked = 1 - row.keep_right / row.keep_regions
+    leak = row.mask_error if row.visible is None else row.visible
+    masked = row.keep_error if row.kept_masked is None else row.kept_masked
     return 100 * (LEAK_WEIGHT * (leak or 0.0) + (masked or 0.0))
 
 

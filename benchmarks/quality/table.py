@@ -32,6 +32,7 @@ class Row:
         kept_frames: share of frames in which the kept are clear.
         nobody: area masked where nobody is, by the area of all people.
         keep_right, keep_regions, mask_right, mask_regions: regions as they should be, of all.
+        keep_error, mask_error: mean share of the former that is masked, of the latter that shows.
         found, there: people found, and how many there are.
         edges: how steady the kept people's silhouettes are, see `harness.edge_stability`.
         refused: what a click was answered with, if with an error; then nobody was kept.
@@ -52,6 +53,8 @@ class Row:
     keep_regions: int = 0
     mask_right: int = 0
     mask_regions: int = 0
+    keep_error: float | None = None
+    mask_error: float | None = None
     found: int | None = None
     there: int | None = None
     hota: float | None = None
@@ -94,6 +97,8 @@ def row_of(
         keep_regions=score.regions_right("keep")[1],
         mask_right=score.regions_right("mask")[0],
         mask_regions=score.regions_right("mask")[1],
+        keep_error=_rounded(score.region_error("keep")),
+        mask_error=_rounded(score.region_error("mask")),
         found=found,
         there=there,
         hota=_rounded(tracking.hota) if tracking else None,

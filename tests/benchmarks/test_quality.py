@@ -81,6 +81,8 @@ def test_without_maps_regions_tell_how_long_somebody_is_lost() -> None:
     hidden = RegionScore(Region(25, (0, 0, 9, 9), "mask", "another"), 1.0)
     lost = QualityScore(frozenset(), frozenset(), (), regions=[*regions, hidden], rate=25)
     assert lost.lost_seconds == pytest.approx(11 / 25)
+    assert lost.region_error("keep") == pytest.approx(sum(map(sum, shares.values())) / 8)
+    assert lost.region_error("mask") == 0
 
 
 def test_the_table_ends_with_means_and_worst_of_those_with_someone_kept() -> None:

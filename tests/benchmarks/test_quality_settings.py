@@ -53,8 +53,8 @@ def test_an_assignment_may_give_several_values() -> None:
 
 def test_leaks_cost_twice_and_regions_stand_for_pixels_where_there_are_no_maps() -> None:
     assert cost(Row("a", visible=0.01, kept_masked=0.03)) == pytest.approx(5)
-    regions = Row("a", keep_right=3, keep_regions=4, mask_right=9, mask_regions=10)
-    assert cost(regions) == pytest.approx(45)
+    assert cost(Row("a", keep_error=0.25, mask_error=0.1)) == pytest.approx(45)
+    assert cost(Row("a", kept_masked=0.03, keep_error=0.5, mask_error=0.1)) == pytest.approx(23)
     assert cost(Row("nobody to keep", visible=0.01)) == pytest.approx(2)
 
 
