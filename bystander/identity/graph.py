@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -136,7 +136,7 @@ class IdentityGraph:
         for link in comebacks:
             pair = min(link.a, link.b), max(link.a, link.b)
             self._place[pair] = math.log(link.probability / (1 - link.probability))
-        self._place |= log_odds(continuities)
+        self._place |= log_odds(continuities, {s.id: s.track for s in segments})
         for a, b in self._candidates(segments):
             self._connect(a, b)
 
@@ -323,19 +323,24 @@ class IdentityGraph:
         return new
 
 
-def log_odds(links: Iterable[Continuity]) -> dict[tuple[int, int], float]:
+def log_odds(
+    links: Iterable[Continuity], track_of: Mapping[int, int]
+) -> dict[tuple[int, int], float]:
     """How much likelier each linked pair is one person than the later one is somebody unknown.
 
-    What the links to a segment leave to a probability of 1 is the unknown's.
+    What the links to a segment leave to a probability of 1 is the unknown's, those from several
+    segments of one track counting once.
     """
-    known: dict[int, float] = {}
+    known: dict[int, dict[int, float]] = {}
     for link in (all_links := list(links)):
-        known[link.b] = known.get(link.b, 0.0) + link.probability
+        tracks = known.setdefault(link.b, {})
+        track = track_of[link.a]
+        tracks[track] = max(link.probability, tracks.get(track, 0.0))
     found: dict[tuple[int, int], float] = {}
     for link in all_links:
         if link.probability <= 0:
             continue
-        unknown = max(1 - known[link.b], UNKNOWN)
+        unknown = max(1 - sum(known[link.b].values()), UNKNOWN)
         odds = math.log(link.probability / unknown)
         pair = min(link.a, link.b), max(link.a, link.b)
         found[pair] = max(odds, found.get(pair, odds))

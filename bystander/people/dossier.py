@@ -9,6 +9,7 @@ Dossiers hold embeddings: they live in memory, for one analysis, and are never s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -33,6 +34,8 @@ HEIGHTS: Final = 256
 MAX_BODIES: Final = 6
 ENOUGH_FACES: Final = 5
 EVERY: Final = 4
+BRIEF_FRAMES: Final = 5
+"""A segment seen for less tells too little to go on from it alone."""
 GOES_ON: Final = 0.95
 """Probability that a tracklet shows its person, or a known rival, where it is in doubt."""
 
@@ -238,17 +241,25 @@ class Archive:
                 of.setdefault(dossier.id, []).append(segment)
                 suspects = set()
         links = []
-        for segment, suspects in zip(segments, rivals, strict=True):
-            before = [s for s in of[segment.track] if s.start < segment.start][-1:]
-            sources = before + [
-                earlier
-                for rival in sorted(suspects)
-                for earlier in [s for s in of.get(rival, ()) if s.start < segment.start][-1:]
-            ]
+        for segment in segments:
+            before = _lately(of[segment.track], segment.start)
+            suspects = set().union(rivals[segment.id], *(rivals[s.id] for s in before[1:]))
+            sources = [_lately(of.get(rival, ()), segment.start) for rival in sorted(suspects)]
+            sources = [before, *filter(None, sources)]
             links += [
-                Continuity(s.id, segment.id, GOES_ON / len(sources)) for s in sources if before
+                Continuity(earlier.id, segment.id, GOES_ON / len(sources))
+                for source in sources
+                for earlier in source
+                if before
             ]
         return segments, links
+
+
+def _lately(segments: Sequence[Segment], frame: int) -> list[Segment]:
+    """A tracklet's last segments before `frame`, back to one that was seen for long enough."""
+    before = [segment for segment in segments if segment.start < frame]
+    long = [n for n, segment in enumerate(before) if segment.seen >= BRIEF_FRAMES]
+    return before[long[-1] if long else 0 :]
 
 
 def _most_redundant(samples: list[FaceSample]) -> int:

@@ -80,3 +80,17 @@ def test_doubts_before_anything_is_seen_add_up() -> None:
     for frame, rival in ((20, 2), (22, 3)):
         archive.doubt(1, rival, frame)
     assert [s.rivals for s in archive.dossiers[1].stretches] == [set(), {2, 3}]
+
+
+def test_a_brief_segment_does_not_cut_off_what_was_before_it() -> None:
+    """Doubts on two frames in a row: what comes after them may go on from before the first."""
+    archive = Archive(1.0)
+    for start, end in ((0, 30), (30, 31), (31, 60)):
+        if start:
+            archive.doubt(1, 2 if start == 30 else None, start)
+        watched(archive, 1, start, end)
+    watched(archive, 2, 0, 30)
+    segments, links = archive.segments()
+    last = next(s.id for s in segments if s.end == 60)
+    sources = {link.a for link in links if link.b == last}
+    assert {(s.track, s.start) for s in segments if s.id in sources} == {(1, 0), (1, 30), (2, 0)}
