@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -172,9 +173,8 @@ def _judged(
         own = rule.best(segment.faces, [cluster.cast] if cluster.cast else cast)
         strange = own.kind is EvidenceKind.NONE and own.name is not None
         if segment.clicks:
-            told = Evidence(
-                EvidenceKind.CLICK, segment.clicks[0], 1.0, 0, "pointed at in the video"
-            )
+            who = name if cluster.cast else segment.clicks[0]
+            told = Evidence(EvidenceKind.CLICK, who, 1.0, 0, "pointed at in the video")
         elif name is None:
             told = _doubted(own) if own.kind is EvidenceKind.FACE else own
         elif cluster.cast and own.kind is EvidenceKind.FACE:
@@ -205,11 +205,11 @@ def _note_doubts(cluster: Cluster, evidence: dict[int, Evidence]) -> None:
 
 
 def _with_verdicts(
-    tracklet: Tracklet, own: Sequence[Segment], evidence: dict[int, Evidence]
+    tracklet: Tracklet, own: Sequence[Segment], evidence: Mapping[int, Evidence]
 ) -> Tracklet:
     verdicts = tuple(
         Verdict(start, end, Decision.KEEP if keeps(found) else Decision.MASK, found)
-        for (start, end), segment in zip(_shares(tracklet, own), own, strict=True)
+        for (start, end), segment in zip(_shares(tracklet, own, evidence), own, strict=True)
         for found in (evidence[segment.id],)
         if end > start
     )
@@ -242,7 +242,7 @@ def _persons(
         own = of_track.get(tracklet.id, ())
         # A part that no listed person has goes with the rest of its tracklet.
         who = [c if (c := cluster_of[s.id]) in owned else owner[tracklet.id] for s in own]
-        for (start, end), number in zip(_shares(tracklet, own), who, strict=True):
+        for (start, end), number in zip(_shares(tracklet, own, evidence), who, strict=True):
             spans.setdefault(number, []).append((tracklet.id, start, end))
         if len(set(who)) > 1:
             shared.update(who)
@@ -268,7 +268,17 @@ def _persons(
     )
 
 
-def _shares(tracklet: Tracklet, own: Sequence[Segment]) -> list[tuple[int, int]]:
-    """The tracklet's frames shared out among its segments, continuations with both ends."""
-    starts = [tracklet.start, *(segment.start for segment in own[1:])]
-    return list(zip(starts, [*starts[1:], tracklet.end], strict=True)) if own else []
+def _shares(
+    tracklet: Tracklet, own: Sequence[Segment], evidence: Mapping[int, Evidence]
+) -> list[tuple[int, int]]:
+    """The tracklet's frames shared out among its segments, continuations with both ends.
+
+    What nobody saw between two segments, one kept and one masked, goes with the masked one.
+    """
+    if not own:
+        return []
+    bounds = [tracklet.start]
+    for before, after in pairwise(own):
+        kept_until = keeps(evidence[before.id]) and not keeps(evidence[after.id])
+        bounds.append(before.end if kept_until else after.start)
+    return list(pairwise([*bounds, tracklet.end]))

@@ -369,6 +369,24 @@ def test_spans_cover_a_tracklet_with_its_continuations() -> None:
     assert [(v.start, v.end) for v in found[1].verdicts] == [(5, 30), (30, 40)]
 
 
+@pytest.mark.parametrize(
+    ("clicked", "expected"),
+    [(0, [(0, 20, True), (20, 60, False)]), (1, [(0, 40, False), (40, 60, True)])],
+)
+def test_what_nobody_saw_between_a_kept_and_a_masked_part_is_masked(
+    clicked: int, expected: list[tuple[int, int, bool]]
+) -> None:
+    scene = Scene(cast=()).seen(1, 0, 20, look=clothes(0)).seen(1, 40, 60, look=clothes(1))
+    scene.segments[clicked] = replace(scene.segments[clicked], clicks=("click",))
+    verdicts = scene.resolve()[0][1].verdicts
+    assert [(v.start, v.end, v.decision is Decision.KEEP) for v in verdicts] == expected
+
+
+def test_a_cast_member_who_was_clicked_on_keeps_the_name() -> None:
+    (person,) = Scene().seen(1, 0, 50, face=(0.7, OFTEN), click="click").resolve()[1]
+    assert person.name == "minji"
+
+
 @pytest.mark.parametrize("margin", [0.0, 1.0, 2.0, 6.0])
 def test_a_greater_margin_never_keeps_more(margin: float) -> None:
     scene = minji_until(30).seen(2, 38, 60, x=110, look=like(0.93))
