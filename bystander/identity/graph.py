@@ -51,7 +51,7 @@ class Cluster:
         start: first frame.
         others: ids of segments seen together with one of them.
         cast: the recognised cast member.
-        faces: usable ones, in the order of time.
+        faces: in the order of time.
     """
 
     members: list[int]
@@ -106,7 +106,7 @@ class IdentityGraph:
         same, different: the face model's thresholds, cosine.
         fps: frames per second.
         across: whether body embeddings can be trusted over a cut.
-        quality: from which faces count.
+        quality: from which two faces of the video can be compared.
     """
 
     def __init__(
@@ -349,12 +349,13 @@ def log_odds(
 
 def _single(segment: Segment, quality: float) -> Cluster:
     cluster = Cluster([segment.id], segment.start, set())
-    cluster.faces = [face for face in segment.faces if face.quality >= quality]
-    if cluster.faces:
-        weights = np.array([face.quality for face in cluster.faces])
-        vectors = np.stack([face.embedding for face in cluster.faces])
+    cluster.faces = list(segment.faces)
+    good = [face for face in segment.faces if face.quality >= quality]
+    if good:
+        weights = np.array([face.quality for face in good])
+        vectors = np.stack([face.embedding for face in good])
         mean = np.average(vectors, axis=0, weights=weights).astype(np.float32)
-        cluster.face = _Mean(mean, float(weights.sum()), len(cluster.faces))
+        cluster.face = _Mean(mean, float(weights.sum()), len(good))
     if len(segment.bodies):
         cluster.body = _Mean(segment.bodies.mean(axis=0), len(segment.bodies), len(segment.bodies))
     if segment.colours is not None:

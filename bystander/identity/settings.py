@@ -34,6 +34,13 @@ class IdentitySettings(BaseModel):
     quality: float = Field(
         0.15, ge=0, le=1, description="Face samples below this quality say nothing."
     )
+    faint_quality: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="... but where the photos have that quality themselves, samples from this "
+        "quality on speak for the same person, profiles among them (docs/faces.md).",
+    )
     margin: float = Field(
         1.5,
         ge=0,

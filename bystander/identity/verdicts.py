@@ -51,25 +51,40 @@ class FaceRule:
     different: float
     fps: float
 
-    def usable(self, faces: Iterable[FaceSample]) -> list[FaceSample]:
-        return [face for face in faces if face.quality >= self.settings.quality]
+    def usable(self, faces: Iterable[FaceSample], member: CastMember) -> list[FaceSample]:
+        """Those that can be compared with a member's photos.
+
+        Two poor faces are alike whoever they show; a poor one and a good one are so only if
+        they show one person.
+        """
+        good = member.quality >= self.settings.quality
+        least = self.settings.faint_quality if good else self.settings.quality
+        return [face for face in faces if face.quality >= least]
 
     def several(self, faces: Iterable[FaceSample]) -> bool:
-        """Whether usable faces are enough for testimony."""
-        return len(self.usable(faces)) >= self.settings.samples
+        """Whether there are enough good faces for testimony."""
+        good = sum(face.quality >= self.settings.quality for face in faces)
+        return good >= self.settings.samples
 
     def recognise(self, faces: Sequence[FaceSample], member: CastMember) -> float | None:
         """The mean similarity of usable faces if they are the member's; None otherwise."""
-        found = self.evidence(faces, member)
+        usable = self.usable(faces, member)
+        if not usable:
+            return None
+        found = self.evidence(usable, member)
         return found.similarity if found.kind is EvidenceKind.FACE else None
 
     def best(self, faces: Iterable[FaceSample], cast: Sequence[CastMember]) -> Evidence:
         """What faces say by themselves."""
-        usable = self.usable(faces)
-        if not usable or not cast:
+        known = list(faces)
+        told = [
+            self.evidence(usable, member)
+            for member in cast
+            if (usable := self.usable(known, member))
+        ]
+        if not told:
             reason = "no cast was given" if not cast else "no usable face was seen"
             return Evidence(EvidenceKind.NONE, reason=reason)
-        told = [self.evidence(usable, member) for member in cast]
         return max(told, key=lambda e: (e.kind is EvidenceKind.FACE, e.similarity))
 
     def evidence(self, faces: Sequence[FaceSample], member: CastMember) -> Evidence:

@@ -38,7 +38,7 @@ from bystander.media.sound import plan_sound
 from bystander.media.writer import MUXERS
 from bystander.memory import release_memory
 from bystander.models import Models, ModelSettings
-from bystander.people.cast import CastMember, load_references
+from bystander.people.cast import CastMember, member_of
 from bystander.people.edits import verdicts_digest, with_decisions
 from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
@@ -194,11 +194,10 @@ def _analyze(
 
 def _cast(folder: Path, people: Sequence[CastOrder], models: Models) -> list[CastMember]:
     return [
-        CastMember(
+        member_of(
             person.name,
-            load_references(
-                [(folder / photo.file, photo.box) for photo in person.photos], models.faces
-            ),
+            [(folder / photo.file, photo.box) for photo in person.photos],
+            models.faces,
         )
         for person in people
         if person.photos

@@ -17,7 +17,7 @@ from bystander.errors import AmbiguousFace, FaceTooSmall, NoFaceFound, Unreadabl
 from bystander.files import exists, is_file
 from bystander.instances import Box, Face, box_iou
 from bystander.media.photos import PHOTO_FORMATS, load_photo, photo_files
-from bystander.models.faces import FaceModel
+from bystander.models.faces import FaceModel, quality
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ LONG_SIDES: Final = (1280, 640, 320)
 SAME_FACE: Final = 0.3
 """Intersection over union from which two boxes are of one face."""
 
+Reference = tuple[NDArray[np.float32], float]
+"""A photo's embedding, float32 [D] of length 1, and the face's quality, 0 to 1."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CastMember:
@@ -41,10 +44,12 @@ class CastMember:
         name: shown in reports.
         references: float32 [R, D], one L2-normalised embedding a photo; independent
             exemplars, never averaged.
+        quality: of the poorest reference, 0 to 1, see `models.faces.quality`; 0 if unknown.
     """
 
     name: str
     references: NDArray[np.float32]
+    quality: float = 0.0
 
     def similarity(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarity to the nearest reference: float32 [N] for [N, D]."""
@@ -65,13 +70,13 @@ def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]
         FaceTooSmall: a photo whose face is narrower than `faces.min_face` pixels.
         AmbiguousFace: a photo with several equally large faces.
     """
-    references: dict[str, list[NDArray[np.float32]]] = {}
+    references: dict[str, list[Reference]] = {}
     files: dict[str, list[Path]] = {}
     for path in paths:
         for name, photos in _people_in(path):
             references.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
             files.setdefault(name, []).extend(photos)
-    members = tuple(CastMember(name, np.stack(refs)) for name, refs in references.items())
+    members = tuple(_member(name, those) for name, those in references.items())
     for one, other, (mine, theirs) in alike(members, faces.thresholds.same):
         log.warning(
             "%s and %s look like one person (%s, %s), who is kept under one of the names only; "
@@ -124,23 +129,25 @@ def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:
         )
 
 
-def load_references(photos: Sequence[tuple[Path, Box]], faces: FaceModel) -> NDArray[np.float32]:
-    """References from photos in which somebody has said which face is meant.
+def member_of(name: str, photos: Sequence[tuple[Path, Box]], faces: FaceModel) -> CastMember:
+    """Somebody to keep, by photos in which somebody has said which face is meant.
 
     Args:
         photos: files, each with the box of a face in pixels of the upright picture.
-
-    Returns:
-        float32 [R, D], one L2-normalised embedding a photo.
 
     Raises:
         UnreadablePhoto: a file can't be read.
         NoFaceFound: there is no face where one is said to be.
     """
-    return np.stack([_meant(photo, box, faces) for photo, box in photos])
+    return _member(name, [_meant(photo, box, faces) for photo, box in photos])
 
 
-def _meant(photo: Path, box: Box, faces: FaceModel) -> NDArray[np.float32]:
+def _member(name: str, references: Sequence[Reference]) -> CastMember:
+    worst = min(quality for _, quality in references)
+    return CastMember(name, np.stack([embedding for embedding, _ in references]), worst)
+
+
+def _meant(photo: Path, box: Box, faces: FaceModel) -> Reference:
     found = faces_in(load_photo(photo), faces)
     overlaps = [box_iou(box, found.box(face)) for face in found.faces]
     if max(overlaps, default=0.0) < SAME_FACE:
@@ -148,11 +155,15 @@ def _meant(photo: Path, box: Box, faces: FaceModel) -> NDArray[np.float32]:
             f"there is no face at {', '.join(f'{side:.0f}' for side in box)} in {photo}",
             "Choose the face again.",
         )
-    face = found.faces[int(np.argmax(overlaps))]
-    return np.asarray(faces.embed(found.image, [face])[0], dtype=np.float32)
+    return _embedded(found.image, found.faces[int(np.argmax(overlaps))], faces)
 
 
-def _reference(photo: Path, faces: FaceModel) -> NDArray[np.float32]:
+def _embedded(image: NDArray[np.uint8], face: Face, faces: FaceModel) -> Reference:
+    embedding = np.asarray(faces.embed(image, [face])[0], dtype=np.float32)
+    return embedding, quality(face, image)
+
+
+def _reference(photo: Path, faces: FaceModel) -> Reference:
     found, face = _main_face(load_photo(photo), faces, str(photo))
     width = (face.box[2] - face.box[0]) / max(1.0, found.scale)
     if width < faces.min_face:
@@ -160,7 +171,7 @@ def _reference(photo: Path, faces: FaceModel) -> NDArray[np.float32]:
             f"the face in {photo} is {width:.0f} pixels wide, too small to tell people apart",
             f"Use a photo in which it is at least {2 * faces.min_face} pixels wide.",
         )
-    return np.asarray(faces.embed(found.image, [face])[0], dtype=np.float32)
+    return _embedded(found.image, face, faces)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

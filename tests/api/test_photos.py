@@ -28,7 +28,7 @@ from bystander.models import Models
 from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
 from bystander.models.store import ModelStore
-from bystander.people.cast import load_references
+from bystander.people.cast import member_of
 from tests.api.stage import Stage, impatient, staged
 from tests.api.wire import Wire
 from tests.drawn import GREEN, DrawnFaces, Figure, Scene, drawn_models, standing
@@ -219,10 +219,11 @@ def test_of_several_people_one_is_chosen_by_hand(
 
     # The worker finds by its box the face that was chosen here, and no other.
     file = stage.context.data / PHOTOS / project.id / f"{photo['id']}.jpg"
-    references = load_references([(file, box) for box in boxes], faces)
+    references = member_of("Anna", [(file, box) for box in boxes], faces).references
     with Image.open(io.BytesIO(group)) as image:
         image.crop((0, 220, 240, 460)).save(stage.folder / "left.png")
-    (alone,) = load_references([(stage.folder / "left.png", (68, 67, 173, 172))], faces)
+    cut = [(stage.folder / "left.png", (68.0, 67.0, 173.0, 172.0))]
+    (alone,) = member_of("Anna", cut, faces).references
     assert int(np.argmax(references @ alone)) == left
 
 

@@ -52,6 +52,25 @@ def test_useless_samples_say_nothing() -> None:
     assert not Scene().seen(1, 0, 50, face=(0.7, OFTEN), quality=0.01).kept(1, 20)
 
 
+@pytest.mark.parametrize(
+    ("photo", "sample", "kept"),
+    [(0.8, 0.1, True), (0.8, 0.03, False), (0.1, 0.1, False), (0.1, 0.3, True)],
+)
+def test_poor_samples_count_beside_good_photos_only(
+    photo: float, sample: float, kept: bool
+) -> None:
+    minji = CastMember("minji", axis(0)[None], photo)
+    scene = Scene(cast=(minji,)).seen(1, 0, 50, face=(0.7, OFTEN), quality=sample)
+    assert scene.kept(1, 9) is kept
+
+
+def test_poor_samples_speak_for_somebody_not_against_them() -> None:
+    minji = CastMember("minji", axis(0)[None], 0.8)
+    scene = Scene(cast=(minji,)).seen(1, 0, 50, face=(0.7, OFTEN), look=clothes(0), x=0.0)
+    scene.seen(2, 52, 99, face=(0.1, range(52, 99, 5)), quality=0.1, look=clothes(0), x=0.0)
+    assert scene.kept(2, 60)
+
+
 def test_faces_of_two_segments_of_one_person_add_up() -> None:
     """Two samples each: alone neither would do."""
     scene = Scene().seen(1, 0, 30, x=100, look=clothes(0), face=(0.7, range(10, 20, 8)))

@@ -17,7 +17,7 @@ from bystander.media.photos import load_photo
 from bystander.models.catalogue import Catalogue
 from bystander.models.faces import FaceModel, open_faces
 from bystander.models.store import ModelStore
-from bystander.people.cast import faces_in, load_cast, load_references
+from bystander.people.cast import faces_in, load_cast, member_of
 from tests.conftest import sampled
 
 NOSES = ((118, 340), (312, 222), (508, 360), (785, 420), (928, 140), (1170, 345))
@@ -190,7 +190,7 @@ def test_the_face_that_somebody_chose_is_the_reference(
     # Compressed since it was chosen, as a photo is that the service stores.
     path = tmp_path / "group.jpg"
     Image.fromarray(group).save(path, quality=95)
-    references = load_references([(path, box) for box in boxes], faces)
+    references = member_of("group", [(path, box) for box in boxes], faces).references
 
     assert references.shape == (6, 128)
     assert np.linalg.norm(references, axis=1) == pytest.approx(1, abs=1e-5)
@@ -207,9 +207,8 @@ def test_a_box_need_not_fit_exactly(
     path = save(group, tmp_path / "group.png")
     found = faces_in(group, faces)
     x0, y0, x1, y1 = found.box(found.faces[0])
-    exact, shifted = load_references(
-        [(path, (x0, y0, x1, y1)), (path, (x0 + 20, y0 - 20, x1 + 20, y1 - 20))], faces
-    )
+    boxes = (x0, y0, x1, y1), (x0 + 20, y0 - 20, x1 + 20, y1 - 20)
+    exact, shifted = member_of("group", [(path, box) for box in boxes], faces).references
 
     assert exact == pytest.approx(shifted)
 
@@ -220,7 +219,7 @@ def test_where_there_is_no_face_none_is_taken_instead(
     group: NDArray[np.uint8], faces: FaceModel, tmp_path: Path, box: Box
 ) -> None:
     with pytest.raises(NoFaceFound, match=r"no face at .*group\.png"):
-        load_references([(save(group, tmp_path / "group.png"), box)], faces)
+        member_of("group", [(save(group, tmp_path / "group.png"), box)], faces)
 
 
 def small(picture: NDArray[np.uint8], face: Face, height: int) -> NDArray[np.uint8]:
@@ -246,6 +245,19 @@ def test_a_small_photo_of_a_face_is_enough(
         similarity = member.similarity(vectors)
         assert int(np.argmax(similarity)) == number
         assert similarity[number] > faces.thresholds.same
+
+
+def test_a_member_is_as_good_as_the_poorest_photo(
+    portraits: list[NDArray[np.uint8]], faces: FaceModel, tmp_path: Path
+) -> None:
+    sharp = save(portraits[0], tmp_path / "minji" / "sharp.png")
+    tiny = np.asarray(cv2.resize(portraits[0], None, fx=0.4, fy=0.4), np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(tiny, (0, 0), 3), np.uint8)
+    smear = save(blurred, tmp_path / "minji" / "smear.png")
+    (good,), (poor,) = load_cast([sharp], faces), load_cast([smear], faces)
+    (both,) = load_cast([tmp_path / "minji"], faces)
+    assert good.quality > 2 * poor.quality > 0
+    assert both.quality == pytest.approx(poor.quality)
 
 
 @pytest.mark.parametrize("height", [30, 18])
