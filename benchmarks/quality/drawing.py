@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,32 +30,42 @@ TOLERANCE = 60
 """Largest difference in any RGB channel: room for 4:2:0 chroma and the encoder's loss."""
 MASKED_ALPHA = 0.7
 """From this opacity on `SOLID` is within `TOLERANCE` over most pictures."""
-WHITE_LUMA = 235
+BLACK_LUMA, WHITE_LUMA = 16, 235
 
 
 def masked_in_timeline(video: Path, timeline: Timeline, size: Size = "grid") -> Iterator[Bits]:
     """What rendering would draw over, in every frame: bool [h, w] at grid or source size.
 
-    The product's own drawing, over black pictures in white.
+    The product's own drawing, once in white and once in black: how far the two are apart is how
+    strongly a pixel is drawn over. On the real pictures, because edges follow them.
     """
     info = probe(video)
-    effect = EffectSettings(name=EffectName.SOLID, color="#ffffff")
-    encoding = encoding_of(info, video, EncoderSettings())
-    drawing = Drawing(timeline, info, effect, encoding)
-    extent = (info.width, info.height)
-    if size == "grid":
-        extent = timeline.header.grid
-        drawing._compositor = Compositor(extent, extent, info.display_size, effect, "yuv420p")
-    black = av.VideoFrame(*extent, "yuv420p")
-    for plane in planes_of(black):
-        plane[...] = 0
+    grid = timeline.header.grid
+    extent = grid if size == "grid" else (info.width, info.height)
+    drawn = []
+    for color in ("#ffffff", "#000000"):
+        effect = EffectSettings(name=EffectName.SOLID, color=color)
+        drawing = Drawing(timeline, info, effect, encoding_of(info, video, EncoderSettings()))
+        drawing._pixel_format = "yuv420p"
+        drawing._compositor = Compositor(grid, extent, info.display_size, effect, "yuv420p")
+        drawn.append(drawing.masked(_pictures(video, info, timeline, extent)))
+    for (_, white), (_, black) in zip(*drawn, strict=True):
+        apart = planes_of(white)[0].astype(np.int16) - planes_of(black)[0]
+        yield apart >= MASKED_ALPHA * (WHITE_LUMA - BLACK_LUMA)
+
+
+def _pictures(
+    video: Path, info: VideoInfo, timeline: Timeline, extent: tuple[int, int]
+) -> Iterator[Frame]:
+    """The frames that the timeline knows, upright and of size `extent`."""
     scaler = RgbScaler()
-    blanks = (
-        Frame(record.index, record.pts, None, black, UPRIGHT, False, scaler)
-        for record in timeline.frames()
-    )
-    for _, picture in drawing.masked(blanks):
-        yield planes_of(picture)[0] >= MASKED_ALPHA * WHITE_LUMA
+    known = {record.pts: record.index for record in timeline.frames()}
+    for frame in VideoReader(video, info):
+        if frame.pts in known:
+            picture = frame.upright("yuv420p")
+            if (picture.width, picture.height) != extent:
+                picture = picture.reformat(*extent)
+            yield Frame(known[frame.pts], frame.pts, None, picture, UPRIGHT, False, scaler)
 
 
 def masked_in_video(output: Path) -> Iterator[Bits]:

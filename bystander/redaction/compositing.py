@@ -13,6 +13,7 @@ from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask
 from bystander.media.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
+from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import (
     Box,
     EffectName,
@@ -23,7 +24,7 @@ from bystander.redaction.effects import (
     mosaic,
     solid,
 )
-from bystander.redaction.mattes import Alpha, Claims, Matte, MatteMaker
+from bystander.redaction.mattes import Alpha, Matte, MatteMaker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +74,7 @@ class Compositor:
         self._levels = ycbcr(settings.color, matrix, full_range, bits)
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
+        self._edges = EdgeRefiner(grid, size)
 
     def apply(
         self,
@@ -83,10 +85,10 @@ class Compositor:
     ) -> av.VideoFrame:
         """A new picture with the effect over `masked`; `picture` itself stays as it is.
 
-        Pixels that no matte reaches are bit-identical. Growth and softness of the
-        masked give way to the kept; a pixel that a masked and a kept silhouette both claim
-        is masked. In 4:2:0 the chroma of a kept pixel beside a masked one is
-        masked with it.
+        Pixels that no matte reaches are bit-identical. Growth and softness of the masked give
+        way to the kept; what a masked and a kept silhouette both claim is masked, but for pixels
+        along its edge that the picture gives to the kept (`edges`). In 4:2:0 the chroma of a kept
+        pixel beside a masked one is masked with it.
 
         Args:
             picture: in the size and format given to the constructor.
@@ -110,10 +112,12 @@ class Compositor:
             return picture
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
-        claims = Claims.of(self._grid, kept, (region.mask for region in masked))
+        silhouettes = [region.mask for region in masked]
+        reach = max(self._mattes.reach(region.extent) for region in masked)
+        clear = self._edges.clear(source, kept, silhouettes, reach)
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.mask, region.extent, claims)
+            matte = self._mattes.matte(region.mask, region.extent, clear)
             self._draw(source, target, matte, cell)
         return result
 

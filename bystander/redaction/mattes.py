@@ -10,7 +10,6 @@ grown to:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.coordinates import DisplaySize, GridTransform
-from bystander.masks import Bits, Mask
+from bystander.masks import Mask
 from bystander.redaction.effects import Box, EffectSettings
 
 Alpha = NDArray[np.uint8]
@@ -51,22 +50,6 @@ class Matte:
         return Matte(self.x // 2, self.y // 2, np.maximum(rows[:, 0::2], rows[:, 1::2]))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Claims:
-    """Whose silhouettes lie where in one picture: bool [H, W] over the grid each."""
-
-    kept: Bits
-    masked: Bits
-
-    @classmethod
-    def of(cls, grid: tuple[int, int], kept: Iterable[Mask], masked: Iterable[Mask]) -> Claims:
-        claims = cls(np.zeros(grid[::-1], dtype=bool), np.zeros(grid[::-1], dtype=bool))
-        for masks, canvas in ((kept, claims.kept), (masked, claims.masked)):
-            for mask in masks:
-                mask.paste(canvas)
-        return claims
-
-
 class MatteMaker:
     """Makes the mattes of one video.
 
@@ -91,7 +74,11 @@ class MatteMaker:
         self._scale = size[0] / grid[0], size[1] / grid[1]
         self._display_per_grid = GridTransform(display, grid).display_per_grid
 
-    def matte(self, mask: Mask, extent: float, claims: Claims) -> Matte:
+    def reach(self, extent: float) -> float:
+        """Grid pixels by which the matte of somebody so tall reaches beyond their silhouette."""
+        return sum(self._widths(extent))
+
+    def matte(self, mask: Mask, extent: float, clear: Alpha | None = None) -> Matte:
         """255 over the whole silhouette and its growth, fading out beyond.
 
         What is interpolated is the distance to the silhouette and not the silhouette:
@@ -100,7 +87,7 @@ class MatteMaker:
         Args:
             mask: the silhouette; some of it lies on the grid.
             extent: the person's height in display pixels, which growth and softness follow.
-            claims: the matte is 0 on kept silhouettes, but not on masked ones.
+            clear: uint8 [H, W] over the picture, how clear each of its pixels has to stay.
         """
         growth, softness = self._widths(extent)
         reach = growth + softness
@@ -113,18 +100,11 @@ class MatteMaker:
         smooth = cast(Alpha, cv2.GaussianBlur(nearness, (3, 3), 0))
         x, y, scaled = self._upscaled(smooth, window)
         alpha = cast(Alpha, cv2.LUT(scaled, _falloff(softness / reach)))
-        self._spare(alpha, window, claims)
+        if clear is not None:
+            height, width = clear[y : y + alpha.shape[0], x : x + alpha.shape[1]].shape
+            part = alpha[:height, :width]
+            np.minimum(part, 255 - clear[y : y + height, x : x + width], out=part)
         return Matte(x, y, alpha)
-
-    def _spare(self, alpha: Alpha, window: Box, claims: Claims) -> None:
-        """Set `alpha` to 0 where someone is kept and no masked silhouette is."""
-        x0, y0, x1, y1 = window
-        kept, masked = (bits[y0:y1, x0:x1] * np.uint8(255) for bits in (claims.kept, claims.masked))
-        if kept.any():
-            # Smooth along the kept; the masked to the pixel, so that none of them shows.
-            *_, kept = self._upscaled(kept, window)
-            *_, masked = self._upscaled(masked, window, cv2.INTER_NEAREST)
-            alpha[(kept > 127) & (masked == 0)] = 0
 
     def _widths(self, extent: float) -> tuple[float, float]:
         """Growth and softness of a person, grid pixels."""
@@ -139,9 +119,7 @@ class MatteMaker:
         left, top = max(0, x0 - margin), max(0, y0 - margin)
         return left, top, min(width, x1 + margin), min(height, y1 + margin)
 
-    def _upscaled(
-        self, values: Alpha, window: Box, interpolation: int = cv2.INTER_LINEAR
-    ) -> tuple[int, int, Alpha]:
+    def _upscaled(self, values: Alpha, window: Box) -> tuple[int, int, Alpha]:
         """x, y of the first source pixel of a window on the grid, and its values there.
 
         0 where the window was widened to begin and end on multiples of `step`.
@@ -150,7 +128,7 @@ class MatteMaker:
         x0, x1 = round(window[0] * across), round(window[2] * across)
         y0, y1 = round(window[1] * down), round(window[3] * down)
         left, right, top, bottom = (edge % self._step for edge in (x0, x1, y0, y1))
-        scaled: Any = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
+        scaled: Any = cv2.resize(values, (x1 - x0, y1 - y0))
         if left or right or top or bottom:
             scaled = cv2.copyMakeBorder(scaled, top, bottom, left, right, cv2.BORDER_CONSTANT)
         return x0 - left, y0 - top, scaled

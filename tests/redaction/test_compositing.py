@@ -12,6 +12,7 @@ from bystander.errors import UnsupportedVideo
 from bystander.masks import Mask
 from bystander.media.planes import PixelFormat, planes_of, ycbcr
 from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.edges import INTO_MASKED_PX
 from bystander.redaction.effects import EffectName, EffectSettings
 from tests.conftest import shared
 from tests.redaction.pictures import GRID, SIZE, figure, in_source, noise, rectangle, samples
@@ -141,8 +142,9 @@ def test_growth_and_softness_spare_the_kept() -> None:
     wide = EffectSettings(name=EffectName.SOLID, growth=0.1, softness=0.1)
     result = compositor(wide).apply(picture, [Region(rectangle(50, 20, 78, 70), 270)], [kept])
     luma, *chroma = changed(before, result)
-    assert not luma[in_source(kept, luma)].any()
-    inner = rectangle(81, 0, 109, 90)
+    # Noise tells nothing: along the silhouette's edge it is rather masked.
+    inner = rectangle(82, 0, 108, 90)
+    assert not luma[in_source(inner, luma)].any()
     assert not any(part[in_source(inner, part)].any() for part in chroma)
     # It was the kept mask that stopped it.
     alone = changed(
@@ -154,8 +156,9 @@ def test_growth_and_softness_spare_the_kept() -> None:
 def test_pixels_that_both_claim_are_masked() -> None:
     masked, kept = rectangle(50, 20, 90, 70), rectangle(80, 20, 120, 70)
     result = compositor().apply(noise(), [Region(masked, 270)], [kept])
+    inside = rectangle(50, 20, 90 - int(INTO_MASKED_PX), 70)
     for plane, level in zip(planes_of(result), pink(), strict=True):
-        assert (plane[in_source(masked, plane)] == level).all()
+        assert (plane[in_source(inside, plane)] == level).all()
 
 
 def test_where_two_overlap_the_stronger_effect_stays() -> None:

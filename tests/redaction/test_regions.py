@@ -64,12 +64,14 @@ def test_a_guess_never_beats_a_sight_and_what_both_were_seen_at_is_masked(
     stranger, friend = sighted(STRANGER, 40, 90, origins[0]), sighted(FRIEND, 70, 120, origins[1])
     here = drawn(record(stranger, friend), JUDGED)
     picture = noise()
+    for plane in planes_of(picture):
+        plane[:] = 128  # of one colour, so that it says nothing about where edges are
     before = planes_of(picture)[0].copy()
     effect = Compositor(GRID, SIZE, DisplaySize(SIZE), WIDE)
     luma = planes_of(effect.apply(picture, here.regions, here.kept))[0]
     alone, both, beside, far = (
-        in_source(rectangle(left, 20, right, 70), luma)  # corners are rounded
-        for left, right in ((40, 70), (71, 90), (90, 95), (104, 119))
+        in_source(rectangle(left, 25, right, 65), luma)  # corners are rounded
+        for left, right in ((40, 68), (73, 87), (93, 96), (104, 117))
     )
     covered = np.unique(luma[alone]).tolist()
     assert len(covered) == 1
