@@ -233,7 +233,9 @@ def _about(result: Result, leak: Planted, masked: Masked) -> bool:
 
 def _is_about(finding: Finding, leak: Planted, masked: Masked) -> bool:
     rate = masked.timeline.header.video.rate
-    return finding.end * rate > leak.start - 1 and finding.start * rate < leak.end
+    lead = float(masked.timeline.times()[0])  # findings are told by a player's clock
+    start, end = (seconds - lead for seconds in (finding.start, finding.end))
+    return end * rate > leak.start - 1 and start * rate < leak.end
 
 
 def summary(table: Sequence[Score]) -> dict[str, object]:

@@ -244,7 +244,7 @@ def _look(
         return [*carries, *_seen(plain, models, settings, Severity.NOTE)]
     tracklets: Mapping[int, Tracklet] = {t.id: t for t in header.tracklets}
     nobody = np.zeros(likeness.clear.shape, dtype=bool)
-    may_be_seen = nobody if view.kept is None else plain.enlarged(view.kept)
+    may_be_seen = nobody if view.kept is None else plain.enlarged(view.kept.area)
     compared = Compared(view, likeness, may_be_seen, plain.size)
     return [
         *carries,

@@ -7,7 +7,9 @@ is now: an audit that takes a kept person's arm for a stranger is soon ignored.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
@@ -33,6 +35,19 @@ def kept_silhouettes(
         if tracklets[sighting.tracklet].decision_at(record.index) is Decision.KEEP:
             sighting.mask.grown(EDGE_MARGIN_PX).paste(bits)
     return bits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Those who may be seen in a frame.
+
+    Attributes:
+        area: bool [H, W] over the analysis grid, where they may be.
+        people: how many they are at most.
+    """
+
+    area: Bits
+    people: int
 
 
 class KeptArea:
@@ -65,8 +80,9 @@ class KeptArea:
         )
         self._before: NDArray[np.uint8] | None = None
         self._left = np.zeros(self._size[::-1], dtype=np.float32)  # frames it is remembered for
+        self._counts: deque[int] = deque(maxlen=self._memory)
 
-    def see(self, picture: NDArray[np.uint8], record: FrameRecord | None) -> Bits | None:
+    def see(self, picture: NDArray[np.uint8], record: FrameRecord | None) -> Kept | None:
         """Take the next frame.
 
         Args:
@@ -74,7 +90,7 @@ class KeptArea:
             record: who is in it, if the timeline knows.
 
         Returns:
-            bool [H, W] over the grid; None where nobody is kept in the whole video.
+            None where nobody is kept in the whole video.
         """
         if not self._anybody:
             return None
@@ -83,15 +99,20 @@ class KeptArea:
         cut = record is not None and record.index in self._shots
         if self._before is None or cut:
             self._left[:] = 0
+            self._counts.clear()
         elif self._left.any():
             self._left = np.maximum(self._moved(here) - 1, 0).astype(np.float32)
         self._before = here
         if record is None:
-            return self._enlarged(self._left > 0)
+            return Kept(self._enlarged(self._left > 0), max(self._counts, default=0))
         silhouettes = kept_silhouettes(record, self._tracklets, self._grid)
         self._left[self._reduced(self._others(record))] = 0
         self._left[self._reduced(silhouettes)] = self._memory
-        return np.asarray(self._enlarged(self._left > 0) | silhouettes)
+        decisions = [
+            self._tracklets[s.tracklet].decision_at(record.index) for s in record.sightings
+        ]
+        self._counts.append(decisions.count(Decision.KEEP))
+        return Kept(self._enlarged(self._left > 0) | silhouettes, max(self._counts))
 
     def _moved(self, here: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What is remembered, moved from the frame before to this one."""

@@ -49,6 +49,9 @@ FINER: Final = 0.2
 blur of a third of a cell 0.4 and more."""
 LEAST_WITHIN: Final = 600
 """Pixels of the video in a silhouette from which that can be told."""
+CERTAIN_PX: Final = 64
+"""Pixels of the video that show from which one frame is enough: of fewer, a window's size, poor
+encoders repeat in single frames."""
 PARTLY: Final = "somebody who is to be masked is not, or only partly"
 TOO_WEAK: Final = "the mask leaves more detail than the weakest effect should"
 
@@ -105,9 +108,18 @@ def _shows(
     if place is None:
         return None
     box = GridTransform(compared.size, (width, height)).to_display(place)
-    share = float(np.mean(evidence[within] >= SHOWS))
-    who = f"t{sighting.tracklet}"
-    return in_frame(Kind.UNMASKED, Severity.LEAK, compared.view.at, box, share, PARTLY, who)
+    shows = evidence[within] >= SHOWS
+    share, certain = float(np.mean(shows)), bool(np.count_nonzero(shows) >= CERTAIN_PX)
+    return in_frame(
+        Kind.UNMASKED,
+        Severity.LEAK,
+        compared.view.at,
+        box,
+        share,
+        PARTLY,
+        f"t{sighting.tracklet}",
+        certain,
+    )
 
 
 def _is_clear(
@@ -123,7 +135,7 @@ def _is_clear(
     who shows in part, and some detail is always alike by chance.
     """
     share, soft_share = (
-        _clear_share(likeness, _within(sighting.mask, grid, likeness.clear.shape), least)
+        _clear_share(likeness, _own(compared, sighting.mask, grid, likeness.clear.shape), least)
         for likeness, least in ((compared.likeness, LEAST_CLEAR), (soft, LEAST_SOFT))
     )
     least = (LEFT_OUT, LEFT_OUT) if drawing_known else (UNMASKED, UNMASKED_SOFT)
@@ -196,6 +208,16 @@ def _within(mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
     ]
     eroded = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
     return Mask.from_frame(eroded.astype(bool), left, top)
+
+
+def _own(compared: Compared, mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
+    """As `_within`, without what is in the area of the kept: it may well be clear."""
+    region = _within(mask, grid, shape)
+    if compared.allowed is None:
+        return region
+    allowed = enlarged(compared.allowed, (shape[1], shape[0]))
+    x0, y0, x1, y1 = region.box
+    return Mask(x0, y0, region.bits & ~allowed[y0:y1, x0:x1])
 
 
 def _clear_share(likeness: Likeness, region: Mask, least: int) -> float:

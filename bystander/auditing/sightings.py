@@ -9,7 +9,7 @@ picture shows somebody too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,10 @@ OWN: Final = 0.5
 """Share of a silhouette, or of a face's box, in the area of the kept that makes it theirs."""
 CERTAIN: Final = 0.8
 """Scores from which a single frame is enough; below, another one has to show the same."""
+SURE: Final = 0.65
+"""Mean score of both looks at somebody in the area of the kept: less may be a part of them."""
+PART: Final = 0.3
+"""Share of the smaller of two silhouettes in the other from which they may be one person's."""
 LEAST_PERSON: Final = 100
 LEAST_FACE: Final = 40
 """Clear pixels (as compared) below which nobody could be made out."""
@@ -65,6 +69,7 @@ def visible_people(
         return []
     looks = [_in_mirror, _as_it_is] if view.in_source else [_as_it_is, _in_mirror]
     first = looks[0](compared, segmenter)
+    crowd = _beside_kept(compared, first)
     kept = _together(compared, (seen for seen in first if seen.kept))
     # The second look only answers for somebody: mostly it needn't be taken.
     likely = [
@@ -74,17 +79,65 @@ def visible_people(
         and (seen.score + 1) / 2 >= settings.confidence
         and _sign(compared, seen, seen.outline & ~kept, severity)
     ]
-    if not likely:
+    if not likely and not crowd:
         return []
     second = looks[1](compared, segmenter)
+    signs = _of_crowd(compared, crowd, second, severity)
     kept |= _together(compared, (seen for seen in second if seen.kept))
-    signs = []
     for seen in likely:
-        twins = [t.score for t in second if not t.kept and _iou(t.outline, seen.outline) >= SAME]
-        both = (seen.score + max(twins)) / 2 if twins else 0.0
+        both = _agreement(seen, (twin for twin in second if not twin.kept))
         if both >= settings.confidence:
             signs += _sign(compared, seen, seen.outline & ~kept, severity, both)
     return signs
+
+
+def _beside_kept(compared: Compared, people: Sequence[_Seen]) -> list[_Seen]:
+    """Where more people show in the area of the kept than are kept: all of them, else none.
+
+    A kept silhouette that swallows a stranger shows two.
+    """
+    kept = compared.view.kept
+    if kept is None:
+        return []
+    sure = [seen for seen in people if seen.kept and seen.score >= SURE and _shows(compared, seen)]
+    apart: list[_Seen] = []
+    for seen in sorted(sure, key=lambda seen: -np.count_nonzero(seen.outline)):
+        if not any(_shared(seen.outline, other.outline) >= PART for other in apart):
+            apart.append(seen)
+    return apart if len(apart) > kept.people else []
+
+
+def _of_crowd(
+    compared: Compared, crowd: Sequence[_Seen], second: Sequence[_Seen], severity: Severity
+) -> list[Finding]:
+    """A finding about a crowd in the area of the kept, if the second look sees it, too.
+
+    Its box is around all of them: who of them is kept isn't told here.
+    """
+    agreed = [seen.box for seen in crowd if _agreement(seen, second) >= SURE]
+    if compared.view.kept is None or len(agreed) <= compared.view.kept.people:
+        return []
+    x0, y0 = (min(box[side] for box in agreed) for side in (0, 1))
+    x1, y1 = (max(box[side] for box in agreed) for side in (2, 3))
+    at, box = compared.view.at, DisplayBox((x0, y0, x1, y1))
+    detail = "more people can be seen here than are to be kept"
+    return [in_frame(Kind.VISIBLE_PERSON, severity, at, box, 1.0, detail, certain=False)]
+
+
+def _agreement(seen: _Seen, others: Iterable[_Seen]) -> float:
+    """Mean score of both looks at somebody; 0 where the other one sees nobody there."""
+    twins = [other.score for other in others if _iou(other.outline, seen.outline) >= SAME]
+    return (seen.score + max(twins)) / 2 if twins else 0.0
+
+
+def _shows(compared: Compared, seen: _Seen) -> bool:
+    detailed, clear = compared.likeness.counts(seen.outline)
+    return clear >= max(LEAST_PERSON, VISIBLE * detailed)
+
+
+def _shared(a: Bits, b: Bits) -> float:
+    smaller = min(np.count_nonzero(a), np.count_nonzero(b))
+    return np.count_nonzero(a & b) / smaller if smaller else 0.0
 
 
 def visible_faces(

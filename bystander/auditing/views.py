@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.auditing.kept import Kept
 from bystander.auditing.likeness import Likeness
 from bystander.auditing.redrawn import Plan
 from bystander.coordinates import DisplayBox, DisplaySize
@@ -33,8 +34,7 @@ class View:
         record: who is there by the timeline, if there is one and it knows the frame.
         plan: what was to be drawn, if that is known.
         carried: what the output's frame carries beside its pixels.
-        kept: bool [H, W] over the analysis grid, where those who are kept may be;
-            None if nobody is.
+        kept: those who may be seen; None if nobody is kept in the whole video.
     """
 
     index: int
@@ -46,7 +46,7 @@ class View:
     record: FrameRecord | None
     plan: Plan | None
     carried: frozenset[str]
-    kept: Bits | None = None
+    kept: Kept | None = None
     in_source: bool = False
 
     @property

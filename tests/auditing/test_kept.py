@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.auditing.kept import KeptArea
+from bystander.auditing.kept import Kept, KeptArea
 from bystander.masks import Mask
 from bystander.people.vocabulary import (
     Decision,
@@ -53,11 +53,16 @@ def record(frame: int, **people: int) -> FrameRecord:
     return FrameRecord(frame, frame, sightings)
 
 
+def seen(area: KeptArea, shown: Pixels, known: FrameRecord) -> Kept:
+    kept = area.see(shown, known)
+    assert kept is not None
+    return kept
+
+
 def test_what_is_lost_of_a_kept_person_stays_theirs_where_they_moved_to() -> None:
     kept = area()
     kept.see(picture(), record(0, anna=100))
-    moved = kept.see(picture(8), record(1))
-    assert moved is not None
+    moved = seen(kept, picture(8), record(1)).area
     assert moved[60:120, 115:140].all()
     assert not moved[:, :95].any()
 
@@ -65,28 +70,28 @@ def test_what_is_lost_of_a_kept_person_stays_theirs_where_they_moved_to() -> Non
 def test_it_is_theirs_for_half_a_second_only() -> None:
     kept = area()
     kept.see(picture(), record(0, anna=100))
-    seen = [kept.see(picture(), record(frame)) for frame in range(1, 8)]
-    assert [bool(bits is not None and bits.any()) for bits in seen] == [True] * 4 + [False] * 3
+    after = [seen(kept, picture(), record(frame)) for frame in range(1, 8)]
+    assert [bool(one.area.any()) for one in after] == [True] * 4 + [False] * 3
+    assert [one.people for one in after] == [1] * 4 + [0] * 3
 
 
 def test_nothing_is_remembered_over_a_cut() -> None:
     kept = area(shots=(0, 1))
     kept.see(picture(), record(0, anna=100))
-    after = kept.see(picture(), record(1))
-    assert after is not None
-    assert not after.any()
+    after = seen(kept, picture(), record(1))
+    assert not after.area.any()
+    assert after.people == 0
 
 
 def test_where_a_stranger_is_seen_now_is_theirs() -> None:
     kept = area()
     kept.see(picture(), record(0, anna=100))
-    after = kept.see(picture(), record(1, stranger=120))
-    assert after is not None
+    after = seen(kept, picture(), record(1, stranger=120)).area
     assert not after[45:135, 125:155].any()
     assert after[60:120, 102:116].all()
 
 
 @pytest.mark.parametrize("decision", list(Decision))
 def test_there_is_none_where_nobody_is_kept(decision: Decision) -> None:
-    seen = area(kept=decision).see(picture(), record(0, anna=100))
-    assert (seen is None) is (decision is Decision.MASK)
+    kept = area(kept=decision).see(picture(), record(0, anna=100))
+    assert (kept is None) is (decision is Decision.MASK)

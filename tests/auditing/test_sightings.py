@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.auditing.findings import Finding, Severity
+from bystander.auditing.kept import Kept
 from bystander.auditing.likeness import compare, luma
 from bystander.auditing.settings import AuditSettings
 from bystander.auditing.sightings import visible_people
 from bystander.auditing.views import Compared, View
-from bystander.coordinates import DisplaySize
+from bystander.coordinates import DisplayBox, DisplaySize
 from bystander.instances import Instance
 from bystander.masks import Bits, Mask
 
@@ -24,19 +25,26 @@ SOMEBODY = np.ones((120, 50), dtype=bool)
 
 
 class Seeing:
-    """Sees somebody with these scores: in the source, and in the output, which has a mark."""
+    """Sees people with these scores: in the source, and in the output, which has a white top.
 
-    def __init__(self, in_source: float, in_output: float) -> None:
+    Args:
+        lefts: the left edge of each person.
+    """
+
+    def __init__(self, in_source: float, in_output: float, lefts: Sequence[int] = (100,)) -> None:
         self.scores = in_source, in_output
+        self.lefts = lefts
 
     def segment(self, frames: Sequence[Pixels]) -> list[list[Instance]]:
         return [self._seen(frame) for frame in frames]
 
     def _seen(self, frame: Pixels) -> list[Instance]:
         score = self.scores[int(frame[0].min() == 255)]
+        if not score:
+            return []
         mirrored = frame[1, 0, 0] == 1
-        x = 320 - 150 if mirrored else 100
-        return [Instance((x, 40, x + 50, 160), score, Mask(x, 40, SOMEBODY))] if score else []
+        lefts = [320 - 50 - left if mirrored else left for left in self.lefts]
+        return [Instance((x, 40, x + 50, 160), score, Mask(x, 40, SOMEBODY)) for x in lefts]
 
 
 def view() -> View:
@@ -86,3 +94,30 @@ def test_a_part_of_a_kept_person_is_no_stranger(rows: range, found: int) -> None
     allowed = np.zeros((240, 320), dtype=bool)
     allowed[list(rows)] = True
     assert len(signs(0.9, 0.9, allowed)) == found
+
+
+@pytest.mark.parametrize("source_first", [False, True])
+@pytest.mark.parametrize(
+    ("lefts", "people", "score", "found"),
+    [
+        ((100,), 1, 0.9, []),
+        ((100, 170), 1, 0.9, [(100, 40, 220, 160)]),
+        ((100, 170), 2, 0.9, []),
+        ((100, 170), 1, 0.6, []),
+        ((100, 115), 1, 0.9, []),
+    ],
+    ids=["one", "two as one", "two kept", "perhaps an arm", "twice the same"],
+)
+def test_a_stranger_in_a_kept_silhouette_is_found(
+    lefts: tuple[int, ...], people: int, score: float, found: list[DisplayBox], source_first: bool
+) -> None:
+    """Where one person is kept and two show; the box is around both."""
+    area = np.zeros((240, 320), dtype=bool)
+    area[40:160, 95:205] = True
+    shown = replace(view(), kept=Kept(area, people), in_source=source_first)
+    likeness = compare(luma(shown.source), luma(shown.output))
+    compared = Compared(shown, likeness, area, DisplaySize((320, 240)))
+    network = Seeing(score, score, lefts)
+    seen = visible_people(compared, network, AuditSettings(), Severity.LEAK)
+    assert [sign.box for sign in seen] == found
+    assert not any(sign.certain for sign in seen)
