@@ -232,6 +232,8 @@ def _about(result: Result, leak: Planted, masked: Masked) -> bool:
 
 
 def _is_about(finding: Finding, leak: Planted, masked: Masked) -> bool:
+    if finding.frame is None:  # about the whole file
+        return leak.start == 0 and leak.person is None
     rate = masked.timeline.header.video.rate
     lead = float(masked.timeline.times()[0])  # findings are told by a player's clock
     start, end = (seconds - lead for seconds in (finding.start, finding.end))
