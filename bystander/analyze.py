@@ -117,7 +117,7 @@ def begin(
         float(info.average_rate),
         float(info.time_base),
         models,
-        settings.tracker,
+        settings.tracking,
         settings.filler,
         clicks,
     )

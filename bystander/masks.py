@@ -115,6 +115,16 @@ class Mask:
             other.moved(-self.x, -self.y).clear(bits)
         return Mask.from_frame(bits, self.x, self.y)
 
+    def without_pixels(self, pixels: Bits) -> Mask:
+        """What of the silhouette `pixels` (bool [H, W], the whole grid) doesn't set."""
+        rows, columns, bits = self._clipped(*pixels.shape)
+        return Mask.from_frame(bits & ~pixels[rows, columns], columns.start, rows.start)
+
+    def on_window(self, box: tuple[int, int, int, int]) -> Bits:
+        """The silhouette as bool [h, w] over `box` (x0, y0, x1, y1, grid pixels)."""
+        x0, y0, x1, y1 = box
+        return self.moved(-x0, -y0).on_grid(x1 - x0, y1 - y0)
+
     def on_grid(self, width: int, height: int) -> Bits:
         """The silhouette as bool [height, width] over the whole grid."""
         canvas = np.zeros((height, width), dtype=bool)

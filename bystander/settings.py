@@ -19,7 +19,7 @@ from bystander.models.segmenter import SegmenterSettings
 from bystander.people.filling import FillerSettings
 from bystander.people.second_look import SecondLookSettings
 from bystander.people.shots import ShotSettings
-from bystander.people.tracking import TrackerSettings
+from bystander.tracking.settings import TrackingSettings
 
 
 class ProfileName(StrEnum):
@@ -79,7 +79,7 @@ class AnalysisSettings(BaseModel):
     shots: ShotSettings = ShotSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
     second_look: SecondLookSettings = SecondLookSettings()
-    tracker: TrackerSettings = TrackerSettings()
+    tracking: TrackingSettings = TrackingSettings()
     filler: FillerSettings = FillerSettings()
     identity: IdentitySettings = IdentitySettings()
 

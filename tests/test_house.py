@@ -25,6 +25,7 @@ FLOORS = {
     "media": 1,
     "models": 1,
     "people": 2,
+    "tracking": 2,
     "identity": 2,
     "redaction": 2,
     "auditing": 2,

@@ -77,7 +77,7 @@ def test_a_deinterlaced_frame_is_masked_where_people_were_in_the_frame_before_to
     tmp_path: Path,
 ) -> None:
     """Its lines are mixed with that one's."""
-    fast = Figure(RED, walking(20, 14))
+    fast = Figure(RED, walking(20, 17))
     scene = Scene([fast], frames=20)
     masked = mask_scene(scene, tmp_path)
     shares = {}

@@ -3,7 +3,7 @@
 python -m benchmarks.quality -o OUT                            everything, as users get it
 python -m benchmarks.quality -o OUT --quick --cache DIR        in minutes: see below
 python -m benchmarks.quality -o OUT --only schoolgirls         one clip or scene; may be repeated
-python -m benchmarks.quality -o OUT --set tracker.max_gap=1    another setting; may be repeated
+python -m benchmarks.quality -o OUT --set tracking.max_gap=1   another setting; may be repeated
 python -m benchmarks.quality -o OUT --without second-look      without a rule; may be repeated
 python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
 python -m benchmarks.quality ablation -o OUT                   what each rule earns

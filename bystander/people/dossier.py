@@ -47,6 +47,7 @@ class Stretch:
     Attributes:
         start: first frame.
         rivals: tracklets that may have been swapped with this one at `start`.
+        continuity: probability that the tracklet still shows the same person from there on.
         clicks: names under which a person pointed at this stretch.
         colours: mean colour histogram, float32 [D], of `colour_count` frames: those in which
             nobody else was near, if there are any (`colours_apart`).
@@ -56,6 +57,7 @@ class Stretch:
 
     start: int
     rivals: set[int] = field(default_factory=set)
+    continuity: float = 1.0
     faces: list[FaceSample] = field(default_factory=list)
     bodies: list[NDArray[np.float32]] = field(default_factory=list)
     clicks: list[str] = field(default_factory=list)
@@ -159,15 +161,16 @@ class Archive:
             self.dossiers[tracklet] = dossier
         return dossier
 
-    def doubt(self, tracklet: int, rival: int | None, frame: int) -> None:
+    def doubt(self, tracklet: int, rival: int | None, frame: int, probability: float = 0.5) -> None:
         """From `frame` on the tracklet may show whom `rival` showed, or anybody (None)."""
         dossier = self.dossiers[tracklet]
         current = dossier.stretches[-1]
         rivals = set() if rival is None else {rival}
         if current.start == frame or not current.colour_count:
             current.rivals |= rivals
+            current.continuity = min(current.continuity, probability)
         else:
-            dossier.stretches.append(Stretch(frame, rivals))
+            dossier.stretches.append(Stretch(frame, rivals, probability))
 
     def add_face(self, tracklet: int, sample: FaceSample, different: float) -> None:
         """Take a face in; one unlike those before it (median cosine below `different`) tells
@@ -216,12 +219,14 @@ class Archive:
     def segments(self) -> tuple[list[Segment], list[Continuity]]:
         """The identity graph's nodes and links: each stretch in which something was seen."""
         segments: list[Segment] = []
-        rivals: list[set[int]] = []
+        doubts: list[tuple[set[int], float]] = []
         of: dict[int, list[Segment]] = {}
         for dossier in self.dossiers.values():
             suspects: set[int] = set()
+            goes_on = 1.0
             for stretch in dossier.stretches if dossier.end > dossier.start else ():
                 suspects |= stretch.rivals
+                goes_on = min(goes_on, stretch.continuity)
                 if stretch.first is None or stretch.last is None:
                     continue
                 segment = Segment(
@@ -237,21 +242,22 @@ class Archive:
                     clicks=tuple(stretch.clicks),
                 )
                 segments.append(segment)
-                rivals.append(suspects)
+                doubts.append((suspects, goes_on))
                 of.setdefault(dossier.id, []).append(segment)
-                suspects = set()
+                suspects, goes_on = set(), 1.0
         links = []
         for segment in segments:
             before = _lately(of[segment.track], segment.start)
-            suspects = set().union(rivals[segment.id], *(rivals[s.id] for s in before[1:]))
-            sources = [_lately(of.get(rival, ()), segment.start) for rival in sorted(suspects)]
-            sources = [before, *filter(None, sources)]
-            links += [
-                Continuity(earlier.id, segment.id, GOES_ON / len(sources))
-                for source in sources
-                for earlier in source
-                if before
-            ]
+            if not before:
+                continue
+            between = [doubts[s.id] for s in (segment, *before[1:])]
+            suspects = set().union(*(suspected for suspected, _ in between))
+            goes_on = min(probability for _, probability in between)
+            rivals = [_lately(of.get(rival, ()), segment.start) for rival in sorted(suspects)]
+            rivals = [earlier for earlier in rivals if earlier]
+            links += [Continuity(s.id, segment.id, GOES_ON * goes_on) for s in before]
+            others = GOES_ON * (1 - goes_on) / max(1, len(rivals))
+            links += [Continuity(s.id, segment.id, others) for rival in rivals for s in rival]
         return segments, links
 
 

@@ -8,16 +8,15 @@ comes later, so frames are held back for as long as a gap may last, and no longe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.instances import Box, shift
-from bystander.masks import Mask, union
+from bystander.masks import union
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
 
 
@@ -70,6 +69,7 @@ class _Trail:
         default_factory=lambda: deque(maxlen=_VELOCITY_SIGHTINGS)
     )
     begun: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ class _Held:
     index: int
     pts: int
     sightings: list[Sighting]
-    firm: Mapping[int, Mask]
 
 
 class Filler:
@@ -110,6 +109,7 @@ class Filler:
         self._edge_extension = edge_extension
         self._shot_extension = shot_extension
         self._shot_start: int | None = None
+        self._max_gap = max_gap
         longest = max(extension, self._face_extension, edge_extension, shot_extension)
         self._lag = max_gap + longest + _VELOCITY_SIGHTINGS
         self._held: deque[_Held] = deque()
@@ -121,7 +121,8 @@ class Filler:
         pts: int,
         sightings: Iterable[Sighting],
         ended: Iterable[int],
-        firm: Mapping[int, Mask] = MappingProxyType({}),
+        hidden: Iterable[int] = (),
+        followed: Collection[int] = (),
     ) -> Iterator[FrameRecord]:
         """Add the next frame of the shot; gives back the frames that are complete.
 
@@ -129,17 +130,26 @@ class Filler:
             index, pts: of the frame.
             sightings: everyone linked in it.
             ended: tracklets that will not be seen again.
-            firm: by tracklet, pixels that are surely theirs: nobody else is guessed there.
+            hidden: tracklets that went behind somebody else: if they stay there for longer than a
+                gap may last, it isn't filled, but they are continued into it at both ends.
+            followed: tracklets of which nothing was detected: flow followed what is given, maybe
+                only a part, so what lies between detections is filled all the same.
         """
         if self._shot_start is None:
             self._shot_start = index
         held = list(sightings)
-        self._held.append(_Held(index, pts, held, firm))
-        for sighting in held:
-            if sighting.origin not in (Origin.SHARED, Origin.CARRIED):
+        self._held.append(_Held(index, pts, held))
+        for tracklet in hidden:
+            if tracklet in self._trails:
+                self._trails[tracklet].hidden = True
+        for sighting in list(held):
+            if sighting.tracklet not in followed:
                 self._extend_trail(index, sighting)
         for tracklet in ended:
             self._finish(tracklet)
+        for tracklet, trail in list(self._trails.items()):
+            if index - trail.last[-1][0] > self._max_gap:
+                self._finish(tracklet)
         while len(self._held) > self._lag:
             yield self._release()
 
@@ -157,6 +167,10 @@ class Filler:
 
     def _extend_trail(self, index: int, sighting: Sighting) -> None:
         trail = self._trails.setdefault(sighting.tracklet, _Trail())
+        if trail.hidden and index - trail.last[-1][0] > self._max_gap:
+            self._finish(sighting.tracklet)
+            trail = self._trails[sighting.tracklet] = _Trail()
+        trail.hidden = False
         if trail.last:
             self._fill(trail.last[-1], (index, sighting))
         trail.last.append((index, sighting))
@@ -210,14 +224,16 @@ class Filler:
         if not self._held or not self._held[0].index <= frame <= self._held[-1].index:
             return  # beyond the shot, or already written
         held = self._held[frame - self._held[0].index]
-        mask = sighting.mask.clipped(*self._grid)
-        bits = mask.bits.copy()
-        for tracklet, firm in held.firm.items():
-            if tracklet != sighting.tracklet and sighting.origin is Origin.EXTENDED:
-                firm.moved(-mask.x, -mask.y).clear(bits)
-        if bits.any():
-            mask = Mask.from_frame(bits, mask.x, mask.y)
-            held.sightings.append(replace(sighting, mask=mask))
+        others = [other.mask for other in held.sightings if other.tracklet != sighting.tracklet]
+        mask = sighting.mask.clipped(*self._grid).without(others)
+        if not mask.area:
+            return
+        for number, known in enumerate(held.sightings):
+            if known.tracklet == sighting.tracklet:
+                # Flow followed a part of them, or they are continued from both ends.
+                held.sightings[number] = replace(known, mask=union((known.mask, mask)))
+                return
+        held.sightings.append(replace(sighting, mask=mask))
 
 
 def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:

@@ -19,18 +19,17 @@ from bystander.coordinates import GridTransform
 from bystander.errors import SelectionError
 from bystander.identity.segments import FaceSample
 from bystander.instances import Face, Instance
-from bystander.masks import union
+from bystander.masks import Mask
 from bystander.models import Models
 from bystander.models.faces import quality
-from bystander.people.appearance import colour_histogram
 from bystander.people.dossier import Archive
 from bystander.people.filling import Filler, FillerSettings
 from bystander.people.finalise import Finaliser
 from bystander.people.heads import head_and_shoulders, owner_of
-from bystander.people.ownership import Ownership
 from bystander.people.pointing import Click, choose
-from bystander.people.tracking import Link, Tracker, TrackerSettings
 from bystander.people.vocabulary import FrameRecord, Origin, PointedAt, Shot, Sighting
+from bystander.tracking.settings import TrackingSettings
+from bystander.tracking.tracker import TrackedPerson, Tracker
 
 PICTURE_HEIGHT: Final = 192
 MARGIN_SHARE: Final = 0.1
@@ -99,7 +98,7 @@ class Follower:
         fps: float,
         tick: float,
         models: Models,
-        tracking: TrackerSettings,
+        tracking: TrackingSettings,
         filling: FillerSettings,
         clicks: Sequence[Click] = (),
     ) -> None:
@@ -109,11 +108,10 @@ class Follower:
         self.models = models
         self._transform, self._tick = transform, tick
         self._grid = grid = transform.grid
-        self._tracker = Tracker(tracking, fps)
-        self._ownership = Ownership(grid)
+        self._tracker = Tracker(grid, fps, tracking)
         self._filler = Filler(
             grid,
-            self._tracker.max_gap,
+            self._tracker.max_gap_frames,
             round(filling.extension * fps),
             round(filling.face_extension * fps),
             round(filling.edge_extension * fps),
@@ -140,37 +138,39 @@ class Follower:
         self._keep_clicked(view)
         if view.cut:
             self._tracker.cut()
-            self._ownership.cut()
             yield from self._completed(self._filler.flush())
             self._begin_shot(view.index)
         instances = list(seen.instances)
         owners = self._give_faces(seen, instances)
-        colours = [colour_histogram(view.grid, instance.mask) for instance in instances]
-        self._ownership.look(view.grid)
-        step = self._tracker.step(view.index, instances, colours, self._ownership.is_part)
-        tracklet_of = {link.detection: link.tracklet for link in step.links if not link.part}
-        instances = _with_parts(instances, step.links)
-        sightings = []
-        for position, tracklet in tracklet_of.items():
-            instance = instances[position]
-            self.archive.open(tracklet, len(self.shots) - 1, view.index)
-            drawn = position >= len(seen.instances)
-            origin = Origin.FACE if drawn else Origin.SEEN
-            sightings.append(
-                Sighting(tracklet, instance.box, instance.score, instance.mask, origin)
-            )
-        for doubt in step.doubts:
-            self.archive.doubt(doubt.tracklet, doubt.other, doubt.frame)
-        for position, tracklet in tracklet_of.items():
-            stretch = self.archive.dossiers[tracklet].stretches[-1]
-            stretch.see(view.index, instances[position].box)
-            stretch.add_colours(colours[position], step.apart[position])
-        sightings = self._ownership.settle(sightings, step.contacts)
+        tracked = self._tracker.step(view.index, instances, view.grid)
+        first_drawn = len(seen.instances)
+        for risk in tracked.risks:
+            self.archive.doubt(risk.track, risk.other, risk.frame, risk.probability)
+        sightings = [self._take_in(person, view.index, first_drawn) for person in tracked.people]
         if view.detail is not None:
-            self._gather(view, view.detail, seen.faces, owners, instances, tracklet_of)
-        firm = self._ownership.firm()
-        completed = self._filler.push(view.index, view.pts, sightings, step.ended, firm)
+            self._gather(view, view.detail, seen.faces, owners, tracked.people)
+        followed = {person.track for person in tracked.people if not person.detections}
+        completed = self._filler.push(
+            view.index, view.pts, sightings, tracked.ended, tracked.hidden, followed
+        )
         yield from self._completed(completed)
+
+    def _take_in(self, person: TrackedPerson, frame: int, first_drawn: int) -> Sighting:
+        """One person of this frame: into their dossier, and as a sighting.
+
+        Args:
+            first_drawn: detections from this position on were drawn from faces.
+        """
+        self.archive.open(person.track, len(self.shots) - 1, frame)
+        box = person.box
+        if not person.detections:
+            return Sighting(person.track, box, person.score, person.mask, Origin.FILLED)
+        stretch = self.archive.dossiers[person.track].stretches[-1]
+        stretch.see(frame, box)
+        if person.histogram is not None:
+            stretch.add_colours(person.histogram, person.apart)
+        origin = Origin.FACE if person.detections[0] >= first_drawn else Origin.SEEN
+        return Sighting(person.track, box, person.score, person.mask, origin)
 
     def finish(self) -> Iterator[FrameRecord]:
         """End the video; gives back the last frames.
@@ -283,10 +283,12 @@ class Follower:
         detail: NDArray[np.uint8],
         faces: Sequence[Face],
         owners: Sequence[int | None],
-        instances: Sequence[Instance],
-        tracklet_of: dict[int, int],
+        people: Sequence[TrackedPerson],
     ) -> None:
         """Take this frame's faces and bodies into the dossiers."""
+        tracklet_of = {
+            position: person.track for person in people for position in person.detections
+        }
         to_display = self._transform.display[0] / detail.shape[1]
         best: dict[int, Face] = {}
         for face, owner in zip(faces, owners, strict=True):
@@ -310,12 +312,16 @@ class Follower:
                 self.archive.add_face(tracklet, sample, different)
 
         crops, masks, stretches = [], [], []
-        for position, tracklet in tracklet_of.items():
+        with_face = {tracklet_of[owner] for owner in best}
+        for person in people:
+            if not person.detections:
+                continue
+            tracklet = person.track
             stretch = self.archive.dossiers[tracklet].stretches[-1]
-            crop, mask = _crop(detail, instances[position], self._grid)
+            crop, mask = _crop(detail, person.mask, self._grid)
             if crop.shape[0] < SMALLEST_BODY or crop.shape[1] < SMALLEST_BODY // 2:
                 continue
-            self._portray(tracklet, crop, crop.shape[0] * (2.0 if position in best else 1.0))
+            self._portray(tracklet, crop, crop.shape[0] * (2.0 if tracklet in with_face else 1.0))
             if stretch.wants_body():
                 crops.append(crop)
                 masks.append(mask)
@@ -348,28 +354,13 @@ def _cut_out(frame: NDArray[np.uint8], sighting: Sighting) -> NDArray[np.uint8]:
     return frame[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
 
 
-def _with_parts(instances: Sequence[Instance], links: Sequence[Link]) -> list[Instance]:
-    """The instances, with what was detected apart added to whom it belongs to."""
-    whole_of = {link.tracklet: link.detection for link in links if not link.part}
-    complete = list(instances)
-    for link in links:
-        if link.part:
-            whole, part = complete[whole_of[link.tracklet]], instances[link.detection]
-            boxes = np.array([whole.box, part.box])
-            x0, y0 = (float(v) for v in boxes[:, :2].min(axis=0))
-            x1, y1 = (float(v) for v in boxes[:, 2:].max(axis=0))
-            mask = union((whole.mask, part.mask))
-            complete[whole_of[link.tracklet]] = replace(whole, box=(x0, y0, x1, y1), mask=mask)
-    return complete
-
-
 def _crop(
-    detail: NDArray[np.uint8], instance: Instance, grid: tuple[int, int]
+    detail: NDArray[np.uint8], mask: Mask, grid: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """One person cut out of the detailed view: uint8 [h, w, 3] RGB and bool [h, w]."""
     height, width = detail.shape[:2]
     scale_x, scale_y = width / grid[0], height / grid[1]
-    mask = instance.mask.clipped(*grid)
+    mask = mask.clipped(*grid)
     x0, y0, x1, y1 = mask.box
     left, right = int(x0 * scale_x), min(width, round(x1 * scale_x))
     top, bottom = int(y0 * scale_y), min(height, round(y1 * scale_y))

@@ -26,9 +26,9 @@ from bystander.coordinates import DisplayPoint, GridTransform
 from bystander.errors import SelectionError
 from bystander.instances import Box
 from bystander.masks import Mask
-from bystander.people.appearance import likelihood_ratio
 from bystander.people.heads import in_head
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
+from bystander.tracking.appearance import likelihood_ratio, to_lab
 
 Looks = Mapping[int, NDArray[np.float32] | None]
 """By tracklet, `colour_histogram` of when they were seen; None where that isn't known."""
@@ -153,16 +153,12 @@ def _is_seen_at(sighting: Sighting, x: float, y: float, radius: int = 0) -> bool
 
 
 def _claims(record: FrameRecord, x: float, y: float) -> dict[int, float]:
-    """How much of what is around a pixel each person claims, by tracklet.
-
-    What may be somebody else's as well (`Origin.SHARED`) counts for both.
-    """
+    """How much of what is around a pixel each person claims, by tracklet."""
     claims: dict[int, float] = {}
     for column, row in _disc(x, y, OUTLINE_PX):
         holders: dict[int, float] = {}
         for sighting in record.sightings:
-            shared = sighting.origin is Origin.SHARED and sighting.mask.contains(column, row)
-            if shared or _is_seen_at(sighting, column, row):
+            if _is_seen_at(sighting, column, row):
                 holders[sighting.tracklet] = max(
                     holders.get(sighting.tracklet, 0.0), sighting.score
                 )
@@ -203,7 +199,7 @@ def _best_by_colours(
         if not _is_about(other.box, x, y):
             continue
         heights = (chosen.box[1], chosen.box[3]), (other.box[1], other.box[3])
-        ratio = float(likelihood_ratio(frame, square, own, theirs, heights).mean())
+        ratio = float(likelihood_ratio(to_lab(frame), square, own, theirs, heights).mean())
         here = other.mask.contains(x, y)
         if ratio >= (AS_WELL_COLOURS if here else OTHERS_COLOURS) and ratio > best:
             rival, best = other.tracklet, ratio

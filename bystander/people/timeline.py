@@ -56,7 +56,7 @@ from bystander.people.vocabulary import (
 FORMAT: Final = "bystander-timeline"
 VERSION: Final = 3
 CHUNK_FRAMES: Final = 250
-ORIGINS: Final = frozenset({Origin.SEEN, Origin.FACE, Origin.FILLED, Origin.EXTENDED})
+ORIGINS: Final = frozenset(Origin)
 HEADER: Final = "timeline.json"
 
 # A hostile file must not unpack into more than this.

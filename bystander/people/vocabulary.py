@@ -14,16 +14,12 @@ from bystander.masks import Mask
 
 
 class Origin(IntEnum):
-    """How a sighting came about. The last two are known while tracking only: in a timeline,
-    `people.finalise` has put them into the masks of the people they belong to.
-    """
+    """How a sighting came about."""
 
-    SEEN = 0  # segmented in this frame
+    SEEN = 0  # segmented in this frame, or followed into it by optical flow
     FACE = 1  # a face without a silhouette: head and shoulders drawn from it
     FILLED = 2  # between two sightings of the same tracklet
     EXTENDED = 3  # before the first or after the last sighting
-    SHARED = 4  # a part of somebody else's silhouette that looks like this one
-    CARRIED = 5  # what the network just lost of someone, beside what it saw of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from bystander.identity.segments import FaceSample
-from bystander.people.dossier import Archive, Stretch
+from bystander.people.dossier import GOES_ON, Archive, Stretch
 from bystander.people.vocabulary import FrameRecord, Sighting
 
 from .figures import colours, figure
@@ -65,6 +66,23 @@ def test_doubts_become_links_to_the_tracklet_itself_and_to_the_rival() -> None:
     assert {segment.start for segment in segments if segment.id in after} == {30}
     assert {(link.a, link.b) for link in links} == {(a, b) for a in before for b in after}
     assert len({link.probability for link in links}) == 1
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.9])
+def test_what_place_says_of_a_doubt_is_shared_out_between_the_tracklet_and_its_rivals(
+    sure: float,
+) -> None:
+    archive = Archive(1.0)
+    for tracklet in (1, 2, 3):
+        watched(archive, tracklet, 0, 30)
+    archive.doubt(1, 2, 30, sure)
+    archive.doubt(1, 3, 30, 0.95)
+    watched(archive, 1, 30, 60)
+    segments, links = archive.segments()
+    starts = {segment.id: segment.track for segment in segments}
+    found = {starts[link.a]: link.probability for link in links}
+    assert found[1] == pytest.approx(GOES_ON * sure), "the least sure doubt counts"
+    assert found[2] == found[3] == pytest.approx(GOES_ON * (1 - sure) / 2)
 
 
 def test_a_doubt_about_somebody_never_seen_again_makes_no_segment() -> None:

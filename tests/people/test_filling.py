@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
-from bystander.masks import Mask
+from bystander.masks import Mask, intersection
 from bystander.people.filling import Filler
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
 
 from .figures import GRID, figure
+
+REMNANT = 20, 3
+"""Height and width of what flow follows of somebody, see `remnant`."""
 
 
 def sighting(x: float, tracklet: int = 1) -> Sighting:
@@ -24,13 +27,16 @@ def complete(
     max_gap: int = 6,
     extension: int = 2,
     edge_extension: int = 0,
-    firm: Mapping[int, Mask] = MappingProxyType({}),
+    hidden: Mapping[int, Collection[int]] = MappingProxyType({}),
 ) -> dict[int, FrameRecord]:
-    """Every frame's record; `firm` holds in all of them."""
+    """Every frame's record; `hidden` tells by frame who is behind somebody."""
     filler = Filler(GRID, max_gap, extension, edge_extension=edge_extension)
     records: list[FrameRecord] = []
     for number, sightings in enumerate(frames):
-        records += filler.push(number, number * 100, sightings, (), firm)
+        followed = [s.tracklet for s in sightings if s.mask.bits.shape == REMNANT]
+        records += filler.push(
+            number, number * 100, sightings, (), hidden.get(number, ()), followed
+        )
     records += filler.flush()
     assert [record.index for record in records] == list(range(len(frames)))
     assert [record.pts for record in records] == [100 * i for i in range(len(frames))]
@@ -118,50 +124,108 @@ def test_frames_wait_for_the_longest_continuation() -> None:
     assert [record.index for record in records if record.sightings] == list(range(31, 47))
 
 
-def test_a_continuation_leaves_out_what_is_surely_somebody_elses() -> None:
-    other = Mask(110, 60, np.ones((80, 30), dtype=bool))
-    records = complete(alone_in(10, sighting(100)), firm={2: other})
-    (extended,) = records[11].sightings
-    assert extended.origin is Origin.EXTENDED
+def test_a_continuation_leaves_out_whoever_is_seen_there() -> None:
+    frames = alone_in(10, sighting(100))
+    frames[11] = [sighting(110, tracklet=2)]
+    records = complete(frames)
+    seen, extended = records[11].sightings
+    assert (extended.tracklet, extended.origin) == (1, Origin.EXTENDED)
     assert extended.mask.box == (100, 60, 110, 140)
-    (seen,) = records[10].sightings
     assert seen.mask.area == 30 * 80, "what was seen stays as it is"
 
 
 def test_a_continuation_wholly_in_somebody_elses_place_is_none() -> None:
-    whole = Mask(90, 50, np.ones((100, 60), dtype=bool))
-    assert frames_with(complete(alone_in(10, sighting(100)), firm={2: whole})) == [10]
+    frames = [[sighting(100, tracklet=2)] for _ in range(20)]
+    frames[10] = [sighting(100)]
+    assert frames_with(complete(frames, extension=1)) == [10]
 
 
-def test_what_is_surely_the_persons_own_does_not_shorten_their_continuation() -> None:
-    records = complete(alone_in(10, sighting(100)), firm={1: sighting(100).mask})
-    assert records[11].sightings[0].mask.box == (100, 60, 130, 140)
+def test_between_two_sightings_only_what_nobody_else_is_seen_on_is_filled() -> None:
+    frames = [[sighting(100)], [sighting(110, tracklet=2)], [sighting(100)]]
+    _, filled = complete(frames, extension=0)[1].sightings
+    assert (filled.tracklet, filled.origin) == (1, Origin.FILLED)
+    assert filled.mask.box == (100, 60, 110, 140)
 
 
-def test_between_two_sightings_nobody_yields() -> None:
-    """Somebody was there, seen before and after; who else is there changes nothing."""
-    frames = [[sighting(100)], [], [sighting(100)]]
-    records = complete(frames, extension=0, firm={2: sighting(110).mask})
-    assert records[1].sightings[0].origin is Origin.FILLED
-    assert records[1].sightings[0].mask.box == (100, 60, 130, 140)
+def behind(
+    first: int, until: int, frames: int = 40
+) -> tuple[list[list[Sighting]], dict[int, list[int]]]:
+    """Somebody at x 100 all the time but from `first` to `until`, when they are hidden."""
+    gone = range(first, until)
+    seen = [[] if number in gone else [sighting(100)] for number in range(frames)]
+    return seen, {number: [1] for number in gone}
 
 
-@pytest.mark.parametrize("origin", [Origin.SHARED, Origin.CARRIED])
-def test_parts_of_silhouettes_stay_in_their_frame_and_lead_to_no_guess(origin: Origin) -> None:
-    part = replace(sighting(200, tracklet=2), origin=origin)
-    frames = alone_in(10, sighting(100))
-    frames[4] = frames[7] = [part]
-    records = complete(frames)
-    assert frames_with(records, tracklet=2) == [4, 7]
-    assert records[4].sightings == (part,)
+def test_a_long_time_behind_somebody_else_is_not_filled_but_continued_at_both_ends() -> None:
+    seen, hidden = behind(10, 30)
+    records = complete(seen, hidden=hidden)
+    assert frames_with(records) == [*range(12), *range(28, 40)]
+    assert {s.origin for n in (10, 11, 28, 29) for s in records[n].sightings} == {Origin.EXTENDED}
 
 
-def test_a_part_does_not_lead_the_persons_own_continuation_astray() -> None:
-    frames = alone_in(10, sighting(100))
-    frames[11] = [replace(sighting(200), origin=Origin.CARRIED)]
-    records = complete(frames)
-    assert [s.box[0] for s in records[12].sightings] == [100]
-    assert records[13].sightings == ()
+def test_who_is_hidden_to_the_end_of_the_shot_is_continued_and_no_farther() -> None:
+    seen, hidden = behind(10, 40)
+    assert frames_with(complete(seen, hidden=hidden)) == list(range(12))
+
+
+def test_a_hidden_persons_continuation_leaves_out_whoever_they_are_behind() -> None:
+    seen, hidden = behind(10, 30)
+    for number in range(10, 30):
+        seen[number] = [sighting(100, tracklet=2)]
+    assert frames_with(complete(seen, hidden=hidden)) == [*range(10), *range(30, 40)]
+
+
+def remnant(x: float) -> Sighting:
+    """What little flow could follow of somebody."""
+    person = sighting(x)
+    x0, y0, *_ = person.mask.box
+    bits = np.ones(REMNANT, dtype=bool)
+    return replace(person, box=(x0, y0, x0 + 3, y0 + 20), mask=Mask(x0, y0, bits))
+
+
+def share_of(found: Sighting, whole: Sighting) -> float:
+    return intersection(found.mask, whole.mask) / whole.mask.area
+
+
+def test_who_was_followed_only_in_part_is_filled_between_detections_all_the_same() -> None:
+    frames = [[sighting(10)], [remnant(20)], [remnant(30)], [sighting(40)]]
+    records = complete(frames, extension=0)
+    for number in (1, 2):
+        (filled,) = records[number].sightings
+        assert share_of(filled, sighting(10.0 + 10 * number)) == 1
+
+
+def test_who_was_last_followed_only_in_part_is_continued_from_the_last_detection() -> None:
+    frames = [[sighting(10 * n)] for n in range(8)] + [[remnant(80)], [remnant(90)], [], []]
+    records = complete(frames, extension=2)
+    for number in (8, 9):
+        (there,) = records[number].sightings
+        assert share_of(there, sighting(10.0 * number)) == 1
+
+
+def test_what_flow_followed_beside_the_guess_stays() -> None:
+    frames = [[sighting(100)], [remnant(160)], [sighting(100)]]
+    (there,) = complete(frames, extension=0)[1].sightings
+    assert share_of(there, remnant(160)) == 1
+    assert share_of(there, sighting(100)) == 1
+
+
+def test_a_gap_longer_than_one_may_be_is_not_filled_but_continued_at_both_ends() -> None:
+    """Somebody in contact is remembered for longer than others are waited for."""
+    seen, _ = behind(10, 30)
+    assert frames_with(complete(seen)) == [*range(12), *range(28, 40)]
+
+
+def test_nobody_is_twice_in_a_frame_however_short_they_were_hidden() -> None:
+    for length in range(1, 12):
+        seen, hidden = behind(10, 10 + length)
+        records = complete(seen, hidden=hidden, extension=4)
+        assert all(len(record.sightings) <= 1 for record in records.values()), f"for {length}"
+
+
+def test_who_is_hidden_and_was_never_seen_is_nowhere() -> None:
+    seen, _ = behind(0, 20, frames=20)
+    assert frames_with(complete(seen, hidden={number: [1] for number in range(20)})) == []
 
 
 def test_somebody_being_covered_stays_where_they_are() -> None:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from bystander.coordinates import DisplaySize, GridTransform
 from bystander.errors import SelectionError
 from bystander.masks import Mask
-from bystander.people.appearance import colour_histogram
 from bystander.people.pointing import Click, Looks, choose
 from bystander.people.vocabulary import FrameRecord, Origin, Sighting
+from bystander.tracking.appearance import colour_histogram, to_lab
 
 GRID = 160, 90
 TRANSFORM = GridTransform(DisplaySize((320, 180)), GRID)
 GREY, RED, BLUE = (90, 90, 90), (200, 20, 20), (20, 20, 200)
-INFERRED = [Origin.FILLED, Origin.EXTENDED, Origin.CARRIED, Origin.SHARED]
+INFERRED = [Origin.FILLED, Origin.EXTENDED]
 
 
 def somebody(
@@ -54,7 +54,7 @@ def pointed(
     return choose(click, record, frame, looks or {}, TRANSFORM).tracklet
 
 
-@pytest.mark.parametrize("origin", INFERRED[:3])
+@pytest.mark.parametrize("origin", INFERRED)
 def test_who_is_seen_in_front_is_meant_and_not_who_is_inferred_behind(origin: Origin) -> None:
     dancer, spectator = somebody(1, 40, 40), somebody(2, 55, 10, origin, y=30, height=20)
     assert pointed(60, 40, dancer, spectator) == 1
@@ -81,18 +81,12 @@ def test_so_is_an_outline_where_two_people_touch_but_not_what_is_well_inside() -
         pointed(59.5, 40, left, right)
 
 
-def test_what_may_be_somebody_elses_as_well_is_nobodys() -> None:
-    part = somebody(2, 50, 8, Origin.SHARED)
-    with pytest.raises(SelectionError, match="two people"):
-        pointed(54, 40, somebody(1, 40, 30), part, somebody(2, 90))
-
-
 def test_who_was_lost_for_a_moment_may_be_meant_where_the_colours_are_theirs() -> None:
     red, blue = somebody(1, 40, 40), somebody(2, 60, 12, Origin.FILLED, y=20, height=50)
     frame = street((red, RED), (blue, BLUE))
     looks = {
-        1: colour_histogram(street((red, RED)), red.mask),
-        2: colour_histogram(street((blue, BLUE)), blue.mask),
+        1: colour_histogram(to_lab(street((red, RED))), red.mask),
+        2: colour_histogram(to_lab(street((blue, BLUE))), blue.mask),
     }
     assert pointed(48, 40, red, blue, frame=frame, looks=looks) == 1
     with pytest.raises(SelectionError, match="two people"):

@@ -237,6 +237,6 @@ def test_in_a_real_crowd_more_people_are_found() -> None:
     people = look_again(first, detail, grid, frame.index, models.segmenter, settings.second_look)
 
     # A man in the doorway, 30 grid pixels high, whom the first look misses.
-    sure = [i for i in people if i.score >= settings.tracker.new_tracklet]
+    sure = [i for i in people if i.score >= settings.tracking.new_track]
     assert any(i.mask.contains(348, 218) for i in sure)
     assert not any(i.mask.contains(348, 218) for i in first)

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 from bystander.instances import Instance
 from bystander.masks import Mask
 from bystander.models.segmenter import SegmenterSettings
-from bystander.people.tracking import TrackerSettings
+from bystander.tracking.settings import TrackingSettings
 from training.evaluation.metrics import (
     Floats,
     Matching,
@@ -34,7 +34,7 @@ from training.evaluation.metrics import (
 )
 from training.evaluation.truth import Scene
 
-OPERATING: Final = TrackerSettings().new_tracklet
+OPERATING: Final = TrackingSettings().new_track
 """The score from which the product takes a detection for a person not seen before."""
 
 FLOOR: Final = SegmenterSettings().confidence

@@ -1,0 +1,267 @@
+"""Tracks, their detections and predictions -> whose each pixel is.
+
+A pixel is claimed by whoever owned it a moment ago and by whoever is detected there. Where
+several claim one, three witnesses add up as log-likelihoods: ownership a frame ago, moved by
+flow; being in the silhouette; and how near the pixel is to those remembered of each.
+Somebody hidden claims what is new in the silhouettes around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.masks import Bits, Mask
+from bystander.tracking.appearance import Lab, pixel_features, smoothed
+from bystander.tracking.association import COAST_FRAMES
+from bystander.tracking.motion import MotionField, Rectangle, Window, widened
+from bystander.tracking.settings import TrackingSettings
+from bystander.tracking.track import CLAIM, Track
+
+SMOOTHING_PX: Final = 7
+"""Neighbouring pixels belong together: evidence is averaged over so many grid pixels."""
+LEAST_CLAIM_PX: Final = 20
+SPECK_PX: Final = 3
+"""Grid pixels: narrower new parts are the edge's trembling."""
+KNOWN_HITS: Final = 3
+"""Sightings from which on what is new in somebody's silhouette may be somebody else."""
+FADED: Final = 0.1
+"""Ownership down to which pixels that nobody detects any more are still somebody's: for four
+frames."""
+MAX_DISTANCE: Final = 6.0
+"""From the nearest remembered pixel: farther ones say no more."""
+UNKNOWN_DISTANCE: Final = 0.75
+"""Of somebody of whom nothing is remembered yet."""
+
+
+@dataclass(slots=True, eq=False)
+class _Claim:
+    """What a track may own: bool [h, w] of `box` each."""
+
+    track: Track
+    box: Rectangle
+    detected: Bits
+    owned: NDArray[np.float32]
+    claimed: Bits
+    evidence: NDArray[np.float32] | None = None
+
+
+def share_out(
+    tracks: Sequence[Track],
+    lab: Lab,
+    motion: MotionField,
+    frame: int,
+    fps: float,
+    settings: TrackingSettings,
+) -> tuple[dict[int, Mask], Bits]:
+    """Decide whose each pixel is.
+
+    Args:
+        tracks: all, with this frame's predictions and detections.
+        lab: the frame in CIELAB, uint8 [H, W, 3] at grid size.
+
+    Returns:
+        By track id what is theirs, within the grid; and which pixels were contested,
+        bool [H, W].
+    """
+    height, width = lab.shape[:2]
+    grid = width, height
+    claims = [claim for track in tracks if (claim := _claim(track, motion, grid)) is not None]
+    count = np.zeros((height, width), dtype=np.uint8)
+    owned = np.zeros((height, width), dtype=bool)
+    detected = np.zeros((height, width), dtype=bool)
+    for claim in claims:
+        count[_at(claim.box)] += claim.claimed
+        owned[_at(claim.box)] |= claim.owned > CLAIM
+        if claim.track.hits >= KNOWN_HITS:
+            detected[_at(claim.box)] |= claim.detected
+    new = detected & ~owned
+    visible = {claim.track.id: claim for claim in claims}
+    for track in tracks:
+        if track.detections or track.hits < KNOWN_HITS:
+            continue
+        emerging = _emerging_claim(track, new, frame, fps, grid, settings)
+        if emerging is not None:
+            known = visible.get(track.id)
+            if known is not None:
+                claims.remove(known)
+                count[_at(known.box)] -= known.claimed
+                emerging = _joined(known, emerging)
+            claims.append(emerging)
+            count[_at(emerging.box)] += emerging.claimed
+    contested = count >= 2
+    for claim in claims:
+        _drop_unlike(claim, lab, contested, settings)
+        _weigh(claim, lab, contested, settings)
+    masks = _won(claims, contested, settings)
+    # Of whom hardly anything is left is hidden: what they'd have won is somebody else's.
+    standing = [c for c in claims if masks[c.track.id].area >= c.track.least_area]
+    if len(standing) < len(claims):
+        masks = _won(standing, contested, settings)
+    return masks, contested
+
+
+def _won(claims: Sequence[_Claim], contested: Bits, settings: TrackingSettings) -> dict[int, Mask]:
+    """By track id, the pixels for which its evidence is the best."""
+    best = np.full(contested.shape, -np.inf, dtype=np.float32)
+    for claim in claims:
+        if claim.evidence is not None:
+            there = best[_at(claim.box)]
+            np.maximum(there, claim.evidence, out=there)
+    masks = {}
+    for claim in claims:
+        mine = claim.claimed
+        if claim.evidence is not None:
+            won = claim.evidence >= best[_at(claim.box)] - settings.shared_margin
+            mine = mine & (won | ~contested[_at(claim.box)])
+        masks[claim.track.id] = Mask.from_frame(mine, *claim.box[:2])
+    return masks
+
+
+def update_ownership(
+    track: Track, mask: Mask, contested: Bits, grid: tuple[int, int], settings: TrackingSettings
+) -> None:
+    """What is somebody's after this frame: what was decided, and what they lost just now."""
+    if not mask.area:
+        track.ownership = Window(0, 0, np.zeros((0, 0), dtype=np.float32))
+        return
+    box = widened(mask.box, 0, grid)
+    inside = mask.on_window(box)
+    before = track.predicted.within(box) if track.predicted is not None else None
+    if before is None or not track.visible:
+        weights = inside.astype(np.float32)
+    elif track.detections:
+        seen = np.zeros_like(inside)
+        for detection in track.detections:
+            seen |= detection.mask.on_window(box)
+        memory = np.float32(settings.ownership_memory)
+        kept = memory * before
+        weights = np.where(inside & seen, np.maximum(kept + (1 - memory), 0.4), kept)
+    else:
+        # Nobody detects them. Against others they hold their ground; in the open they fade.
+        held = contested[_at(box)] & inside
+        rate = 1.0 if np.count_nonzero(held) > 0.5 * mask.area else settings.fading
+        weights = before * np.float32(rate)
+    track.ownership = Window(
+        box[0], box[1], np.where(inside, weights, 0).astype(np.float32, copy=False)
+    )
+
+
+def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim | None:
+    """What a track claims by its ownership and its detections; None if nothing."""
+    boxes = [detection.mask.box for detection in track.detections]
+    if track.visible and track.predicted is not None:
+        boxes.append(track.predicted.box)
+    if not boxes:
+        return None
+    edges = np.array(boxes)
+    x0, y0 = (int(v) for v in edges[:, :2].min(axis=0))
+    x1, y1 = (int(v) for v in edges[:, 2:].max(axis=0))
+    box = widened((x0, y0, x1, y1), 0, grid)
+    detected = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
+    for detection in track.detections:
+        detected |= detection.mask.on_window(box)
+    owned = np.zeros(detected.shape, dtype=np.float32)
+    if track.predicted is not None:
+        owned = np.where(motion.reliable(box), track.predicted.within(box), np.float32(0))
+    return _Claim(track, box, detected, owned, detected | (owned > FADED))
+
+
+def _emerging_claim(
+    track: Track,
+    new: Bits,
+    frame: int,
+    fps: float,
+    grid: tuple[int, int],
+    settings: TrackingSettings,
+) -> _Claim | None:
+    """What of others' silhouettes may be somebody who isn't detected, and comes out."""
+    x0, y0, x1, y1 = track.place(frame, COAST_FRAMES)
+    beside = settings.reach * (y1 - y0) * (0.5 + (frame - track.frame) / fps) / 2
+    box = widened((round(x0 - beside), round(y0), round(x1 + beside), round(y1)), 0, grid)
+    claimed = new[_at(box)]
+    if np.count_nonzero(claimed) >= LEAST_CLAIM_PX:
+        claimed = _without_specks(claimed)
+    if np.count_nonzero(claimed) < LEAST_CLAIM_PX:
+        return None
+    owned = np.zeros(claimed.shape, dtype=np.float32)
+    return _Claim(track, box, np.zeros_like(claimed), owned, claimed)
+
+
+def _joined(a: _Claim, b: _Claim) -> _Claim:
+    """Two claims of one track as one."""
+    x0, y0 = min(a.box[0], b.box[0]), min(a.box[1], b.box[1])
+    x1, y1 = max(a.box[2], b.box[2]), max(a.box[3], b.box[3])
+    joined = _Claim(
+        a.track,
+        (x0, y0, x1, y1),
+        np.zeros((y1 - y0, x1 - x0), dtype=bool),
+        np.zeros((y1 - y0, x1 - x0), dtype=np.float32),
+        np.zeros((y1 - y0, x1 - x0), dtype=bool),
+    )
+    for claim in (a, b):
+        there = (
+            slice(claim.box[1] - y0, claim.box[3] - y0),
+            slice(claim.box[0] - x0, claim.box[2] - x0),
+        )
+        joined.detected[there] |= claim.detected
+        joined.claimed[there] |= claim.claimed
+        np.maximum(joined.owned[there], claim.owned, out=joined.owned[there])
+    return joined
+
+
+def _drop_unlike(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings) -> None:
+    """Give up what only flow gives to somebody and doesn't look like them: the background over
+    which they have gone."""
+    carried = claim.claimed & ~claim.detected & ~contested[_at(claim.box)]
+    rows, columns = carried.nonzero()
+    if not rows.size or not claim.track.memory:
+        return
+    body = claim.track.place(claim.track.frame, 0)
+    features = pixel_features(lab, rows + claim.box[1], columns + claim.box[0], body)
+    unlike = claim.track.memory.distance(features) > settings.carried_distance
+    claim.claimed = claim.claimed.copy()
+    claim.claimed[rows[unlike], columns[unlike]] = False
+
+
+def _weigh(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings) -> None:
+    """Add up the witnesses for the contested pixels of a claim: `evidence`, -inf elsewhere."""
+    where = claim.claimed & contested[_at(claim.box)]
+    rows, columns = where.nonzero()
+    if not rows.size:
+        return
+    odds = np.clip(claim.owned[rows, columns], 0.02, 0.98)
+    values = settings.flow_weight * np.log(odds / (1 - odds))
+    # Of whom no detection speaks, none speaks against them either.
+    supported = claim.detected[rows, columns] | (not claim.track.detections)
+    values += settings.detection_weight * claim.track.confidence * supported
+    if not claim.track.detections:
+        new = claim.owned[rows, columns] <= FADED
+        values = np.where(new, np.float32(settings.emerging_log_likelihood), values)
+    distance = np.full(rows.size, UNKNOWN_DISTANCE, dtype=np.float32)
+    if claim.track.memory and settings.memory_weight:
+        body = claim.track.place(claim.track.frame, 0)
+        features = pixel_features(lab, rows + claim.box[1], columns + claim.box[0], body)
+        distance = np.minimum(claim.track.memory.distance(features), MAX_DISTANCE)
+    values -= settings.memory_weight * distance
+    evidence = np.zeros(where.shape, dtype=np.float32)
+    evidence[rows, columns] = values
+    evidence = smoothed(evidence, where, SMOOTHING_PX)
+    claim.evidence = np.where(where, evidence, np.float32(-np.inf))
+
+
+def _without_specks(bits: Bits) -> Bits:
+    """Without what is narrower than `SPECK_PX`."""
+    opened = cv2.morphologyEx(
+        bits.astype(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK_PX, SPECK_PX), np.uint8)
+    )
+    return np.asarray(opened, dtype=bool)
+
+
+def _at(box: Rectangle) -> tuple[slice, slice]:
+    return slice(box[1], box[3]), slice(box[0], box[2])
