@@ -206,7 +206,7 @@ def losing(frames: int, step: int = 0) -> list[float]:
 
 @pytest.mark.parametrize("step", [0, 3], ids=["standing", "walking"])
 def test_what_the_network_loses_of_somebody_stays_theirs_for_some_frames(step: int) -> None:
-    assert min(losing(3, step)) > 0.7
+    assert min(losing(3, step)) > 0.6
 
 
 def test_what_the_network_does_not_find_again_is_nobodys_after_a_while() -> None:
