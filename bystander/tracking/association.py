@@ -30,6 +30,8 @@ MAX_COLOURS: Final = 0.95
 """More of it doesn't speak for one person any more."""
 
 
+MAX_REACH_SECONDS: Final = 1.5
+"""Somebody out of sight is looked for farther away for so long, and no farther then."""
 CAME_BACK: Final = 0.8
 """Probability that whoever comes back out of sight is who was lost there."""
 ALIKE: Final = 0.9
@@ -83,7 +85,8 @@ def likelihoods(
     for row, track in enumerate(tracks):
         place = track.place(frame, COAST_FRAMES)
         gap = frame - track.frame
-        reach = settings.reach * (place[3] - place[1]) * (0.5 + gap / fps)
+        away_seconds = min(gap / fps, MAX_REACH_SECONDS)
+        reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
         for column, detection in enumerate(detections):
             by_place = IMPOSSIBLE
             if track.predicted_mask is not None:

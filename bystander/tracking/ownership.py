@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bystander.masks import Bits, Mask
 from bystander.tracking.appearance import Lab, pixel_features, smoothed
-from bystander.tracking.association import COAST_FRAMES
+from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
 from bystander.tracking.motion import MotionField, Rectangle, Window, widened
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import CLAIM, Track
@@ -182,7 +182,8 @@ def _emerging_claim(
 ) -> _Claim | None:
     """What of others' silhouettes may be somebody who isn't detected, and comes out."""
     x0, y0, x1, y1 = track.place(frame, COAST_FRAMES)
-    beside = settings.reach * (y1 - y0) * (0.5 + (frame - track.frame) / fps) / 2
+    away_seconds = min((frame - track.frame) / fps, MAX_REACH_SECONDS)
+    beside = settings.reach * (y1 - y0) * (0.5 + away_seconds) / 2
     box = widened((round(x0 - beside), round(y0), round(x1 + beside), round(y1)), 0, grid)
     claimed = new[_at(box)]
     if np.count_nonzero(claimed) >= LEAST_CLAIM_PX:
