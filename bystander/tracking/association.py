@@ -32,6 +32,10 @@ MAX_COLOURS: Final = 0.95
 
 MAX_REACH_SECONDS: Final = 1.5
 """Somebody out of sight is looked for farther away for so long, and no farther then."""
+EXPECTED_SECONDS: Final = 2.0
+"""So long whoever is out of sight is as likely to come back as just now; ..."""
+RETURN_RATE: Final = 0.8
+"""... then each second makes it less likely by so much, as log-likelihood."""
 CAME_BACK: Final = 0.8
 """Probability that whoever comes back out of sight is who was lost there."""
 ALIKE: Final = 0.9
@@ -95,8 +99,10 @@ def likelihoods(
                     by_place = math.log(max(overlap, 1e-3))
             if gap > 1 and detection.score >= settings.new_track:
                 away = _distance(place, detection.box) / max(reach, 1.0)
+                late = max(0.0, gap / fps - EXPECTED_SECONDS)
                 if away <= 1.5:
-                    by_place = max(by_place, settings.hidden_log_likelihood - away * away)
+                    returns = settings.hidden_log_likelihood - away * away - RETURN_RATE * late
+                    by_place = max(by_place, returns)
             if by_place > IMPOSSIBLE:
                 colours = min(similarity(track.histogram, detection.histogram), MAX_COLOURS)
                 places[row, column] = by_place

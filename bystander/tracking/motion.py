@@ -26,6 +26,8 @@ MISMATCH_GREY_LEVELS: Final = 20.0
 """From this difference on flow hasn't found a pixel again: it was hidden a frame ago."""
 REACH_PX: Final = 16
 """Grid pixels that somebody may move in a frame."""
+APART_PX: Final = 1.0
+"""Grid pixels a frame from which on two motions differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +87,7 @@ class MotionField:
         self._before: NDArray[np.uint8] | None = None
         self._sources: tuple[Weights, Weights] | None = None
         self._reliable: Bits | None = None
+        self._flow: Weights | None = None
         self.camera = (0.0, 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class MotionField:
 
     def reset(self) -> None:
         """Forget the frame before: a new shot begins."""
-        self._before = self._sources = self._reliable = None
+        self._before = self._sources = self._reliable = self._flow = None
 
     def advance(self, picture: Rgb) -> None:
         """Go on to the next frame, uint8 [H, W, 3] RGB at grid size."""
@@ -105,7 +108,7 @@ class MotionField:
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         before, self._before = self._before, now
-        self._sources = self._reliable = None
+        self._sources = self._reliable = self._flow = None
         self.camera = (0.0, 0.0)
         if before is None:
             return
@@ -116,9 +119,9 @@ class MotionField:
         again = cv2.remap(before, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
         errors = cv2.blur(cv2.absdiff(again, now), (3, 3))
         self._reliable = np.asarray(cv2.resize(errors, self._grid) <= MISMATCH_GREY_LEVELS)
-        u, v = (cv2.resize(flow[..., i], self._grid) / np.float32(FLOW_SCALE) for i in (0, 1))
+        self._flow = cv2.resize(flow, self._grid) / np.float32(FLOW_SCALE)
         columns, rows = _pixels(*self._grid)
-        self._sources = columns + u, rows + v
+        self._sources = columns + self._flow[..., 0], rows + self._flow[..., 1]
 
     def moved(self, window: Window) -> Window | None:
         """Values of the frame before, where their pixels are now; None without such a frame."""
@@ -143,6 +146,23 @@ class MotionField:
         if self._reliable is None:
             return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
         return self._reliable[box[1] : box[3], box[0] : box[2]]
+
+    def with_background(self, box: Rectangle, inside: Bits) -> Bits:
+        """Where the picture moves rather with the camera than with somebody: bool [h, w] of `box`.
+
+        Args:
+            inside: pixels that are surely theirs, bool [h, w]. Where they move no otherwise than
+                the camera, nothing is told.
+        """
+        if self._flow is None or not inside.any():
+            return np.zeros(inside.shape, dtype=bool)
+        flow = self._flow[box[1] : box[3], box[0] : box[2]]
+        own = flow[inside].mean(axis=0)
+        camera = -np.array(self.camera, dtype=np.float32)
+        if np.hypot(*(own - camera)) <= APART_PX:
+            return np.zeros(inside.shape, dtype=bool)
+        to_camera, to_own = (np.square(flow - motion).sum(axis=2) for motion in (camera, own))
+        return np.asarray(to_camera < to_own)
 
 
 def _estimator() -> cv2.DISOpticalFlow:

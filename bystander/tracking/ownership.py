@@ -168,7 +168,8 @@ def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim |
         detected |= detection.mask.on_window(box)
     owned = np.zeros(detected.shape, dtype=np.float32)
     if track.predicted is not None:
-        owned = np.where(motion.reliable(box), track.predicted.within(box), np.float32(0))
+        lost = ~motion.reliable(box) | (motion.with_background(box, detected) & ~detected)
+        owned = np.where(lost, np.float32(0), track.predicted.within(box))
     return _Claim(track, box, detected, owned, detected | (owned > FADED))
 
 
