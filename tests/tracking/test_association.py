@@ -14,6 +14,7 @@ from bystander.tracking.tracker import TrackedFrame
 
 from .bodies import (
     BLUE,
+    FPS,
     GREEN,
     RED,
     Body,
@@ -167,6 +168,18 @@ def test_somebody_in_other_clothes_where_somebody_was_lost_is_somebody_else() ->
         film.show([], [])
     frame = film.show([ben])
     assert ids(frame) == {2}
+
+
+@pytest.mark.parametrize(("seconds", "same"), [(1, True), (8, False)])
+def test_the_longer_somebody_is_gone_the_less_a_look_alike_is_taken_for_them(
+    seconds: int, same: bool
+) -> None:
+    film, ann = Film(TrackingSettings(lost_seconds=30)), Body.of(RED, 100)
+    for _ in range(4):
+        film.show([ann])
+    for _ in range(seconds * FPS):
+        film.show([], [])
+    assert (ids(film.show([ann])) == {1}) == same
 
 
 def hiding(other: Body) -> list[TrackedFrame]:

@@ -145,3 +145,21 @@ def test_a_widened_rectangle_stays_within_the_grid() -> None:
     x0, y0, x1, y1 = widened((400, 300, 420, 330), 5, GRID)
     assert x0 <= x1 <= GRID[0]
     assert y0 <= y1 <= GRID[1]
+
+
+def test_what_stands_still_while_somebody_walks_on_moves_with_the_background() -> None:
+    ann = Body.of(RED, 100)
+    motion = seen(picture(ann), picture(ann.at(106)))
+    inside = np.zeros((GRID[1], GRID[0]), dtype=bool)
+    inside[40:160, 110:150] = True
+    left = motion.with_background(WHOLE, inside)
+    assert left[60:140, 20:80].mean() > 0.95
+    assert not left[60:140, 118:142].any()
+
+
+def test_of_somebody_who_stands_still_nothing_is_told_to_be_background() -> None:
+    ann = Body.of(RED, 100)
+    inside = np.zeros((GRID[1], GRID[0]), dtype=bool)
+    inside[40:160, 110:150] = True
+    for pictures in ([picture(ann)], [picture(ann), picture(ann)]):
+        assert not seen(*pictures).with_background(WHOLE, inside).any()

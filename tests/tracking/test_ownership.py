@@ -12,6 +12,7 @@ from bystander.tracking.tracker import TrackedFrame
 from .bodies import (
     BLUE,
     GREEN,
+    GREY,
     GRID,
     HEIGHT,
     RED,
@@ -256,3 +257,22 @@ def test_who_is_half_outside_the_picture_owns_only_what_is_in_it() -> None:
         x0, _, x1, _ = person.mask.box
         assert x0 >= 0
         assert x1 <= GRID[0]
+
+
+def test_hardly_anybody_leaves_a_trail_on_a_background_of_their_colours() -> None:
+    film, ann = Film(), Body.of(GREY, 60)
+    for x in range(60, 149, 8):
+        frame = film.show([ann.at(x)])
+    (person,) = frame.people
+    trail = person.mask.without([ann.at(148).mask])
+    assert trail.area < 0.15 * ann.mask.area
+
+
+def test_a_crumb_beside_somebody_is_dropped_and_a_hand_is_not() -> None:
+    film, ann = Film(), Body.of(RED, 60)
+    crumb, hand = Mask(20, 60, np.ones((4, 4), bool)), Mask(20, 100, np.ones((8, 8), bool))
+    for _ in range(3):
+        frame = film.show([ann], [found(ann.mask, crumb, hand)])
+    (person,) = frame.people
+    assert share(person.mask, crumb) == 0
+    assert share(person.mask, hand) == 1
