@@ -19,7 +19,7 @@ from bystander.instances import Box, box_iou
 from bystander.masks import Mask, intersection
 from bystander.tracking.appearance import similarity
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import Detection, Track
+from bystander.tracking.track import Detection, State, Track
 
 IMPOSSIBLE: Final = -1e3
 COAST_FRAMES: Final = 5
@@ -33,7 +33,7 @@ MAX_COLOURS: Final = 0.95
 MAX_REACH_SECONDS: Final = 1.5
 """Somebody out of sight is looked for farther away for so long, and no farther then."""
 EXPECTED_SECONDS: Final = 2.0
-"""So long whoever is out of sight is as likely to come back as just now; ..."""
+"""So long whoever is lost is as likely to come back as just now; ..."""
 RETURN_RATE: Final = 0.8
 """... then each second makes it less likely by so much, as log-likelihood."""
 CAME_BACK: Final = 0.8
@@ -99,7 +99,8 @@ def likelihoods(
                     by_place = math.log(max(overlap, 1e-3))
             if gap > 1 and detection.score >= settings.new_track:
                 away = _distance(place, detection.box) / max(reach, 1.0)
-                late = max(0.0, gap / fps - EXPECTED_SECONDS)
+                hidden = track.state is State.HIDDEN
+                late = 0.0 if hidden else max(0.0, gap / fps - EXPECTED_SECONDS)
                 if away <= 1.5:
                     returns = settings.hidden_log_likelihood - away * away - RETURN_RATE * late
                     by_place = max(by_place, returns)

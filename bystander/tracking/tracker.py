@@ -130,6 +130,7 @@ class Tracker:
             for track in self._tracks
         ]
         self._note_contacts(frame)
+        self._find_out_who_is_not_hidden()
         ended = tuple(track.id for track in self._tracks if self._is_over(track, frame))
         hidden = tuple(track.id for track in self._tracks if track.state is State.HIDDEN)
         # Of whom nothing was left when they were first found, nobody knows anything.
@@ -246,6 +247,14 @@ class Tracker:
                     # Not before both are seen: who is hidden may be anywhere.
                     a.contacts.discard(b.id)
                     b.contacts.discard(a.id)
+
+    def _find_out_who_is_not_hidden(self) -> None:
+        """Whoever was hidden, and isn't seen where nobody stands any more, is lost."""
+        front = [track.box for track in self._tracks if track.mask is not None]
+        for track in self._tracks:
+            covered = any(shared(track.box, box) >= CONTACT_SHARE for box in front)
+            if track.state is State.HIDDEN and not covered:
+                track.state = State.LOST
 
     def _is_over(self, track: Track, frame: int) -> bool:
         gap = frame - track.frame

@@ -261,8 +261,7 @@ def test_who_is_half_outside_the_picture_owns_only_what_is_in_it() -> None:
 
 def test_hardly_anybody_leaves_a_trail_on_a_background_of_their_colours() -> None:
     film, ann = Film(), Body.of(GREY, 60)
-    for x in range(60, 149, 8):
-        frame = film.show([ann.at(x)])
+    *_, frame = [film.show([ann.at(x)]) for x in range(60, 149, 8)]
     (person,) = frame.people
     trail = person.mask.without([ann.at(148).mask])
     assert trail.area < 0.15 * ann.mask.area
@@ -271,8 +270,7 @@ def test_hardly_anybody_leaves_a_trail_on_a_background_of_their_colours() -> Non
 def test_a_crumb_beside_somebody_is_dropped_and_a_hand_is_not() -> None:
     film, ann = Film(), Body.of(RED, 60)
     crumb, hand = Mask(20, 60, np.ones((4, 4), bool)), Mask(20, 100, np.ones((8, 8), bool))
-    for _ in range(3):
-        frame = film.show([ann], [found(ann.mask, crumb, hand)])
+    *_, frame = [film.show([ann], [found(ann.mask, crumb, hand)]) for _ in range(3)]
     (person,) = frame.people
     assert share(person.mask, crumb) == 0
     assert share(person.mask, hand) == 1
