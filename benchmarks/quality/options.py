@@ -21,6 +21,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "hidden": ("tracking.hidden_seconds", 0.0),
     "carried": ("tracking.carried_distance", 0.0),
     "pixel-memory": ("tracking.memory_weight", 0.0),
+    "flow-ownership": ("tracking.flow_weight", 0.0),
     "detection-ownership": ("tracking.detection_weight", 0.0),
     "emerging": ("tracking.emerging_log_likelihood", -1000.0),
     "several-samples": ("identity.samples", 1),

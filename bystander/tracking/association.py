@@ -119,8 +119,8 @@ def assign(
     Confident detections come first; those that fit nobody better than somebody new stay out.
     """
     columns = range(len(detections))
-    strong = [c for c in columns if detections[c].score >= settings.new_track]
-    weak = [c for c in columns if detections[c].score < settings.new_track]
+    strong = [c for c in columns if detections[c].score >= settings.confident]
+    weak = [c for c in columns if detections[c].score < settings.confident]
     matches: dict[int, int] = {}
     for chosen, least in (
         (strong, settings.new_log_likelihood),

@@ -1,8 +1,8 @@
 """Tracks, their detections and predictions -> whose each pixel is.
 
-A pixel is claimed by whoever owned it a moment ago (flow tells) and by whoever is detected there.
-Where several claim one, two witnesses add up as log-likelihoods: being in the silhouette, and how
-near the pixel is to those remembered of each.
+A pixel is claimed by whoever owned it a moment ago and by whoever is detected there. Where
+several claim one, three witnesses add up as log-likelihoods: ownership a frame ago, moved by
+flow; being in the silhouette; and how near the pixel is to those remembered of each.
 Somebody hidden claims what is new in the silhouettes around them.
 """
 
@@ -100,15 +100,15 @@ def share_out(
     for claim in claims:
         _drop_unlike(claim, lab, contested, settings)
         _weigh(claim, lab, contested, settings)
-    masks = _won(claims, contested)
+    masks = _won(claims, contested, settings)
     # Of whom hardly anything is left is hidden: what they'd have won is somebody else's.
     standing = [c for c in claims if masks[c.track.id].area >= c.track.least_area]
     if len(standing) < len(claims):
-        masks = _won(standing, contested)
+        masks = _won(standing, contested, settings)
     return masks, contested
 
 
-def _won(claims: Sequence[_Claim], contested: Bits) -> dict[int, Mask]:
+def _won(claims: Sequence[_Claim], contested: Bits, settings: TrackingSettings) -> dict[int, Mask]:
     """By track id, the pixels for which its evidence is the best."""
     best = np.full(contested.shape, -np.inf, dtype=np.float32)
     for claim in claims:
@@ -119,7 +119,7 @@ def _won(claims: Sequence[_Claim], contested: Bits) -> dict[int, Mask]:
     for claim in claims:
         mine = claim.claimed
         if claim.evidence is not None:
-            won = claim.evidence >= best[_at(claim.box)]
+            won = claim.evidence >= best[_at(claim.box)] - settings.shared_margin
             mine = mine & (won | ~contested[_at(claim.box)])
         mine = _without_crumbs(mine)
         masks[claim.track.id] = Mask.from_frame(mine, *claim.box[:2])
@@ -240,9 +240,11 @@ def _weigh(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings)
     rows, columns = where.nonzero()
     if not rows.size:
         return
+    odds = np.clip(claim.owned[rows, columns], 0.02, 0.98)
+    values = settings.flow_weight * np.log(odds / (1 - odds))
     # Of whom no detection speaks, none speaks against them either.
     supported = claim.detected[rows, columns] | (not claim.track.detections)
-    values = settings.detection_weight * claim.track.confidence * supported.astype(np.float32)
+    values += settings.detection_weight * claim.track.confidence * supported
     if not claim.track.detections:
         new = claim.owned[rows, columns] <= FADED
         values = np.where(new, np.float32(settings.emerging_log_likelihood), values)

@@ -10,12 +10,14 @@ from bystander.config import Settings
 class TrackingSettings(Settings):
     """How detections become tracks, and who owns a pixel."""
 
+    confident: float = Field(
+        0.4, ge=0, le=1, description="Detections from this score on are matched first."
+    )
     new_track: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="An unmatched detection from this score on is a person not seen before. Such "
-        "ones are matched first.",
+        description="An unmatched detection from this score on is a person not seen before.",
     )
     whole_person: float = Field(
         0.65,
@@ -73,6 +75,9 @@ class TrackingSettings(Settings):
         le=1,
         description="How much of a pixel's ownership lasts from frame to frame.",
     )
+    flow_weight: float = Field(
+        0.15, ge=0, description="Of log-odds by ownership a frame ago, for contested pixels."
+    )
     detection_weight: float = Field(
         1.0, ge=0, description="Of being in the detection's silhouette, for contested pixels."
     )
@@ -83,6 +88,11 @@ class TrackingSettings(Settings):
         -1.2,
         description="Of somebody hidden for pixels that are new in somebody else's silhouette "
         "near them.",
+    )
+    shared_margin: float = Field(
+        0.1,
+        ge=0,
+        description="A contested pixel is both people's if they differ by less log-likelihood.",
     )
     carried_distance: float = Field(
         0.6,

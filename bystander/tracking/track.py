@@ -108,8 +108,8 @@ class Track:
 
     @property
     def least_area(self) -> float:
-        """Grid pixels: with less, they are hidden."""
-        return VISIBLE_SHARE * self.whole_area
+        """Grid pixels: with less, they are hidden. A new track is there whatever its size."""
+        return VISIBLE_SHARE * self.whole_area if self.hits >= 2 else 1
 
     def predict(self, moved: Window | None, camera: tuple[float, float]) -> None:
         """Take over what flow made of their pixels, and go with the picture if none is left."""

@@ -28,7 +28,7 @@ from .bodies import (
 )
 
 SETTINGS = TrackingSettings()
-SURE, WEAK = 0.9, 0.2
+SURE, WEAK = 0.9, 0.3
 
 
 def detections(*scores: float) -> list[Detection]:
@@ -193,9 +193,8 @@ def hiding(other: Body) -> list[TrackedFrame]:
 def test_where_one_of_two_in_like_clothes_hides_it_is_told_that_they_may_be_swapped() -> None:
     frames = hiding(Body.of(RED, 108))
     risks = [risk for frame in frames for risk in frame.risks]
-    told = {(risk.track, risk.other) for risk in risks}
-    assert told & {(1, 2), (2, 1)}
-    assert told <= {(1, 2), (2, 1), (1, None), (2, None)}, "or one isn't surely who came back"
+    assert risks
+    assert {(risk.track, risk.other) for risk in risks} <= {(1, 2), (2, 1)}
     assert all(0 <= risk.probability <= 1 for risk in risks)
     assert [risk for frame in frames[:2] for risk in frame.risks] == [], "while both are plain"
     assert [risk for frame in frames[-4:] for risk in frame.risks] == [], "nor when apart again"

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from bystander.masks import Mask
+from bystander.tracking.settings import TrackingSettings
+from bystander.tracking.tracker import TrackedFrame
 
 from .bodies import (
     BLUE,
@@ -232,18 +234,20 @@ def test_nothing_is_carried_over_a_cut() -> None:
     assert share(person.mask, leg) == 0
 
 
-def test_no_pixel_is_two_peoples() -> None:
-    film = Film()
-    ann, ben = Body.of(RED, 60), Body.of(GREEN, 150, seed=2)
-    apart(film, ann, ben)
-    for x in range(146, 81, -4):
-        film.show([ann, ben.at(x)])
-    hers, his = visible(ann, ben.at(82))
-    frame = film.show([ann, ben.at(82)], [found(hers, his)])
-    one, other = (mask_of(frame, who).on_grid(*GRID) for who in (ANN, BEN))
-    assert one.any()
-    assert other.any()
-    assert not (one & other).any()
+def test_pixels_that_are_both_peoples_are_so_only_within_the_margin() -> None:
+    def overlap(margin: float) -> int:
+        film = Film(TrackingSettings(shared_margin=margin))
+        ann, ben = Body.of(RED, 60), Body.of(GREEN, 150, seed=2)
+        apart(film, ann, ben)
+        for x in range(146, 81, -4):
+            frame: TrackedFrame = film.show([ann, ben.at(x)])
+        hers, his = visible(ann, ben.at(82))
+        frame = film.show([ann, ben.at(82)], [found(hers, his)])
+        one, other = (mask_of(frame, who).on_grid(*GRID) for who in (ANN, BEN))
+        return int((one & other).sum())
+
+    assert overlap(0) == 0
+    assert overlap(1000) > 0
 
 
 def test_who_is_half_outside_the_picture_owns_only_what_is_in_it() -> None:
