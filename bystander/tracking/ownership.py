@@ -28,8 +28,6 @@ SMOOTHING_PX: Final = 7
 LEAST_CLAIM_PX: Final = 20
 SPECK_PX: Final = 3
 """Grid pixels: narrower new parts are the edge's trembling."""
-CRUMB_PX: Final = 25
-"""Grid pixels: smaller pieces of somebody that lie apart are the evidence's noise."""
 KNOWN_HITS: Final = 3
 """Sightings from which on what is new in somebody's silhouette may be somebody else."""
 FADED: Final = 0.1
@@ -121,7 +119,6 @@ def _won(claims: Sequence[_Claim], contested: Bits, settings: TrackingSettings) 
         if claim.evidence is not None:
             won = claim.evidence >= best[_at(claim.box)] - settings.shared_margin
             mine = mine & (won | ~contested[_at(claim.box)])
-        mine = _without_crumbs(mine)
         masks[claim.track.id] = Mask.from_frame(mine, *claim.box[:2])
     return masks
 
@@ -258,16 +255,6 @@ def _weigh(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings)
     evidence[rows, columns] = values
     evidence = smoothed(evidence, where, SMOOTHING_PX)
     claim.evidence = np.where(where, evidence, np.float32(-np.inf))
-
-
-def _without_crumbs(bits: Bits) -> Bits:
-    """Without pieces of less than `CRUMB_PX` beside a larger one."""
-    number, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
-    if number <= 2:
-        return bits
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = (areas >= CRUMB_PX) | (areas == areas[1:].max())
-    return np.asarray(bits & kept[labels], dtype=bool)
 
 
 def _without_specks(bits: Bits) -> Bits:

@@ -265,12 +265,3 @@ def test_hardly_anybody_leaves_a_trail_on_a_background_of_their_colours() -> Non
     (person,) = frame.people
     trail = person.mask.without([ann.at(148).mask])
     assert trail.area < 0.15 * ann.mask.area
-
-
-def test_a_crumb_beside_somebody_is_dropped_and_a_hand_is_not() -> None:
-    film, ann = Film(), Body.of(RED, 60)
-    crumb, hand = Mask(20, 60, np.ones((4, 4), bool)), Mask(20, 100, np.ones((8, 8), bool))
-    *_, frame = [film.show([ann], [found(ann.mask, crumb, hand)]) for _ in range(3)]
-    (person,) = frame.people
-    assert share(person.mask, crumb) == 0
-    assert share(person.mask, hand) == 1
