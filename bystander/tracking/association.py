@@ -91,6 +91,9 @@ def likelihoods(
         gap = frame - track.frame
         away_seconds = min(gap / fps, MAX_REACH_SECONDS)
         reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
+        returns = settings.hidden_log_likelihood
+        if track.state is not State.HIDDEN:
+            returns -= RETURN_RATE * max(0.0, gap / fps - EXPECTED_SECONDS)
         for column, detection in enumerate(detections):
             by_place = IMPOSSIBLE
             if track.predicted_mask is not None:
@@ -99,11 +102,8 @@ def likelihoods(
                     by_place = math.log(max(overlap, 1e-3))
             if gap > 1 and detection.score >= settings.new_track:
                 away = _distance(place, detection.box) / max(reach, 1.0)
-                hidden = track.state is State.HIDDEN
-                late = 0.0 if hidden else max(0.0, gap / fps - EXPECTED_SECONDS)
                 if away <= 1.5:
-                    returns = settings.hidden_log_likelihood - away * away - RETURN_RATE * late
-                    by_place = max(by_place, returns)
+                    by_place = max(by_place, returns - away * away)
             if by_place > IMPOSSIBLE:
                 colours = min(similarity(track.histogram, detection.histogram), MAX_COLOURS)
                 places[row, column] = by_place

@@ -85,9 +85,9 @@ class MotionField:
         self._grid = grid
         self._estimator = _estimator()
         self._before: NDArray[np.uint8] | None = None
-        self._sources: tuple[Weights, Weights] | None = None
+        # float32 [H, W, 2], from a pixel to where it was; bool [H, W].
+        self._flow: NDArray[np.float32] | None = None
         self._reliable: Bits | None = None
-        self._flow: Weights | None = None
         self.camera = (0.0, 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class MotionField:
 
     def reset(self) -> None:
         """Forget the frame before: a new shot begins."""
-        self._before = self._sources = self._reliable = self._flow = None
+        self._before = self._flow = self._reliable = None
 
     def advance(self, picture: Rgb) -> None:
         """Go on to the next frame, uint8 [H, W, 3] RGB at grid size."""
@@ -108,7 +108,7 @@ class MotionField:
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         before, self._before = self._before, now
-        self._sources = self._reliable = self._flow = None
+        self._flow = self._reliable = None
         self.camera = (0.0, 0.0)
         if before is None:
             return
@@ -120,19 +120,18 @@ class MotionField:
         errors = cv2.blur(cv2.absdiff(again, now), (3, 3))
         self._reliable = np.asarray(cv2.resize(errors, self._grid) <= MISMATCH_GREY_LEVELS)
         self._flow = cv2.resize(flow, self._grid) / np.float32(FLOW_SCALE)
-        columns, rows = _pixels(*self._grid)
-        self._sources = columns + self._flow[..., 0], rows + self._flow[..., 1]
 
     def moved(self, window: Window) -> Window | None:
         """Values of the frame before, where their pixels are now; None without such a frame."""
-        if self._sources is None or not window.weights.size:
+        if self._flow is None or not window.weights.size:
             return None
         box = widened(window.box, REACH_PX, self._grid)
-        rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
+        flow = self._flow[box[1] : box[3], box[0] : box[2]]
+        columns, rows = _pixels(flow.shape[1], flow.shape[0])
         weights = cv2.remap(
             window.weights,
-            self._sources[0][rows, columns] - np.float32(window.x),
-            self._sources[1][rows, columns] - np.float32(window.y),
+            columns + np.float32(box[0]) + flow[..., 0] - np.float32(window.x),
+            rows + np.float32(box[1]) + flow[..., 1] - np.float32(window.y),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
         )

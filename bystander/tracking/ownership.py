@@ -168,6 +168,7 @@ def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim |
         detected |= detection.mask.on_window(box)
     owned = np.zeros(detected.shape, dtype=np.float32)
     if track.predicted is not None:
+        # Where something else came before them, or they have walked on.
         lost = ~motion.reliable(box) | (motion.with_background(box, detected) & ~detected)
         owned = np.where(lost, np.float32(0), track.predicted.within(box))
     return _Claim(track, box, detected, owned, detected | (owned > FADED))

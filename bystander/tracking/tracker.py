@@ -252,8 +252,9 @@ class Tracker:
         """Whoever was hidden, and isn't seen where nobody stands any more, is lost."""
         front = [track.box for track in self._tracks if track.mask is not None]
         for track in self._tracks:
-            covered = any(shared(track.box, box) >= CONTACT_SHARE for box in front)
-            if track.state is State.HIDDEN and not covered:
+            if track.state is not State.HIDDEN:
+                continue
+            if all(shared(track.box, box) < CONTACT_SHARE for box in front):
                 track.state = State.LOST
 
     def _is_over(self, track: Track, frame: int) -> bool:

@@ -12,6 +12,8 @@ from bystander.tracking.motion import MotionField, Window, widened
 from .bodies import GREEN, GRID, RED, Body, Picture, picture, share, textured
 
 WHOLE = (0, 0, *GRID)
+INSIDE = Mask(110, 40, np.ones((120, 40), dtype=bool)).on_grid(*GRID)
+"""Within a body at 100 as well as one at 106."""
 
 
 def seen(*pictures: Picture) -> MotionField:
@@ -150,16 +152,12 @@ def test_a_widened_rectangle_stays_within_the_grid() -> None:
 def test_what_stands_still_while_somebody_walks_on_moves_with_the_background() -> None:
     ann = Body.of(RED, 100)
     motion = seen(picture(ann), picture(ann.at(106)))
-    inside = np.zeros((GRID[1], GRID[0]), dtype=bool)
-    inside[40:160, 110:150] = True
-    left = motion.with_background(WHOLE, inside)
+    left = motion.with_background(WHOLE, INSIDE)
     assert left[60:140, 20:80].mean() > 0.95
     assert not left[60:140, 118:142].any()
 
 
 def test_of_somebody_who_stands_still_nothing_is_told_to_be_background() -> None:
     ann = Body.of(RED, 100)
-    inside = np.zeros((GRID[1], GRID[0]), dtype=bool)
-    inside[40:160, 110:150] = True
     for pictures in ([picture(ann)], [picture(ann), picture(ann)]):
-        assert not seen(*pictures).with_background(WHOLE, inside).any()
+        assert not seen(*pictures).with_background(WHOLE, INSIDE).any()

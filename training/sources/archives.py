@@ -77,7 +77,7 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
         with zipfile.ZipFile(archive) as members:
             _check(members, archive, limit)
             members.extractall(folder)
-    # RuntimeError and NotImplementedError: encrypted, or of an unknown method.
+    # RuntimeError: encrypted, or of a method that is not known (its subclass).
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise CorruptArchive(
             f"{archive} is not an intact zip: {error}", "Run the command again to fetch it anew."

@@ -47,6 +47,11 @@ def listen(page: Page) -> None:
     )
 
 
+def wait_for_a_part(page: Page) -> None:
+    """Until more than the first part of the video has been sent."""
+    page.wait_for_function("[...window.bystander.videos][0]?.at > 16 * 2 ** 20")
+
+
 def test_a_video_arrives_in_parts_and_python_is_told(visit: Visit, fake: Fake, video: Path) -> None:
     page = visit(show="uploads", only="video")
     choose(page, video)
@@ -75,7 +80,7 @@ def test_without_a_connection_it_waits_and_goes_on_when_there_is_one(
     fake.set(hold=PART + 2**20)
     page = visit(show="uploads", only="video", project=PROJECT)
     choose(page, video)
-    page.wait_for_function("[...window.bystander.videos][0]?.at > 16 * 2 ** 20")
+    wait_for_a_part(page)
     page.context.set_offline(True)
     fake.set(hold=None)
     expect(status(page)).to_have_text(VIDEO["away"])
@@ -127,7 +132,7 @@ def test_after_a_reload_the_same_file_goes_on_and_another_begins_anew(
     fake.set(hold=PART + 2**20)
     page = visit(show="uploads", only="video", project=PROJECT)
     choose(page, video)
-    page.wait_for_function("[...window.bystander.videos][0]?.at > 16 * 2 ** 20")
+    wait_for_a_part(page)
     page.evaluate("[...window.bystander.videos][0].stop()")
     fake.set(hold=None)
     arrived = fake.state["videos"][PROJECT]["received"]
@@ -157,7 +162,7 @@ def test_stopped_keeps_what_has_arrived_and_goes_on(visit: Visit, fake: Fake, vi
     fake.set(hold=PART + 2**20)
     page = visit(show="uploads", only="video", project=PROJECT)
     choose(page, video)
-    page.wait_for_function("[...window.bystander.videos][0]?.at > 16 * 2 ** 20")
+    wait_for_a_part(page)
     page.get_by_role("button", name="Stop").click()
     expect(status(page)).to_have_text(re.compile(r"^Stopped at \d+%$"))
     again = page.get_by_role("button", name="Go on")
