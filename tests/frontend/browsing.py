@@ -26,6 +26,8 @@ from tests.conftest import REPOSITORY
 from tests.waiting import HANGS_AFTER_SECONDS
 
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+LASTING_SECONDS: Final = 20.0
+"""What is found for so long stays: Streamlit fades in a second or two."""
 
 
 @contextmanager
@@ -94,9 +96,19 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds against WCAG 2.1 AA, each with the elements it means."""
+    """What axe-core finds against WCAG 2.1 AA, each with the elements it means.
+
+    Only what lasts: while a page is drawn anew, what it replaces is faded, and hard to read.
+    """
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    end = time.monotonic() + LASTING_SECONDS
+    while (found := _found(page)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return [f"{v['id']}: {[node['target'] for node in v['nodes']]}" for v in found]
+
+
+def _found(page: Page) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = page.evaluate(
         "rules => axe.run({runOnly: rules}).then(result => result.violations)", RULES
     )
-    return [f"{v['id']}: {[node['target'] for node in v['nodes']]}" for v in found]
+    return found

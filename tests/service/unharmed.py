@@ -65,7 +65,7 @@ def unharmed(service: Server, video: Path) -> Iterator[None]:
         assert after.memory - before.memory < MOST_GROWTH
         written = service.log.read_text(errors="replace")[before.log :]
         assert "defect" not in written
-        assert "Traceback" not in written
+        assert not _tracebacks(written), "\n\n".join(_tracebacks(written))
 
 
 def _warm_up(stranger: httpx.Client, video: Path) -> None:
@@ -88,6 +88,13 @@ def files(service: Server) -> set[str]:
 def temporary(service: Server) -> Path:
     """Where the service puts temporary files."""
     return service.data.parent / "tmp"
+
+
+def _tracebacks(written: str) -> list[str]:
+    """Each with the lines before it that say from where it comes."""
+    lines = written.splitlines()
+    found = [number for number, line in enumerate(lines) if "Traceback" in line]
+    return ["\n".join(lines[max(0, number - 5) : number + 60]) for number in found]
 
 
 def _command(process: psutil.Process) -> list[str]:
