@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from http import HTTPStatus
 from typing import Final
 
 from pydantic import ValidationError
@@ -49,13 +50,19 @@ class JsonLines(logging.Formatter):
 class Mistakes(logging.Filter):
     """Drops what BentoML tells of a client's mistakes: a traceback, with what was sent in it.
 
-    A worker that is cancelled goes away in the middle of a request, too.
+    A worker that is cancelled goes away in the middle of a request, too. That a model service
+    is overloaded is told in a line: its caller waits, and asks again.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        mistake = isinstance(error, (ValidationError, ClientDisconnect))
-        return not mistake and int(getattr(error, "error_code", 500)) >= 500
+        if isinstance(error, (ValidationError, ClientDisconnect)):
+            return False
+        status = int(getattr(error, "error_code", HTTPStatus.INTERNAL_SERVER_ERROR))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            record.msg, record.args = f"{record.getMessage()}: {error}", None
+            record.exc_info = record.exc_text = None
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def hide_mistakes() -> None:

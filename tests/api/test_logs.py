@@ -157,6 +157,21 @@ def test_of_a_clients_mistake_bentoml_tells_nothing(
     assert SECRET not in caplog.text
 
 
+class Overloaded(Exception):
+    error_code = 503
+
+
+def test_that_a_model_service_is_overloaded_is_told_in_a_line(
+    said: io.StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        raise Overloaded("too long in the queue")
+    except Overloaded:
+        logging.getLogger(logs.BENTOML).exception("asked for %s", "/segment")
+    assert "asked for /segment: too long in the queue" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_fields_that_were_not_given_are_not_there() -> None:
     record = logging.makeLogRecord({"msg": "hello", "levelname": "INFO", "name": "x", "owner": "a"})
     assert set(json.loads(JsonLines().format(record))) == {
