@@ -5,45 +5,29 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
 """uint8 [H, W, 3] RGB."""
 
 _JPEG_QUALITY = 85
-_TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-    """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: left }
-td { font-variant-numeric: tabular-nums }
-.pictures { display: flex; flex-wrap: wrap; gap: 1rem }
-figure { margin: 0 } img { max-width: 100%; max-height: 26rem }
-figcaption { font-size: 13px; color: #444; max-width: 32rem }
-</style>
-<h1>{{ title }}</h1>
-{% for block in blocks %}
-{% if block.kind == "heading" %}<h2>{{ block.text }}</h2>
-{% elif block.kind == "text" %}<p>{{ block.text }}</p>
-{% elif block.kind == "table" %}
-<table><tr>{% for name in block.columns %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in block.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>
-{% else %}
-<div class="pictures">{% for picture in block.pictures %}<figure>
-<img src="data:image/jpeg;base64,{{ picture.data }}" alt="{{ picture.caption }}">
-<figcaption>{{ picture.caption }}</figcaption></figure>{% endfor %}</div>
-{% endif %}{% endfor %}
-</html>
-"""
-)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("training"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
 
 
 @dataclass
@@ -78,7 +62,8 @@ class Page:
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_TEMPLATE.render(title=self.title, blocks=self._blocks), encoding="utf-8")
+        template = _templates().get_template("page.html")
+        path.write_text(template.render(title=self.title, blocks=self._blocks), encoding="utf-8")
 
 
 def _jpeg(rgb: Rgb) -> str:

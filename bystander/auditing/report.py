@@ -7,16 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from html import escape
+from functools import cache
 from pathlib import Path
-from string import Template
 from typing import Final
 
 import cv2
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bystander.auditing.findings import Finding, Severity
-from bystander.auditing.page import PAGE, PICTURE
 from bystander.coordinates import DisplayBox, DisplaySize
 from bystander.errors import OutputUnwritable
 from bystander.files import replacing
@@ -122,26 +121,36 @@ def _finding(finding: Finding) -> dict[str, object]:
 def as_page(result: Result, info: VideoInfo, pictures: int) -> str:
     """The report as one HTML page that needs no other file."""
     shown = [finding for finding in result.findings if finding.frame is not None][:pictures]
-    return Template(PAGE).substitute(
-        colour="good" if result.passed else "bad",
-        verdict="Passed" if result.passed else "Not passed",
-        summary=escape(_explained(result)),
-        name=escape(result.output.name),
-        frames=result.frames,
-        seconds=f"{result.seconds:.1f}",
-        kept="".join(_item(f"{who}: {why}") for who, why in kept_people(result.header))
-        or _item("nobody" if result.header else "not known: no timeline was given"),
-        pictures="".join(_pictures(shown, result.output, info)) or "<p>Nothing to look at.</p>",
-        rows="".join(_row(finding) for finding in result.findings)
-        or "<tr><td colspan=5>Nothing was found.</td></tr>",
-        stripped="".join(map(_item, result.stripped))
-        or _item("nothing: the source carries only picture and sound"),
-        source=escape(result.source.name),
-        source_sum=result.checksums[0],
-        output_sum=result.checksums[1],
-        networks="".join(_item(f"{n}, SHA-256 {s}") for n, s in result.models.items())
-        or _item("none"),
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            result=result,
+            verdict="Passed" if result.passed else "Not passed",
+            summary=_explained(result),
+            kept=list(kept_people(result.header)),
+            pictures=[(each, _jpeg(each, result.output, info)) for each in shown],
+        )
     )
+
+
+@cache
+def _templates() -> Environment:
+    # Names of files and people are whatever somebody chose: nothing gets in unescaped.
+    templates = Environment(
+        loader=PackageLoader("bystander.auditing"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    templates.filters |= {
+        "clock": _clock,
+        "colour": _colour,
+        "percent": "{:.0%}".format,
+        "sentence": _sentence,
+    }
+    return templates
 
 
 def kept_people(header: Header | None) -> Iterator[tuple[str, str]]:
@@ -171,20 +180,8 @@ def _explained(result: Result) -> str:
     return "Nobody was found who can be seen and isn't to be kept. No program sees everything."
 
 
-def _pictures(shown: list[Finding], output: Path, info: VideoInfo) -> Iterator[str]:
-    for finding in shown:
-        jpeg = _picture(finding, output, info)
-        yield Template(PICTURE).substitute(
-            data=base64.b64encode(jpeg).decode(),
-            title=escape(f"{_clock(finding.seconds)}: {finding.kind}"),
-            detail=escape(_sentence(finding.detail)),
-            advice=escape(finding.advice),
-            colour="bad" if finding.severity is Severity.LEAK else "note",
-        )
-
-
-def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
-    """The output's frame with the finding's box, JPEG."""
+def _jpeg(finding: Finding, output: Path, info: VideoInfo) -> str:
+    """The output's frame with the finding's box, as JPEG in base64."""
     reader = VideoReader(output, info, start_pts=_pts(finding, info))
     frame = next(iter(reader), None)
     # Black where the output lacks the source's last frames.
@@ -202,7 +199,7 @@ def _picture(finding: Finding, output: Path, info: VideoInfo) -> bytes:
         left, top, right, bottom = (round(float(value) * scale) for value in box)
         cv2.rectangle(picture, (left - 3, top - 3), (right + 3, bottom + 3), (230, 30, 60), 2)
     _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return jpeg.tobytes()
+    return base64.b64encode(jpeg.tobytes()).decode()
 
 
 def _cut_out(box: DisplayBox | None, display: DisplaySize) -> tuple[int, int, int, int]:
@@ -223,23 +220,12 @@ def _pts(finding: Finding, info: VideoInfo) -> int:
     return info.origin_pts + int((finding.seconds - MARGIN) / info.time_base)
 
 
-def _row(finding: Finding) -> str:
-    colour = "bad" if finding.severity is Severity.LEAK else "note"
-    when = "whole file" if finding.frame is None else _clock(finding.start)
-    if finding.end > finding.start:
-        when += f" to {_clock(finding.end)}"
-    where = "" if finding.frame is None else f"frame {finding.frame}, {finding.share:.0%}"
-    cells = (when, finding.kind.value, _sentence(finding.detail), where, finding.advice)
-    columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr class="{colour}">{columns}</tr>'
+def _colour(finding: Finding) -> str:
+    return "bad" if finding.severity is Severity.LEAK else "note"
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _item(text: str) -> str:
-    return f"<li>{escape(text)}</li>"
 
 
 def _clock(seconds: float) -> str:
