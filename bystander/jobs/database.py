@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,79 +15,19 @@ from typing import Any, Final
 from bystander.errors import ConfigError
 
 BUSY_SECONDS: Final = 30.0
+"""How long a statement waits for another process's write."""
 SCRUBS: Final = 20
 SCRUB_PAUSE: Final = 0.05
 """Seconds between tries."""
-"""How long a statement waits for another process's write."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
-    (
-        """CREATE TABLE projects (
-            id TEXT PRIMARY KEY,
-            owner TEXT NOT NULL,
-            created REAL NOT NULL,
-            lifetime REAL NOT NULL,
-            expires REAL NOT NULL,
-            video TEXT NOT NULL,
-            keep TEXT NOT NULL DEFAULT '[]',
-            mask TEXT NOT NULL DEFAULT '[]',
-            condemned INTEGER NOT NULL DEFAULT 0
-        ) STRICT""",
-        "CREATE INDEX projects_of_owner ON projects (owner)",
-        """CREATE TABLE photos (
-            number INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
-            project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
-            person TEXT NOT NULL,
-            width INTEGER NOT NULL,
-            height INTEGER NOT NULL,
-            faces TEXT NOT NULL,
-            chosen INTEGER,
-            problem TEXT
-        ) STRICT""",
-        "CREATE INDEX photos_of_project ON photos (project)",
-        """CREATE TABLE jobs (
-            number INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
-            project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
-            owner TEXT NOT NULL,
-            kind TEXT NOT NULL,
-            state TEXT NOT NULL,
-            work TEXT NOT NULL,
-            created REAL NOT NULL,
-            started REAL,
-            finished REAL,
-            expected REAL,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            resumed INTEGER NOT NULL DEFAULT 0,
-            preview INTEGER NOT NULL DEFAULT 0,
-            progress TEXT,
-            problem TEXT,
-            summary TEXT,
-            cancelling INTEGER NOT NULL DEFAULT 0,
-            not_before REAL NOT NULL DEFAULT 0
-        ) STRICT""",
-        "CREATE INDEX jobs_of_project ON jobs (project)",
-        "CREATE INDEX jobs_by_state ON jobs (state)",
-        # Apart from projects, so that deleting them wins nobody a place in the queue.
-        "CREATE TABLE served (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL) STRICT",
-        "CREATE TABLE litter (path TEXT PRIMARY KEY) STRICT",
-        "CREATE TABLE speeds (key TEXT PRIMARY KEY, value REAL NOT NULL, "
-        "count INTEGER NOT NULL) STRICT",
-    ),
-    (
-        "ALTER TABLE projects ADD COLUMN verdicts_digest TEXT NOT NULL DEFAULT ''",
-        # A result of before has neither job nor digest, so nobody can tell what it shows: it
-        # is to be rendered again.
-        "ALTER TABLE projects ADD COLUMN result TEXT",
-        "ALTER TABLE projects ADD COLUMN unfulfilled TEXT",
-    ),
-    (
-        "ALTER TABLE projects ADD COLUMN visitor TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE projects ADD COLUMN network TEXT NOT NULL DEFAULT ''",
-    ),
-)
-"""What leads from each version of the schema (PRAGMA user_version) to the next; only added to."""
+SCHEMA: Final = Path(__file__).with_name("schema.sql")
+MIGRATIONS: Final[Mapping[int, Path]] = {
+    int(path.name[:4]): path
+    for path in sorted(Path(__file__).with_name("migrations").glob("[0-9]*.sql"))
+}
+"""What leads to each version of the schema (PRAGMA user_version) from the one before."""
+VERSION: Final = max(MIGRATIONS)
+"""Of `SCHEMA`."""
 
 
 class _Connection(sqlite3.Connection):
@@ -101,7 +41,8 @@ class Database:
         path: created with mode 0600 where there is none.
 
     Raises:
-        ConfigError: not a database of this service, or of a newer version of it.
+        ConfigError: not a database of this service, or of a newer version of it: no table of it
+            is changed. One of an older version is brought up, a transaction each version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,6 +54,9 @@ class Database:
             # SQLite gives its -wal and -shm files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._migrate()
+        except ConfigError:
+            self.close()
+            raise
         except (OSError, sqlite3.DatabaseError) as error:
             self.close()
             raise ConfigError(
@@ -188,14 +132,43 @@ class Database:
         return found
 
     def _migrate(self) -> None:
+        while not self._advance():
+            pass
+
+    def _advance(self) -> bool:
+        """One version further; whether it is the newest now."""
         with self.transaction() as connection:
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
+            if version > VERSION:
                 raise ConfigError(
-                    f"the job store {self._path} is of version {version}, newer than this program",
+                    f"the job store {self._path} is of version {version}, newer than this program "
+                    f"(version {VERSION})",
                     "Update Bystander, or move the file away.",
                 )
-            for migration in MIGRATIONS[version:]:
-                for statement in migration:
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            if version == VERSION:
+                return True
+            if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise ConfigError(
+                    f"{self._path} is a database of another program",
+                    "Move the file away, or set another data folder.",
+                )
+            target, path = (version + 1, MIGRATIONS[version + 1]) if version else (VERSION, SCHEMA)
+            for statement in statements_in(path.read_text(encoding="utf-8")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {target}")
+        return target == VERSION
+
+
+def statements_in(script: str) -> Iterator[str]:
+    """SQL text -> its statements, in order.
+
+    For running them within a transaction: `executescript` would end it.
+    """
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

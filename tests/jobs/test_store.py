@@ -89,16 +89,6 @@ def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "store"
-    JobStore(path).close()
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA user_version = 99")
-    other.close()
-    with pytest.raises(ConfigError, match="newer"):
-        JobStore(path)
-
-
 def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store"
     path.write_bytes(b"a letter to grandmother " * 100)

@@ -1,0 +1,64 @@
+-- The job store as a new one is made. One of before is led here by migrations/, which are only
+-- added to; tests/jobs/test_migrations.py holds that both ways end at the same tables.
+
+CREATE TABLE projects (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    created REAL NOT NULL,
+    lifetime REAL NOT NULL,
+    expires REAL NOT NULL,
+    video TEXT NOT NULL,
+    keep TEXT NOT NULL DEFAULT '[]',
+    mask TEXT NOT NULL DEFAULT '[]',
+    condemned INTEGER NOT NULL DEFAULT 0,
+    verdicts_digest TEXT NOT NULL DEFAULT '',
+    result TEXT,
+    unfulfilled TEXT,
+    visitor TEXT NOT NULL DEFAULT '',
+    network TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX projects_of_owner ON projects (owner);
+
+CREATE TABLE photos (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    person TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    faces TEXT NOT NULL,
+    chosen INTEGER,
+    problem TEXT
+) STRICT;
+CREATE INDEX photos_of_project ON photos (project);
+
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    work TEXT NOT NULL,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    expected REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    resumed INTEGER NOT NULL DEFAULT 0,
+    preview INTEGER NOT NULL DEFAULT 0,
+    progress TEXT,
+    problem TEXT,
+    summary TEXT,
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX jobs_of_project ON jobs (project);
+CREATE INDEX jobs_by_state ON jobs (state);
+
+-- Apart from projects, so that deleting them wins nobody a place in the queue.
+CREATE TABLE served (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL) STRICT;
+
+CREATE TABLE litter (path TEXT PRIMARY KEY) STRICT;
+
+CREATE TABLE speeds (key TEXT PRIMARY KEY, value REAL NOT NULL, count INTEGER NOT NULL) STRICT;
