@@ -1,6 +1,4 @@
-"""The networks as BentoML services, and the same networks seen from another process.
+"""The networks as BentoML services; they are in `bystander.server.bentos`.
 
-One process serves each (`person_segmenter`, `face_embedder`) and looks at the frames of all
-jobs in common batches; a job reaches them through `remote`, behind the protocols of
-`bystander.models`, so that the pipeline can't tell them from networks of its own.
+Here, each has the name that `bentoml serve bentos.person_segmenter` and other projects use.
 """

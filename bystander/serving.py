@@ -18,14 +18,14 @@ from bystander.errors import ConfigError
 from bystander.jobs.settings import DATA_VARIABLE, ServiceSettings, load_service_settings
 from bystander.options import Json
 
-ENTRY: Final = "service:Bystander"
+ENTRY: Final = "bystander.server.service:Bystander"
 ENVIRONMENT: Final = {
     # BentoML and ONNX Runtime report to their makers otherwise: nothing is sent anywhere.
     "BENTOML_DO_NOT_TRACK": "True",
     "ORT_DISABLE_TELEMETRY": "1",
 }
 SUPERVISOR_VARIABLE: Final = "BYSTANDER_SUPERVISOR"
-"""Tells the service's processes the id of the one that they end with, see bentos/lifeline.py."""
+"""Tells the service's processes the id of the one that they end with, see `lifeline`."""
 CONTAINERIZED: Final = "BENTOML_CONTAINERIZED"
 """Where it is set, even to nothing, BentoML doesn't start a service again that has died."""
 
@@ -43,7 +43,8 @@ def serve(
     with open_console(json):
         check_host(host, load_service_settings())
         check_port(host, port)
-        folder = service_folder()
+        check_installed()
+        folder = working_folder()
         environment = {**os.environ, **ENVIRONMENT, SUPERVISOR_VARIABLE: str(os.getpid())}
         environment.pop(CONTAINERIZED, None)
         if data is not None:
@@ -102,18 +103,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def service_folder() -> Path:
-    """Where service.py is: a checkout, a Bento or an image, not a plain install.
+def check_installed() -> None:
+    """Refuse to start without what only the service needs.
 
     Raises:
-        ConfigError: it isn't there, or BentoML isn't installed.
+        ConfigError: BentoML isn't installed.
     """
-    folder = Path(__file__).resolve().parents[1]
-    if not (folder / "service.py").is_file():
-        raise ConfigError(
-            f"there is no service.py in {folder}: what pip installs leaves the service out",
-            "Serve from a clone of the repository (`make up`) or an image (docs/deployment.md).",
-        )
     if importlib.util.find_spec("bentoml") is None:
         raise ConfigError("BentoML is not installed", "Run `pip install 'bystander[serve]'`.")
-    return folder
+
+
+def working_folder() -> Path:
+    """What relative paths of the settings start from: the checkout, or Bento, or image, that the
+    program is in; where pip has installed it, the folder it is called from.
+    """
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "service.py").is_file() else Path.cwd()

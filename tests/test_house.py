@@ -38,6 +38,7 @@ FLOORS = {
     "estimate": 3,
     "sheet": 3,
     "sandbox": 3,
+    "pipeline": 3,
     "jobs": 3,
     "api": 4,
     "client": 4,
@@ -48,6 +49,7 @@ FLOORS = {
     "options": 4,
     "arguments": 4,
     "serving": 4,
+    "server": 4,
     "cli": 4,
     "__main__": 5,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -13,7 +14,14 @@ import pytest
 from bystander import serving
 from bystander.errors import ConfigError
 from bystander.jobs.settings import SecuritySettings, ServiceSettings
-from bystander.serving import ENTRY, check_host, check_port, is_loopback, service_folder
+from bystander.serving import (
+    ENTRY,
+    check_host,
+    check_installed,
+    check_port,
+    is_loopback,
+    working_folder,
+)
 from tests.conftest import REPOSITORY
 from tests.waiting import HANGS_AFTER_SECONDS
 
@@ -38,16 +46,29 @@ def test_beyond_it_a_token_is_needed(host: str) -> None:
 
 def test_the_entry_is_where_the_command_looks_for_it() -> None:
     module, _, name = ENTRY.partition(":")
-    source = (service_folder() / f"{module}.py").read_text()
+    source = (REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text()
     assert f"class {name}:" in source
 
 
-def test_what_pip_installed_says_where_the_service_is(
+def test_in_a_checkout_relative_paths_start_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "__file__", str(tmp_path / "bystander/serving.py"))
-    with pytest.raises(ConfigError, match=r"no service\.py in .*clone of the repository.* image"):
-        service_folder()
+    monkeypatch.chdir(tmp_path)
+    assert working_folder() == REPOSITORY
+
+
+def test_what_pip_installed_starts_from_where_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "__file__", str(tmp_path / "site-packages/bystander/serving.py"))
+    monkeypatch.chdir(tmp_path)
+    assert working_folder() == tmp_path
+
+
+def test_without_bentoml_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"bystander\[serve\]"):
+        check_installed()
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from typing import Self
 import psutil
 
 from benchmarks.service.clips import Clip
-from benchmarks.service.server import ENTRY, Server
+from benchmarks.service.server import ENTRY, JOB_WORKER, Server
 from bystander.client import CHUNK, Client, RemoteProject
 
 SIZE = 1_500_000_000
@@ -113,7 +113,7 @@ def _used(entry: psutil.Process) -> int:
     total = 0
     for process in [entry, *entry.children(recursive=True)]:
         try:
-            if "bentos.work" not in process.cmdline():
+            if JOB_WORKER not in process.cmdline():
                 total += process.memory_full_info().pss
         except psutil.NoSuchProcess:
             continue  # ended between being listed and being asked

@@ -30,6 +30,7 @@ START: Final = 600.0
 """Seconds; nothing takes as long, on the slowest machine."""
 END: Final = 300.0
 ENTRY: Final = "bystander"
+JOB_WORKER: Final = "bystander.server.bentos.job_worker"
 SEGMENTER: Final = "PersonSegmenter"
 BATCHES: Final = "bentoml_service_adaptive_batch_size"
 
@@ -167,7 +168,7 @@ class Server:
     def worker(self, job: str) -> psutil.Process | None:
         """The process that does a job, if there is one now."""
         folder = str(self.data / "work" / job)
-        found = [p for p in self.family() if _follows(_command(p), "bentos.work", folder)]
+        found = [p for p in self.family() if _follows(_command(p), JOB_WORKER, folder)]
         return found[0] if found else None
 
     def metrics(self) -> str:

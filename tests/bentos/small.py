@@ -6,9 +6,9 @@ import os
 
 import bentoml
 
-from bentos.face_embedder import FaceEmbedder
-from bentos.person_segmenter import PersonSegmenter
-from bentos.remote import services_here
+from bystander.server.bentos.face_embedder import FaceEmbedder
+from bystander.server.bentos.person_segmenter import PersonSegmenter
+from bystander.server.bentos.remote import services_here
 
 
 @bentoml.service

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bentos.wire import decode, packed
 from bystander.errors import ModelContract
 from bystander.instances import Face, Instance
 from bystander.models.face_crops import around
+from bystander.server.bentos.protocol import decode, packed
 
 ASTRONAUT: NDArray[np.uint8] = pytest.importorskip("skimage.data").astronaut()
 FRAMES = [ASTRONAUT[:384, :384], ASTRONAUT[:, :384], ASTRONAUT[32:416, :384], ASTRONAUT[:, 96:480]]
@@ -44,12 +44,12 @@ def on_gpu(module: str, service: str) -> Any:
 
 @pytest.fixture(scope="module")
 def segmenter() -> Any:
-    return on_gpu("bentos.person_segmenter", "PersonSegmenter")
+    return on_gpu("bystander.server.bentos.person_segmenter", "PersonSegmenter")
 
 
 @pytest.fixture(scope="module")
 def embedder() -> Any:
-    return on_gpu("bentos.face_embedder", "FaceEmbedder")
+    return on_gpu("bystander.server.bentos.face_embedder", "FaceEmbedder")
 
 
 def test_frames_of_one_shape_run_together_and_come_back_in_order(

@@ -15,14 +15,14 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from bentos.remote import ModelService, open_models
-from bentos.wire import PERSON_SEGMENTER
 from bystander.errors import ConfigError, ModelContract, ModelError
 from bystander.instances import Face, Instance
 from bystander.models import Models, ModelSettings, load_models
 from bystander.models.catalogue import Catalogue, Variant
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.store import ModelStore
+from bystander.server.bentos.protocol import PERSON_SEGMENTER
+from bystander.server.bentos.remote import ModelService, open_models
 from tests.bentos.conftest import Server
 from tests.waiting import HANGS_AFTER_SECONDS
 

@@ -443,7 +443,7 @@ def test_a_real_video_is_masked_by_the_command_of_the_service(tmp_path: Path) ->
     work = Work(tmp_path / "work", short, order())
     environment = {k: v for k, v in os.environ.items() if k != "BYSTANDER_SERVICES"}
     ran = subprocess.run(
-        [sys.executable, "-m", "bentos.work", str(work.folder)],
+        [sys.executable, "-m", "bystander.server.bentos.job_worker", str(work.folder)],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,

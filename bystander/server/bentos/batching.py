@@ -12,12 +12,12 @@ import bentoml
 import numpy as np
 import onnxruntime
 
-from bentos.wire import packed, packed_error
 from bystander.errors import ConfigError, ModelContract
 from bystander.jobs.settings import ModelServiceSettings, load_service_settings
 from bystander.models.letterbox import Frame
 from bystander.models.sessions import SessionSettings, open_session
 from bystander.models.store import ModelStore
+from bystander.server.bentos.protocol import packed, packed_error
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The process of one job: `python -m bentos.work FOLDER`.
+"""The process of one job: `python -m bystander.server.bentos.job_worker FOLDER`.
 
 The networks are those of the model services that BYSTANDER_SERVICES names (JSON, url by
 service name), or where it is not set this process's own.
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from bentos.remote import open_models
 from bystander.jobs import worker
 from bystander.logs import SayOnce
 from bystander.models import load_models
+from bystander.server.bentos.remote import open_models
 
 SERVICES_VARIABLE = "BYSTANDER_SERVICES"
 

@@ -1,7 +1,7 @@
 """The model services as seen by a job: the protocols of `bystander.models`, over a socket.
 
 The process of a job is no BentoML service, and doesn't import BentoML, which would take it a
-second to begin: what it sends is what BentoML's own clients send (`bentos.wire`).
+second to begin: what it sends is what BentoML's own clients send (`protocol`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import numpy as np
 
-from bentos.wire import FACE_EMBEDDER, PERSON_SEGMENTER, SEGMENT, FaceFacts, decode, encode
 from bystander.errors import ConfigError, ModelError
 from bystander.instances import Face, Instance
 from bystander.models import Models, ModelSettings
@@ -28,6 +27,14 @@ from bystander.models.letterbox import Frame
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import ModelStore, sha256
+from bystander.server.bentos.protocol import (
+    FACE_EMBEDDER,
+    PERSON_SEGMENTER,
+    SEGMENT,
+    FaceFacts,
+    decode,
+    encode,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,9 @@
-"""Measures a video for an estimate: `python -m bentos.gauge VIDEO PROFILE IN_FLIGHT`.
+"""video -> estimate, in a process of its own.
 
-Prints an `Estimate` as one JSON object. A process of its own, as for a job: what it decodes
-came from a stranger.
+    python -m bystander.server.bentos.estimate_worker VIDEO PROFILE IN_FLIGHT
+
+prints an `Estimate` as one JSON object. As a job, it decodes what came
+from a stranger.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bentos.lifeline import end_with_parent
-from bentos.remote import open_models
-from bentos.work import SERVICES_VARIABLE
 from bystander.estimate import estimate
 from bystander.models import ModelSettings, load_models
+from bystander.server.bentos.job_worker import SERVICES_VARIABLE
+from bystander.server.bentos.lifeline import end_with_parent
+from bystander.server.bentos.remote import open_models
 from bystander.settings import ProfileName, load_profile
 
 

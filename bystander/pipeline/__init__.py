@@ -1,0 +1,1 @@
+"""From a video to the masked video: what a program calls."""

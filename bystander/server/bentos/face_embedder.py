@@ -1,0 +1,115 @@
+"""The face model as a service: finds faces, and turns each into a vector."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import accumulate, chain, pairwise
+from typing import Any
+
+import bentoml
+import numpy as np
+
+from bystander.api.logs import hide_mistakes
+from bystander.errors import BystanderError
+from bystander.instances import Face
+from bystander.models.catalogue import Catalogue
+from bystander.models.face_model import Embeddings, Image
+from bystander.models.faces import open_faces
+from bystander.models.store import ModelStore, sha256
+from bystander.server.bentos.batching import (
+    SERVICE,
+    SETTINGS,
+    OneByOne,
+    batched,
+    check_picture,
+    on_gpu,
+    session_settings,
+    single,
+)
+from bystander.server.bentos.lifeline import end_with_supervisor
+from bystander.server.bentos.protocol import FACE_EMBEDDER, FaceFacts, packed
+
+_log = logging.getLogger(__name__)
+
+_BLANK = 128  # side of the picture that warms the networks up
+
+Sights = list[tuple[Image, Face]]
+
+
+@bentoml.service(name=FACE_EMBEDDER, **SERVICE)
+class FaceEmbedder:
+    """Finds faces and compares them, with the first face pack that is here.
+
+    Raises:
+        ConfigError, ModelError: no face pack can be found or opened here.
+    """
+
+    def __init__(self) -> None:
+        end_with_supervisor()
+        hide_mistakes()
+        store = ModelStore.from_environment(Catalogue.load())
+        sessions = session_settings(SETTINGS.providers, store)
+        self._model = open_faces("auto", store, sessions)
+        self._facts = FaceFacts(
+            self._model.name,
+            self._model.thresholds,
+            self._model.min_face,
+            {path.name: sha256(path) for path in self._model.files},
+        )
+        self._one_by_one = OneByOne(FACE_EMBEDDER)
+        self._gpu = on_gpu(sessions)
+        self._warm_up()
+
+    @batched
+    def detect(self, images: list[Any]) -> list[bytes]:
+        """The faces in each picture.
+
+        Args:
+            images: uint8 [H, W, 3] RGB; sizes may differ.
+
+        Returns:
+            For each picture a list of `Face`, see `protocol.packed`.
+        """
+        return self._one_by_one(lambda image: self._model.detect(check_picture(image)), images)
+
+    @batched
+    def embed(self, groups: list[Any]) -> list[bytes]:
+        """Vectors of faces.
+
+        Args:
+            groups: of one call each: pairs of a crop, uint8 [h, w, 3] RGB, and a `Face` in it
+                (`bystander.models.face_crops`).
+
+        Returns:
+            For each group float32 [N, D]. On a processor each group is a run of the network,
+            as in a process of its own; on a GPU all of them are one run.
+        """
+        if self._gpu:
+            try:
+                return list(map(packed, self._together([*map(_checked, groups)])))
+            except BystanderError as error:
+                # One by one: whoever's crop it was is told, the others get their answer.
+                _log.warning("a batch of %d calls failed: %s", len(groups), error)
+        return self._one_by_one(lambda group: self._model.embed_each(_checked(group)), groups)
+
+    @single
+    def describe(self) -> list[bytes]:
+        """One `FaceFacts`."""
+        return [packed(self._facts)]
+
+    def _together(self, groups: Sequence[Sights]) -> list[Embeddings]:
+        vectors = self._model.embed_each(list(chain.from_iterable(groups)))
+        edges = accumulate((len(group) for group in groups), initial=0)
+        return [vectors[start:stop] for start, stop in pairwise(edges)]
+
+    def _warm_up(self) -> None:
+        blank = np.full((_BLANK, _BLANK, 3), 127, dtype=np.uint8)
+        landmarks = [(48, 50), (80, 50), (64, 66), (52, 82), (76, 82)]
+        face = Face((32.0, 32.0, 96.0, 96.0), 1.0, np.array(landmarks, dtype=np.float32))
+        self._model.detect(blank)
+        self._model.embed(blank, [face])
+
+
+def _checked(group: Any) -> Sights:
+    return [(check_picture(crop), face) for crop, face in group]

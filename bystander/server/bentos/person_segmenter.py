@@ -1,0 +1,111 @@
+"""The person segmenter as a service: the frames of all jobs, in common batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bentoml
+
+from bystander.api.logs import hide_mistakes
+from bystander.errors import BystanderError
+from bystander.instances import Instance
+from bystander.models.catalogue import Catalogue, Variant
+from bystander.models.letterbox import Frame
+from bystander.models.segmenter import PersonSegmenter as Network
+from bystander.models.segmenter import SegmenterSettings
+from bystander.models.sessions import open_session
+from bystander.models.store import ModelStore, sha256
+from bystander.server.bentos.batching import (
+    SERVICE,
+    SETTINGS,
+    OneByOne,
+    batched,
+    check_picture,
+    on_gpu,
+    positions_by,
+    session_settings,
+    single,
+)
+from bystander.server.bentos.lifeline import end_with_supervisor
+from bystander.server.bentos.protocol import PERSON_SEGMENTER, SEGMENT, packed
+
+_log = logging.getLogger(__name__)
+
+
+@bentoml.service(name=PERSON_SEGMENTER, **SERVICE)
+class PersonSegmenter:
+    """Finds people and their silhouettes.
+
+    Both variants of the network are open from the start: together they are 40 MB, and a call
+    never waits for one to be loaded. Each has an API of its own, because a batch is looked at
+    by one network.
+
+    Raises:
+        ConfigError, ModelError: a network can't be found or opened here.
+    """
+
+    def __init__(self) -> None:
+        end_with_supervisor()
+        hide_mistakes()
+        store = ModelStore.from_environment(Catalogue.load())
+        sessions = session_settings(SETTINGS.providers, store)
+        files = {variant: _network_file(store, variant) for variant in SEGMENT}
+        self._networks = {
+            variant: Network(open_session(path, sessions), SegmenterSettings(variant=variant))
+            for variant, path in files.items()
+        }
+        self._facts = {variant: (path.name, sha256(path)) for variant, path in files.items()}
+        self._one_by_one = OneByOne(PERSON_SEGMENTER)
+        self._gpu = on_gpu(sessions)
+
+    @batched
+    def segment(self, frames: list[Any]) -> list[bytes]:
+        """Who is in each frame.
+
+        Args:
+            frames: uint8 [H, W, 3] RGB at analysis size; sizes may differ.
+
+        Returns:
+            For each frame a list of `Instance`, see `protocol.packed`.
+        """
+        return self._segment(frames, self._networks["float"])
+
+    @batched
+    def segment_int8(self, frames: list[Any]) -> list[bytes]:
+        """As `segment`, with the faster network."""
+        return self._segment(frames, self._networks["int8"])
+
+    @single
+    def describe(self) -> list[bytes]:
+        """File name and SHA-256 of the network by variant."""
+        return [packed(self._facts)]
+
+    def _segment(self, frames: Sequence[object], network: Network) -> list[bytes]:
+        def look(frame: object) -> list[Instance]:
+            return network.segment([check_picture(frame)])[0]
+
+        if self._gpu:
+            try:
+                return list(map(packed, _by_shape([*map(check_picture, frames)], network)))
+            except BystanderError as error:
+                # One by one: whoever's frame it was is told, the others get their answer.
+                _log.warning("a batch of %d frames failed: %s", len(frames), error)
+        return self._one_by_one(look, frames)
+
+
+def _by_shape(frames: Sequence[Frame], network: Network) -> list[list[Instance]]:
+    """Who is in each frame, those of one shape looked at in one run of the network."""
+    found: list[list[Instance]] = [[] for _ in frames]
+    for positions in positions_by([frame.shape for frame in frames]).values():
+        batch = network.segment([frames[position] for position in positions])
+        for position, instances in zip(positions, batch, strict=True):
+            found[position] = instances
+    return found
+
+
+def _network_file(store: ModelStore, variant: Variant) -> Path:
+    names = store.catalogue.segmenters_of(variant)
+    return store.find(next(filter(store.has, names), names[0]), store.segmenter)
