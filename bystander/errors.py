@@ -24,6 +24,7 @@ BystanderError                     exit code
 │   └── TimelineMismatch               it was made from another video
 ├── SelectionError                 8   a click or an id names nobody
 ├── ConfigError                    9   a setting is unknown or out of bounds
+│   └── AddressRefused                 a webhook's address isn't called from here
 ├── StorageError                 10   what is stored can't be kept or handed out
 │   └── NotStored                      there is nothing under that key
 ├── AuditFailed                   11   a masked video shows more than it should
@@ -149,6 +150,10 @@ class SelectionError(BystanderError):
 
 class ConfigError(BystanderError):
     exit_code = 9
+
+
+class AddressRefused(ConfigError):
+    pass
 
 
 class StorageError(BystanderError):

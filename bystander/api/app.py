@@ -22,6 +22,7 @@ from bystander.api import (
     results,
     uploads,
     videos,
+    webhooks,
 )
 from bystander.api.context import Context
 from bystander.api.logs import AccessLog
@@ -40,6 +41,7 @@ ROUTERS: Final = (
     events,
     people,
     results,
+    webhooks,
 )
 
 DESCRIPTION = """Give a video and photos of the people who may be seen: everyone else's whole

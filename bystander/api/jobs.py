@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import job_of, job_url, project_of, ready_video
+from bystander.api.access import job_of, job_url, project_of, project_url, ready_video
 from bystander.api.callers import Caller
 from bystander.api.changes import preview_url
 from bystander.api.context import Context
@@ -22,10 +22,20 @@ from bystander.api.orders import (
 )
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
+from bystander.api.webhooks import no_webhooks
 from bystander.errors import NotStored
 from bystander.jobs.forecast import Place, place_of
 from bystander.jobs.order import TIMELINE, WorkOrder
-from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Problem, Project
+from bystander.jobs.outbound import parse
+from bystander.jobs.vocabulary import (
+    Job,
+    JobKind,
+    JobProgress,
+    JobState,
+    Problem,
+    Project,
+    Webhook,
+)
 from bystander.media.encoder import Codec, Deinterlace
 from bystander.settings import ProfileName
 
@@ -117,12 +127,15 @@ def router(context: Context) -> APIRouter:
         if wanted.kind is JobKind.RENDER:
             _need_timeline(context, here)
         context.janitor.room_for(round(RESULT_GROWTH * (video.size or 0)) + ROOM)
+        webhook = _webhook_of(context, wanted, request, here)
         warnings = warnings_for(wanted, context.store.photos.list(here.id))
         order = order_for(wanted, here, context.settings)
         expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
         with adding:
             _refuse_crowd(context, here)
-            job = jobs.add(here.id, wanted.kind, order.model_dump(mode="json"), expected)
+            if webhook:
+                _refuse_webhooks(context, here)
+            job = jobs.add(here.id, wanted.kind, order.model_dump(mode="json"), expected, webhook)
         if job is None:
             raise Refusal.missing("There is no such project")
         context.runner.wake()
@@ -225,6 +238,33 @@ def _refuse_clicks(wanted: JobRequest, project: Project) -> None:
             422,
             f"clicks.{number} lies outside the video",
             "Give seconds from its first frame, and pixels of the upright picture.",
+        )
+
+
+def _webhook_of(
+    context: Context, wanted: JobRequest, request: Request, project: Project
+) -> Webhook | None:
+    """Raises Refusal, AddressRefused: nobody is told, or not there."""
+    if wanted.webhook is None:
+        return None
+    settings = context.settings.webhooks
+    if not settings.secret:
+        raise no_webhooks()
+    parse(wanted.webhook, settings.hosts)
+    return Webhook(wanted.webhook, project_url(request, project.id))
+
+
+def _refuse_webhooks(context: Context, project: Project) -> None:
+    """Not too many that wait for receivers who don't answer."""
+    most = context.settings.webhooks.pending_per_owner
+    if context.store.webhooks.pending(project.owner) >= most:
+        raise Refusal(
+            429,
+            f"{most} webhooks of this token wait already to be delivered",
+            "Have the receiver answer with 204, or order without a webhook.",
+            {"Retry-After": "60"},
+            "rate-limited",
+            {"limit": "token"},
         )
 
 

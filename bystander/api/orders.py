@@ -8,6 +8,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bystander.jobs.order import ClickOrder, WorkOrder
+from bystander.jobs.outbound import MAX_URL_CHARACTERS
 from bystander.jobs.settings import ServiceSettings
 from bystander.jobs.vocabulary import JobKind, Photo, Project
 from bystander.media.encoder import Codec, Deinterlace
@@ -68,6 +69,13 @@ class JobRequest(BaseModel):
     )
     audit: bool = Field(
         False, strict=True, description="look at the result and report what could be wrong"
+    )
+    webhook: str | None = Field(
+        None,
+        max_length=MAX_URL_CHARACTERS,
+        description="an https address that is told by a signed POST when the job has ended, see "
+        "/webhook-secret; 409 where the operator has set webhooks up for nobody",
+        examples=["https://example.com/bystander"],
     )
     clicks: tuple[ClickOrder, ...] = Field(
         (),

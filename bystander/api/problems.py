@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from bystander.api.headers import HEADERS
 from bystander.errors import (
+    AddressRefused,
     AuditFailed,
     BystanderError,
     Cancelled,
@@ -54,6 +55,7 @@ STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
     (StorageError, 503),
     (ModelError, 503),
     (Cancelled, 409),
+    (AddressRefused, 422),
     (AuditFailed, 409),
     (ConfigError, 500),
 )

@@ -27,6 +27,7 @@ from bystander.jobs.vocabulary import (
     JobState,
     Problem,
     Result,
+    Webhook,
     new_id,
 )
 
@@ -67,21 +68,33 @@ class Jobs:
         self._database, self._clock = database, clock
 
     def add(
-        self, project: str, kind: JobKind, order: Mapping[str, Any], expected: float | None = None
+        self,
+        project: str,
+        kind: JobKind,
+        order: Mapping[str, Any],
+        expected: float | None = None,
+        webhook: Webhook | None = None,
     ) -> Job | None:
         """Put a job at the end of the queue. None: the project is gone.
 
         Args:
             order: the JSON form of `WorkOrder` without its files: no `cast`.
             expected: seconds that it was estimated to take.
+            webhook: who is told of its end.
         """
         job, now = new_id(), self._clock()
-        changed = self._database.change(
-            "INSERT INTO jobs (id, project, owner, kind, state, work, created, expected) "
-            "SELECT ?, id, owner, ?, 'queued', ?, ?, ? FROM projects "
-            "WHERE id = ? AND NOT condemned",
-            (job, kind, json.dumps(_nameless(order)), now, expected, project),
-        )
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "INSERT INTO jobs (id, project, owner, kind, state, work, created, expected) "
+                "SELECT ?, id, owner, ?, 'queued', ?, ?, ? FROM projects "
+                "WHERE id = ? AND NOT condemned",
+                (job, kind, json.dumps(_nameless(order)), now, expected, project),
+            ).rowcount
+            if changed and webhook:
+                connection.execute(
+                    "INSERT INTO webhooks (id, job, url, project_url) VALUES (?, ?, ?, ?)",
+                    (f"msg_{new_id()}", job, webhook.url, webhook.project_url),
+                )
         return self.find(job) if changed else None
 
     def get(self, project: str, job: str) -> Job | None:
@@ -311,6 +324,7 @@ class Jobs:
                 job,
             ),
         )
+        connection.execute("UPDATE webhooks SET due = ? WHERE job = ?", (now, job))
         connection.execute(
             "UPDATE projects SET expires = ? + lifetime WHERE id = ?", (now, project)
         )

@@ -62,3 +62,14 @@ CREATE TABLE served (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL) STRICT;
 CREATE TABLE litter (path TEXT PRIMARY KEY) STRICT;
 
 CREATE TABLE speeds (key TEXT PRIMARY KEY, value REAL NOT NULL, count INTEGER NOT NULL) STRICT;
+
+-- What is to be told when a job ends: `due` is when the next try may begin, null before the end.
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    job TEXT NOT NULL UNIQUE REFERENCES jobs (id) ON DELETE CASCADE,
+    url TEXT NOT NULL,
+    project_url TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL
+) STRICT;
+CREATE INDEX webhooks_by_due ON webhooks (due);

@@ -1,8 +1,8 @@
 """What a person who runs the service may change: `configs/service.yaml`, checked.
 
-Four things differ from machine to machine and may come from the environment instead:
-BYSTANDER_DATA, BYSTANDER_STORAGE, BYSTANDER_TOKENS (or BYSTANDER_TOKENS_FILE) and
-BYSTANDER_ALLOW_OPEN.
+Five things differ from machine to machine and may come from the environment instead:
+BYSTANDER_DATA, BYSTANDER_STORAGE, BYSTANDER_TOKENS (or BYSTANDER_TOKENS_FILE),
+BYSTANDER_ALLOW_OPEN and BYSTANDER_WEBHOOK_SECRET (or BYSTANDER_WEBHOOK_SECRET_FILE).
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ STORAGE_VARIABLE = "BYSTANDER_STORAGE"
 TOKENS_VARIABLE = "BYSTANDER_TOKENS"
 TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
 ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
+WEBHOOK_SECRET_VARIABLE = "BYSTANDER_WEBHOOK_SECRET"
+WEBHOOK_SECRET_FILE_VARIABLE = "BYSTANDER_WEBHOOK_SECRET_FILE"
+SECRET_VARIABLES = (
+    TOKENS_VARIABLE,
+    TOKENS_FILE_VARIABLE,
+    WEBHOOK_SECRET_VARIABLE,
+    WEBHOOK_SECRET_FILE_VARIABLE,
+)
+"""What no child process is given."""
 
 GIB = 2**30
 
@@ -145,6 +154,29 @@ class SecuritySettings(Settings):
     )
 
 
+class WebhookSettings(Settings):
+    """Telling other servers that a job has ended. Off without a secret."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    secret: Annotated[str, StringConstraints(pattern=r"^([!-~]{32,1000})?$")] = Field(
+        "",
+        description="from which each token's signing key is made, 32 characters at least; better "
+        "kept in the file that BYSTANDER_WEBHOOK_SECRET_FILE names",
+    )
+    hosts: tuple[str, ...] = Field(
+        (),
+        title="Hosts of one's own",
+        description="names and addresses that may be called by http, too, and in a private "
+        "network or on this machine; others only by https, where they are public",
+    )
+    timeout_seconds: float = Field(10.0, gt=0, le=60, description="for one try, all of it")
+    at_once: int = Field(4, ge=1, le=64, description="under way together, one of a token at most")
+    pending_per_owner: int = Field(
+        200, ge=1, description="that one token may have waiting, those of unfinished jobs included"
+    )
+
+
 class ServiceSettings(Settings):
     """Everything about the service."""
 
@@ -158,6 +190,7 @@ class ServiceSettings(Settings):
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     security: SecuritySettings = SecuritySettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def load_service_settings(
@@ -186,7 +219,37 @@ def load_service_settings(
             f"the tokens: {describe(error)}",
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         ) from error
+    if secret := _webhook_secret(environ):
+        try:
+            found["webhooks"] = WebhookSettings(
+                **{**settings.webhooks.model_dump(), "secret": secret}
+            )
+        except ValidationError as error:
+            raise ConfigError(
+                f"the secret of webhooks: {describe(error)}",
+                "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            ) from error
     return settings.model_copy(update=found)
+
+
+def _webhook_secret(environ: Mapping[str, str]) -> str:
+    """Raises ConfigError: the file that is named can't be read, or is empty."""
+    named = environ.get(WEBHOOK_SECRET_FILE_VARIABLE)
+    if not named:
+        return environ.get(WEBHOOK_SECRET_VARIABLE, "").strip()
+    try:
+        secret = Path(named).read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the secret of webhooks in {named} can't be read ({error})",
+            f"Mend the file, or take {WEBHOOK_SECRET_FILE_VARIABLE} away.",
+        ) from error
+    if not secret:
+        raise ConfigError(
+            f"there is no secret of webhooks in {named}",
+            f"Write one, or take {WEBHOOK_SECRET_FILE_VARIABLE} away.",
+        )
+    return secret
 
 
 def _tokens(environ: Mapping[str, str]) -> tuple[str, ...]:

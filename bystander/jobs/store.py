@@ -11,6 +11,7 @@ from bystander.jobs.database import Database
 from bystander.jobs.photos import Photos
 from bystander.jobs.projects import Projects
 from bystander.jobs.queue import Jobs
+from bystander.jobs.webhooks import Webhooks
 
 NEWEST: Final = 0.2
 """Weight of the newest measurement of a speed, once there are a few."""
@@ -24,7 +25,7 @@ class JobStore:
         clock: seconds since the epoch.
 
     Attributes:
-        projects, photos, jobs: a table each.
+        projects, photos, jobs, webhooks: a table each.
 
     Raises:
         ConfigError: the file can't be used.
@@ -35,6 +36,7 @@ class JobStore:
         self.projects = Projects(self._database, clock)
         self.photos = Photos(self._database)
         self.jobs = Jobs(self._database, clock)
+        self.webhooks = Webhooks(self._database, clock)
 
     def speed(self, key: str) -> float | None:
         """The mean of what was learnt under `key`."""

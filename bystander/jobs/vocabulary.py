@@ -204,6 +204,19 @@ class Job:
     cancelling: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Whom a job's end is told.
+
+    Attributes:
+        url: where it is sent.
+        project_url: path of the project, for the links in it.
+    """
+
+    url: str
+    project_url: str
+
+
 def new_id() -> str:
     """128 random bits, safe in URLs and as a folder's name."""
     return secrets.token_hex(16)

@@ -42,14 +42,14 @@ from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import USUAL, Runner
 from bystander.jobs.settings import (
-    TOKENS_FILE_VARIABLE,
-    TOKENS_VARIABLE,
+    SECRET_VARIABLES,
     ServiceSettings,
     load_service_settings,
 )
 from bystander.jobs.storage import open_storage
 from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import Job
+from bystander.jobs.webhooks import WebhookSender
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
 from bystander.server.bentos import estimate_worker, job_worker
@@ -142,6 +142,7 @@ class Bystander:
             stopping=server_stops,
         )
         self._janitor = Janitor(self._store, self._storage, settings)
+        self._webhooks = WebhookSender(self._store.webhooks, settings.webhooks)
         models = _Once(_models)
         self._pictures = Pictures(models, settings.limits, data / "work")
         late.app = create_app(
@@ -159,6 +160,7 @@ class Bystander:
         )
         self._runner.start()
         self._janitor.start()
+        self._webhooks.start()
 
     @bentoml.api
     def segment(self, image: str) -> list[dict[str, Any]]:
@@ -180,6 +182,7 @@ class Bystander:
         """Ends the workers; their jobs go on when the service is started again."""
         self._runner.stop()
         self._janitor.stop()
+        self._webhooks.stop()
         self._storage.close()
 
     def _expectations(self, job: Job) -> Mapping[str, float]:
@@ -244,8 +247,9 @@ def _models() -> Models:
 
 def _environment_of_children() -> dict[str, str]:
     """What workers get: no tokens, and where the model services are."""
-    secret = {TOKENS_VARIABLE, TOKENS_FILE_VARIABLE}
-    environment = {name: value for name, value in os.environ.items() if name not in secret}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES
+    }
     # A checkout isn't installed; before the standard library, site-packages have no business.
     root = Path(bystander.__file__).resolve().parents[1]
     if (root / "service.py").is_file():

@@ -47,7 +47,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
 
 
 def test_an_empty_variable_is_none(plain: Path) -> None:
-    names = ("DATA", "STORAGE", "TOKENS", "TOKENS_FILE", "ALLOW_OPEN")
+    names = ("DATA", "STORAGE", "TOKENS", "TOKENS_FILE", "ALLOW_OPEN", "WEBHOOK_SECRET")
     empty = {f"BYSTANDER_{name}": "" for name in names}
     assert load_service_settings(plain, empty) == ServiceSettings()
 
@@ -132,3 +132,33 @@ def test_what_is_out_of_bounds_is_named(plain: Path, content: str) -> None:
     with pytest.raises(ConfigError, match=content.partition(":")[0]) as refused:
         load_service_settings(plain, {})
     assert "service.yaml" in refused.value.what
+
+
+def test_the_secret_of_webhooks_comes_from_a_file_or_a_variable(
+    plain: Path, tmp_path: Path
+) -> None:
+    file, secret = tmp_path / "secret", "s" * 32
+    file.write_text(f"{secret}\n")
+    plain.write_text("webhooks: {hosts: [hooks.internal]}")
+    for environ in (
+        {"BYSTANDER_WEBHOOK_SECRET_FILE": str(file)},
+        {"BYSTANDER_WEBHOOK_SECRET": secret},
+    ):
+        webhooks = load_service_settings(plain, environ).webhooks
+        assert (webhooks.secret, webhooks.hosts) == (secret, ("hooks.internal",))
+
+
+@pytest.mark.parametrize("secret", ["short", "s" * 31, "with spaces in it, and long enough"])
+def test_a_weak_secret_of_webhooks_is_refused_and_not_shown(plain: Path, secret: str) -> None:
+    with pytest.raises(ConfigError, match="secret of webhooks") as refused:
+        load_service_settings(plain, {"BYSTANDER_WEBHOOK_SECRET": secret})
+    assert secret not in "".join(traceback.format_exception(refused.value))
+
+
+def test_who_names_a_file_with_the_secret_of_webhooks_has_one(plain: Path, tmp_path: Path) -> None:
+    for name, content in (("empty", b"\n"), ("binary", b"\xff\xfe\x00"), ("absent", None)):
+        file = tmp_path / name
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(ConfigError, match=name):
+            load_service_settings(plain, {"BYSTANDER_WEBHOOK_SECRET_FILE": str(file)})

@@ -1,0 +1,50 @@
+"""The key by which a token's webhooks are signed."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from bystander.api.context import Context
+from bystander.api.problems import responses
+from bystander.api.refusal import Refusal
+from bystander.jobs.webhooks import signing_key, written
+
+
+class SecretView(BaseModel):
+    """What a receiver checks the signatures with (Standard Webhooks)."""
+
+    secret: str = Field(
+        description="of this token alone: keep it as safe as the token",
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    )
+
+
+def router(context: Context) -> APIRouter:
+    """The route /webhook-secret."""
+    routes = APIRouter(tags=["jobs"])
+
+    @routes.get(
+        "/webhook-secret", summary="The key that webhooks are signed with", responses=responses(409)
+    )
+    def get_secret(request: Request) -> SecretView:
+        """When a job has ended that was ordered with a `webhook`, that address gets a POST:
+        `{"type": "job.done", "timestamp": ..., "data": {"job", "project", "kind", "state",
+        "links"}}`, with the headers `Webhook-Id` (the same for every try), `Webhook-Timestamp`
+        and `Webhook-Signature`, after the Standard Webhooks specification. Any answer but a 2xx
+        is tried again, ever more rarely, for a day; 410 ends it. It may come twice."""
+        secret = context.settings.webhooks.secret
+        if not secret:
+            raise no_webhooks()
+        return SecretView(secret=written(signing_key(secret, request.state.owner)))
+
+    return routes
+
+
+def no_webhooks() -> Refusal:
+    return Refusal(
+        409,
+        "This service sends no webhooks",
+        "Follow the job's events; the operator may set BYSTANDER_WEBHOOK_SECRET.",
+        code="webhooks-off",
+    )
