@@ -25,6 +25,7 @@ from bystander.api import (
     webhooks,
 )
 from bystander.api.context import Context
+from bystander.api.idempotency import Idempotency
 from bystander.api.logs import AccessLog
 from bystander.api.metrics import MetricsMiddleware
 from bystander.api.security import Gate, SmallBodies
@@ -68,6 +69,9 @@ def create_app(context: Context) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router(context))
     # The last one added is the first that a request meets.
+    app.add_middleware(
+        Idempotency, keys=context.store.idempotency_keys, limits=context.settings.limits
+    )
     app.add_middleware(SmallBodies, seconds=context.settings.limits.body_seconds)
     app.add_middleware(
         Gate,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import job_of, job_url, project_of, project_url, ready_video
 from bystander.api.callers import Caller
 from bystander.api.changes import preview_url
 from bystander.api.context import Context
+from bystander.api.idempotency import key_described
 from bystander.api.orders import (
     EffectRequest,
     JobRequest,
@@ -110,6 +111,7 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/jobs",
         status_code=202,
         summary="Start a job",
+        dependencies=[Depends(key_described)],
         responses=responses(409, 507),
     )
     def start(project: str, wanted: JobRequest, request: Request, response: Response) -> JobView:

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Final
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, project_url, while_it_is_there
 from bystander.api.callers import caller_of
 from bystander.api.context import Context
+from bystander.api.idempotency import key_described
 from bystander.api.limits import chunks
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
@@ -111,8 +112,11 @@ def router(context: Context) -> APIRouter:
             faces=photo.faces,
             chosen=photo.chosen,
             problem=photo.problem,
-            picture=f"{project_url(request, photo.project)}/photos/{photo.id}/picture",
+            picture=f"{url_of(request, photo)}/picture",
         )
+
+    def url_of(request: Request, photo: Photo) -> str:
+        return f"{project_url(request, photo.project)}/photos/{photo.id}"
 
     def photo_of(request: Request, project: str, photo: str) -> Photo:
         found = photos.get(project_of(context, request, project).id, photo)
@@ -170,11 +174,15 @@ def router(context: Context) -> APIRouter:
         "/projects/{project}/photos",
         status_code=201,
         summary="Add a photo of somebody to keep",
+        dependencies=[Depends(key_described)],
         openapi_extra=BODY,
         responses=responses(408, 409, 413, 507),
     )
     async def add_photo(
-        project: str, request: Request, person: Annotated[PersonName, Query()]
+        project: str,
+        request: Request,
+        response: Response,
+        person: Annotated[PersonName, Query()],
     ) -> PhotoView:
         """JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF as the body. It is stored small and
         without its metadata, and deleted when a job of the project ends."""
@@ -183,7 +191,9 @@ def router(context: Context) -> APIRouter:
         async with context.uploads.place(*parties):
             # Deleting the project meanwhile takes the folder away, at any moment.
             with while_it_is_there(context, here), telling_disk("receiving the photo"):
-                return view(request, await receive(here, person, request))
+                photo = await receive(here, person, request)
+        response.headers["Location"] = url_of(request, photo)
+        return view(request, photo)
 
     @routes.get("/projects/{project}/photos", summary="All photos")
     def list_photos(project: str, request: Request) -> PhotosView:

@@ -6,12 +6,14 @@ import math
 from threading import Lock
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, project_url
 from bystander.api.callers import Party, caller_of
 from bystander.api.context import Context
+from bystander.api.idempotency import key_described
+from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.api.videos import VideoView, view_of
 from bystander.jobs.staleness import StaleReason, staleness_of
@@ -126,7 +128,13 @@ def router(context: Context) -> APIRouter:
                     {"limit": party.scope},
                 )
 
-    @routes.post("/projects", status_code=201, summary="Begin")
+    @routes.post(
+        "/projects",
+        status_code=201,
+        summary="Begin",
+        dependencies=[Depends(key_described)],
+        responses=responses(409),
+    )
     def create(request: Request, response: Response) -> ProjectView:
         """A new, empty project: it is deleted after some minutes, see `expires`, unless a video
         or a photo is sent. 429 says whose limit is reached, in `limit` (visitor, network or

@@ -79,6 +79,7 @@ class Janitor:
     def sweep(self) -> None:
         """Delete what has expired, and what an interrupted purge has left."""
         self._store.webhooks.sweep()
+        self._store.idempotency_keys.sweep()
         self._store.scrub()
         self._store.projects.condemn_empty(
             self._clock() - MINUTE * self._settings.retention.empty_minutes

@@ -73,3 +73,17 @@ CREATE TABLE webhooks (
     due REAL
 ) STRICT;
 CREATE INDEX webhooks_by_due ON webhooks (due);
+
+-- Which requests were answered already. Keys as digests; of a request only a code that needs the
+-- key, of the answer only where to look: neither holds a name.
+CREATE TABLE idempotency_keys (
+    number INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    location TEXT NOT NULL,
+    created REAL NOT NULL,
+    UNIQUE (owner, key)
+) STRICT;
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created);

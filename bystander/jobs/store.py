@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bystander.jobs.database import Database
+from bystander.jobs.idempotency import IdempotencyKeys
 from bystander.jobs.photos import Photos
 from bystander.jobs.projects import Projects
 from bystander.jobs.queue import Jobs
@@ -25,7 +26,7 @@ class JobStore:
         clock: seconds since the epoch.
 
     Attributes:
-        projects, photos, jobs, webhooks: a table each.
+        projects, photos, jobs, webhooks, idempotency_keys: a table each.
 
     Raises:
         ConfigError: the file can't be used.
@@ -36,6 +37,7 @@ class JobStore:
         self.projects = Projects(self._database, clock)
         self.photos = Photos(self._database)
         self.jobs = Jobs(self._database, clock)
+        self.idempotency_keys = IdempotencyKeys(self._database, clock)
         self.webhooks = Webhooks(self._database, clock)
 
     def speed(self, key: str) -> float | None:
