@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
@@ -19,6 +21,33 @@ MOST_PARTIES: Final = 10_000
 """Parties whose rates are remembered; the ones heard of least recently are forgotten."""
 LEAST_BYTES: Final = 4096
 """Of a body that must arrive within its patience: a byte now and then isn't enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a party may still ask for.
+
+    Attributes:
+        name: whose it is: "token", "network" or "visitor".
+        limit: requests at once.
+        window_seconds: in which a quota that is used up is whole again.
+        remaining: requests that may come in now.
+        reset_seconds: until it is whole again if nothing comes in meanwhile.
+    """
+
+    name: str
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+
+def quota_headers(quotas: Sequence[Quota]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10, a member for
+    each quota."""
+    policies = (f'"{one.name}";q={one.limit};w={one.window_seconds}' for one in quotas)
+    states = (f'"{one.name}";r={one.remaining};t={one.reset_seconds}' for one in quotas)
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
 
 
 class RateLimiter:
@@ -58,6 +87,25 @@ class RateLimiter:
                 self._buckets.popitem(last=False)
             slowest = max(waits, key=waits.__getitem__, default=None)
             return (waits[slowest], slowest) if slowest else (0.0, None)
+
+    def quotas(self, *parties: Party) -> tuple[Quota, ...]:
+        """What each of these has left, as a client is told."""
+        with self._lock:
+            now = self._clock()
+            left = {party: self._left(party, now) for party in parties}
+        quotas = []
+        for party, there in left.items():
+            limit, rate = party.of(self._burst), self._per_second * party.share
+            quotas.append(
+                Quota(
+                    name=party.scope,
+                    limit=limit,
+                    window_seconds=max(1, math.ceil(limit / rate)),
+                    remaining=int(there),
+                    reset_seconds=math.ceil((limit - there) / rate),
+                )
+            )
+        return tuple(quotas)
 
     def _left(self, party: Party, now: float) -> float:
         most = float(party.of(self._burst))

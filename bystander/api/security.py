@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bystander.api.callers import named_by
 from bystander.api.headers import HEADERS
-from bystander.api.limits import Patience, RateLimiter
+from bystander.api.limits import Patience, RateLimiter, quota_headers
 from bystander.api.problems import refuse
 from bystander.errors import ConfigError
 from bystander.jobs.settings import LimitSettings, SecuritySettings
@@ -92,10 +92,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
 
+        limited: dict[str, str] = {}
+
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in (HEADERS | limited).items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -119,7 +121,9 @@ class Gate:
             await refuse(scope, receive, hardened, 404, "There is nothing at this address")
             return
         caller = named_by(owner, headers)
-        wait, party = self._rates.wait(*caller.parties(self._limits))
+        parties = caller.parties(self._limits)
+        wait, party = self._rates.wait(*parties)
+        limited |= quota_headers(self._rates.quotas(*parties))
         if party is not None:
             await refuse(
                 scope, receive, hardened, 429, f"Too many requests of {party.words}",

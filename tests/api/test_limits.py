@@ -21,7 +21,14 @@ from bystander.api.callers import (
     Party,
     named_by,
 )
-from bystander.api.limits import LEAST_BYTES, Patience, RateLimiter, UploadSlots, chunks
+from bystander.api.limits import (
+    LEAST_BYTES,
+    Patience,
+    RateLimiter,
+    UploadSlots,
+    chunks,
+    quota_headers,
+)
 from bystander.api.refusal import Refusal
 from bystander.jobs.settings import LimitSettings
 
@@ -118,6 +125,27 @@ def test_a_long_rest_earns_no_more_than_a_burst(clock: Clock) -> None:
     wait(rates, "ann")
     clock.now += 1e6
     assert [wait(rates, "ann") == 0 for _ in range(3)] == [True, True, False]
+
+
+def test_what_is_left_is_told_of_each_whose_limits_count(clock: Clock) -> None:
+    rates = RateLimiter(10, 100, clock)
+    assert [one.remaining for one in rates.quotas(*ANN.parties(SHARES))] == [20, 50, 100]
+    for _ in range(3):
+        rates.wait(*ANN.parties(SHARES))
+    assert quota_headers(rates.quotas(*ANN.parties(SHARES))) == {
+        "RateLimit-Policy": '"visitor";q=20;w=10, "network";q=50;w=10, "token";q=100;w=10',
+        "RateLimit": '"visitor";r=17;t=2, "network";r=47;t=1, "token";r=97;t=1',
+    }
+    clock.now += 2
+    assert [one.reset_seconds for one in rates.quotas(*ANN.parties(SHARES))] == [0, 0, 0]
+
+
+def test_nothing_is_left_for_who_has_to_wait(clock: Clock) -> None:
+    rates = RateLimiter(0.5, 1, clock)
+    wait(rates, "ann")
+    assert wait(rates, "ann") == 2
+    (quota,) = rates.quotas(token("ann"))
+    assert (quota.remaining, quota.reset_seconds, quota.window_seconds) == (0, 2, 2)
 
 
 def test_rates_are_counted_for_each_owner(clock: Clock) -> None:

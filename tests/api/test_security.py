@@ -338,6 +338,18 @@ def test_who_asks_too_often_waits_and_others_do_not() -> None:
     assert ask(app, path="/secret", headers=bearer(ANOTHER)).status_code == 200
 
 
+def test_every_limited_answer_says_what_is_left() -> None:
+    app = gated(GUARDED, RateLimiter(0.001, 2))
+    answers = [ask(app, path="/nothing", headers=bearer(TOKEN)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"token";q=2;w=2000'}
+    left = [answer.headers["ratelimit"].partition(";t=")[0] for answer in answers]
+    assert left == ['"token";r=1', '"token";r=0', '"token";r=0']
+    unlimited = ask(app, path="/openapi.json"), ask(app, path="/secret")
+    assert [answer.status_code for answer in unlimited] == [200, 401]
+    assert not any("ratelimit" in answer.headers for answer in unlimited)
+
+
 def test_strangers_use_up_nobodys_rate() -> None:
     app = gated(GUARDED, RateLimiter(0.1, 1))
     assert {ask(app, path="/secret").status_code for _ in range(5)} == {401}
