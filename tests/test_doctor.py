@@ -7,6 +7,7 @@ import pytest
 from bystander.doctor import check_up, list_models, pull_models
 from bystander.errors import ConfigError, ModelNotFound
 from bystander.models.catalogue import Catalogue
+from bystander.sandbox import landlock
 from tests.conftest import shared
 
 
@@ -22,6 +23,16 @@ def test_everything_is_in_order_where_the_networks_are(monkeypatch: pytest.Monke
     monkeypatch.setenv("BYSTANDER_MODELS", str(shared("models")))
 
     assert [check for check in check_up() if not check.ok] == []
+
+
+@pytest.mark.parametrize(("abi", "found"), [(0, "not available"), (4, "Landlock ABI 4")])
+def test_whether_workers_can_be_confined_is_told(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, abi: int, found: str
+) -> None:
+    monkeypatch.setattr(landlock, "abi", lambda: abi)
+    [told] = [check for check in check_up() if check.name == "confinement"]
+    assert told.ok
+    assert told.found.startswith(found)
 
 
 def test_a_missing_network_is_told_with_the_place_for_it(

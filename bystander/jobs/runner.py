@@ -6,6 +6,7 @@ slot is a thread of its own that sees one attempt at a time through.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -132,8 +133,13 @@ class Runner:
         if not re.fullmatch("[0-9a-f]{32}", job):
             return None
         try:
-            return (self._disk.work(job) / PREVIEW).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+            # The worker's folder: a link in it may lead anywhere.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            with open(os.open(self._disk.work(job) / PREVIEW, flags), "rb") as picture:
+                return picture.read()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
             return None
 
     def _lead(self) -> None:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from bystander.config import Settings, config_path, describe, read_config
 from bystander.errors import ConfigError
 from bystander.sandbox import Limits
+from bystander.sandbox.launch import ConfinementMode
 from bystander.settings import ProfileName
 
 DATA_VARIABLE = "BYSTANDER_DATA"
@@ -26,13 +27,6 @@ TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
 ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
 WEBHOOK_SECRET_VARIABLE = "BYSTANDER_WEBHOOK_SECRET"
 WEBHOOK_SECRET_FILE_VARIABLE = "BYSTANDER_WEBHOOK_SECRET_FILE"
-SECRET_VARIABLES = (
-    TOKENS_VARIABLE,
-    TOKENS_FILE_VARIABLE,
-    WEBHOOK_SECRET_VARIABLE,
-    WEBHOOK_SECRET_FILE_VARIABLE,
-)
-"""What no child process is given."""
 
 GIB = 2**30
 
@@ -75,6 +69,11 @@ class JobSettings(Settings):
     )
     memory_bytes: int = Field(
         8 * GIB, ge=GIB, description="address space of a worker, beyond which it fails"
+    )
+    confinement: ConfinementMode = Field(
+        "auto",
+        description="of workers to their own folder by the kernel (Landlock): required refuses to "
+        "start where that can't be had, auto warns, off doesn't",
     )
     queued_per_owner: int = Field(20, ge=1, description="jobs that one token may have waiting")
 

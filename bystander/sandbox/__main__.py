@@ -28,7 +28,7 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
     # What a library may print must not pass for the answer.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    content: dict[str, Any] = {"offline": confine(limits)}
+    content: dict[str, Any] = {"offline": confine(limits, [Path(file)], [Path(folder)])}
     try:
         content["facts"] = _examine(kind, Path(file), Path(folder), limits)
     except MemoryError:

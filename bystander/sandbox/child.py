@@ -87,7 +87,7 @@ def _run(kind: Kind, path: Path, folder: Path, limits: Limits) -> tuple[bytes, b
         [sys.executable, "-P", "-s", "-B", "-m", "bystander.sandbox", kind, path, folder,
          limits.model_dump_json(include=set(Limits.model_fields))],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=folder, env=_environment(), start_new_session=True,
+        cwd=folder, env=_environment(folder), start_new_session=True,
     )  # fmt: skip
     with child:
         try:
@@ -126,11 +126,13 @@ def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, byt
     return bytes(heard[child.stdout]), bytes(heard[child.stderr]), reason
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     """Only what Python needs; no token or key of this process gets to the child."""
     environment = {
         "PYTHONPATH": str(_PACKAGES),
         "LANG": "C.UTF-8",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
         # Threads and arenas that would only take address space.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

@@ -8,19 +8,16 @@ imports it in every process.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import bentoml
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-import bystander
 from bystander.api import logs
 from bystander.api.app import create_app
 from bystander.api.context import Context
@@ -41,18 +38,16 @@ from bystander.errors import BystanderError, ConfigError, PhotoError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
 from bystander.jobs.runner import USUAL, Runner
-from bystander.jobs.settings import (
-    SECRET_VARIABLES,
-    ServiceSettings,
-    load_service_settings,
-)
+from bystander.jobs.settings import ServiceSettings, load_service_settings
 from bystander.jobs.storage import open_storage
 from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import Job
 from bystander.jobs.webhooks import WebhookSender
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
+from bystander.sandbox.confine import check_confinement
 from bystander.server.bentos import estimate_worker, job_worker
+from bystander.server.bentos.children import Children
 from bystander.server.bentos.face_embedder import FaceEmbedder
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.person_segmenter import PersonSegmenter
@@ -120,23 +115,24 @@ class Bystander:
         settings = SETTINGS.model_copy(update={"data": data})
         self._store = JobStore(data / "bystander.sqlite")
         self._storage = open_storage(settings.storage, data)
-        environment = _environment_of_children()
+        check_confinement(settings.jobs.confinement)
+        children = Children(settings.jobs.confinement, services_here())
         in_flight = str(settings.models.in_flight)
         self._pace = Pace(
             self._store,
             self._storage,
-            lambda video, profile: _python(
-                estimate_worker.__name__, str(video), profile.value, in_flight
+            lambda video, profile: children.command(
+                video.parent, estimate_worker.__name__, str(video), profile.value, in_flight
             ),
-            environment,
+            children.environment,
             data / "work",
         )
         self._runner = Runner(
             self._store,
             self._storage,
             settings,
-            lambda folder: _python(job_worker.__name__, str(folder)),
-            environment,
+            lambda folder: children.command(folder, job_worker.__name__, str(folder)),
+            children.environment,
             expectations=self._expectations,
             learn=self._learn,
             stopping=server_stops,
@@ -243,24 +239,6 @@ def _models() -> Models:
     """The model services; this process's own networks where BentoML runs everything in one."""
     services = services_here()
     return open_models(services, ModelSettings()) if services else load_models()
-
-
-def _environment_of_children() -> dict[str, str]:
-    """What workers get: no tokens, and where the model services are."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES
-    }
-    # A checkout isn't installed; before the standard library, site-packages have no business.
-    root = Path(bystander.__file__).resolve().parents[1]
-    if (root / "service.py").is_file():
-        environment["PYTHONPATH"] = str(root)
-    if services := services_here():
-        environment[job_worker.SERVICES_VARIABLE] = json.dumps(services)
-    return environment
-
-
-def _python(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
 
 
 def _in_api(path: str) -> bool:

@@ -47,6 +47,9 @@ from bystander.jobs.vocabulary import JobKind
 from bystander.media.probe import probe
 from bystander.people.timeline import Timeline
 from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.sandbox.launch import Confinement, confined_command
+from bystander.server.bentos import job_worker
+from bystander.server.bentos.children import Children
 from bystander.settings import ProfileName
 from tests.conftest import REPOSITORY, sampled, shared
 from tests.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
@@ -76,9 +79,11 @@ class Work:
     @contextmanager
     def worker(self, hold: str | int = NOWHERE) -> Iterator[subprocess.Popen[str]]:
         """One at work, ended on leaving; `hold`: where it waits, see `drawn_worker`."""
+        # As the service starts one: it gets along with its folder.
+        confinement = Confinement(folder=self.folder, read=(REPOSITORY / "tests",))
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.drawn_worker", str(self.folder), str(hold)],
-            cwd=REPOSITORY,
+            confined_command(confinement, "tests.jobs.drawn_worker", str(self.folder), str(hold)),
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -441,11 +446,10 @@ def test_a_real_video_is_masked_by_the_command_of_the_service(tmp_path: Path) ->
     source = next(path for path in sorted(clip.iterdir()) if path.suffix == ".mp4")
     short = remuxed(source, tmp_path / "short.mp4", "-frames:v", "40")
     work = Work(tmp_path / "work", short, order())
-    environment = {k: v for k, v in os.environ.items() if k != "BYSTANDER_SERVICES"}
+    children = Children("auto", {})
     ran = subprocess.run(
-        [sys.executable, "-m", "bystander.server.bentos.job_worker", str(work.folder)],
-        cwd=REPOSITORY,
-        env=environment,
+        children.command(work.folder, job_worker.__name__, str(work.folder)),
+        env=children.environment,
         capture_output=True,
         text=True,
         check=False,

@@ -168,7 +168,7 @@ def test_nothing_is_imported_from_the_folder_of_the_file(tmp_path: Path) -> None
 def test_the_child_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BYSTANDER_TOKENS", "a-secret-of-the-service")
 
-    assert "a-secret-of-the-service" not in str(_environment())
+    assert "a-secret-of-the-service" not in str(_environment(Path("/somewhere")))
 
 
 def test_the_child_loads_no_network_of_neurons() -> None:

@@ -1,0 +1,63 @@
+"""What the entry service gives its children, and what it doesn't."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bystander.models.catalogue import Catalogue
+from bystander.models.store import ModelStore
+from bystander.sandbox.launch import Confinement
+from bystander.server.bentos.children import Children
+
+SERVER = {
+    "PATH": os.defpath,
+    "BYSTANDER_TOKENS": "a-token-of-some-length",
+    "BYSTANDER_TOKENS_FILE": "/run/secrets/tokens",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/run/secrets/key.json",
+    "BYSTANDER_WEBHOOK_SECRET": "what signs",
+    "AWS_SECRET_ACCESS_KEY": "of a cloud",
+    "HOME": "/home/somebody",
+    "OMP_NUM_THREADS": "3",
+}
+
+
+def confinement_of(children: Children, folder: Path) -> Confinement:
+    *_, confinement, module, argument = children.command(folder, "a.module", "argument")
+    assert (module, argument) == ("a.module", "argument")
+    return Confinement.model_validate_json(confinement)
+
+
+def test_they_are_told_no_token_and_no_credentials() -> None:
+    environment = Children("auto", {}, SERVER).environment
+    assert set(environment) == {
+        *("PATH", "LANG", "OMP_NUM_THREADS", "PYTHONPATH"),
+        *("BYSTANDER_MODELS", "BENTOML_HOME", "XDG_CACHE_HOME"),
+    }
+
+
+def test_they_find_the_networks_that_the_server_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # they work elsewhere
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    given = {**SERVER, "BYSTANDER_MODELS": "models:~/more", "BYSTANDER_SEGMENTER": "own.onnx"}
+    children = Children("auto", {}, given)
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.chdir("/")
+    store = ModelStore.from_environment(Catalogue.load(), children.environment)
+    assert store.folders[:2] == (tmp_path / "models", tmp_path / "home" / "more")
+    assert store.segmenter == tmp_path / "own.onnx"
+    assert store.cache == tmp_path / "home" / ".cache" / "bystander"
+    read = confinement_of(children, tmp_path).read
+    assert {*store.folders, store.segmenter, store.cache, store.bentoml / "models"} == set(read)
+
+
+def test_they_get_their_folder_and_the_ports_of_the_services(tmp_path: Path) -> None:
+    services = {"One": "file:///tmp/one.sock", "Two": "tcp://127.0.0.1:3456"}
+    children = Children("required", services, SERVER)
+    confinement = confinement_of(children, tmp_path)
+    assert (confinement.mode, confinement.folder) == ("required", tmp_path)
+    assert confinement.ports == (3456,)
