@@ -81,14 +81,14 @@ def _document(texts: Texts, title: str, step: str) -> None:
 
 
 def _head(texts: Texts) -> None:
-    """The name, and the switch of language, which names the other one in its own words."""
-    other = next(language for language in LANGUAGES if language != texts.language)
+    """The name, and the switch of language, which names the next one in its own words."""
+    following = LANGUAGES[(LANGUAGES.index(texts.language) + 1) % len(LANGUAGES)]
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.html(f'<p class="name">{texts("app.name")}</p>', width="content")
         if st.button(texts("app.other-language"), key="language"):
-            st.query_params[LANGUAGE] = other
+            st.query_params[LANGUAGE] = following
             st.rerun()
 
 

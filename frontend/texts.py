@@ -1,4 +1,4 @@
-"""Every sentence that a visitor reads, in Korean and English: `locales/*.toml`."""
+"""Every sentence that a visitor reads, in each language: `locales/*.toml`."""
 
 from __future__ import annotations
 
@@ -76,15 +76,16 @@ def texts(language: Language) -> Texts:
 
 
 def language_of(asked: str | None, locale: str | None) -> Language:
-    """Korean for Korean browsers, English for all others, unless one was asked for.
+    """The browser's where it is one of ours, and English for all others; unless one was asked for.
 
     Args:
         asked: in the address, "ko".
         locale: of the browser, "ko-KR".
     """
-    if asked in LANGUAGES:
-        return asked
-    return "ko" if (locale or "").lower().split("-")[0] == "ko" else "en"
+    for wanted in (asked, (locale or "").lower().split("-")[0]):
+        if wanted in LANGUAGES:
+            return wanted
+    return "en"
 
 
 def _flat(table: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The catalogue: complete in both languages, and all that the pages ask for."""
+"""The catalogue: complete in every language, and all that the pages ask for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from string import Formatter
 import pytest
 
 from bystander import errors
+from bystander.redaction.effects import EffectName
 from frontend import page, wording
+from frontend.shapes import EFFECTS
 from frontend.texts import LANGUAGES, Language, language_of, texts
 
 FRONTEND = Path(page.__file__).parent
@@ -22,12 +24,13 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
-    korean, english = KOREAN.sentences, ENGLISH.sentences
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_same_sentences_with_the_same_values(language: Language) -> None:
+    sentences, english = texts(language).sentences, ENGLISH.sentences
 
-    assert korean.keys() == english.keys()
-    for key in korean:
-        assert placeholders(korean[key]) == placeholders(english[key]), key
+    assert sentences.keys() == english.keys()
+    for key in sentences:
+        assert placeholders(sentences[key]) == placeholders(english[key]), key
 
 
 def test_korean_is_korean_and_english_is_english() -> None:
@@ -94,6 +97,11 @@ def test_every_verdict_and_finding_has_a_sentence(language: Language) -> None:
         assert f"why.{kind}" in texts(language)
     for kind in set(wording.FINDINGS.values()):
         assert f"audit.{kind}" in texts(language)
+
+
+def test_every_effect_of_the_library_can_be_chosen() -> None:
+    assert set(EFFECTS) == {effect.value for effect in EffectName}
+    assert {effect for effect in EFFECTS if f"effects.{effect}" not in ENGLISH} == set()
 
 
 @pytest.mark.parametrize(
