@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,7 @@ from bystander.api.orders import (
     order_for,
     warnings_for,
 )
+from bystander.api.pages import LINKED, Page, unknown_cursor
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.api.webhooks import no_webhooks
@@ -144,11 +145,17 @@ def router(context: Context) -> APIRouter:
         response.headers["Location"] = job_url(request, job)
         return told(request, job, warnings)
 
-    @routes.get("/projects/{project}/jobs", summary="All jobs of a project")
-    def list_jobs(project: str, request: Request) -> JobsView:
+    @routes.get("/projects/{project}/jobs", summary="All jobs of a project", responses=LINKED)
+    def list_jobs(
+        project: str, request: Request, response: Response, page: Annotated[Page, Depends()]
+    ) -> JobsView:
         """Those that have ended, too."""
         here = project_of(context, request, project)
-        return JobsView(jobs=tuple(told(request, job) for job in jobs.list(here.id)))
+        if page.after is not None and jobs.get(here.id, page.after) is None:
+            raise unknown_cursor()
+        found = jobs.list(here.id, page.after, page.fetched)
+        part = page.cut(found, lambda job: job.id, request, response)
+        return JobsView(jobs=tuple(told(request, job) for job in part))
 
     @routes.get("/projects/{project}/jobs/{job}", summary="One job")
     def get_job(project: str, job: str, request: Request) -> JobView:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.api.access import project_of, project_url, while_it_is_there
@@ -14,6 +14,7 @@ from bystander.api.clips import Clips, span_of
 from bystander.api.context import Context
 from bystander.api.descriptions import PersonView, describe, picture_of
 from bystander.api.downloads import Download, send
+from bystander.api.pages import LINKED, Page, unknown_cursor
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.api.results import FILE
@@ -65,11 +66,20 @@ def router(context: Context) -> APIRouter:
         except NotStored as error:
             raise Refusal.missing("Nobody was looked for in this video yet") from error
 
-    @routes.get("/projects/{project}/people", summary="Everyone in the video")
-    def list_people(project: str, request: Request) -> PeopleView:
+    @routes.get("/projects/{project}/people", summary="Everyone in the video", responses=LINKED)
+    def list_people(
+        project: str, request: Request, response: Response, page: Annotated[Page, Depends()]
+    ) -> PeopleView:
         """404 before the first analysis."""
         here = project_of(context, request, project)
-        return _view(request, here, album_of(here), Verdicts(keep=here.keep, mask=here.mask))
+        everyone = _view(
+            request, here, album_of(here), Verdicts(keep=here.keep, mask=here.mask)
+        ).people
+        ids = [person.id for person in everyone]
+        if page.after is not None and page.after not in ids:  # analysed anew, say
+            raise unknown_cursor()
+        found = everyone if page.after is None else everyone[ids.index(page.after) + 1 :]
+        return PeopleView(people=tuple(page.cut(found, lambda one: one.id, request, response)))
 
     @routes.get("/projects/{project}/verdicts", summary="The decisions by hand")
     def get_verdicts(project: str, request: Request) -> Verdicts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from threading import Lock
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from bystander.api.access import project_of, project_url
 from bystander.api.callers import Party, caller_of
 from bystander.api.context import Context
 from bystander.api.idempotency import key_described
+from bystander.api.pages import LINKED, Page, unknown_cursor
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.api.videos import VideoView, view_of
@@ -149,11 +150,15 @@ def router(context: Context) -> APIRouter:
         response.headers["Location"] = project_url(request, created.id)
         return view(request, created)
 
-    @routes.get("/projects", summary="All projects")
-    def list_projects(request: Request) -> ProjectsView:
+    @routes.get("/projects", summary="All projects", responses=LINKED)
+    def list_projects(
+        request: Request, response: Response, page: Annotated[Page, Depends()]
+    ) -> ProjectsView:
         """Those that were made with this token."""
-        mine = projects.list(request.state.owner)
-        return ProjectsView(projects=tuple(view(request, project) for project in mine))
+        after = _position(page.after) if page.after is not None else None
+        mine = projects.list(request.state.owner, after, page.fetched)
+        part = page.cut(mine, _cursor, request, response)
+        return ProjectsView(projects=tuple(view(request, project) for project in part))
 
     @routes.get("/projects/{project}", summary="One project")
     def get_project(project: str, request: Request) -> ProjectView:
@@ -166,3 +171,19 @@ def router(context: Context) -> APIRouter:
         context.janitor.purge(project_of(context, request, project).id)
 
     return routes
+
+
+def _cursor(project: Project) -> str:
+    """Where a project stands in the list, also when it is gone."""
+    return f"{project.created!r}-{project.id}"
+
+
+def _position(cursor: str) -> tuple[float, str]:
+    created, _, project = cursor.partition("-")
+    try:
+        position = float(created)
+    except ValueError as error:
+        raise unknown_cursor() from error
+    if not math.isfinite(position):
+        raise unknown_cursor()
+    return position, project

@@ -94,11 +94,21 @@ class Projects:
         )
         return _project(row) if row else None
 
-    def list(self, owner: str) -> tuple[Project, ...]:
-        """The oldest first."""
+    def list(
+        self, owner: str, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> tuple[Project, ...]:
+        """The oldest first.
+
+        Args:
+            after: `created` and id of the last one of a list before, which may be gone by now.
+            limit: how many at most.
+        """
+        created, project = after or (None, None)
         rows = self._database.rows(
-            "SELECT * FROM projects WHERE owner = ? AND NOT condemned ORDER BY created, rowid",
-            (owner,),
+            "SELECT * FROM projects WHERE owner = ?1 AND NOT condemned AND (?2 IS NULL "
+            "OR created > ?2 OR (created = ?2 AND rowid > COALESCE("
+            "(SELECT rowid FROM projects WHERE id = ?3), 0))) ORDER BY created, rowid LIMIT ?4",
+            (owner, created, project, -1 if limit is None else limit),
         )
         return tuple(map(_project, rows))
 

@@ -106,10 +106,19 @@ class Jobs:
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job,))
         return _job(row) if row else None
 
-    def list(self, project: str) -> tuple[Job, ...]:
-        """The oldest first."""
+    def list(
+        self, project: str, after: str | None = None, limit: int | None = None
+    ) -> tuple[Job, ...]:
+        """The oldest first.
+
+        Args:
+            after: id of a job of this project, the last one of a list before.
+            limit: how many at most.
+        """
         rows = self._database.rows(
-            "SELECT * FROM jobs WHERE project = ? ORDER BY number", (project,)
+            "SELECT * FROM jobs WHERE project = ?1 AND (?2 IS NULL OR number > "
+            "(SELECT number FROM jobs WHERE project = ?1 AND id = ?2)) ORDER BY number LIMIT ?3",
+            (project, after, -1 if limit is None else limit),
         )
         return tuple(map(_job, rows))
 
