@@ -1,15 +1,128 @@
 """Masks the whole body of everyone in a video except the people who may be seen.
 
-The verbs are modules of their own: `bystander.analyze` (video to timeline),
-`bystander.render` (timeline to masked video), `bystander.estimate`; what they stand on
-is drawn in docs/architecture.md. Every error is a `bystander.errors.BystanderError`.
+    from bystander import mask_video
+
+    mask_video("holiday.mp4", "masked.mp4", cast=["anna.jpg"])
+
+`analyze` and `render` are the two passes that it makes, with a `Timeline` between them; `audit`
+looks for leaks in what came out; `Client` speaks to a service. Every error is a `BystanderError`.
+
+Importing this package changes nothing in the program that does, and loads nothing: what is named
+here is imported when it is first used.
 """
 
-import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-# ONNX Runtime reports to its maker by default, from its import on: nothing is sent anywhere.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+from bystander.errors import (
+    AmbiguousFace,
+    AuditFailed,
+    BystanderError,
+    Cancelled,
+    ConfigError,
+    FaceTooSmall,
+    InvalidTimeline,
+    ModelContract,
+    ModelCorrupt,
+    ModelError,
+    ModelNotFound,
+    NoFaceFound,
+    NotAVideo,
+    NotStored,
+    OutputError,
+    OutputExists,
+    OutputUnwritable,
+    PhotoError,
+    ResultStale,
+    SelectionError,
+    ServiceError,
+    StorageError,
+    TimelineError,
+    TimelineMismatch,
+    TruncatedVideo,
+    UnreadablePhoto,
+    UnsupportedVideo,
+    VideoError,
+    VideoTooLarge,
+    VideoTooLong,
+)
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from bystander.analyze import analyze
+    from bystander.audit import audit
+    from bystander.client import Client
+    from bystander.people.timeline import Timeline
+    from bystander.pipeline.mask import MaskResult, mask_video
+    from bystander.render import render
+
+__all__ = [
+    "AmbiguousFace",
+    "AuditFailed",
+    "BystanderError",
+    "Cancelled",
+    "Client",
+    "ConfigError",
+    "FaceTooSmall",
+    "InvalidTimeline",
+    "MaskResult",
+    "ModelContract",
+    "ModelCorrupt",
+    "ModelError",
+    "ModelNotFound",
+    "NoFaceFound",
+    "NotAVideo",
+    "NotStored",
+    "OutputError",
+    "OutputExists",
+    "OutputUnwritable",
+    "PhotoError",
+    "ResultStale",
+    "SelectionError",
+    "ServiceError",
+    "StorageError",
+    "Timeline",
+    "TimelineError",
+    "TimelineMismatch",
+    "TruncatedVideo",
+    "UnreadablePhoto",
+    "UnsupportedVideo",
+    "VideoError",
+    "VideoTooLarge",
+    "VideoTooLong",
+    "__version__",
+    "analyze",
+    "audit",
+    "mask_video",
+    "render",
+]
 
 __version__ = "0.1.0"
+
+_HOMES: Final = {
+    "Client": "bystander.client",
+    "MaskResult": "bystander.pipeline.mask",
+    "Timeline": "bystander.people.timeline",
+    "analyze": "bystander.analyze",
+    "audit": "bystander.audit",
+    "mask_video": "bystander.pipeline.mask",
+    "render": "bystander.render",
+}
+"""Where each name is that is imported when it is first used (PEP 562)."""
+_FUNCTIONS: Final = ("analyze", "audit", "mask_video", "render")
+
+
+if not TYPE_CHECKING:  # type checkers read the imports above
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # All functions at once: a module that is imported takes its name here, and some functions
+        # have the names of their modules.
+        for each in _FUNCTIONS if name in _FUNCTIONS else (name,):
+            globals()[each] = getattr(import_module(_HOMES[each]), each)
+        value: object = globals()[name]
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

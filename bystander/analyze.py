@@ -7,6 +7,7 @@ Verdicts are passed at the end, when everything that can be learnt is known.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -20,15 +21,16 @@ from bystander import __version__
 from bystander.checkpoints import AnalysisCheckpoints, AnalysisState, Standing
 from bystander.coordinates import GridTransform
 from bystander.errors import UnsupportedVideo
+from bystander.files import StrPath
 from bystander.identity.verdicts import resolve
 from bystander.instances import Face, Instance
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, frames_after
-from bystander.models import Models
+from bystander.models import Models, ModelSettings, load_models
 from bystander.models.segmenter import analysis_size
-from bystander.people.cast import CastMember
+from bystander.people.cast import Cast, CastMember, is_read, load_cast, unrecognised
 from bystander.people.follow import Follower, Seen, View
 from bystander.people.heads import find_faces
 from bystander.people.pointing import Click
@@ -36,20 +38,22 @@ from bystander.people.second_look import look_again
 from bystander.people.shots import CutMarker, thumbnail
 from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
 from bystander.progress import Meter, Report
-from bystander.settings import AnalysisSettings
+from bystander.settings import AnalysisSettings, ProfileName, load_profile
 
 Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
 
 QUEUE: Final = 6
 
 
 def analyze(
-    video: Path,
-    output: Path,
+    video: StrPath,
+    output: StrPath,
     *,
-    models: Models,
-    settings: AnalysisSettings,
-    cast: Sequence[CastMember] = (),
+    models: Models | None = None,
+    settings: AnalysisSettings | None = None,
+    cast: Cast = (),
     clicks: Sequence[Click] = (),
     report: Report | None = None,
     checkpoints: AnalysisCheckpoints | None = None,
@@ -60,9 +64,10 @@ def analyze(
     Args:
         video: the file to analyse.
         output: where the timeline goes; appears only when it is whole.
-        models: the networks.
-        settings: how thoroughly.
-        cast: the people to keep, by face.
+        models: the networks; by default opened for this call.
+        settings: how thoroughly; by default those of the profile `balanced`.
+        cast: the people to keep, by face: photos, folders, or members that were read before.
+            Of whom there are photos, those who aren't recognised anywhere are logged.
         clicks: the people to keep, pointed at in the video.
         report: called with the progress; may raise `Cancelled`.
         checkpoints: where to go on from, and to save to, now and then. The result is the
@@ -71,10 +76,15 @@ def analyze(
 
     Raises:
         VideoError: the video can't be read.
+        PhotoError, ModelError: see `load_cast` and `load_models`.
         SelectionError: a click hits nobody.
         OutputUnwritable: the timeline can't be written.
     """
+    video, output = Path(video), Path(output)
     info = probe(video)
+    settings = settings or load_profile(ProfileName.BALANCED).analysis
+    models = models or load_models(ModelSettings(segmenter=settings.segmenter))
+    members = load_cast(cast, models.faces)
     grid = analysis_size(*info.display_size, settings.long_side)
     key = fingerprint(video)
     state = None
@@ -103,8 +113,12 @@ def analyze(
                 checkpoints.offer(partial(_state, standing, follower, writer))
         for record in follower.finish():
             writer.add_frame(record)
-        header = _verdicts(video, info, grid, follower, settings, cast, key)
+        header = _verdicts(video, info, grid, follower, settings, members, key)
         writer.finish(header, follower.pictures(), (jpeg for _, jpeg in follower.pointed))
+    if not is_read(cast):
+        recognised = {person.name for person in header.persons if person.name}
+        for sentence in unrecognised(members, recognised, models.faces.thresholds.same):
+            log.warning("%s", sentence)
     return Timeline(output, header)
 
 

@@ -29,10 +29,11 @@ from bystander.auditing.settings import AuditSettings
 from bystander.auditing.sightings import visible_faces, visible_people
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.views import Compared, View
+from bystander.files import StrPath
 from bystander.media.fingerprint import fingerprint
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import VideoInfo, probe
-from bystander.models import Models
+from bystander.models import Models, load_models
 from bystander.models.segmenter import analysis_size
 from bystander.models.store import sha256
 from bystander.people.timeline import Header, Timeline
@@ -47,11 +48,11 @@ ROUNDING_PX: Final = 2
 
 
 def audit(
-    source: Path,
-    output: Path,
-    page: Path,
+    source: StrPath,
+    output: StrPath,
+    page: StrPath,
     *,
-    models: Models,
+    models: Models | None = None,
     timeline: Timeline | None = None,
     effect: EffectSettings | None = None,
     settings: AuditSettings | None = None,
@@ -63,7 +64,7 @@ def audit(
         source: the video that was masked.
         output: the masked video.
         page: where the report goes, an HTML page; the same as JSON goes beside it.
-        models: the networks that look.
+        models: the networks that look; by default opened for this call.
         timeline: who may be seen, with the decisions that the output was rendered with.
             Without it, people who can be seen are listed but aren't held for leaks.
         effect: what the output was drawn with; by default found out, among those that are
@@ -76,8 +77,10 @@ def audit(
         TimelineError: the timeline is damaged, or was made from another video.
         OutputUnwritable: the report can't be written.
     """
+    source, output, page = Path(source), Path(output), Path(page)
     settings = settings or AuditSettings()
     infos = probe(source), probe(output)
+    models = models or load_models()
     if timeline is not None:
         timeline.check_video(source, fingerprint(source))
     findings = Gatherer()

@@ -8,19 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bystander import __version__
-from bystander.arguments import (
-    check_clicks,
-    check_file,
-    clicks_of,
-    effect_of,
-    encoder_of,
-    timeline_file,
-)
+from bystander.arguments import clicks_of, effect_of
 from bystander.auditing.report import Result
 from bystander.console import Console, open_console
 from bystander.errors import (
@@ -28,7 +21,8 @@ from bystander.errors import (
     ModelError,
     OutputUnwritable,
 )
-from bystander.files import named_after
+from bystander.files import check_file, named_after
+from bystander.media.muxer import check_encoding
 from bystander.media.probe import probe
 from bystander.media.sound import plan_sound
 from bystander.media.writer import MUXERS, check_output
@@ -54,14 +48,14 @@ from bystander.options import (
     TimelineFile,
     Video,
 )
-from bystander.people.cast import alike, load_cast
 from bystander.people.edits import with_decisions
-from bystander.people.pointing import Click
-from bystander.people.timeline import Timeline
-from bystander.progress import Report
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.people.timeline import Header, Timeline
+from bystander.redaction.effects import EffectName
 from bystander.serving import serve
-from bystander.settings import Profile, ProfileName, load_profile
+from bystander.settings import ProfileName, load_profile
+
+if TYPE_CHECKING:
+    from bystander.sheet import Pointed
 
 HELP = """Mask everyone in a video except the people you choose.
 
@@ -159,40 +153,30 @@ def mask(
     json: Json = False,
 ) -> None:
     """Mask everyone in VIDEO but the people to keep."""
-    from bystander.memory import release_memory
-    from bystander.render import render
+    from bystander.pipeline.mask import mask_video
 
     with open_console(json) as console:
-        chosen, clicks = load_profile(profile), clicks_of(keep_at)
         drawn = effect_of(effect, color, strength, i_know)
-        check_clicks(clicks, video, probe(video))
-        check_output(output, video, overwrite)
-        wanted = {"codec": codec, "deinterlace": deinterlace}
-        encoder = encoder_of(chosen.encoder, wanted, output, video)
-        sound = plan_sound(video, MUXERS[output.suffix.lower()])
-        if timeline is not None:
-            check_file(timeline, overwrite, video, output)
-        page = named_after(output, ".audit.html")
-        for path in (page, page.with_suffix(".json")) if audit else ():
-            check_file(path, overwrite, video, output, *([timeline] if timeline else []))
-        audited = None
-        with timeline_file(timeline) as target, console.progress() as report:
-            found = _analyze(console, report, video, target, chosen, cast or (), clicks)
-            release_memory()  # the networks are done with, the encoder needs as much
-            render(
+        page = named_after(output, ".audit.html") if audit else None
+        with console.progress() as report:
+            masked = mask_video(
                 video,
-                found,
                 output,
+                cast=cast or (),
+                keep_at=clicks_of(keep_at),
                 effect=drawn,
-                encoder=encoder,
+                profile=profile,
+                codec=codec,
+                deinterlace=deinterlace,
+                timeline=timeline,
+                audit=page,
                 overwrite=overwrite,
                 report=report,
             )
-            if audit:
-                audited = _audit(report, video, output, page, found, drawn)
-        console.result(output=str(output), **_summary(found), sound=sound.summary())
-        if audited is not None:
-            _tell(console, audited, output, page)
+        summary = _summary(masked.header, masked.pointed_at)
+        console.result(output=str(output), **summary, sound=masked.sound.summary())
+        if masked.audit is not None:
+            _tell(console, masked.audit, output)
 
 
 @app.command()
@@ -208,13 +192,23 @@ def analyze(
     json: Json = False,
 ) -> None:
     """Find everyone in VIDEO and write a timeline."""
+    from bystander.analyze import analyze as run
+    from bystander.pipeline.mask import check_clicks
+
     with open_console(json) as console:
         chosen, clicks = load_profile(profile), clicks_of(keep_at)
         check_clicks(clicks, video, probe(video))
         check_file(output, overwrite, video)
         with console.progress() as report:
-            found = _analyze(console, report, video, output, chosen, cast or (), clicks)
-        console.result(timeline=str(output), **_summary(found))
+            found = run(
+                video,
+                output,
+                settings=chosen.analysis,
+                cast=cast or (),
+                clicks=clicks,
+                report=report,
+            )
+        console.result(timeline=str(output), **_summary(found.header, _pointed(found)))
 
 
 @app.command()
@@ -271,8 +265,8 @@ def render(
     with open_console(json) as console:
         chosen, drawn = load_profile(profile), effect_of(effect, color, strength, i_know)
         check_output(output, video, overwrite)
-        wanted = {"codec": codec, "deinterlace": deinterlace}
-        encoder = encoder_of(chosen.encoder, wanted, output, video)
+        encoder = chosen.encoder.changed({"codec": codec, "deinterlace": deinterlace})
+        check_encoding(output, probe(video), video, encoder)
         sound = plan_sound(video, MUXERS[output.suffix.lower()])
         if save is not None:
             check_file(save, overwrite, video, output)
@@ -290,7 +284,8 @@ def render(
             )
         if save is not None:
             loaded.save(save, decided.header)
-        console.result(output=str(output), **_summary(decided), sound=sound.summary())
+        summary = _summary(decided.header, _pointed(decided))
+        console.result(output=str(output), **summary, sound=sound.summary())
 
 
 @app.command()
@@ -314,6 +309,8 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a masked video, and report what it gives away."""
+    from bystander.audit import audit as run
+
     with open_console(json) as console:
         for path in (output, output.with_suffix(".json")):
             check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
@@ -323,8 +320,8 @@ def audit(
             probe(video)
         known = None if timeline is None else Timeline.load(timeline)
         with console.progress() as report:
-            found = _audit(report, source, masked, output, known)
-        _tell(console, found, masked, output)
+            found = run(source, masked, output, timeline=known, report=report)
+        _tell(console, found, output)
 
 
 @app.command()
@@ -417,65 +414,7 @@ def demo(
         console.result(**run_demo(output, report))
 
 
-def _analyze(
-    console: Console,
-    report: Report,
-    video: Path,
-    target: Path,
-    profile: Profile,
-    cast: Sequence[Path],
-    clicks: Sequence[Click],
-) -> Timeline:
-    from bystander.analyze import analyze
-
-    models = load_models(ModelSettings(segmenter=profile.analysis.segmenter))
-    members = load_cast(cast, models.faces)
-    found = analyze(
-        video,
-        target,
-        models=models,
-        settings=profile.analysis,
-        cast=members,
-        clicks=clicks,
-        report=report,
-    )
-    recognised = {person.name for person in found.header.persons}
-    twins = {
-        (a.name, b.name)
-        for one, other, _ in alike(members, models.faces.thresholds.same)
-        for a, b in ((one, other), (other, one))
-    }
-    for member in members:
-        same = sorted(name for name in recognised if name and (member.name, name) in twins)
-        if member.name not in recognised and same:
-            console.warn(
-                f"{member.name} was found as {' and '.join(same)}: the photos show one person."
-            )
-        elif member.name not in recognised:
-            console.warn(
-                f"{member.name} was not recognised anywhere and is masked. More photos, or "
-                "--keep-at, may help; 'bystander people' shows everyone who was found."
-            )
-    return found
-
-
-def _audit(
-    report: Report,
-    source: Path,
-    masked: Path,
-    page: Path,
-    timeline: Timeline | None,
-    effect: EffectSettings | None = None,
-) -> Result:
-    from bystander.audit import audit
-
-    models = load_models(ModelSettings())
-    return audit(
-        source, masked, page, models=models, timeline=timeline, effect=effect, report=report
-    )
-
-
-def _tell(console: Console, found: Result, masked: Path, page: Path) -> None:
+def _tell(console: Console, found: Result, page: Path) -> None:
     """Say what the audit came to, and where to look.
 
     Raises:
@@ -483,31 +422,24 @@ def _tell(console: Console, found: Result, masked: Path, page: Path) -> None:
     """
     console.result(report=str(page), passed=found.passed, findings=len(found.findings))
     if not found.passed:
-        raise AuditFailed(f"{masked}: {found.summary()}", f"{page} shows it.")
+        raise AuditFailed(f"{found.output}: {found.summary()}", f"{page} shows it.")
 
 
-def _summary(timeline: Timeline) -> dict[str, object]:
+def _pointed(timeline: Timeline) -> Sequence[Pointed]:
     from bystander.sheet import pointed_people
 
-    header = timeline.header
-    kept = [p.name or p.id for p in header.persons if _kept(timeline, p.tracklets)]
-    pointed = pointed_people(timeline)
+    return pointed_people(timeline)
+
+
+def _summary(header: Header, pointed: Sequence[Pointed]) -> dict[str, object]:
+    kept = [person.name or person.id for person in header.persons if header.is_kept(person)]
     return {
-        **({"pointed_at": pointed} if pointed else {}),
+        **({"pointed_at": list(pointed)} if pointed else {}),
         "frames": header.video.frames,
         "people": len(header.persons),
         "kept": kept,
         "masked": len(header.persons) - len(kept),
     }
-
-
-def _kept(timeline: Timeline, tracklets: tuple[int, ...]) -> bool:
-    return any(
-        verdict.decision == "keep"
-        for tracklet in timeline.header.tracklets
-        if tracklet.id in tracklets
-        for verdict in tracklet.verdicts
-    )
 
 
 def main() -> None:

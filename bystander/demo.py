@@ -16,15 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.analyze import analyze
 from bystander.errors import OutputUnwritable
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
 from bystander.models.faces import FaceModel
-from bystander.people.cast import load_cast
+from bystander.people.timeline import Timeline
+from bystander.pipeline.mask import mask_video
 from bystander.progress import Report
-from bystander.redaction.effects import EffectSettings
-from bystander.render import render
 from bystander.settings import ProfileName, load_profile
 from bystander.sheet import contact_sheet
 
@@ -49,32 +47,24 @@ def run_demo(folder: Path, report: Report | None = None) -> dict[str, object]:
     models = load_models(ModelSettings(segmenter=profile.analysis.segmenter))
     source, photo = film(folder, models.faces)
     masked = folder / "masked.mp4"
-    timeline = analyze(
+    result = mask_video(
         source,
-        folder / "timeline",
-        models=models,
-        settings=profile.analysis,
-        cast=load_cast([photo], models.faces),
-        report=report,
-    )
-    render(
-        source,
-        timeline,
         masked,
-        effect=EffectSettings(),
-        encoder=profile.encoder,
+        cast=photo,
+        profile=profile,
+        timeline=folder / "timeline",
         overwrite=True,
+        models=models,
         report=report,
     )
-    contact_sheet(timeline, folder / "people.png")
+    contact_sheet(Timeline(folder / "timeline", result.header), folder / "people.png")
     _write_comparison(folder / "before-after.png", source, masked)
-    kept = [person.name for person in timeline.header.persons if person.name]
     return {
         "source": str(source),
         "masked": str(masked),
         "people": str(folder / "people.png"),
         "picture": str(folder / "before-after.png"),
-        "kept": kept,
+        "kept": list(result.kept),
     }
 
 

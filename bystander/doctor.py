@@ -13,13 +13,13 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import onnxruntime
 
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
 from bystander.models.bento_store import import_model
 from bystander.models.catalogue import Catalogue
+from bystander.models.sessions import onnx_runtime
 from bystander.models.store import ModelStore
 from bystander.sandbox import landlock
 from bystander.settings import ProfileName, load_profile
@@ -36,13 +36,14 @@ class Check:
 
 def check_up() -> list[Check]:
     """Look at the interpreter, the libraries, the configuration, the networks, the disk."""
+    runtime = onnx_runtime()
     return [
         Check("python", sys.version_info >= (3, 11), platform.python_version()),
         Check("cores", True, str(os.cpu_count())),
         Check("pyav", True, f"{av.__version__}, FFmpeg {av.library_versions['libavcodec']}"),
         _attempt("h264 encoder", lambda: av.Codec("libx264", "w").long_name),
-        Check("onnxruntime", True, onnxruntime.__version__),
-        Check("providers", True, ", ".join(onnxruntime.get_available_providers())),
+        Check("onnxruntime", True, runtime.__version__),
+        Check("providers", True, ", ".join(runtime.get_available_providers())),
         Check("opencv", True, cv2.__version__),
         _package("insightface"),
         _package("dlib-bin"),

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bystander.errors import OutputUnwritable
+from bystander.errors import OutputExists, OutputUnwritable
+
+StrPath = str | os.PathLike[str]
+"""How a caller may name a file."""
 
 _USUAL_NAME_BYTES: Final = 255
 _SHORTEN: Final = "Shorten the name, or choose a folder less deep."
@@ -66,6 +69,29 @@ def check_name(path: Path) -> None:
                 raise OutputUnwritable(
                     f"{path} is too long a name for the file system ({size} bytes)", _SHORTEN
                 ) from error
+
+
+def check_file(path: Path, overwrite: bool, *others: Path) -> None:
+    """Refuse an output that can't be written, or that is one of the caller's `others`.
+
+    Raises:
+        OutputUnwritable, OutputExists: for that reason.
+    """
+    check_name(path)
+    if path.resolve() in [other.resolve() for other in others]:
+        raise OutputUnwritable(f"{path} is named twice", "Choose another name for one of them.")
+    if not path.parent.is_dir():
+        raise OutputUnwritable(
+            f"{path}: its folder doesn't exist", f"Create {path.parent} and try again."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputUnwritable(f"{path}: its folder can't be written to", "Choose another folder.")
+    if path.exists() and not path.is_file():
+        raise OutputUnwritable(f"{path} is not a regular file", "Choose another name.")
+    if path.exists() and not overwrite:
+        raise OutputExists(
+            f"{path} exists already", "Choose another name, or allow it (--overwrite)."
+        )
 
 
 def named_after(path: Path, ending: str) -> Path:

@@ -82,7 +82,7 @@ def cancel_when(stopped: Callable[[], bool], report: Report | None = None) -> Re
         if stopped():
             raise Cancelled(
                 f"stopped after {progress.done} of {progress.total} frames",
-                "Nothing was written.",
+                "No half-written file is left.",
             )
         if report is not None:
             report(progress)

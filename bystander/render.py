@@ -20,6 +20,7 @@ import av
 import av.error
 
 from bystander import __version__
+from bystander.files import StrPath
 from bystander.logs import Tally
 from bystander.media.checkpoints import Checkpoints, SegmentedWriter
 from bystander.media.deinterlacing import deinterlaced
@@ -53,9 +54,9 @@ own pixel format, from the thread that renders; must be quick and leave the pict
 
 
 def render(
-    video: Path,
+    video: StrPath,
     timeline: Timeline,
-    output: Path,
+    output: StrPath,
     *,
     effect: EffectSettings | None = None,
     encoder: EncoderSettings | None = None,
@@ -83,6 +84,7 @@ def render(
         TimelineMismatch: the timeline was made from another video.
         OutputError: the result can't be written.
     """
+    video, output = Path(video), Path(output)
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()

@@ -14,6 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
+# Tests import ONNX Runtime, too; see `bystander.models.sessions.onnx_runtime`.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))
 

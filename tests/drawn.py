@@ -20,11 +20,13 @@ import colorsys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from bystander.analyze import analyze
@@ -277,6 +279,12 @@ def hues(colours: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def drawn_models() -> Models:
     return Models(DrawnSegmenter(), DrawnFaces(), DrawnBodies())
+
+
+def use_models(patch: pytest.MonkeyPatch, load: Callable[..., Models]) -> None:
+    """Have `load` called wherever networks are opened by default."""
+    for module in ("bystander.analyze", "bystander.audit", "bystander.cli"):
+        patch.setattr(import_module(module), "load_models", load)
 
 
 def cast_of(folder: Path, **faces: Rgb) -> tuple[CastMember, ...]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import bystander.cli
 from bystander.audit import audit
 from bystander.auditing.findings import Kind
 from bystander.auditing.report import Result
@@ -39,6 +38,7 @@ from tests.drawn import (
     is_magenta,
     mask_scene,
     standing,
+    use_models,
     walking,
 )
 from tests.media.videos import Clip, Sound, make_video, remuxed
@@ -318,7 +318,7 @@ def test_an_unwritable_report_is_an_output_error(tmp_path: Path, street: Masked)
 def test_the_command_ends_with_11_when_there_is_a_leak(
     tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    use_models(monkeypatch, lambda *_: drawn_models())
     page = tmp_path / "report.html"
     arguments = ["audit", str(street.source), str(street.output), "-o", str(page)]
     arguments += ["--timeline", str(street.timeline.path), "--json"]
@@ -345,7 +345,7 @@ def test_the_command_ends_with_11_when_there_is_a_leak(
 def test_masking_can_audit_what_it_made(
     tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    use_models(monkeypatch, lambda *_: drawn_models())
     output = tmp_path / "masked.mp4"
     arguments = ["mask", str(street.source), "-o", str(output), "--audit", "--json"]
     runner = CliRunner()
@@ -363,7 +363,7 @@ def test_masking_can_audit_what_it_made(
 def test_masking_that_fails_its_audit_ends_with_11_and_leaves_the_video(
     tmp_path: Path, street: Masked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bystander.cli, "load_models", lambda settings: drawn_models())
+    use_models(monkeypatch, lambda *_: drawn_models())
     output = tmp_path / "masked.mp4"
     weak = ["--strength", "0.25", "--i-know"]
     arguments = ["mask", str(street.source), "-o", str(output), "--audit", "--json", *weak]

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import bystander.cli
 from bystander import __version__
 from bystander.cli import app
 from bystander.demo import group_photo
@@ -45,6 +44,7 @@ from bystander.people.vocabulary import (
     Verdict,
 )
 from tests.conftest import sampled, shared
+from tests.drawn import use_models
 from tests.media.videos import Clip, damaged, make_audio, make_frameless, make_video, truncated
 from tests.people.figures import figure
 from tests.waiting import HANGS_AFTER_SECONDS
@@ -73,7 +73,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
 def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real networks; within this process they are opened only once."""
     monkeypatch.setenv("BYSTANDER_MODELS", str(shared("models")))
-    monkeypatch.setattr(bystander.cli, "load_models", opened)
+    use_models(monkeypatch, opened)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from bystander.arguments import check_clicks
 from bystander.coordinates import DisplayPoint, DisplaySize, GridTransform, display_size
 from bystander.errors import SelectionError
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size
 from bystander.people.pointing import Click
+from bystander.pipeline.mask import check_clicks
 from tests.media.videos import Clip, make_video
 
 

@@ -42,7 +42,6 @@ from bystander.people.cast import CastMember, member_of
 from bystander.people.edits import verdicts_digest, with_decisions
 from bystander.people.pointing import Click
 from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Decision
 from bystander.progress import Progress
 from bystander.render import render
 from bystander.settings import load_profile
@@ -132,7 +131,7 @@ def work(
     summary: dict[str, object] = {
         "frames": header.video.frames,
         "people": len(header.persons),
-        "kept": sum(_is_kept(decided, person.tracklets) for person in header.persons),
+        "kept": sum(map(header.is_kept, header.persons)),
         "unrecognised": sorted(
             {member.name for member in order.cast} - {person.name for person in header.persons}
         ),
@@ -202,15 +201,6 @@ def _cast(folder: Path, people: Sequence[CastOrder], models: Models) -> list[Cas
         for person in people
         if person.photos
     ]
-
-
-def _is_kept(timeline: Timeline, tracklets: Sequence[int]) -> bool:
-    return any(
-        verdict.decision is Decision.KEEP
-        for tracklet in timeline.header.tracklets
-        if tracklet.id in tracklets
-        for verdict in tracklet.verdicts
-    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from bystander.models.face_alignment import CHIP, align
 from bystander.models.face_crops import around
 from bystander.models.face_model import Embeddings, FaceThresholds, Image, normalised
 from bystander.models.letterbox import STRIDE
-from bystander.models.sessions import Session, SessionSettings, open_session
+from bystander.models.sessions import Session, SessionSettings, onnx_runtime, open_session
 
 _OUTPUTS = 9  # of SCRFD with landmarks: scores, boxes and landmarks at three strides
 
@@ -132,6 +132,7 @@ def _open(
 
 def _model_zoo() -> Any:
     # Imported late: it brings SciPy, scikit-image and onnx, which takes seconds.
+    onnx_runtime()  # before InsightFace imports it
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             return importlib.import_module("insightface.model_zoo")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from pydantic import Field
 
 from bystander.config import Settings
@@ -30,14 +29,8 @@ _PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 _COMPILED_SHAPES = 4  # of one network; a video needs one, its last batch another
-_UNREADABLE = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-)
-_REFUSED = (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException)
+_UNREADABLE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
+_REFUSED = ("InvalidArgument", "Fail", "RuntimeException")
 
 
 class SessionSettings(Settings):
@@ -107,6 +100,16 @@ class Session(Protocol):
         ...
 
 
+def onnx_runtime() -> Any:
+    """The module `onnxruntime`, imported here for the first time, unless the host has done so.
+
+    ONNX Runtime reports to its maker from its import on, if nothing forbids it: nothing is sent
+    anywhere. Nobody else in this package imports it.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    return importlib.import_module("onnxruntime")
+
+
 def open_session(
     path: Path, settings: SessionSettings | None = None, content: bytes | None = None
 ) -> Session:
@@ -133,8 +136,9 @@ def open_session(
 
 class _OnnxSession:
     def __init__(self, path: Path, content: bytes, settings: SessionSettings) -> None:
-        providers = _providers(settings)
-        options = onnxruntime.SessionOptions()
+        runtime = onnx_runtime()
+        providers = _providers(settings, runtime.get_available_providers())
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors only: they reach the caller as exceptions too
@@ -144,8 +148,8 @@ class _OnnxSession:
         # The memory arena stays on: without it YOLO11n-seg at 384x640 is no faster, and its
         # peak memory is higher (129 to 146 MB against 109 to 112 MB).
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
-        except _UNREADABLE as error:
+            self._session = runtime.InferenceSession(content, options, providers=providers)
+        except _errors(_UNREADABLE) as error:
             raise ModelCorrupt(
                 f"{path} is not a complete ONNX file: {error}", "Get it again."
             ) from error
@@ -165,7 +169,7 @@ class _OnnxSession:
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:
             outputs: list[Array] = self._session.run(None, dict(feeds))
-        except (*_REFUSED, ValueError) as error:
+        except _errors(_REFUSED, ValueError) as error:
             raise _refused(self._path, feeds, error) from error
         return outputs
 
@@ -223,8 +227,15 @@ class _OpenVinoSession:
             return self._compiled[shapes]
 
 
-def _providers(settings: SessionSettings) -> list[str | tuple[str, dict[str, str]]]:
-    available = onnxruntime.get_available_providers()
+def _errors(names: Sequence[str], *others: type[Exception]) -> tuple[type[Exception], ...]:
+    """Exceptions of ONNX Runtime by name, and `others`."""
+    module = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    return (*(getattr(module, name) for name in names), *others)
+
+
+def _providers(
+    settings: SessionSettings, available: Sequence[str]
+) -> list[str | tuple[str, dict[str, str]]]:
     if settings.providers == "auto":
         wanted = [name for name in (_PROVIDERS["cuda"],) if name in available]
     else:

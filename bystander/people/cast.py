@@ -1,9 +1,10 @@
-"""The cast: photos of the people to keep become references for recognition."""
+"""Photos of the people to keep -> references that faces are recognised by: the cast."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import AmbiguousFace, FaceTooSmall, NoFaceFound, UnreadablePhoto
-from bystander.files import exists, is_file
+from bystander.files import StrPath, exists, is_file
 from bystander.instances import Box, Face, box_iou
 from bystander.media.photos import PHOTO_FORMATS, load_photo, photo_files
 from bystander.models.faces import FaceModel, quality
@@ -56,12 +57,17 @@ class CastMember:
         return np.asarray((embeddings @ self.references.T).max(axis=1), dtype=np.float32)
 
 
-def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]:
+Cast = StrPath | Sequence[StrPath | CastMember] | Mapping[str, StrPath | Sequence[StrPath]]
+"""The people to keep: photos and folders, by name where they are given one. A folder of photos
+is one person, a folder of folders is one person a folder; who has no name is called as their
+folder or file."""
+
+
+def load_cast(cast: Cast, faces: FaceModel) -> tuple[CastMember, ...]:
     """Read the people to keep.
 
     Args:
-        paths: photos or folders. A folder of photos is one person, a folder of
-            folders is one person a folder; people are named after their folder or file.
+        cast: photos and folders, see `Cast`; members that were read before stay as they are.
         faces: finds and embeds the faces.
 
     Raises:
@@ -72,10 +78,9 @@ def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]
     """
     references: dict[str, list[Reference]] = {}
     files: dict[str, list[Path]] = {}
-    for path in paths:
-        for name, photos in _people_in(path):
-            references.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
-            files.setdefault(name, []).extend(photos)
+    for name, photos in _photos_of(cast):
+        references.setdefault(name, []).extend(_reference(photo, faces) for photo in photos)
+        files.setdefault(name, []).extend(photos)
     members = tuple(_member(name, those) for name, those in references.items())
     for one, other, (mine, theirs) in alike(members, faces.thresholds.same):
         log.warning(
@@ -83,7 +88,44 @@ def load_cast(paths: Sequence[Path], faces: FaceModel) -> tuple[CastMember, ...]
             "put the photos of one person in one folder",
             *(one.name, other.name, files[one.name][mine], files[other.name][theirs]),
         )
-    return members
+    if isinstance(cast, (str, os.PathLike, Mapping)):
+        return members
+    return (*(one for one in cast if isinstance(one, CastMember)), *members)
+
+
+def is_read(cast: Cast) -> bool:
+    """Whether there is no photo to be read among `cast`."""
+    if isinstance(cast, (str, os.PathLike)):
+        return False
+    return all(isinstance(one, CastMember) for one in cast)
+
+
+def unrecognised(
+    members: Sequence[CastMember], recognised: Collection[str], same: float
+) -> Iterator[str]:
+    """A sentence about each of the cast whom an analysis didn't find, for whoever gave photos.
+
+    Args:
+        recognised: names of those whom it found.
+        same: see `alike`.
+    """
+    twins = {
+        (a.name, b.name)
+        for one, other, _ in alike(members, same)
+        for a, b in ((one, other), (other, one))
+    }
+    for member in members:
+        same_person = sorted(name for name in recognised if (member.name, name) in twins)
+        if member.name in recognised:
+            continue
+        if same_person:
+            found = " and ".join(same_person)
+            yield f"{member.name} was found as {found}: the photos show one person."
+        else:
+            yield (
+                f"{member.name} was not recognised anywhere and is masked. More photos, or "
+                "--keep-at, may help; 'bystander people' shows everyone who was found."
+            )
 
 
 def alike(
@@ -105,6 +147,22 @@ def alike(
         if similarity[row, column] >= same:
             found.append((one, other, (int(row), int(column))))
     return found
+
+
+def _photos_of(cast: Cast) -> Iterator[tuple[str, list[Path]]]:
+    """Every person's name with photos of theirs; a name may come again."""
+    if isinstance(cast, (str, os.PathLike)):
+        cast = [cast]
+    if not isinstance(cast, Mapping):
+        for one in cast:
+            if not isinstance(one, CastMember):
+                yield from _people_in(Path(one))
+        return
+    for name, given in cast.items():
+        paths = [given] if isinstance(given, (str, os.PathLike)) else given
+        for path in paths:
+            for _, photos in _people_in(Path(path)):
+                yield name, photos
 
 
 def _people_in(path: Path) -> Iterable[tuple[str, list[Path]]]:

@@ -41,9 +41,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from bystander.coordinates import DisplaySize
 from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
-from bystander.files import replacing, temporary_beside
+from bystander.files import StrPath, replacing, temporary_beside
 from bystander.masks import decode_runs, encode_runs
 from bystander.people.vocabulary import (
+    Decision,
     FrameRecord,
     Origin,
     Person,
@@ -108,6 +109,15 @@ class Header:
     def even_times(self) -> NDArray[np.float64]:
         """As `Timeline.times`, of frames that are evenly spaced from 0 on."""
         return np.arange(self.video.frames + 1) / self.video.rate
+
+    def is_kept(self, person: Person) -> bool:
+        """Whether they may be seen anywhere."""
+        return any(
+            verdict.decision is Decision.KEEP
+            for tracklet in self.tracklets
+            if tracklet.id in person.tracklets
+            for verdict in tracklet.verdicts
+        )
 
     def tracklet(self, tracklet_id: int) -> Tracklet:
         """Raises KeyError for an id that isn't in this timeline."""
@@ -245,12 +255,12 @@ class TimelineWriter:
 class Timeline:
     """A timeline on disk: the header in memory, the frames read as they are asked for."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        self.path = path
+    def __init__(self, path: StrPath, header: Header) -> None:
+        self.path = Path(path)
         self.header = header
 
     @classmethod
-    def load(cls, path: Path) -> Timeline:
+    def load(cls, path: StrPath) -> Timeline:
         """Open and check a timeline.
 
         Raises:
@@ -264,7 +274,7 @@ class Timeline:
                 f"{path} is not a timeline ({error})",
                 "Make one with 'bystander analyze VIDEO -o TIMELINE'.",
             ) from error
-        header = _parse(path, raw)
+        header = _parse(Path(path), raw)
         return cls(path, header)
 
     def frames(self, start: int = 0) -> Iterator[FrameRecord]:

@@ -10,12 +10,11 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 import bentoml
 import numpy as np
-import onnxruntime
 
 from bystander.errors import ConfigError, ModelContract
 from bystander.jobs.settings import ModelServiceSettings, load_service_settings
 from bystander.models.letterbox import Frame
-from bystander.models.sessions import SessionSettings, open_session
+from bystander.models.sessions import SessionSettings, onnx_runtime, open_session
 from bystander.models.store import ModelStore
 from bystander.server.bentos.protocol import packed, packed_error
 
@@ -65,7 +64,7 @@ def session_settings(
     """
     if providers != "auto":
         return SessionSettings(providers=providers)
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if "CUDAExecutionProvider" in onnx_runtime().get_available_providers():
         cuda = SessionSettings(providers=("cuda",))
         try:
             open_session(store.find(store.catalogue.segmenters[0], store.segmenter), cuda)

@@ -1,0 +1,208 @@
+"""video, photos of who may be seen -> masked video: both passes, and all that is around them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from bystander.analyze import analyze
+from bystander.audit import audit as audit_video
+from bystander.auditing.report import Result
+from bystander.errors import ConfigError, OutputUnwritable, SelectionError
+from bystander.files import StrPath, check_file
+from bystander.media.encoder import Codec, Deinterlace
+from bystander.media.muxer import check_encoding
+from bystander.media.probe import VideoInfo, probe
+from bystander.media.sound import SoundPlan, plan_sound
+from bystander.media.writer import MUXERS, check_output
+from bystander.memory import release_memory
+from bystander.models import Models
+from bystander.people.cast import Cast
+from bystander.people.pointing import Click
+from bystander.people.timeline import Header
+from bystander.progress import Report, cancel_when
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.render import render
+from bystander.settings import Profile, ProfileName, load_profile
+from bystander.sheet import Pointed, pointed_people
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskResult:
+    """What masking a video came to.
+
+    Attributes:
+        output: the masked video.
+        header: everyone who was found, with verdicts and evidence: the timeline but its frames.
+        pointed_at: whom each point of `keep_at` meant.
+        sound: what became of each audio stream.
+        audit: what the audit found, if there was one. See whether it `passed`.
+    """
+
+    output: Path
+    header: Header
+    pointed_at: tuple[Pointed, ...]
+    sound: SoundPlan
+    audit: Result | None
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of those who may be seen somewhere; ids such as p2 of those who have none."""
+        return tuple(p.name or p.id for p in self.header.persons if self.header.is_kept(p))
+
+
+def mask_video(
+    video: StrPath,
+    output: StrPath,
+    *,
+    cast: Cast = (),
+    keep_at: Sequence[Click | tuple[float, float, float]] = (),
+    effect: EffectSettings | EffectName | str = EffectName.BLUR,
+    profile: Profile | ProfileName | str = ProfileName.BALANCED,
+    codec: Codec | str | None = None,
+    deinterlace: Deinterlace | str | None = None,
+    timeline: StrPath | None = None,
+    audit: StrPath | None = None,
+    overwrite: bool = False,
+    models: Models | None = None,
+    report: Report | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> MaskResult:
+    """Mask everyone in a video but the people to keep.
+
+    Everything that can be refused is, before any work is done. Files appear under their names
+    only when they are whole: an error, or being cancelled, leaves no half of one behind. Memory
+    doesn't grow with the video's length; without `timeline`, it is a temporary file (TMPDIR).
+
+    Args:
+        video: the file to mask.
+        output: the masked video: .mp4, .m4v, .mov or .mkv.
+        cast: the people to keep: a photo, a folder of photos of one person, a folder of such
+            folders, several of these, or a mapping of names to photos. With neither `cast` nor
+            `keep_at`, everyone is masked.
+        keep_at: points at people to keep: seconds from the first frame; x and y in pixels of
+            the video as it is displayed.
+        effect: what is drawn over people: `blur`, `mosaic`, `solid`, or settings.
+        profile: how thoroughly: `fast`, `balanced`, `thorough`, or settings.
+        codec: `auto`, `h264`, `hevc` or `av1`; by default as the profile says.
+        deinterlace: `auto`, `on` or `off`; by default as the profile says.
+        timeline: where to save the timeline, to review it and to render again.
+        audit: where to write the report of an audit, an HTML page with the same as JSON beside
+            it. Without it the result isn't audited. A leak is no error: see the result.
+        overwrite: replace files that exist.
+        models: networks that were opened before (`bystander.models.load_models`), for several
+            videos; by default they are opened here, and closed between the passes.
+        report: called with the progress, a few times a second, from the thread that called this;
+            may raise `Cancelled`.
+        cancel: asked as often; stops everything as soon as it gives True.
+
+    Returns:
+        Who was found and who is kept.
+
+    Raises:
+        VideoError: the video can't be read.
+        PhotoError: a photo can't be used.
+        OutputError: the output, the timeline or the report can't be written.
+        SelectionError: a point of `keep_at` is beside the video, or nobody is there.
+        ConfigError: an effect, a profile or a codec that doesn't exist.
+        ModelError: a network is missing or damaged.
+        Cancelled: `report` or `cancel` asked for it.
+    """
+    video, output = Path(video), Path(output)
+    if not isinstance(profile, Profile):
+        profile = load_profile(_one_of(ProfileName, "profile", profile))
+    if not isinstance(effect, EffectSettings):
+        effect = EffectSettings(name=_one_of(EffectName, "effect", effect))
+    encoder = profile.encoder.changed(
+        {
+            "codec": codec and _one_of(Codec, "codec", codec),
+            "deinterlace": deinterlace and _one_of(Deinterlace, "deinterlace", deinterlace),
+        }
+    )
+    clicks = [one if isinstance(one, Click) else Click(*one) for one in keep_at]
+    info = probe(video)
+    check_clicks(clicks, video, info)
+    check_output(output, video, overwrite)
+    check_encoding(output, info, video, encoder)
+    sound = plan_sound(video, MUXERS[output.suffix.lower()])
+    saved = [] if timeline is None else [Path(timeline)]
+    page = None if audit is None else Path(audit)
+    for path in saved:
+        check_file(path, overwrite, video, output)
+    for path in [] if page is None else [page, page.with_suffix(".json")]:
+        check_file(path, overwrite, video, output, *saved)
+    if cancel is not None:
+        report = cancel_when(cancel, report)
+
+    with _timeline_file(saved) as target:
+        found = analyze(
+            video,
+            target,
+            models=models,
+            settings=profile.analysis,
+            cast=cast,
+            clicks=clicks,
+            report=report,
+        )
+        release_memory()  # the networks are done with, the encoder needs as much
+        render(
+            video, found, output, effect=effect, encoder=encoder, overwrite=overwrite, report=report
+        )
+        pointed = tuple(pointed_people(found))
+        audited = None
+        if page is not None:
+            audited = audit_video(
+                video, output, page, models=models, timeline=found, effect=effect, report=report
+            )
+    return MaskResult(output, found.header, pointed, sound, audited)
+
+
+def check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
+    """Refuse points beside the video at once, not after minutes of analysis.
+
+    Raises:
+        SelectionError: one of them is.
+    """
+    width, height = info.display_size
+    for click in clicks:
+        inside = 0 <= click.x < width and 0 <= click.y < height
+        if not (inside and 0 <= click.seconds <= info.duration):
+            raise SelectionError(
+                f"{click.name} is not in {video}: shown as {width}x{height} pixels, "
+                f"{info.duration:.2f} s",
+                "Give seconds from the first frame, and pixels of the video as it is displayed.",
+            )
+
+
+def _one_of(names: type[Choice], what: str, given: str) -> Choice:
+    try:
+        return names(given)
+    except ValueError as error:
+        raise ConfigError(
+            f"there is no {what} {given!r}", f"Choose one of {', '.join(names)}."
+        ) from error
+
+
+@contextmanager
+def _timeline_file(saved: Sequence[Path]) -> Iterator[Path]:
+    """Where the timeline goes: where it is to be saved, or a folder that is removed afterwards."""
+    if saved:
+        yield saved[0]
+        return
+    with tempfile.TemporaryDirectory(prefix="bystander-") as folder:
+        target = Path(folder) / "timeline"
+        try:
+            yield target
+        except OutputUnwritable as error:
+            if str(target) not in error.what:
+                raise
+            raise OutputUnwritable(
+                error.what, "Free some space there, or set TMPDIR to a folder with more."
+            ) from error
