@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from bystander.errors import (
+    AddressRefused,
     AmbiguousFace,
     AuditFailed,
     BystanderError,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from bystander.render import render
 
 __all__ = [
+    "AddressRefused",
     "AmbiguousFace",
     "AuditFailed",
     "BystanderError",
