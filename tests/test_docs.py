@@ -47,6 +47,17 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in headings(linked), target
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_modules_are_where_they_are_said_to_be(document: Path) -> None:
+    if document.name == "CHANGELOG.md":
+        return  # of what was
+    text = document.read_text(encoding="utf-8")
+    for path in re.findall(
+        r"`((?:bystander|benchmarks|frontend|tests|training)/[\w/]+\.py)`", text
+    ):
+        assert (REPOSITORY / path).exists() or "Replaced by" in text, path
+
+
 def test_every_record_of_a_decision_is_in_the_list() -> None:
     listed = re.findall(r"\(adr/(.+?\.md)\)", (REPOSITORY / "docs/architecture.md").read_text())
     there = {path.name for path in (REPOSITORY / "docs/adr").iterdir()}
