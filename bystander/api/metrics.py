@@ -20,9 +20,6 @@ from bystander.jobs.vocabulary import JobState
 UNKNOWN_ROUTE: Final = "none"
 BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
 """Seconds; the last ones are uploads of large videos."""
-SYSTEM_PATHS: Final = frozenset(
-    {"/", "/livez", "/healthz", "/readyz", "/docs.json", "/schema.json"}
-)
 
 
 class MetricsMiddleware:
@@ -101,30 +98,3 @@ class _Jobs(Collector):
         yield GaugeMetricFamily(
             "bystander_frames_per_second", "Of all running jobs together", self._state["fps"]
         )
-
-
-def keep_bentoml_from_counting_paths() -> None:
-    """Make BentoML's own request metrics leave out what is mounted, and paths there are not.
-
-    Its middleware labels every request with the raw path, which a client chooses. There is no
-    setting for it in 1.4, so the class that the application is built with is replaced; call
-    this where the service is defined, before BentoML builds it.
-    """
-    from bentoml._internal.context import server_context
-    from bentoml._internal.server.http import instruments
-
-    counting = instruments.RunnerTrafficMetricsMiddleware
-    if getattr(counting, "knows_paths", False):
-        return
-
-    class KnownPaths(counting):  # type: ignore[misc, valid-type]  # BentoML has no types
-        knows_paths = True
-
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            path = scope.get("path")
-            if path in SYSTEM_PATHS or path in server_context.service_routes:
-                await super().__call__(scope, receive, send)
-            else:
-                await self.app(scope, receive, send)
-
-    setattr(instruments, counting.__name__, KnownPaths)

@@ -23,7 +23,8 @@ from bystander.api.app import create_app
 from bystander.api.context import Context
 from bystander.api.events import server_stops
 from bystander.api.limits import RateLimiter, UploadSlots
-from bystander.api.metrics import job_metrics, keep_bentoml_from_counting_paths
+from bystander.api.metrics import job_metrics
+from bystander.api.patches import patch_bentoml
 from bystander.api.pictures import MOST_BYTES, Pictures
 from bystander.api.reference import Reference
 from bystander.api.security import (
@@ -33,7 +34,6 @@ from bystander.api.security import (
     path_of,
     refuse_open_sockets,
 )
-from bystander.api.untimed import keep_bentoml_from_timing_requests
 from bystander.errors import BystanderError, ConfigError, PhotoError
 from bystander.jobs.janitor import Janitor
 from bystander.jobs.pace import Pace
@@ -88,8 +88,7 @@ def leave_containerized_mode() -> None:
 
 late = Late()
 leave_containerized_mode()
-keep_bentoml_from_counting_paths()
-keep_bentoml_from_timing_requests()
+patch_bentoml()
 
 
 # Jobs live in this one process; BentoML starts it again when it dies.

@@ -67,12 +67,12 @@ SERVICE = """
 import bentoml, httpx, asyncio
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from bystander.api.metrics import (
-    MetricsMiddleware, job_metrics, keep_bentoml_from_counting_paths)
+from bystander.api.metrics import MetricsMiddleware, job_metrics
+from bystander.api.patches import patch_bentoml
 from bystander.jobs.vocabulary import JobState
 
-keep_bentoml_from_counting_paths()
-keep_bentoml_from_counting_paths()
+patch_bentoml()
+patch_bentoml()
 app = FastAPI()
 
 @app.get("/projects/{project}")
