@@ -43,8 +43,10 @@ TRIES: Final = 8
 """Without coming any further."""
 PASSING: Final = (None, 408, 429, 502, 503, 504)
 """Statuses of what may go by itself; None for no answer."""
-BUSY: Final = 409
+BUSY: Final = (409, 423)
 """Also while the service hasn't noticed yet that an upload's connection is gone."""
+TUS: Final = {"Tus-Resumable": "1.0.0"}
+TUS_PART: Final = "application/offset+octet-stream"
 TIMEOUT: Final = (10.0, 300.0)
 """Seconds: to connect, and between two bytes. Examining a video ends its upload."""
 ENDED: Final = ("done", "failed", "cancelled")
@@ -119,6 +121,10 @@ class Client:
             raise _refused(answer)
         return answer
 
+    def pause(self) -> None:
+        """Give the service time, before it is asked the same again."""
+        time.sleep(self._pause)
+
     def patiently(
         self,
         call: Callable[[], Result],
@@ -167,7 +173,8 @@ class RemoteProject:
         return sent
 
     def send_video(self, video: Path, progress: Progress | None = None) -> dict[str, Any]:
-        """Upload a video, part by part; goes on where a dropped connection left it.
+        """Upload a video by tus, part by part; goes on where a dropped connection left it, also
+        from an earlier call with a video of this size.
 
         Returns:
             What the service found in it.
@@ -175,37 +182,48 @@ class RemoteProject:
         Raises:
             ServiceError: refused, or the service stays away.
         """
-        size = video.stat().st_size
-        address, arrived = f"{self._path}/video", 0
+        size, arrived = video.stat().st_size, 0
+        upload = self._client.patiently(lambda: self._upload_of(size))
 
-        def send_part(file: IO[bytes]) -> dict[str, Any] | None:
-            """The next part, from where the service is; gives its verdict if it has one."""
+        def send_part(file: IO[bytes]) -> None:
+            """The next part, from where the service is."""
             nonlocal arrived
-            arrived = self._offset()
-            if arrived == size:  # the answer to the last part was lost
-                found: dict[str, Any] = self._client.json("GET", address)
-                if found["state"] not in UNDER_WAY:
-                    return found
-            part = _Part(file, arrived, min(size, arrived + PART), size, progress)
-            headers = {"Upload-Offset": str(arrived)}
-            found = self._client.json("PATCH", address, data=part, headers=headers)
-            return found
+            arrived = _offset(self._client.request("HEAD", upload, headers=TUS))
+            if arrived < size:  # else the answer to the last part was lost
+                part = _Part(file, arrived, min(size, arrived + PART), size, progress)
+                headers = {**TUS, "Content-Type": TUS_PART, "Upload-Offset": str(arrived)}
+                sent = self._client.request("PATCH", upload, data=part, headers=headers)
+                arrived = _offset(sent)
 
-        self._client.patiently(lambda: self._client.request("POST", address, json={"size": size}))
         with video.open("rb") as file:
-            while True:
-                found = self._client.patiently(
-                    lambda: send_part(file), lambda: arrived, (*PASSING, BUSY)
-                )
-                if found is not None:
-                    return found
+            while arrived < size:
+                self._client.patiently(lambda: send_part(file), lambda: arrived, (*PASSING, *BUSY))
+        while True:
+            found: dict[str, Any] = self._client.patiently(
+                lambda: self._client.json("GET", f"{self._path}/video")
+            )
+            if found["state"] not in UNDER_WAY:
+                return found
+            self._client.pause()
+            # Examines it, if nobody does.
+            self._client.patiently(
+                lambda: self._client.request("HEAD", upload, headers=TUS),
+                passing=(*PASSING, *BUSY),
+            )
 
-    def _offset(self) -> int:
-        answer = self._client.request("HEAD", f"{self._path}/video")
-        try:
-            return int(answer.headers["Upload-Offset"])
-        except (KeyError, ValueError) as error:
-            raise _strange(answer) from error
+    def _upload_of(self, size: int) -> str:
+        """The path of the upload under way of a video of so many bytes; of a new one if there is
+        none."""
+        video = self._client.json("GET", f"{self._path}/video")
+        if video["state"] in UNDER_WAY and video["size"] == size and video["upload"]:
+            address = str(video["upload"])
+        else:
+            headers = {**TUS, "Upload-Length": str(size)}
+            answer = self._client.request("POST", f"{self._path}/uploads", headers=headers)
+            address = answer.headers.get("Location", "")
+            if not address:
+                raise _strange(answer)
+        return f"{self._path}/uploads/{address.rpartition('/')[2]}"
 
     def estimate(self, profile: str | None = None) -> dict[str, Any]:
         """Seconds that masking will take, with a range."""
@@ -394,6 +412,14 @@ class _Part:
             yield chunk
             if self._progress:
                 self._progress(at, self._size)
+
+
+def _offset(answer: requests.Response) -> int:
+    """How much of an upload has arrived: bytes."""
+    try:
+        return int(answer.headers["Upload-Offset"])
+    except (KeyError, ValueError) as error:
+        raise _strange(answer) from error
 
 
 def _json(answer: requests.Response) -> Any:

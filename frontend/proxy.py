@@ -11,7 +11,7 @@ Nothing is logged: addresses hold the ids of projects, queries the names of peop
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -28,6 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 from frontend.access import VISITOR, Visitor
 
 PREFIX: Final = "/service"
+API: Final = "/v1"
 PROJECT: Final = r"/projects/[0-9a-f]{1,64}"
 READ: Final = ("GET", "HEAD")
 WRITE: Final = ("PATCH", "POST")
@@ -35,7 +36,9 @@ ALLOWED: Final = tuple(
     (methods, re.compile(pattern))
     for methods, pattern in (
         (("POST",), r"/projects"),
-        ((*READ, *WRITE), rf"{PROJECT}/video"),
+        (READ, rf"{PROJECT}/video"),
+        (("POST",), rf"{PROJECT}/uploads"),
+        (("HEAD", "PATCH"), rf"{PROJECT}/uploads/[0-9a-f]{{1,64}}"),
         (("POST",), rf"{PROJECT}/photos"),
         (READ, rf"{PROJECT}/video/file"),
         (READ, rf"{PROJECT}/video/posters/[0-9]{{1,4}}"),
@@ -55,6 +58,9 @@ SENT: Final = (
     "If-Range",
     "Content-Type",
     "Content-Length",
+    "Tus-Resumable",
+    "Upload-Length",
+    "Upload-Metadata",
     "Upload-Offset",
 )
 ANSWERED: Final = frozenset(
@@ -65,6 +71,12 @@ ANSWERED: Final = frozenset(
         b"accept-ranges",
         b"etag",
         b"last-modified",
+        b"location",
+        b"tus-resumable",
+        b"tus-version",
+        b"upload-expires",
+        b"upload-length",
+        b"upload-metadata",
         b"upload-offset",
         b"content-disposition",
         b"cache-control",
@@ -95,7 +107,7 @@ class Proxy:
     """
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        self._address = f"{address}/v1"
+        self._address = f"{address}{API}"
         # Encodings would have to be passed on, or undone.
         self._headers = {"Accept-Encoding": "identity"}
         if token:
@@ -163,10 +175,8 @@ class Proxy:
             # page may load nothing from elsewhere; httpx tells the token to no other host.
             follow_redirects=method == "GET",
         ) as answer:
-            told = [(name.lower(), value) for name, value in answer.headers.raw]
-            headers = [(name, value) for name, value in told if name in ANSWERED]
             start = {"type": "http.response.start", "status": answer.status_code}
-            await send({**start, "headers": headers})
+            await send({**start, "headers": _answered(answer.headers.raw)})
             async for chunk in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -206,6 +216,18 @@ def _introduction(scope: Scope) -> dict[str, str]:
     if not isinstance(visitor, Visitor):
         return {}
     return {"Bystander-Visitor": visitor.id, "Bystander-Network": visitor.network}
+
+
+def _answered(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that a browser gets. Where something is, it is told as it is seen
+    from there, and nothing elsewhere is told at all."""
+    told = [(name.lower(), value) for name, value in raw]
+    api = f"{API}/".encode()
+    return [
+        (name, f"{PREFIX}/".encode() + value.removeprefix(api) if name == b"location" else value)
+        for name, value in told
+        if name in ANSWERED and (name != b"location" or value.startswith(api))
+    ]
 
 
 def _path(scope: Scope) -> str:

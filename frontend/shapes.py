@@ -39,6 +39,7 @@ class Video(TypedDict):
     facts: Facts | None
     posters: list[str]
     problem: Problem | None
+    upload: str | None
 
 
 class Result(TypedDict):

@@ -101,7 +101,10 @@ def _handler(service: Unruly) -> type[BaseHTTPRequestHandler]:
                 said = {"detail": f"refused with {status}.", "advice": "Mend it."}
                 self._json(status, {"type": service.kind, **said})
             elif self.path.endswith("/video"):
-                getattr(self, f"_video_{self.command.lower()}")()
+                self._video_get()
+            elif "/uploads" in self.path:
+                assert self.headers["Tus-Resumable"] == "1.0.0"
+                getattr(self, f"_uploads_{self.command.lower()}")()
             elif self.path.partition("?")[0].endswith("/result"):
                 self._result()
             elif self.path.endswith("/events"):
@@ -116,22 +119,21 @@ def _handler(service: Unruly) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
 
-        def _video_post(self) -> None:
-            length = int(self.headers["Content-Length"])
-            size = json.loads(self.rfile.read(length))["size"]
-            if service.state != "uploading" or size != service.size:
-                service.video.clear()
-                service.arrived = 0
-            service.size, service.state = size, "uploading"
-            self._json(201, {"state": service.state})
+        def _uploads_post(self) -> None:
+            service.video.clear()
+            service.arrived = 0
+            service.size, service.state = int(self.headers["Upload-Length"]), "uploading"
+            self._bytes(201, b"", {"Location": "/v1/projects/p/uploads/u"})
 
-        def _video_head(self) -> None:
+        def _uploads_head(self) -> None:
             self._bytes(200, b"", {"Upload-Offset": str(service.arrived)})
 
         def _video_get(self) -> None:
-            self._json(200, {"state": service.state, "facts": {"frames": 7}})
+            upload = "/v1/projects/p/uploads/u" if service.size >= 0 else None
+            told = {"state": service.state, "size": service.size, "upload": upload}
+            self._json(200, {**told, "facts": {"frames": 7}})
 
-        def _video_patch(self) -> None:
+        def _uploads_patch(self) -> None:
             drop = service.drops.pop(0) if service.drops else None
             left = int(self.headers.get("Content-Length", 0))
             offset = int(self.headers["Upload-Offset"])
@@ -157,10 +159,7 @@ def _handler(service: Unruly) -> type[BaseHTTPRequestHandler]:
             if service.deaf:
                 service.deaf -= 1
                 raise _Broken
-            if service.state == "ready":
-                self._video_get()
-            else:
-                self._bytes(204, b"", {})
+            self._bytes(204, b"", {"Upload-Offset": str(service.arrived)})
 
         def _take(self, chunk: bytes) -> None:
             service.arrived += len(chunk)

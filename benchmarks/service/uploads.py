@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -31,6 +31,7 @@ PART: Final = 16 * MIB
 """What the page sends at once."""
 BLOCK: Final = MIB
 PAUSE: Final = 0.2
+TUS: Final = {"Tus-Resumable": "1.0.0"}
 
 
 def table(clips: Path, folder: Path) -> str:
@@ -43,7 +44,7 @@ def table(clips: Path, folder: Path) -> str:
             project = json.loads(_asked(connection, "POST", "/service/projects"))["id"]
         video = f"/service/projects/{project}/video"
         with Watch(app) as sent:
-            resumed = send(address, video, large)
+            resumed = send(address, f"/service/projects/{project}/uploads", large)
         with Watch(app) as fetched:
             came_back = fetch(address, f"{video}/file")
     assert came_back == expected, "another video came back than was sent"
@@ -53,20 +54,23 @@ def table(clips: Path, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def send(address: str, path: str, video: Path) -> int:
-    """Upload in parts; the connection of the one in the middle is dropped halfway through it.
+def send(address: str, uploads: str, video: Path) -> int:
+    """Upload in parts, by tus; the connection of the one in the middle is dropped halfway
+    through it.
 
     Returns:
         Where it went on then: bytes.
     """
     size, offset, resumed = video.stat().st_size, 0, 0
-    with http_to(address) as connection:
-        _asked(connection, "POST", path, json.dumps({"size": size}).encode())
+    answer = httpx.post(
+        address + uploads, headers={**TUS, "Upload-Length": str(size)}, trust_env=False
+    )
+    path = answer.raise_for_status().headers["Location"]
     while offset < size:
         length = min(PART, size - offset)
         drop = not resumed and offset >= size // 2
         status = _send_part(address, path, video, offset, length, length // 2 if drop else length)
-        if status in (200, 204):
+        if status == 204:
             offset += length
         elif drop or status == 409:  # the service is still at the part that was dropped
             time.sleep(PAUSE)
@@ -87,6 +91,9 @@ def _send_part(
     with http_to(address) as connection, video.open("rb") as file:
         file.seek(offset)
         connection.putrequest("PATCH", path)
+        for name, value in TUS.items():
+            connection.putheader(name, value)
+        connection.putheader("Content-Type", "application/offset+octet-stream")
         connection.putheader("Upload-Offset", str(offset))
         connection.putheader("Content-Length", str(length))
         connection.endheaders()
@@ -141,10 +148,8 @@ def http_to(address: str) -> Iterator[http.client.HTTPConnection]:
         yield connection
 
 
-def _asked(
-    connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
-) -> bytes:
-    connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+def _asked(connection: http.client.HTTPConnection, method: str, path: str) -> bytes:
+    connection.request(method, path)
     answer = connection.getresponse()
     if answer.status >= 400:
         raise RuntimeError(f"{method} {path} was refused: {answer.status}")
@@ -152,8 +157,8 @@ def _asked(
 
 
 def _arrived(address: str, path: str) -> int:
-    headers: Any = httpx.head(address + path, timeout=30, trust_env=False).headers
-    return int(headers["Upload-Offset"])
+    answer = httpx.head(address + path, headers=TUS, timeout=30, trust_env=False)
+    return int(answer.headers["Upload-Offset"])
 
 
 def _answers(url: str) -> bool:

@@ -29,6 +29,7 @@ from bystander.api.idempotency import Idempotency
 from bystander.api.logs import AccessLog
 from bystander.api.metrics import MetricsMiddleware
 from bystander.api.security import Gate, SmallBodies
+from bystander.api.tus import TusMiddleware
 
 ROUTERS: Final = (
     accepted,
@@ -81,4 +82,5 @@ def create_app(context: Context) -> FastAPI:
     )
     app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
     app.add_middleware(AccessLog)
+    app.add_middleware(TusMiddleware)
     return app

@@ -42,7 +42,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 JSON: Final = "application/json"
 NAMESPACE: Final = "urn:bystander:"
 NO_TYPE: Final = "about:blank"
-METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 SCHEMA: Final = "#/components/schemas/{model}"
 # The first that fits counts.
 STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (

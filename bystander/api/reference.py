@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bystander.api.headers import HEADERS
 
 PATH: Final = "/"
-METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
+METHODS: Final = ("options", "get", "head", "post", "put", "patch", "delete")
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #16202c; --paper: #fff; --soft: #f2f5f9; --line: #c9d2dd;
   --link: #1a56b0; --quiet: #55606e; }

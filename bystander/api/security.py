@@ -288,10 +288,14 @@ def path_of(scope: Scope) -> str:
 
 
 def _streams(scope: Scope) -> bool:
-    parts = path_of(scope).split("/")  # "", "projects", ID, "video"
-    if len(parts) != 4 or parts[1] != "projects":
+    parts = path_of(scope).split("/")  # "", "projects", ID, "video", or "uploads", UPLOAD
+    if len(parts) not in (4, 5) or parts[1] != "projects":
         return False
-    return (parts[3], scope["method"]) in {("video", "PUT"), ("video", "PATCH"), ("photos", "POST")}
+    match scope["method"], *parts[3:]:
+        case ("PUT", "video") | ("POST", "photos" | "uploads") | ("PATCH", "uploads", _):
+            return True
+        case _:
+            return False
 
 
 def _is_sane_json(scope: Scope, body: bytes) -> bool:

@@ -31,20 +31,25 @@ class VideoView(BaseModel):
         examples=[["/v1/projects/3cce35c33bb1217160aef28929d22215/video/posters/0"]],
     )
     problem: Problem | None = Field(description="why it was refused")
+    upload: str | None = Field(
+        description="where tus asks how far it is, and goes on",
+        examples=["/v1/projects/3cce35c33bb1217160aef28929d22215/uploads/9f3c"],
+    )
 
 
 def view_of(request: Request, project: Project) -> VideoView:
     """The project's video as its owner sees it."""
     video = project.video
-    base = f"{project_url(request, project.id)}/video/posters"
+    address = project_url(request, project.id)
     return VideoView(
         state=video.state,
         size=video.size,
         received=video.received,
         # From JSON, where lists are tuples: the facts are strict.
         facts=None if video.facts is None else VideoFacts.model_validate(video.facts, strict=False),
-        posters=tuple(f"{base}/{number}" for number in range(video.posters)),
+        posters=tuple(f"{address}/video/posters/{number}" for number in range(video.posters)),
         problem=video.problem,
+        upload=f"{address}/uploads/{video.upload}" if video.upload else None,
     )
 
 

@@ -62,6 +62,8 @@ class Video:
         facts: what examining it found (`sandbox.VideoFacts`), once it is ready.
         posters: how many poster frames there are.
         problem: why it was refused.
+        upload: id of the upload that it came by; None where it never was on its way here.
+        metadata: of that upload, as the client said it (`Upload-Metadata` of tus).
     """
 
     state: VideoState = VideoState.ABSENT
@@ -70,6 +72,8 @@ class Video:
     facts: dict[str, Any] | None = None
     posters: int = 0
     problem: Problem | None = None
+    upload: str | None = None
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True)

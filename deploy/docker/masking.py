@@ -32,6 +32,8 @@ from bystander.demo import SHOT_SECONDS, run_demo
 STEPS: Final = ("upload", "confirm", "estimate", "progress", "review", "result")
 PART: Final = 16 * 2**20
 """Bytes: what the page sends at once."""
+TUS: Final = {"Tus-Resumable": "1.0.0"}
+BYTES: Final = {"Content-Type": "application/offset+octet-stream"}
 MASKED_LUMA_CHANGE: Final = 4.0
 """Of 255, on average over a region: masked ones change by 7 and more, kept ones by 2 at most."""
 LEAST_KEPT_SHARE: Final = 0.5
@@ -106,10 +108,11 @@ def mask_by_app(app: str, address: str, token: str, clip: Clip, masked: Path) ->
         photo = clip.photo.read_bytes()
         _ok(browser.post(f"{here}/photos", params={"person": "Somebody"}, content=photo))
         video = clip.video.read_bytes()
-        _ok(browser.post(f"{here}/video", json={"size": len(video)}))
+        size = {**TUS, "Upload-Length": str(len(video))}
+        upload = _ok(browser.post(f"{here}/uploads", headers=size)).headers["Location"]
         for start in range(0, len(video), PART):
-            part, offset = video[start : start + PART], {"Upload-Offset": str(start)}
-            _ok(browser.patch(f"{here}/video", content=part, headers=offset))
+            headers = {**TUS, **BYTES, "Upload-Offset": str(start)}
+            _ok(browser.patch(upload, content=video[start : start + PART], headers=headers))
         remote = client.project(project)
         open_page(app, f"project={project}&step=estimate")
         job = remote.start("mask")

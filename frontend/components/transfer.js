@@ -84,7 +84,7 @@ const succeeded = ({ status }) => status >= 200 && status < 300;
 /** "away": nobody answers; "crowded": somebody does, but not now. Null for all other answers. */
 const passing = ({ status, json }) => {
   if (json?.type === FULL) return null; // that may take hours: nobody is told to wait for it
-  if ([408, 425, 429].includes(status)) return "crowded";
+  if ([408, 423, 425, 429].includes(status)) return "crowded";
   if (status === 503 && json?.type !== "urn:bystander:app:unreachable") return "crowded";
   return [0, 502, 503, 504].includes(status) ? "away" : null;
 };
@@ -98,8 +98,8 @@ const reasonOf = (answer) => {
     return answer.json?.type === "urn:bystander:too-many-photos" ? "too_many" : "busy";
   }
   return {
-    401: "not_allowed", 403: "not_allowed", 404: "gone", 413: "too_large", 422: "unreadable",
-    507: "disk_full",
+    401: "not_allowed", 403: "not_allowed", 404: "gone", 410: "gone", 413: "too_large",
+    422: "unreadable", 507: "disk_full",
   }[answer.status] ?? "other";
 };
 

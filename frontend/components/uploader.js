@@ -113,7 +113,8 @@ const createVideo = (parent, view) => {
       view.upload.control.abort();
       shared.videos.delete(view.upload);
     }
-    const upload = new VideoUpload(file, view.upload?.project ?? data.project, view.latest());
+    const project = view.upload?.project ?? data.project;
+    const upload = new VideoUpload(file, project, file ? {} : data.video);
     shared.videos.add(upload);
     view.attach(upload);
     upload.run();
@@ -133,17 +134,10 @@ const createVideo = (parent, view) => {
   parent.append(name, told, bar, figures, make("div", { className: "actions" }, stop, again), zone, spoken);
   stop.addEventListener("click", () => view.upload.stop());
   again.addEventListener("click", () => {
-    view.upload.lost = view.upload.begun;
+    view.upload.lost = view.upload.url !== null;
     view.upload.run();
   });
 
-  /** The service's video, as far as this tab knows. */
-  view.latest = () => {
-    const { upload, data } = view;
-    return upload?.begun
-      ? { state: upload.phase === "done" ? upload.state : "uploading", size: upload.size }
-      : data.video;
-  };
   view.attach = (upload) => {
     view.upload = upload;
     if (upload) upload.changed = view.paint;

@@ -107,9 +107,10 @@ def uploader(
         most_bytes: of a file; a larger one isn't sent at all.
         texts: what it says.
         person: whom the photos show.
-        video: the project's, as the service tells it.
+        video: the project's, as the service tells it, with the address of its upload, `url`:
+            "/service/...".
     """
-    told = {name: video[name] for name in ("state", "size", "received")} if video else None
+    told = {name: video[name] for name in ("state", "size", "received", "url")} if video else None
     result = _mount(
         key=key,
         data={

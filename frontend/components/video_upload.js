@@ -1,26 +1,29 @@
-// A video on its way: in parts, gone on with wherever the connection breaks. It outlives the
-// component that shows it.
+// A video on its way by tus (https://tus.io, 1.0.0): in parts, gone on with wherever the connection
+// breaks. It outlives the component that shows it.
 
 const PART = 16 * 2 ** 20; // bytes
 const WINDOW = 10_000; // ms over which the speed is taken
 const CONFLICTS = 6; // that another request is at it, before we give up
 const ASKING = 2000; // ms between two questions whether a video has been looked at
+const TUS = { "Tus-Resumable": "1.0.0" };
 
-/** What was being sent, kept over a reload; null where the browser keeps nothing. */
+/** Where the upload of a file was begun, kept over a reload if the browser keeps anything. */
 const memory = {
   key: (project) => `bystander.video.${project}`,
-  of(project) {
+  of(project, file) {
     try {
-      return JSON.parse(localStorage.getItem(memory.key(project)));
+      const { mark, url } = JSON.parse(localStorage.getItem(memory.key(project)));
+      return mark === memory.mark(file) ? url : null;
     } catch {
       return null;
     }
   },
-  keep(project, file) {
+  keep(project, file, url) {
     try {
-      localStorage.setItem(memory.key(project), memory.mark(file));
+      const entry = JSON.stringify({ mark: memory.mark(file), url });
+      localStorage.setItem(memory.key(project), entry);
     } catch {
-      // Private mode, or full: sizes are compared then.
+      // Private mode, or full: after a reload it begins anew.
     }
   },
   forget(project) {
@@ -35,13 +38,13 @@ const memory = {
 };
 
 class VideoUpload {
-  /** `file` is null where all of it has arrived and is only to be looked at. */
-  constructor(file, project, known) {
+  /** `file` is null where all of it has arrived at `url` and is only to be looked at. */
+  constructor(file, project, { url = null, size: bytes = 0 } = {}) {
     this.file = file;
     this.project = project;
-    this.size = file?.size ?? known?.size ?? 0;
-    this.remote = known; // the service's video when this began
-    this.begun = file === null;
+    this.size = file?.size ?? bytes;
+    this.url = url; // of the upload, once it has begun
+    this.lost = url !== null; // it isn't known how much has arrived
     this.at = 0; // bytes that have arrived
     this.phase = "starting"; // sending, away, crowded, looking, stopped, failed, done
     this.reason = null; // of a failure: one of the texts
@@ -53,10 +56,6 @@ class VideoUpload {
 
   get running() {
     return this.file !== null && !["stopped", "failed", "done"].includes(this.phase);
-  }
-
-  get url() {
-    return `/service/projects/${this.project}/video`;
   }
 
   /** Bytes a second over the last seconds, or null. */
@@ -106,7 +105,7 @@ class VideoUpload {
       if (trouble === null) return this.enter("failed", reasonOf(answer));
       this.enter(trouble);
       await pause(attempt++, answer, signal);
-      this.lost = true;
+      this.lost = this.url !== null;
     }
   }
 
@@ -118,30 +117,35 @@ class VideoUpload {
       this.project = made.id;
       this.changed();
     }
-    if (!this.begun) return this.begin(signal);
-    if (this.lost || this.file === null) {
-      const answer = await request("HEAD", this.url, { signal });
+    if (this.url === null && this.file === null) return this.settle(signal);
+    if (this.url === null) {
+      this.url = memory.of(this.project, this.file);
+      if (this.url === null) return this.begin(signal);
+      this.lost = this.remembered = true;
+    }
+    if (this.lost) {
+      const options = { headers: TUS, signal, patience: EXAMINING }; // it may be examined now
+      const answer = await request("HEAD", this.url, options);
+      if (this.remembered && [404, 410].includes(answer.status)) return this.begin(signal);
       if (!succeeded(answer)) return answer;
       this.lost = false;
       this.at = Number(answer.header("Upload-Offset"));
-      if (this.at >= this.size) return this.settle(signal);
-      if (this.file === null) return this.enter("failed", "other"); // something is missing, after all
     }
+    if (this.at >= this.size) return this.settle(signal);
+    if (this.file === null) return this.enter("failed", "other"); // something is missing, after all
     return this.send(signal);
   }
 
-  /** Announce the file: the same one as before goes on, any other begins anew. */
   async begin(signal) {
-    const mark = memory.of(this.project);
-    const alike = mark === null || JSON.stringify(mark) === memory.mark(this.file);
-    const goesOn = alike && this.remote?.state === "uploading" && this.remote.size === this.size;
-    const body = JSON.stringify({ size: this.size, fresh: !goesOn });
-    const headers = { "Content-Type": "application/json" };
-    const answer = await request("POST", this.url, { body, headers, signal });
+    this.url = null;
+    const headers = { ...TUS, "Upload-Length": String(this.size) };
+    const url = `/service/projects/${this.project}/uploads`;
+    const answer = await request("POST", url, { headers, signal });
     if (succeeded(answer)) {
-      memory.keep(this.project, this.file);
-      this.begun = true;
-      this.at = goesOn ? answer.json?.received ?? 0 : 0;
+      this.url = answer.header("Location");
+      this.at = 0;
+      this.remembered = false;
+      memory.keep(this.project, this.file, this.url);
     }
     return answer;
   }
@@ -149,18 +153,17 @@ class VideoUpload {
   async send(signal) {
     const start = this.at;
     const end = Math.min(start + PART, this.size);
-    const body = this.file === null ? new Blob() : this.file.slice(start, end);
-    this.enter(start >= this.size ? "looking" : "sending");
+    this.enter("sending");
     const answer = await request("PATCH", this.url, {
-      body,
-      headers: { "Upload-Offset": String(start), "Content-Type": "application/octet-stream" },
+      body: this.file.slice(start, end),
+      headers: {
+        ...TUS, "Upload-Offset": String(start), "Content-Type": "application/offset+octet-stream",
+      },
       signal,
       patience: end === this.size ? EXAMINING : STALLED,
       onprogress: (sent) => this.sample(Math.min(start + sent, end)),
     });
-    if (answer.status === 200 && answer.json) return this.finish(answer.json);
-    if (answer.status === 200) return { ...answer, status: 0 }; // cut off within the answer
-    if (answer.status === 204) this.at = Number(answer.header("Upload-Offset") ?? end);
+    if (succeeded(answer)) this.at = Number(answer.header("Upload-Offset") ?? end);
     return answer;
   }
 
@@ -173,21 +176,20 @@ class VideoUpload {
     else this.changed();
   }
 
-  /** All has arrived, and another request is looking at the video, or has. */
+  /** All has arrived: what was found in it, unless another request is still looking at it. */
   async settle(signal) {
     this.enter("looking");
-    const answer = await request("GET", this.url, { signal });
+    const answer = await request("GET", `/service/projects/${this.project}/video`, { signal });
     if (!succeeded(answer)) return answer;
     if (["ready", "refused"].includes(answer.json?.state)) return this.finish(answer.json);
-    if (answer.json?.state === "uploading") return this.send(signal); // an empty last part
     await new Promise((resolve) => setTimeout(resolve, ASKING));
-    this.lost = true;
+    this.lost = this.url !== null;
     return answer;
   }
 
   finish(video) {
     this.at = this.size;
-    this.state = video.state === "refused" ? "refused" : "ready";
+    this.state = video.state;
     memory.forget(this.project);
     return this.enter("done");
   }

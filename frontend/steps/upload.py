@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.asking import ask
 from frontend.components.uploader import Kind, UploaderTexts, uploader
 from frontend.page import Page, from_service, go, heading, place, say, stay, told, turn
-from frontend.shapes import Photo
+from frontend.shapes import Photo, Video
 from frontend.wording import photo_problem, picture, video_facts
 
 VIDEOS: Final = (
@@ -58,13 +58,19 @@ def _send(page: Page, key: str, kind: Kind, person: str = "") -> bool:
         person=person,
         most_bytes=page.limits["photo_bytes" if kind == "photos" else "video_bytes"],
         accept=photos if kind == "photos" else VIDEOS,
-        video=page.project["video"] if page.project and kind == "video" else None,
+        video=_on_its_way(page.project["video"]) if page.project and kind == "video" else None,
         texts=UploaderTexts(**texts),
     )
     if sent.project and page.project is None:
         # With the step: a whole video alone would lead to the next one, in the middle of choosing.
         stay(project=sent.project, step="upload")
     return bool(sent.sent) and not (sent.sent or {}).get("failed")
+
+
+def _on_its_way(video: Video) -> dict[str, object]:
+    """How far the project's video is, and where the browser goes on with it."""
+    upload = video["upload"]
+    return {**video, "url": upload and from_service(upload)}
 
 
 def _arrived(page: Page) -> None:

@@ -15,8 +15,8 @@ from fastapi import APIRouter
 from bystander.api.headers import HEADERS
 from bystander.api.security import MOST_JSON
 from bystander.jobs.order import RESULT, VIDEO, key_of
-from bystander.jobs.vocabulary import JobKind, JobState, Photo, PhotoFace
-from tests.api.stage import TOKENS, Stage, staged
+from bystander.jobs.vocabulary import JobKind, JobState, Photo, PhotoFace, Video, VideoState
+from tests.api.stage import FACTS, TOKENS, Stage, staged
 
 PROBLEM = "application/problem+json"
 NEVER = "0" * 32
@@ -66,8 +66,8 @@ class Operation:
         query: dict[str, str] = {}
         headers: dict[str, str] = {}
         for parameter in self.described.get("parameters", ()):
-            if parameter["required"] and parameter["in"] != "path":
-                schema = parameter["schema"]
+            schema = parameter["schema"]
+            if (parameter["required"] or "examples" in schema) and parameter["in"] != "path":
                 where = query if parameter["in"] == "query" else headers
                 where[parameter["name"]] = str(schema.get("examples", [schema.get("minimum")])[0])
         body: dict[str, Any] = {}
@@ -134,6 +134,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def mine(stage: Stage) -> dict[str, str]:
     """A project of the first token that has everything: values for parameters of paths."""
     project = stage.project()
+    video = Video(VideoState.READY, 1, 1, FACTS, upload="e" * 32)
+    stage.context.store.projects.set_video(project.id, video)
     stage.job(project, JobKind.MASK)
     photo = Photo("f" * 32, project.id, "Anna", 8, 8, (PhotoFace((0, 0, 8, 8), 1.0),), 0)
     assert stage.context.store.photos.add(photo)
@@ -152,6 +154,7 @@ def mine(stage: Stage) -> dict[str, str]:
         "person": "p1",
         "tracklet": "t1",
         "number": "0",
+        "upload": "e" * 32,
     }
 
 
@@ -207,7 +210,7 @@ def test_a_part_of_one_project_is_not_found_in_another(stage: Stage, mine: dict[
     another = {**mine, "project": stage.project().id}
     with stage.client() as client:
         for operation in operations(stage):
-            if {"photo", "job"} & set(operation.parameters):
+            if {"photo", "job", "upload"} & set(operation.parameters):
                 assert_problem(operation.send(client, another), 404)
 
 
@@ -259,7 +262,8 @@ def test_no_trick_in_a_path_leads_anywhere(stage: Stage, mine: dict[str, str], t
                 # Encoded as it is.
                 raw = url.copy_with(raw_path=path.encode())
                 content = b"{}" if "requestBody" in operation.described else None
-                answer = client.request(operation.method, raw, content=content)
+                headers = {"Tus-Resumable": "1.0.0"}
+                answer = client.request(operation.method, raw, content=content, headers=headers)
                 assert_problem(answer, 400, 404, 405, 415, 422)
                 assert "root:" not in answer.text
     after = {path for path in stage.folder.rglob("*") if "-shm" not in path.name}
@@ -290,7 +294,7 @@ def test_a_wrong_method_is_told_the_right_ones(stage: Stage, mine: dict[str, str
         methods.setdefault(operation.path, set()).add(operation.method)
     with stage.client() as client:
         for path, known in methods.items():
-            answer = client.request("OPTIONS", path.format(**mine))
+            answer = client.request("BREW", path.format(**mine))
             assert_problem(answer, 405)
             assert known <= set(answer.headers["allow"].split(", "))
 
@@ -319,7 +323,9 @@ def test_a_wrong_method_is_told_the_right_ones(stage: Stage, mine: dict[str, str
 def test_a_body_that_is_wrong_is_a_problem(stage: Stage, mine: dict[str, str], body: bytes) -> None:
     with stage.client() as client:
         answer = client.post(
-            f"/projects/{NEVER}/video", content=body, headers={"Content-Type": "application/json"}
+            f"/projects/{NEVER}/video/upload-url",
+            content=body,
+            headers={"Content-Type": "application/json"},
         )
     assert_problem(answer, 400, 422)
 

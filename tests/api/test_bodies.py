@@ -30,6 +30,8 @@ def small(most: int = 100, seconds: float = 5) -> ASGIApp:
         Route("/", echo, methods=["GET", "POST"]),
         Route("/projects/{project}/video", length, methods=["PUT", "PATCH", "POST"]),
         Route("/projects/{project}/photos", length, methods=["POST", "PATCH"]),
+        Route("/projects/{project}/uploads", length, methods=["POST", "PATCH"]),
+        Route("/projects/{project}/uploads/{upload}", length, methods=["PATCH", "POST"]),
     ]
     return SmallBodies(Starlette(routes=routes), seconds, most)
 
@@ -52,7 +54,11 @@ def test_a_large_body_is_refused_whether_it_was_announced_or_not(announced: bool
     ("method", "path", "streams"),
     [
         ("PUT", "/projects/1/video", True),
-        ("PATCH", "/projects/1/video", True),
+        ("PATCH", "/projects/1/video", False),
+        ("POST", "/projects/1/uploads", True),
+        ("PATCH", "/projects/1/uploads", False),
+        ("PATCH", "/projects/1/uploads/2", True),
+        ("POST", "/projects/1/uploads/2", False),
         ("POST", "/projects/1/photos", True),
         ("POST", "/projects/1/video", False),
         ("PATCH", "/projects/1/photos", False),

@@ -37,6 +37,7 @@ def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
         "state": state,
         "size": 23_000_000,
         "received": 23_000_000,
+        "upload": None,
         "facts": facts if state == "ready" else None,
         "posters": [f"{HERE}/video/posters/0"] if state == "ready" else [],
         "problem": told(problem),

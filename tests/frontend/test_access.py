@@ -205,7 +205,10 @@ def test_560_projects_of_one_visitor_leave_another_one_room(app: str, keeps_cook
         another.get("/projects")  # the page: from there on it has a cookie
         made = another.post("/projects")
         assert made.status_code == 201, made.text
-        address = f"/projects/{made.json()['id']}/video"
-        assert another.post(address, json={"size": 4}).status_code == 201
-        offset = {"Upload-Offset": "0"}
-        assert another.patch(address, content=b"abc", headers=offset).status_code == 204
+        tus = {"Tus-Resumable": "1.0.0"}
+        uploads = f"/projects/{made.json()['id']}/uploads"
+        begun = another.post(uploads, headers={**tus, "Upload-Length": "4"})
+        assert begun.status_code == 201
+        part = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        upload = begun.headers["location"].removeprefix(PREFIX)
+        assert another.patch(upload, content=b"abc", headers=tus | part).status_code == 204

@@ -125,7 +125,7 @@ def test_memory_does_not_grow_with_what_is_sent(app: Running) -> None:
     app.service.forget()
     memory, block, blocks = psutil.Process(app.process.pid).memory_info, bytes(4 * MIB), 64
     connection = http.client.HTTPConnection(urlsplit(app.address).netloc)
-    connection.putrequest("PATCH", f"{HERE}/video")
+    connection.putrequest("PATCH", f"{HERE}/uploads/0f")
     connection.putheader("Content-Length", str(blocks * len(block)))
     connection.endheaders()
     before = most = memory().rss

@@ -84,8 +84,9 @@ def only(service: FakeService) -> Seen:
         ("POST", "/projects"),
         ("GET", f"/projects/{PROJECT}/video"),
         ("HEAD", f"/projects/{PROJECT}/video"),
-        ("POST", f"/projects/{PROJECT}/video"),
-        ("PATCH", f"/projects/{PROJECT}/video"),
+        ("POST", f"/projects/{PROJECT}/uploads"),
+        ("HEAD", f"/projects/{PROJECT}/uploads/0f"),
+        ("PATCH", f"/projects/{PROJECT}/uploads/0f"),
         ("GET", f"/projects/{PROJECT}/video/file"),
         ("GET", f"/projects/{PROJECT}/video/posters/3"),
         ("GET", f"/projects/{PROJECT}/photos/0f/picture"),
@@ -113,6 +114,11 @@ def test_what_pages_need_reaches_the_service_with_the_token(
         ("GET", f"{HERE}/jobs"),
         ("POST", f"{HERE}/jobs"),
         ("PUT", f"{HERE}/video"),
+        ("PATCH", f"{HERE}/video"),
+        ("PATCH", f"{HERE}/uploads"),
+        ("PATCH", f"{HERE}/uploads/0f/1"),
+        ("DELETE", f"{HERE}/uploads/0f"),
+        ("OPTIONS", f"{HERE}/uploads"),
         ("PUT", f"{HERE}/verdicts"),
         ("OPTIONS", f"{HERE}/video"),
         ("TRACE", f"{HERE}/video"),
@@ -170,16 +176,25 @@ def test_only_headers_that_matter_are_passed_on(
         "X-Forwarded-For": "10.0.0.1",
         "Origin": "http://app",
         "Upload-Offset": "16",
-        "Content-Type": "application/octet-stream",
+        "Tus-Resumable": "1.0.0",
+        "Content-Type": "application/offset+octet-stream",
+        "X-HTTP-Method-Override": "DELETE",
     }
     browser.get(f"{HERE}/audit")  # sets a cookie
-    browser.patch(f"{HERE}/video", content=b"part", headers=given)
+    browser.patch(f"{HERE}/uploads/0f", content=b"part", headers=given)
     passed = service.seen[1].headers
     assert passed["authorization"] == f"Bearer {TOKEN}"
     assert passed["upload-offset"] == "16"
-    assert passed["content-type"] == "application/octet-stream"
+    assert passed["tus-resumable"] == "1.0.0"
+    assert passed["content-type"] == "application/offset+octet-stream"
     assert passed["content-length"] == "4"
-    assert not {"cookie", "x-forwarded-for", "origin", "transfer-encoding"} & set(passed)
+    kept = {"cookie", "x-forwarded-for", "origin", "transfer-encoding", "x-http-method-override"}
+    assert not kept & set(passed)
+
+
+def test_where_an_upload_is_is_told_as_it_is_seen_from_the_browser(browser: httpx.Client) -> None:
+    answer = browser.post(f"{HERE}/uploads", headers={"Upload-Length": "4"})
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{HERE}/uploads/0f")
 
 
 def test_only_headers_that_matter_come_back(browser: httpx.Client) -> None:
@@ -217,7 +232,9 @@ def test_a_video_in_a_bucket_comes_through_and_the_bucket_never_gets_the_token(
 
 def test_a_part_of_a_video_is_passed_on_while_it_comes(address: str, service: FakeService) -> None:
     with connected(address) as client:
-        client.sendall(head("PATCH", f"{HERE}/video", "Content-Length: 200000") + bytes(100_000))
+        client.sendall(
+            head("PATCH", f"{HERE}/uploads/0f", "Content-Length: 200000") + bytes(100_000)
+        )
         until(lambda: service.seen and service.seen[0].body == 100_000)
         client.sendall(bytes(100_000))
         assert client.recv(4096).startswith(b"HTTP/1.1 201")
@@ -228,7 +245,7 @@ def test_a_slow_service_slows_the_upload_down(address: str, service: FakeService
     service.reading.clear()
     sent, block = 0, bytes(2**20)
     with connected(address) as client:
-        client.sendall(head("PATCH", f"{HERE}/video", f"Content-Length: {2**30}"))
+        client.sendall(head("PATCH", f"{HERE}/uploads/0f", f"Content-Length: {2**30}"))
         client.settimeout(0.5)
         with contextlib.suppress(TimeoutError):
             while sent < IN_FLIGHT:
@@ -251,7 +268,9 @@ def test_a_browser_that_goes_away_in_the_middle_of_an_upload_ends_it_and_what_ca
     address: str, service: FakeService
 ) -> None:
     with connected(address) as client:
-        client.sendall(head("PATCH", f"{HERE}/video", "Content-Length: 200000") + bytes(100_000))
+        client.sendall(
+            head("PATCH", f"{HERE}/uploads/0f", "Content-Length: 200000") + bytes(100_000)
+        )
         until(lambda: service.seen and service.seen[0].body == 100_000)
     until(lambda: service.seen[0].ended == "gone")
     assert only(service).body == 100_000
@@ -289,7 +308,8 @@ def test_an_answer_that_breaks_off_is_seen_to(browser: httpx.Client) -> None:
 def test_a_refusal_comes_through_even_if_the_service_did_not_read_the_body(
     browser: httpx.Client,
 ) -> None:
-    answer = browser.post(f"{HERE}/video", content=bytes(8 * 2**20))
+    first = {"Upload-Offset": "0"}
+    answer = browser.post(f"{HERE}/uploads", content=bytes(8 * 2**20), headers=first)
     assert (answer.status_code, answer.headers["upload-offset"]) == (409, "7")
     assert answer.json()["type"] == "urn:bystander:busy"
 
@@ -298,7 +318,7 @@ def test_a_refusal_comes_through_even_if_the_service_did_not_read_the_body(
 def test_pages_of_other_sites_change_nothing(
     browser: httpx.Client, service: FakeService, site: str
 ) -> None:
-    for method, path in (("POST", f"{PREFIX}/projects"), ("PATCH", f"{HERE}/video")):
+    for method, path in (("POST", f"{PREFIX}/projects"), ("PATCH", f"{HERE}/uploads/0f")):
         answer = browser.request(method, path, headers={"Sec-Fetch-Site": site})
         assert answer.status_code == 403
     assert service.seen == []

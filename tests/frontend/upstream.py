@@ -62,8 +62,8 @@ class FakeService:
             routes=[
                 Route("/v1/projects", self.take, methods=["POST"]),
                 Route(f"{below}/photos", self.take, methods=["POST"]),
-                Route(f"{below}/video", self.begin, methods=["POST"]),
-                Route(f"{below}/video", self.take, methods=["PATCH"]),
+                Route(f"{below}/uploads", self.begin, methods=["POST"]),
+                Route(f"{below}/uploads/0f", self.take, methods=["PATCH"]),
                 Route(f"{below}/video/file", self.file, methods=["GET", "HEAD"]),
                 Route(f"{below}/result", self.endless),
                 Route(f"{below}/preview", self.dawdle),
@@ -90,9 +90,11 @@ class FakeService:
         return JSONResponse({"size": seen.body}, 201, {"Upload-Offset": str(seen.body)})
 
     async def begin(self, request: Request) -> Response:
-        """Refuses without a look at the body."""
-        self._note(request)
-        return JSONResponse({"type": "urn:bystander:busy"}, 409, {"Upload-Offset": "7"})
+        """Refuses without a look at the body, if it is the first part."""
+        seen = self._note(request)
+        if "upload-offset" in seen.headers:
+            return JSONResponse({"type": "urn:bystander:busy"}, 409, {"Upload-Offset": "7"})
+        return Response(status_code=201, headers={"Location": f"{request.url.path}/0f"})
 
     async def file(self, request: Request) -> Response:
         self._note(request)

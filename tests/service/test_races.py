@@ -20,6 +20,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.long
 
+TUS = {"Tus-Resumable": "1.0.0"}
+PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
 DROP, MOST_DROPS = 0.2, 1000
 """Seconds before a connection is dropped, and how often."""
 
@@ -38,24 +40,32 @@ def test_many_idle_connections_keep_nobody_out(service: Server, stranger: httpx.
         assert stranger.get("/v1/projects").is_success
 
 
+def begun(stranger: httpx.Client, project: str, size: int) -> str:
+    """The address of a new upload."""
+    answer = stranger.post(f"{project}/uploads", headers={**TUS, "Upload-Length": str(size)})
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
 def test_an_upload_dropped_again_and_again_arrives_whole(
     service: Server, stranger: httpx.Client, project: str, material: Material
 ) -> None:
     content = material.video.read_bytes()
-    stranger.post(f"{project}/video", json={"size": len(content)})
+    upload = begun(stranger, project, len(content))
     drops: list[int] = []
 
     def state() -> str:
         return str(stranger.get(f"{project}/video").json()["state"])
 
     while state() == "uploading" and len(drops) < MOST_DROPS:
-        offset = int(stranger.head(f"{project}/video").headers["Upload-Offset"])
+        offset = int(stranger.head(upload, headers=TUS).headers["Upload-Offset"])
         head = request(
             "PATCH",
-            f"{project}/video",
+            upload,
             service.tokens[1],
             f"Content-Length: {len(content) - offset}",
             f"Upload-Offset: {offset}",
+            *(f"{name}: {value}" for name, value in PART.items()),
         )
         end = offset + len(content) // 7
         with connect(service.url) as connection:
@@ -74,29 +84,29 @@ def test_an_upload_dropped_again_and_again_arrives_whole(
 def test_a_part_at_a_wrong_offset_is_refused(
     offset: str, stranger: httpx.Client, project: str
 ) -> None:
-    stranger.post(f"{project}/video", json={"size": 10})
+    upload = begun(stranger, project, 10)
 
-    answer = stranger.patch(f"{project}/video", content=b"12345", headers={"Upload-Offset": offset})
+    answer = stranger.patch(upload, content=b"12345", headers={**PART, "Upload-Offset": offset})
 
     assert answer.status_code in (400, 409, 422)
     assert_says_why(answer)
-    assert stranger.head(f"{project}/video").headers["Upload-Offset"] == "0"
+    assert stranger.head(upload, headers=TUS).headers["Upload-Offset"] == "0"
 
 
 def test_of_parts_sent_at_once_one_is_taken(
     stranger: httpx.Client, project: str, material: Material
 ) -> None:
     content = material.video.read_bytes()
-    stranger.post(f"{project}/video", json={"size": len(content)})
+    upload = begun(stranger, project, len(content))
 
     def send(_: int) -> int:
-        headers = {"Upload-Offset": "0"}
-        return stranger.patch(f"{project}/video", content=content, headers=headers).status_code
+        headers = {**PART, "Upload-Offset": "0"}
+        return stranger.patch(upload, content=content, headers=headers).status_code
 
     statuses = _at_once(send, 3)
 
-    assert statuses.count(200) == 1
-    assert set(statuses) <= {200, 409}
+    assert statuses.count(204) == 1
+    assert set(statuses) <= {204, 409}
     assert stranger.get(f"{project}/video/file").content == content
 
 

@@ -34,7 +34,6 @@ OPEN = {"/", "/livez", "/readyz", "/healthz", "/v1/openapi.json"}
 BENTOML = ("/metrics", "/docs.json", "/schema.json", "/static_content/index.css")
 PICTURES = ("/segment", "/embed", "/mask_image")
 BODIES: dict[str, Any] = {
-    "begin_video": {"size": 1},
     "link": {"size": 1},
     "start": {"kind": "mask"},
     "change_photo": {"face": 0},
@@ -71,7 +70,7 @@ class Route:
             self.method,
             self.path(ids),
             params={"person": "A"},
-            headers={"Upload-Offset": "0"},
+            headers={"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Upload-Length": "1"},
             **options,
         )
 
@@ -89,6 +88,7 @@ def owned(service: Server, material: Material) -> Iterator[Owned]:
         person = project.people()["people"][0]
         tracklet = person["tracklets"][0]["id"]
         ids = {"project": project.id, "job": job.id, "photo": photo["id"], "number": "0"}
+        ids["upload"] = project.facts()["video"]["upload"].rpartition("/")[2]
         yield Owned(project, {**ids, "person": person["id"], "tracklet": tracklet})
         project.delete()
 

@@ -33,6 +33,7 @@ class Fake:
     """What is there, what was asked, and what is to go wrong.
 
     Attributes:
+        begun: the sizes of uploads.
         failures: by "METHOD what", answers that are given instead, one a request:
             [status, type of the problem].
         cut: bytes after which the next part's connection is cut.
@@ -42,7 +43,7 @@ class Fake:
 
     videos: defaultdict[str, Video] = field(default_factory=lambda: defaultdict(Video))
     asked: list[str] = field(default_factory=list)
-    begun: list[Any] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
     failures: defaultdict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     cut: int | None = None
     hold: int | None = None
@@ -70,20 +71,29 @@ async def projects(request: Request) -> Response:
 
 
 async def video(request: Request) -> Response:
-    here = fake.videos[request.path_params["project"]]
-    if failed := fake.failure(request, "video"):
+    return fake.failure(request, "video") or fake.videos[request.path_params["project"]].view()
+
+
+async def uploads(request: Request) -> Response:
+    """Begins one, in place of the one before."""
+    if failed := fake.failure(request, "uploads"):
         return failed
-    if request.method == "POST":
-        wanted = await request.json()
-        fake.begun.append(wanted)
-        if wanted["fresh"] or here.state != "uploading" or here.size != wanted["size"]:
-            here.state, here.size, here.received = "uploading", wanted["size"], 0
-        return here.view()
+    size = int(request.headers["Upload-Length"])
+    fake.begun.append(size)
+    fake.videos[request.path_params["project"]] = Video("uploading", size)
+    url = f"{request.url.path}/{len(fake.begun):02x}"
+    return Response(status_code=201, headers={"Location": url})
+
+
+async def upload(request: Request) -> Response:
+    """How much of it has arrived, or more of it."""
+    assert request.headers["Tus-Resumable"] == "1.0.0"
+    here = fake.videos[request.path_params["project"]]
+    if failed := fake.failure(request, "upload"):
+        return failed
     if request.method == "PATCH":
         return await patch(request, here)
-    return Response(headers={"Upload-Offset": str(here.received)}) if (
-        request.method == "HEAD"
-    ) else here.view()  # fmt: skip
+    return Response(headers={"Upload-Offset": str(here.received)})
 
 
 async def patch(request: Request, here: Video) -> Response:
@@ -106,7 +116,7 @@ async def patch(request: Request, here: Video) -> Response:
     while fake.checking:
         await asyncio.sleep(0.05)
     here.state = "ready"
-    return here.view()
+    return Response(status_code=204, headers={"Upload-Offset": str(here.received)})
 
 
 async def broken() -> AsyncIterator[bytes]:
@@ -157,5 +167,7 @@ ROUTES = [
     Route("/service/media/{name}", media),
     Route("/service/projects", projects, methods=["POST"]),
     Route("/service/projects/{project}/photos", photos, methods=["POST"]),
-    Route("/service/projects/{project}/video", video, methods=["GET", "HEAD", "POST", "PATCH"]),
+    Route("/service/projects/{project}/video", video),
+    Route("/service/projects/{project}/uploads", uploads, methods=["POST"]),
+    Route("/service/projects/{project}/uploads/{upload}", upload, methods=["HEAD", "PATCH"]),
 ]

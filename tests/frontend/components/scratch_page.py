@@ -36,10 +36,12 @@ def videos() -> None:
     for key, kind in (("photos", "photos"), ("video", "video")):
         if asked.get("only", kind) != kind or state.get("away"):
             continue
-        told: Any = {"state": "absent", "size": None, "received": 0}
+        told: Any = {"state": "absent", "size": None, "received": 0, "url": None}
         if "received" in asked:
             received, size = map(int, asked["received"].split("/"))
+            url = f"/service/projects/{project}/uploads/0f"
             told = {"state": asked.get("state", "uploading"), "size": size, "received": received}
+            told["url"] = url
         result = uploader(
             f"{key}{state.get('round', 0)}",
             kind="photos" if kind == "photos" else "video",

@@ -58,7 +58,7 @@ def test_a_video_arrives_in_parts_and_python_is_told(visit: Visit, fake: Fake, v
     expect_event(page, "video sent", {"state": "ready"})
     ((project, told),) = fake.state["videos"].items()
     assert told == {"state": "ready", "size": SIZE, "received": SIZE}
-    assert Counter(fake.state["asked"])["PATCH video"] == 3
+    assert Counter(fake.state["asked"])["PATCH upload"] == 3
     assert {"video made": project} in events(page)
     assert f"project={project}" in page.url
 
@@ -87,7 +87,7 @@ def test_without_a_connection_it_waits_and_goes_on_when_there_is_one(
     page.context.set_offline(False)
     expect_event(page, "video sent", {"state": "ready"})
     assert fake.state["videos"][PROJECT]["received"] == SIZE
-    assert "HEAD video" in fake.state["asked"], "it asked how much has arrived"
+    assert "HEAD upload" in fake.state["asked"], "it asked how much has arrived"
 
 
 def test_nothing_is_lost_while_the_uploader_is_away_and_the_language_changes(
@@ -106,7 +106,7 @@ def test_nothing_is_lost_while_the_uploader_is_away_and_the_language_changes(
     expect(page.get_by_role("button", name=korean)).to_have_count(0)  # it is still being sent
     fake.set(hold=None)
     expect_event(page, "video sent", {"state": "ready"})
-    assert Counter(fake.state["asked"])["PATCH video"] == 3, "no part was sent twice"
+    assert Counter(fake.state["asked"])["PATCH upload"] == 3, "no part was sent twice"
 
 
 def test_what_ended_while_the_uploader_was_away_is_told_when_it_is_back(
@@ -142,7 +142,7 @@ def test_after_a_reload_the_same_file_goes_on_and_another_begins_anew(
     other.write_bytes(bytes(SIZE))  # as large as the first one
     choose(page, video if same else other)
     expect_event(page, "video sent", {"state": "ready"})
-    assert [wanted["fresh"] for wanted in fake.state["begun"]] == [True, not same]
+    assert fake.state["begun"] == ([SIZE] if same else [SIZE, SIZE])
 
 
 def test_a_reload_while_the_video_is_looked_at_waits_for_what_is_found(
@@ -234,17 +234,17 @@ def test_a_project_begun_anew_is_another_one(
 def test_what_can_not_be_mended_by_waiting_is_said(visit: Visit, fake: Fake, video: Path) -> None:
     page = visit(show="uploads", only="video", project=PROJECT)
     for asked, code, told in (
-        ("POST", 404, BOTH["gone"]),
-        ("POST", 413, LARGE),
-        ("POST", 507, BOTH["disk_full"]),
-        ("POST", 401, BOTH["not_allowed"]),
-        ("POST", [429, "urn:bystander:too-many-projects"], BOTH["too_many_projects"]),
-        ("POST", 500, BOTH["other"]),
-        ("PATCH", 404, BOTH["gone"]),
-        ("PATCH", 422, VIDEO["unreadable"]),
+        ("POST uploads", 404, BOTH["gone"]),
+        ("POST uploads", 413, LARGE),
+        ("POST uploads", 507, BOTH["disk_full"]),
+        ("POST uploads", 401, BOTH["not_allowed"]),
+        ("POST uploads", [429, "urn:bystander:too-many-projects"], BOTH["too_many_projects"]),
+        ("POST uploads", 500, BOTH["other"]),
+        ("PATCH upload", 404, BOTH["gone"]),
+        ("PATCH upload", 422, VIDEO["unreadable"]),
     ):
         answer = code if isinstance(code, list) else [code, ""]
-        fake.set(failures={f"{asked} video": [answer]})
+        fake.set(failures={asked: [answer]})
         choose(page, video)
         expect(status(page)).to_have_text(told)
         expect(page.get_by_role("button", name=re.compile("^Choose"))).to_be_visible()
@@ -259,7 +259,7 @@ def test_what_passes_is_said_and_tried_again(visit: Visit, fake: Fake, video: Pa
         ([429, ""], VIDEO["crowded"]),
         ([503, "about:blank"], VIDEO["crowded"]),
     ):
-        fake.set(failures={"PATCH video": [answer]})
+        fake.set(failures={"PATCH upload": [answer]})
         choose(page, video)
         page.wait_for_function("told => window.said.includes(told)", arg=told)
         page.wait_for_function("[...window.bystander.videos].at(-1).phase === 'done'")
@@ -269,7 +269,7 @@ def test_what_passes_is_said_and_tried_again(visit: Visit, fake: Fake, video: Pa
 def test_after_something_went_wrong_it_can_be_tried_again(
     visit: Visit, fake: Fake, video: Path
 ) -> None:
-    fake.set(failures={"PATCH video": [[500, ""]]})
+    fake.set(failures={"PATCH upload": [[500, ""]]})
     page = visit(show="uploads", only="video", project=PROJECT)
     choose(page, video)
     page.get_by_role("button", name="Try again").click()
