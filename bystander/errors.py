@@ -56,7 +56,7 @@ class BystanderError(Exception):
         self.advice = advice
 
     def __reduce__(self) -> tuple[type[BystanderError], tuple[str, str]]:
-        # Errors cross process boundaries (workers, services) by pickle.
+        # Pickle, as between the processes of a pool, would give the class the message alone.
         return type(self), (self.what, self.advice)
 
 

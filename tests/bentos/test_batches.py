@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bystander.errors import ModelContract
 from bystander.instances import Face, Instance
 from bystander.models.face_crops import around
-from bystander.server.bentos.protocol import decode, packed
+from bystander.server.bentos.protocol import decode
 
 ASTRONAUT: NDArray[np.uint8] = pytest.importorskip("skimage.data").astronaut()
 FRAMES = [ASTRONAUT[:384, :384], ASTRONAUT[:, :384], ASTRONAUT[32:416, :384], ASTRONAUT[:, 96:480]]
@@ -25,7 +25,7 @@ def outcomes(items: list[bytes]) -> list[object]:
     found: list[object] = []
     for item in items:
         try:
-            found += decode(packed([item]))
+            found += decode(item)
         except ModelContract as error:
             found.append(error)
     return found
@@ -76,15 +76,16 @@ def test_a_frame_that_is_none_fails_alone(segmenter: Any) -> None:
 
 
 def test_the_faces_of_several_calls_are_embedded_in_one_run(embedder: Any) -> None:
-    [[face]] = decode(packed(embedder.detect([ASTRONAUT])))
+    [[face]] = decode(b"".join(embedder.detect([ASTRONAUT])))
     assert isinstance(face, Face)
     sight = around(ASTRONAUT, face)
-    found = outcomes(embedder.embed([[sight], [], [sight, sight], [(0, face)]]))
-    one, none, two, refused = found
+    found = outcomes(embedder.embed([[sight], [], [sight, sight], [(0, face)], 7]))
+    one, none, two, refused, nonsense = found
     assert isinstance(one, np.ndarray)
     assert isinstance(none, np.ndarray)
     assert isinstance(two, np.ndarray)
     assert isinstance(refused, ModelContract)
+    assert isinstance(nonsense, ModelContract)
     assert (len(one), len(none), len(two)) == (1, 0, 2)
-    together = decode(packed(embedder.embed([[sight], [sight, sight]])))
+    together = decode(b"".join(embedder.embed([[sight], [sight, sight]])))
     np.testing.assert_allclose(np.concatenate(together), np.repeat(one, 3, axis=0), atol=1e-5)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pickle
 import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import cv2
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -21,7 +25,7 @@ from bystander.models import Models, ModelSettings, load_models
 from bystander.models.catalogue import Catalogue, Variant
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.store import ModelStore
-from bystander.server.bentos.protocol import PERSON_SEGMENTER
+from bystander.server.bentos.protocol import FACE_EMBEDDER, MEDIA_TYPE, PERSON_SEGMENTER
 from bystander.server.bentos.remote import ModelService, open_models
 from tests.bentos.conftest import Server
 from tests.waiting import HANGS_AFTER_SECONDS
@@ -159,6 +163,36 @@ def test_one_bad_frame_fails_alone(remote: Models, frames: list[Picture]) -> Non
     failed = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, ModelContract)]
     assert failed == [4]
     assert "(36, 64)" in str(outcomes[4])
+
+
+class Bomb:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self._folder),)
+
+
+@pytest.mark.parametrize("service", [PERSON_SEGMENTER, FACE_EMBEDDER])
+def test_a_pickle_is_not_loaded(server: Server, tmp_path: Path, service: str) -> None:
+    folder = tmp_path / "exploded"
+    socket_path = unquote(urlsplit(server.services[service]).path)
+    pickled = pickle.dumps({"frames": [Bomb(folder)], "images": [Bomb(folder)]})
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=socket_path), base_url="http://localhost"
+    ) as client:
+        for api in ("segment", "detect", "describe"):
+            for kind, status in (
+                ("application/vnd.bentoml+pickle", 415),
+                ("application/vnd.bentoml+pickle; q=1", 415),
+                ("application/json", 415),
+                (MEDIA_TYPE, (400, 404)),
+            ):
+                answer = client.post(f"/{api}", content=pickled, headers={"content-type": kind})
+                assert answer.status_code in (status if isinstance(status, tuple) else (status,))
+    assert not folder.exists()
 
 
 def test_a_killed_service_is_waited_for(

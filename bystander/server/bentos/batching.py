@@ -1,4 +1,5 @@
-"""How a model service runs its networks: frame by frame on a processor, in batches on a GPU."""
+"""How a model service takes calls, and runs its networks: frame by frame on a processor, in
+batches on a GPU."""
 
 from __future__ import annotations
 
@@ -10,13 +11,24 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 import bentoml
 import numpy as np
+from _bentoml_impl.serde import ALL_SERDE, Payload, Serde
+from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bystander.errors import ConfigError, ModelContract
 from bystander.jobs.settings import ModelServiceSettings, load_service_settings
 from bystander.models.letterbox import Frame
 from bystander.models.sessions import SessionSettings, onnx_runtime, open_session
 from bystander.models.store import ModelStore
-from bystander.server.bentos.protocol import packed, packed_error
+from bystander.server.bentos.protocol import (
+    MAX_BODY_BYTES,
+    MEDIA_TYPE,
+    decode_call,
+    packed,
+    packed_error,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +64,61 @@ def batched(function: Function) -> Function:
 def single(function: Function) -> Function:
     """Make a method an API that is called for each call."""
     return cast(Function, bentoml.api(function))
+
+
+class ArraySerde(Serde):  # type: ignore[misc]  # BentoML has no types
+    """How BentoML reads calls and writes answers of `protocol.MEDIA_TYPE`."""
+
+    media_type = MEDIA_TYPE
+
+    def deserialize_model(self, payload: Payload, cls: type[BaseModel]) -> BaseModel:
+        try:
+            return cls.model_validate(decode_call(b"".join(payload.data)))
+        except ModelContract as error:
+            raise bentoml.exceptions.InvalidArgument(str(error)) from error
+
+    def serialize_model(self, model: BaseModel) -> Payload:
+        return Payload(model.model_dump())  # messages, one an item
+
+    def serialize(self, obj: object, schema: dict[str, Any]) -> Payload:
+        raise NotImplementedError("only BentoML's clients do that")
+
+    def deserialize(self, payload: Payload, schema: dict[str, Any]) -> object:
+        raise NotImplementedError("only BentoML's clients do that")
+
+
+class OnlyArrays:
+    """Refuses calls in any other form: BentoML would also unpickle, or fetch addresses.
+
+    Whoever may connect to a model service is a process that decodes what strangers sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            headers = Headers(scope=scope)
+            length = headers.get("content-length", "")
+            if headers.get("content-type") != MEDIA_TYPE:
+                await _refuse(415, f"a call is {MEDIA_TYPE}")(scope, receive, send)
+                return
+            if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+                await _refuse(413, f"a call has up to {MAX_BODY_BYTES} bytes, and says so")(
+                    scope, receive, send
+                )
+                return
+        await self._app(scope, receive, send)
+
+
+def _refuse(status: int, why: str) -> PlainTextResponse:
+    return PlainTextResponse(why, status, {"Connection": "close"})
+
+
+def take_arrays(service: object) -> None:
+    """Have a model service take calls in the form of `protocol`, and in no other."""
+    ALL_SERDE[MEDIA_TYPE] = ArraySerde
+    cast(Any, service).add_asgi_middleware(OnlyArrays)
 
 
 def session_settings(

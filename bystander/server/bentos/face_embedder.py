@@ -11,7 +11,7 @@ import bentoml
 import numpy as np
 
 from bystander.api.logs import hide_mistakes
-from bystander.errors import BystanderError
+from bystander.errors import BystanderError, ModelContract
 from bystander.instances import Face
 from bystander.models.catalogue import Catalogue
 from bystander.models.face_model import Embeddings, Image
@@ -26,6 +26,7 @@ from bystander.server.bentos.batching import (
     on_gpu,
     session_settings,
     single,
+    take_arrays,
 )
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.protocol import FACE_EMBEDDER, FaceFacts, packed
@@ -112,4 +113,16 @@ class FaceEmbedder:
 
 
 def _checked(group: Any) -> Sights:
+    """Raises ModelContract: they aren't pairs of a picture and a face in it."""
+    if not isinstance(group, list) or any(
+        not isinstance(sight, list | tuple) or len(sight) != 2 or not isinstance(sight[1], Face)
+        for sight in group
+    ):
+        raise ModelContract(
+            "what is to be embedded must be pairs of a picture and a face in it",
+            "Send a list of them.",
+        )
     return [(check_picture(crop), face) for crop, face in group]
+
+
+take_arrays(FaceEmbedder)

@@ -28,6 +28,7 @@ from bystander.server.bentos.batching import (
     positions_by,
     session_settings,
     single,
+    take_arrays,
 )
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.protocol import PERSON_SEGMENTER, SEGMENT, packed
@@ -109,3 +110,6 @@ def _by_shape(frames: Sequence[Frame], network: Network) -> list[list[Instance]]
 def _network_file(store: ModelStore, variant: Variant) -> Path:
     names = store.catalogue.segmenters_of(variant)
     return store.find(next(filter(store.has, names), names[0]), store.segmenter)
+
+
+take_arrays(PersonSegmenter)

@@ -1,7 +1,7 @@
 """The model services as seen by a job: the protocols of `bystander.models`, over a socket.
 
 The process of a job is no BentoML service, and doesn't import BentoML, which would take it a
-second to begin: what it sends is what BentoML's own clients send (`protocol`).
+second to begin: it sends messages of its own (`protocol`).
 """
 
 from __future__ import annotations
