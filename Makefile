@@ -23,7 +23,7 @@ endif
 # A process a core; tests/conftest.py says what stays together.
 SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
 
-.PHONY: help demo test test-all images lint format bench up train train-smoke clean
+.PHONY: help demo test test-all images lint format docs bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
@@ -32,6 +32,7 @@ help:
 	@echo "make images  build the container images, start them, mask a video in them (Docker, or root and buildah)"
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
+	@echo "make docs    build the documentation, with the reference of the library, into out/docs"
 	@echo "make bench   measure speed and memory beside the alternatives"
 	@echo "make up      start the service (:3000) and the web app (:8501) on this machine (HOST=, PORT=, APP_PORT=; Ctrl-C stops both)"
 	@echo "make train   make the person segmenter's weights again (hours; 6 GB of packages)"
@@ -65,6 +66,10 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(INSTALLED)
+	@$(BIN)/mkdocs build --quiet
+	@echo "out/docs/index.html"
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks

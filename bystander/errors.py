@@ -1,36 +1,36 @@
 """Every error that Bystander raises on purpose.
 
-BystanderError                     exit code
-├── VideoError                     3   the video can't be read or processed
-│   ├── NotAVideo                      not a media file, or no video stream in it
-│   ├── TruncatedVideo                 the container ends before its index or frames
-│   └── UnsupportedVideo               readable, but outside what can be processed
-│       ├── VideoTooLong                   more seconds or frames than are accepted
-│       └── VideoTooLarge                  more, or fewer, pixels than can be processed
-├── PhotoError                     4   a cast photo can't be used
-│   ├── UnreadablePhoto                not a picture, damaged, or too large
-│   ├── NoFaceFound                    nobody to recognise in it
-│   ├── FaceTooSmall                   too few pixels to tell people apart
-│   └── AmbiguousFace                  several faces and none stands out
-├── OutputError                    5   the result can't be written
-│   ├── OutputExists
-│   └── OutputUnwritable               folder missing, not writable, or disk full
-├── ModelError                     6   a network can't be loaded
-│   ├── ModelNotFound                  names every place that was looked in
-│   ├── ModelCorrupt                   the checksum differs, or the file doesn't parse
-│   └── ModelContract                  it loads, but its inputs or outputs don't fit
-├── TimelineError                  7   a timeline can't be used
-│   ├── InvalidTimeline                not a timeline, damaged, or of another version
-│   └── TimelineMismatch               it was made from another video
-├── SelectionError                 8   a click or an id names nobody
-├── ConfigError                    9   a setting is unknown or out of bounds
-│   └── AddressRefused                 a webhook's address isn't called from here
-├── StorageError                 10   what is stored can't be kept or handed out
-│   └── NotStored                      there is nothing under that key
-├── AuditFailed                   11   a masked video shows more than it should
-├── ServiceError                  12   the service refused, failed, or gave no answer
-│   └── ResultStale                    the masked video isn't what its verdicts ask for any more
-└── Cancelled                    130   stopped by the caller or by Ctrl-C
+    BystanderError                     exit code
+    ├── VideoError                     3   the video can't be read or processed
+    │   ├── NotAVideo                      not a media file, or no video stream in it
+    │   ├── TruncatedVideo                 the container ends before its index or frames
+    │   └── UnsupportedVideo               readable, but outside what can be processed
+    │       ├── VideoTooLong                   more seconds or frames than are accepted
+    │       └── VideoTooLarge                  more, or fewer, pixels than can be processed
+    ├── PhotoError                     4   a cast photo can't be used
+    │   ├── UnreadablePhoto                not a picture, damaged, or too large
+    │   ├── NoFaceFound                    nobody to recognise in it
+    │   ├── FaceTooSmall                   too few pixels to tell people apart
+    │   └── AmbiguousFace                  several faces and none stands out
+    ├── OutputError                    5   the result can't be written
+    │   ├── OutputExists
+    │   └── OutputUnwritable               folder missing, not writable, or disk full
+    ├── ModelError                     6   a network can't be loaded
+    │   ├── ModelNotFound                  names every place that was looked in
+    │   ├── ModelCorrupt                   the checksum differs, or the file doesn't parse
+    │   └── ModelContract                  it loads, but its inputs or outputs don't fit
+    ├── TimelineError                  7   a timeline can't be used
+    │   ├── InvalidTimeline                not a timeline, damaged, or of another version
+    │   └── TimelineMismatch               it was made from another video
+    ├── SelectionError                 8   a click or an id names nobody
+    ├── ConfigError                    9   a setting is unknown or out of bounds
+    │   └── AddressRefused                 a webhook's address isn't called from here
+    ├── StorageError                 10   what is stored can't be kept or handed out
+    │   └── NotStored                      there is nothing under that key
+    ├── AuditFailed                   11   a masked video shows more than it should
+    ├── ServiceError                  12   the service refused, failed, or gave no answer
+    │   └── ResultStale                    the masked video isn't what its verdicts ask for any more
+    └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
 Exit code 1 is kept for defects of the program, 2 for wrong command-line usage.
 """
@@ -165,8 +165,10 @@ class NotStored(StorageError):
 
 
 class ServiceError(BystanderError):
-    """Attributes:
-    status: of the HTTP answer; None where there was none.
+    """What speaks against a request to the service.
+
+    Args:
+        status: of the HTTP answer; None where there was none.
     """
 
     exit_code = 12

@@ -11,11 +11,14 @@ from bystander.errors import Cancelled
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Attributes:
-    stage: "analyze" or "render".
-    done, total: frames; `total` may be an estimate.
-    fps: frames per second since the stage began.
-    eta: seconds left in this stage.
+    """How far a stage of the work has come.
+
+    Attributes:
+        stage: "analyze", "render" or "audit".
+        done: frames.
+        total: frames; may be an estimate.
+        fps: frames per second since the stage began.
+        eta: seconds left in this stage.
     """
 
     stage: str

@@ -65,9 +65,12 @@ class Pointed:
 
     Attributes:
         seconds: of the click, from the first frame.
-        x, y: of the click, display pixels.
-        person, tracklet: ids, "p1" and "t3".
-        first, last: between which that person is there, seconds as a player shows them.
+        x: of the click, display pixels.
+        y: of the click, display pixels.
+        person: its id, "p1".
+        tracklet: its id, "t3".
+        first: when that person appears, seconds as a player shows them.
+        last: when that person is seen last.
         picture: of them in the click's frame, as a data URI (JPEG).
     """
 

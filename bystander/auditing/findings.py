@@ -55,8 +55,9 @@ class Finding:
     """Something that was found, in one frame or over a span.
 
     Attributes:
-        start, end: seconds as a player of the output shows them: its clock may have begun
-            before the first frame, with the sound; `end` is when the last such frame appears.
+        start: seconds as a player of the output shows them: its clock may have begun before
+            the first frame, with the sound.
+        end: when the last such frame appears, by the same clock.
         seconds: when the worst frame appears, by the same clock.
         frame: the worst one, counted from 0; None for the file as a whole.
         frames: in how many of the frames looked at.

@@ -42,7 +42,8 @@ class Result:
 
     Attributes:
         checksums: SHA-256 of source and output.
-        frames, seconds: of the source.
+        frames: of the source.
+        seconds: of the source.
         header: of the timeline, if there was one.
         models: file name to SHA-256 of the networks used.
         stripped: what the source carries beside picture and sound, and the output doesn't.

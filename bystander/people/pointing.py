@@ -57,7 +57,10 @@ ADVICE: Final = (
 class Click:
     """A person pointed at: whoever is seen at display pixel (x, y) at `seconds` is kept.
 
-    `seconds` count from the first frame.
+    Attributes:
+        seconds: from the first frame.
+        x: pixels from the left edge of the video as it is displayed.
+        y: pixels from its top edge.
     """
 
     seconds: float

@@ -71,7 +71,8 @@ class VideoFacts:
     """The video that a timeline was made from.
 
     Attributes:
-        width, height: display pixels.
+        width: display pixels.
+        height: display pixels.
         time_base: numerator and denominator of one tick, seconds.
         frames: number of frames.
         rate: average frames per second.

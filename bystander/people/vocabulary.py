@@ -79,7 +79,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Keep or mask, for the frames `start` to `end` of one tracklet."""
+    """Keep or mask, for the frames `start` to `end` of one tracklet, `end` not among them."""
 
     start: int
     end: int
@@ -89,7 +89,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Frames `start` to `end` without a cut."""
+    """Frames `start` to `end` without a cut, `end` not among them."""
 
     start: int
     end: int
@@ -100,7 +100,8 @@ class Tracklet:
     """Instances linked within one shot.
 
     Attributes:
-        start, end: first frame and one past the last, extensions included.
+        start: first frame, extensions included.
+        end: one past the last frame, extensions included.
         seen: number of frames in which it was segmented, not filled.
         height: the person's height in display pixels, 95th percentile over the tracklet.
         face: height of the largest face seen, display pixels; None if there was none.
@@ -130,7 +131,8 @@ class PointedAt:
 
     Attributes:
         seconds: of the click, from the first frame.
-        x, y: of the click, display pixels.
+        x: of the click, display pixels.
+        y: of the click, display pixels.
         frame: the one that the click belongs to.
         tracklet: who was seen there.
     """

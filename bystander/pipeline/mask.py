@@ -79,7 +79,8 @@ def mask_video(
 
     Everything that can be refused is, before any work is done. Files appear under their names
     only when they are whole: an error, or being cancelled, leaves no half of one behind. Memory
-    doesn't grow with the video's length; without `timeline`, it is a temporary file (TMPDIR).
+    doesn't grow with the video's length; without `timeline`, the
+    timeline is a temporary file (TMPDIR).
 
     Args:
         video: the file to mask.
