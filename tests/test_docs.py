@@ -1,76 +1,67 @@
-"""What the documents point at is there: files, headings, and the functions of one frame's life."""
+"""The documentation: it builds, names everything public, and leads nowhere that isn't there."""
 
 from __future__ import annotations
 
-import re
-from importlib import import_module
+import importlib.util
+import logging
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import bystander
 from tests.conftest import REPOSITORY
 
-DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/**/*.md", "training/*.md", "bystander/**/*.md")
-    for path in REPOSITORY.glob(pattern)
-)
-CODE = r"^```.*?^```$|`[^`\n]+`"
-LIFE = REPOSITORY / "docs/life-of-a-frame.md"
+DOCS = REPOSITORY / "docs"
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(REPOSITORY))
+@pytest.mark.long
+def test_it_builds_without_a_warning_and_names_everything_public(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = [page.read_text() for page in (tmp_path / "reference").glob("*.html")]
+    for name in set(bystander.__all__) - {"__version__"}:
+        assert any(f'.{name}"' in page for page in pages), f"{name} is on no page"
 
 
-def headings(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
-    found = re.findall(r"^#+ (.+)$", text, re.M)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_documents_are_found() -> None:
-    assert {"README.md", "README.ko.md", "docs/architecture.md"} <= set(map(name, DOCUMENTS))
+def on_site(hooks: ModuleType, markdown: str, page: str = "adr/0001-pyav-for-video.md") -> str:
+    file = SimpleNamespace(src_uri=page)
+    changed = hooks.on_page_markdown(
+        markdown, SimpleNamespace(file=file), {"docs_dir": str(DOCS)}, None
+    )
+    assert isinstance(changed, str)
+    return changed
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_links_lead_somewhere(document: Path) -> None:
-    text = re.sub(CODE, "code", document.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target):
-            continue
-        path, _, anchor = target.partition("#")
-        linked = (document.parent / path).resolve() if path else document
-        assert linked.exists(), target
-        if anchor and linked.suffix == ".md":
-            assert anchor in headings(linked), target
+def test_links_within_the_documentation_stay(hooks: ModuleType) -> None:
+    text = "[formats](../formats.md#sound) ![a picture](../../README.md) [site](https://x.example)"
+    assert on_site(hooks, text) == text
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_modules_are_where_they_are_said_to_be(document: Path) -> None:
-    if document.name == "CHANGELOG.md":
-        return  # of what was
-    text = document.read_text(encoding="utf-8")
-    for path in re.findall(
-        r"`((?:bystander|benchmarks|frontend|tests|training)/[\w/]+\.py)`", text
-    ):
-        assert (REPOSITORY / path).exists() or "Replaced by" in text, path
+def test_a_link_to_the_code_becomes_its_text(
+    hooks: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "see [`render`](../bystander/__init__.py#L1), [here](../README.md)"
+    assert on_site(hooks, text, "architecture.md") == "see `render`, here"
+    assert caplog.records == []
 
 
-def test_every_record_of_a_decision_is_in_the_list() -> None:
-    listed = re.findall(r"\(adr/(.+?\.md)\)", (REPOSITORY / "docs/architecture.md").read_text())
-    there = {path.name for path in (REPOSITORY / "docs/adr").iterdir()}
-    assert there - set(listed) == set()
-
-
-def test_the_functions_in_the_life_of_a_frame_are_where_it_says() -> None:
-    text = LIFE.read_text(encoding="utf-8")
-    links = re.findall(r"\[`bystander\.([\w.]+)`\]\(\.\./bystander/([\w/]+)\.py\)", text)
-    assert len(links) > 40
-    for dotted, path in links:
-        module = path.replace("/", ".")
-        assert dotted.startswith(f"{module}."), dotted
-        value: object = import_module(f"bystander.{module}")
-        for part in dotted.removeprefix(f"{module}.").split("."):
-            value = getattr(value, part)
+def test_a_link_to_what_is_gone_is_a_warning(
+    hooks: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_site(hooks, "[old](../bystander/gone.py)", "architecture.md")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "architecture.md links to ../bystander/gone.py" in caplog.text

@@ -45,6 +45,7 @@ class Server:
     Args:
         folder: gets the data folder, the settings, the tokens and the log.
         changes: what is set otherwise than in `configs/service.yaml`, section by section.
+        packages: where the program is installed; by default it is the checkout's.
 
     Attributes:
         url: of the service, without /v1. The port stays the same when it is started again.
@@ -57,6 +58,7 @@ class Server:
         self,
         folder: Path,
         changes: Mapping[str, Mapping[str, object]] | None = None,
+        packages: Path | None = None,
     ) -> None:
         self.data, self.log = folder / "data", folder / "log"
         self.tokens = (secrets.token_urlsafe(24), secrets.token_urlsafe(24))
@@ -73,6 +75,9 @@ class Server:
             "BYSTANDER_CONFIGS": str(configs),
             "BYSTANDER_TOKENS_FILE": str(tokens),
         }
+        self._folder = REPOSITORY
+        if packages is not None:
+            self._environ["PYTHONPATH"], self._folder = str(packages), folder
         self._process: subprocess.Popen[bytes] | None = None
         self._family: set[psutil.Process] = set()
 
@@ -98,7 +103,7 @@ class Server:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--data", str(self.data)],
-                cwd=REPOSITORY,
+                cwd=self._folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
