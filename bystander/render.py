@@ -31,6 +31,7 @@ from bystander.media.prefetch import prefetch
 from bystander.media.probe import VideoInfo, probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from bystander.media.writer import VideoWriter
+from bystander.people.edits import with_decisions
 from bystander.people.timeline import CHUNK_FRAMES, Timeline
 from bystander.people.vocabulary import FrameRecord, Tracklet
 from bystander.progress import Meter, Report
@@ -58,6 +59,8 @@ def render(
     timeline: Timeline,
     output: StrPath,
     *,
+    keep: Sequence[str] = (),
+    mask: Sequence[str] = (),
     effect: EffectSettings | None = None,
     encoder: EncoderSettings | None = None,
     overwrite: bool = False,
@@ -71,6 +74,9 @@ def render(
         video: the file that the timeline was made from.
         timeline: who is where, and who may be seen.
         output: the masked video; appears only when it is whole.
+        keep: whom to keep, whatever the timeline says: ids of persons (p2) or of tracklets, one
+            appearance of a person each (t17).
+        mask: whom to mask, likewise.
         effect: what is drawn over people.
         encoder: codec and quality.
         overwrite: replace an existing output.
@@ -82,11 +88,14 @@ def render(
     Raises:
         VideoError: the video can't be read.
         TimelineMismatch: the timeline was made from another video.
+        SelectionError: an id of `keep` or `mask` is unknown, or in both.
         OutputError: the result can't be written.
     """
     video, output = Path(video), Path(output)
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
+    if keep or mask:
+        timeline = Timeline(timeline.path, with_decisions(timeline.header, keep, mask))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
     encoding = encoding_of(info, video, encoder)
     drawing = Drawing(timeline, info, effect, encoding)

@@ -115,12 +115,16 @@ def test_a_flipped_verdict_changes_that_person_and_nothing_else(
     tmp_path: Path, street: Masked
 ) -> None:
     friend, stranger, _ = street.scene.figures
-    header = with_decisions(
-        street.timeline.header,
+    flipped = replace(street, output=tmp_path / "out.mp4")
+    render(
+        street.source,
+        street.timeline,
+        flipped.output,
         keep=[person_in(street, stranger)],
         mask=[person_in(street, friend)],
+        effect=MAGENTA,
+        encoder=LOSSLESS,
     )
-    flipped = rendered(street, Timeline(street.timeline.path, header), tmp_path / "out.mp4")
 
     for number in range(street.scene.frames):
         assert flipped.covered(friend, number) >= 0.99
