@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from bystander.api.context import Context
+from bystander.api.deps import CurrentContext
 from bystander.media.photos import PHOTO_SUFFIXES
 
 
@@ -20,22 +20,18 @@ class LimitsView(BaseModel):
     hours: float = Field(description="after its last use a project is deleted")
 
 
-def router(context: Context) -> APIRouter:
-    """The route /limits."""
-    routes = APIRouter(tags=["projects"])
-    limits, retention = context.settings.limits, context.settings.retention
-    view = LimitsView(
+router = APIRouter(tags=["projects"])
+
+
+@router.get("/limits", summary="What is accepted")
+async def get_limits(context: CurrentContext) -> LimitsView:
+    """Sizes, lengths, and how long things are kept."""
+    limits = context.settings.limits
+    return LimitsView(
         video_bytes=limits.video_bytes,
         max_duration=limits.max_duration,
         photo_bytes=limits.photo_bytes,
         photo_suffixes=list(PHOTO_SUFFIXES),
         photos=limits.photos,
-        hours=retention.hours,
+        hours=context.settings.retention.hours,
     )
-
-    @routes.get("/limits", summary="What is accepted")
-    def get_limits() -> LimitsView:
-        """Sizes, lengths, and how long things are kept."""
-        return view
-
-    return routes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+from anyio.to_thread import run_sync
 from fastapi import Request
 
 from bystander.api.context import Context
@@ -41,6 +42,17 @@ def while_it_is_there(context: Context, project: Project) -> Iterator[None]:
         yield
     except (BystanderError, OSError) as error:
         if context.store.projects.find(project.id) is None:
+            raise Refusal.missing("There is no such project") from error
+        raise
+
+
+@asynccontextmanager
+async def while_project_is_there(context: Context, project: Project) -> AsyncIterator[None]:
+    """The same on the event loop: the store is asked in a thread."""
+    try:
+        yield
+    except (BystanderError, OSError) as error:
+        if await run_sync(context.store.projects.find, project.id) is None:
             raise Refusal.missing("There is no such project") from error
         raise
 

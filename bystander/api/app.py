@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry
 
@@ -67,8 +67,10 @@ def create_app(context: Context) -> FastAPI:
         dependencies=[Security(HTTPBearer(auto_error=False, description="one of the tokens"))],
     )
     problems.install(app, context.data)
+    app.state.context = context
     for module in ROUTERS:
-        app.include_router(module.router(context))
+        made = module.router
+        app.include_router(made if isinstance(made, APIRouter) else made(context))
     # The last one added is the first that a request meets.
     app.add_middleware(
         Idempotency, keys=context.store.idempotency_keys, limits=context.settings.limits

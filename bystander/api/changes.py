@@ -1,15 +1,21 @@
-"""What is new about a job since somebody last looked, as server-sent events."""
+"""A job -> what is new about it since somebody last looked, as server-sent events."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import ServerSentEvent
 
 from bystander.jobs.vocabulary import Job, JobState
 
+INTERVAL: Final = 0.4
+"""Seconds between looks at a job; the runner writes its progress twice a second."""
 _TOKEN: Final = re.compile(r"([a-z]+)\.([a-z]*)\.(\d{1,12})\.(\d{1,12})", re.ASCII)
 
 
@@ -78,3 +84,37 @@ def preview_url(job: Job, address: str) -> str | None:
     """
     there = job.preview and not job.state.ended
     return f"{address}/preview?number={job.preview}" if there else None
+
+
+class Watch:
+    """Looks into the store, however many listen: once an interval for each job.
+
+    Belongs to one event loop.
+
+    Args:
+        look: the job as it is now, by project and id; called in a thread.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[str, str], Job | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look, self._clock = look, clock
+        self._looks: dict[str, _Look] = {}
+
+    async def job(self, project: str, job: str) -> Job | None:
+        """The job, at most `INTERVAL` old. None: it was deleted."""
+        look, now = self._looks.get(job), self._clock()
+        if look is None or now - look.at >= INTERVAL:
+            fresh = {k: v for k, v in self._looks.items() if now - v.at < INTERVAL}
+            look = _Look(now, asyncio.create_task(run_in_threadpool(self._look, project, job)))
+            self._looks = {**fresh, job: look}
+        # A listener that goes away must not cancel the look that others wait for.
+        return await asyncio.shield(look.task)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at: float
+    task: asyncio.Task[Job | None]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import anyio
-import anyio.to_thread
-from fastapi import APIRouter, Request
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from bystander.api.access import project_of, ready_video
-from bystander.api.context import Context
+from bystander.api.access import ready_video
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.problems import responses
 from bystander.jobs.forecast import Entry, place_of
 from bystander.jobs.vocabulary import JobKind
 from bystander.settings import ProfileName
-
-ESTIMATES_AT_ONCE: Final = 16
-"""Requests that may wait for a sample; further ones wait for these."""
 
 
 class EstimateView(BaseModel):
@@ -35,44 +29,38 @@ class EstimateView(BaseModel):
     people: float | None = Field(description="in a frame, on average; null where not measured")
 
 
-def router(context: Context) -> APIRouter:
-    """The route /projects/{project}/estimate."""
-    routes = APIRouter(tags=["jobs"])
-    # Waiting for a sample takes no thread from other requests.
-    limiter = anyio.CapacityLimiter(ESTIMATES_AT_ONCE)
+router = APIRouter(tags=["jobs"])
 
-    @routes.get(
-        "/projects/{project}/estimate", summary="How long it will take", responses=responses(409)
+
+@router.get(
+    "/projects/{project}/estimate", summary="How long it will take", responses=responses(409)
+)
+async def estimate(
+    here: CurrentProject,
+    context: CurrentContext,
+    profile: ProfileName | None = None,
+    kind: JobKind = JobKind.MASK,
+    audit: bool = False,
+) -> EstimateView:
+    """From a few frames of the video, the first time measured on the spot, and from how
+    earlier jobs went. `sampled` is false where that couldn't be done, or not yet: ask again
+    after a few minutes. Waiting in the queue is told apart, in `starts_in`."""
+    ready_video(here)
+    chosen = profile or context.settings.profile
+    found = await run_sync(context.pace.estimate, here, chosen, limiter=context.estimate_limiter)
+    low, high = found.range_of(kind, audit)
+    job = Entry("", here.owner, found.of(kind, audit))
+    lineup = await run_sync(context.store.jobs.lineup)
+    place = place_of(job, lineup, context.settings.jobs.at_once)
+    return EstimateView(
+        kind=kind,
+        audit=audit,
+        profile=chosen,
+        seconds=found.of(kind, audit),
+        low=low,
+        high=high,
+        sampled=found.sampled,
+        queue_position=place.position,
+        starts_in=place.starts_in,
+        people=found.people,
     )
-    async def estimate(
-        project: str,
-        request: Request,
-        profile: ProfileName | None = None,
-        kind: JobKind = JobKind.MASK,
-        audit: bool = False,
-    ) -> EstimateView:
-        """From a few frames of the video, the first time measured on the spot, and from how
-        earlier jobs went. `sampled` is false where that couldn't be done, or not yet: ask again
-        after a few minutes. Waiting in the queue is told apart, in `starts_in`."""
-        here = await anyio.to_thread.run_sync(project_of, context, request, project)
-        ready_video(here)
-        chosen = profile or context.settings.profile
-        found = await anyio.to_thread.run_sync(context.pace.estimate, here, chosen, limiter=limiter)
-        low, high = found.range_of(kind, audit)
-        job = Entry("", here.owner, found.of(kind, audit))
-        lineup = await anyio.to_thread.run_sync(context.store.jobs.lineup)
-        place = place_of(job, lineup, context.settings.jobs.at_once)
-        return EstimateView(
-            kind=kind,
-            audit=audit,
-            profile=chosen,
-            seconds=found.of(kind, audit),
-            low=low,
-            high=high,
-            sampled=found.sampled,
-            queue_position=place.position,
-            starts_in=place.starts_in,
-            people=found.people,
-        )
-
-    return routes

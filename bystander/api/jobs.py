@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import job_of, job_url, project_of, project_url, ready_video
+from bystander.api.access import job_url, project_url, ready_video
 from bystander.api.callers import Caller
 from bystander.api.changes import preview_url
 from bystander.api.context import Context
+from bystander.api.deps import CurrentContext, CurrentJob, CurrentProject
 from bystander.api.idempotency import key_described
 from bystander.api.orders import (
     EffectRequest,
@@ -92,113 +92,123 @@ class JobsView(BaseModel):
     jobs: tuple[JobView, ...]
 
 
-def router(context: Context) -> APIRouter:
-    """The routes under /projects/{project}/jobs."""
-    routes = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"])
+
+
+@router.post(
+    "/projects/{project}/jobs",
+    status_code=202,
+    summary="Start a job",
+    dependencies=[Depends(key_described)],
+    responses=responses(409, 507),
+)
+def start(
+    here: CurrentProject,
+    wanted: JobRequest,
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+) -> JobView:
+    """Queues it. Refused with a reason while another job of the project is queued or
+    running, without a video, and to render without an analysis."""
+    video = ready_video(here)
+    _refuse_clicks(wanted, here)
+    if is_hdr_as_h264(wanted.codec, here):
+        raise Refusal(
+            422,
+            "The video is HDR, which players don't take as H.264",
+            "Ask for the codec hevc, av1 or auto.",
+        )
+    if wanted.kind is JobKind.RENDER:
+        _need_timeline(context, here)
+    context.janitor.room_for(round(RESULT_GROWTH * (video.size or 0)) + ROOM)
+    webhook = _webhook_of(context, wanted, request, here)
+    warnings = warnings_for(wanted, context.store.photos.list(here.id))
+    order = order_for(wanted, here, context.settings)
+    expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
+    with context.adding:
+        _refuse_crowd(context, here)
+        if webhook:
+            _refuse_webhooks(context, here)
+        job = context.store.jobs.add(
+            here.id, wanted.kind, order.model_dump(mode="json"), expected, webhook
+        )
+    if job is None:
+        raise Refusal.missing("There is no such project")
+    context.runner.wake()
+    response.headers["Location"] = job_url(request, job)
+    return _told(context, request, job, warnings)
+
+
+@router.get("/projects/{project}/jobs", summary="All jobs of a project", responses=LINKED)
+def list_jobs(
+    here: CurrentProject,
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+    page: Annotated[Page, Depends()],
+) -> JobsView:
+    """Those that have ended, too."""
     jobs = context.store.jobs
+    if page.after is not None and jobs.get(here.id, page.after) is None:
+        raise unknown_cursor()
+    found = jobs.list(here.id, page.after, page.fetched)
+    part = page.cut(found, lambda job: job.id, request, response)
+    return JobsView(jobs=tuple(_told(context, request, job) for job in part))
 
-    def told(request: Request, job: Job, warnings: list[str] | None = None) -> JobView:
-        """The job with its place in the queue."""
-        lineup = jobs.lineup() if job.state is JobState.QUEUED else None
-        entry = next((one for one in lineup.queued if one.id == job.id), None) if lineup else None
-        if lineup is None or entry is None:
-            return view(request, job, warnings)
-        at_once = context.settings.jobs.at_once
-        return view(request, job, warnings, place_of(entry, lineup, at_once))
 
-    adding = threading.Lock()  # between looking whether a job may be added, and adding it
+@router.get("/projects/{project}/jobs/{job}", summary="One job")
+def get_job(here: CurrentJob, request: Request, context: CurrentContext) -> JobView:
+    """Its state, how far it is, why it failed or what came of it."""
+    return _told(context, request, here)
 
-    @routes.post(
-        "/projects/{project}/jobs",
-        status_code=202,
-        summary="Start a job",
-        dependencies=[Depends(key_described)],
-        responses=responses(409, 507),
-    )
-    def start(project: str, wanted: JobRequest, request: Request, response: Response) -> JobView:
-        """Queues it. Refused with a reason while another job of the project is queued or
-        running, without a video, and to render without an analysis."""
-        here = project_of(context, request, project)
-        video = ready_video(here)
-        _refuse_clicks(wanted, here)
-        if is_hdr_as_h264(wanted.codec, here):
-            raise Refusal(
-                422,
-                "The video is HDR, which players don't take as H.264",
-                "Ask for the codec hevc, av1 or auto.",
-            )
-        if wanted.kind is JobKind.RENDER:
-            _need_timeline(context, here)
-        context.janitor.room_for(round(RESULT_GROWTH * (video.size or 0)) + ROOM)
-        webhook = _webhook_of(context, wanted, request, here)
-        warnings = warnings_for(wanted, context.store.photos.list(here.id))
-        order = order_for(wanted, here, context.settings)
-        expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
-        with adding:
-            _refuse_crowd(context, here)
-            if webhook:
-                _refuse_webhooks(context, here)
-            job = jobs.add(here.id, wanted.kind, order.model_dump(mode="json"), expected, webhook)
-        if job is None:
-            raise Refusal.missing("There is no such project")
-        context.runner.wake()
-        response.headers["Location"] = job_url(request, job)
-        return told(request, job, warnings)
 
-    @routes.get("/projects/{project}/jobs", summary="All jobs of a project", responses=LINKED)
-    def list_jobs(
-        project: str, request: Request, response: Response, page: Annotated[Page, Depends()]
-    ) -> JobsView:
-        """Those that have ended, too."""
-        here = project_of(context, request, project)
-        if page.after is not None and jobs.get(here.id, page.after) is None:
-            raise unknown_cursor()
-        found = jobs.list(here.id, page.after, page.fetched)
-        part = page.cut(found, lambda job: job.id, request, response)
-        return JobsView(jobs=tuple(told(request, job) for job in part))
+@router.get(
+    "/projects/{project}/jobs/{job}/preview",
+    summary="The newest preview picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def get_preview(here: CurrentJob, context: CurrentContext) -> Response:
+    """A frame of the masked video that is being made. 404 before there is one, and after
+    the job has ended."""
+    jpeg = None if here.state.ended else context.runner.preview(here.id)
+    if jpeg is None:
+        raise Refusal.missing("There is no preview picture of this job now")
+    return Response(jpeg, media_type="image/jpeg")
 
-    @routes.get("/projects/{project}/jobs/{job}", summary="One job")
-    def get_job(project: str, job: str, request: Request) -> JobView:
-        """Its state, how far it is, why it failed or what came of it."""
-        return told(request, job_of(context, request, project, job))
 
-    @routes.get(
-        "/projects/{project}/jobs/{job}/preview",
-        summary="The newest preview picture",
-        response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}},
-    )
-    def get_preview(project: str, job: str, request: Request) -> Response:
-        """A frame of the masked video that is being made. 404 before there is one, and after
-        the job has ended."""
-        here = job_of(context, request, project, job)
-        jpeg = None if here.state.ended else context.runner.preview(here.id)
-        if jpeg is None:
-            raise Refusal.missing("There is no preview picture of this job now")
-        return Response(jpeg, media_type="image/jpeg")
+@router.post(
+    "/projects/{project}/jobs/{job}/cancel",
+    status_code=202,
+    summary="Stop a job",
+    responses=responses(409),
+)
+def cancel(here: CurrentJob, request: Request, context: CurrentContext) -> JobView:
+    """May be asked again. A job that has ended otherwise is refused with 409."""
+    now = context.store.jobs.request_cancel(here.id)
+    if now is None:
+        raise Refusal.missing("There is no such job")
+    context.runner.wake()
+    if not now.cancelling:
+        raise Refusal(
+            409,
+            "The job can't be cancelled any more: it has ended, or its result is being stored",
+            "Look at its state.",
+        )
+    return view(request, now)
 
-    @routes.post(
-        "/projects/{project}/jobs/{job}/cancel",
-        status_code=202,
-        summary="Stop a job",
-        responses=responses(409),
-    )
-    def cancel(project: str, job: str, request: Request) -> JobView:
-        """May be asked again. A job that has ended otherwise is refused with 409."""
-        here = job_of(context, request, project, job)
-        now = jobs.request_cancel(here.id)
-        if now is None:
-            raise Refusal.missing("There is no such job")
-        context.runner.wake()
-        if not now.cancelling:
-            raise Refusal(
-                409,
-                "The job can't be cancelled any more: it has ended, or its result is being stored",
-                "Look at its state.",
-            )
-        return view(request, now)
 
-    return routes
+def _told(
+    context: Context, request: Request, job: Job, warnings: list[str] | None = None
+) -> JobView:
+    """The job with its place in the queue."""
+    lineup = context.store.jobs.lineup() if job.state is JobState.QUEUED else None
+    entry = next((one for one in lineup.queued if one.id == job.id), None) if lineup else None
+    if lineup is None or entry is None:
+        return view(request, job, warnings)
+    at_once = context.settings.jobs.at_once
+    return view(request, job, warnings, place_of(entry, lineup, at_once))
 
 
 def view(

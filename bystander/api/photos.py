@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from anyio import CapacityLimiter
+from anyio import CancelScope, open_file
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of, project_url, while_it_is_there
+from bystander.api.access import project_url, while_project_is_there
 from bystander.api.callers import caller_of
 from bystander.api.context import Context
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.idempotency import key_described
 from bystander.api.limits import chunks
 from bystander.api.problems import responses
@@ -97,156 +98,190 @@ class PhotoChange(BaseModel):
     )
 
 
-def router(context: Context) -> APIRouter:
-    """The routes under /projects/{project}/photos."""
-    routes = APIRouter(tags=["photos"])
-    photos, limits = context.store.photos, context.settings.limits
-    limiter = CapacityLimiter(limits.examined_at_once)
+router = APIRouter(tags=["photos"])
 
-    def view(request: Request, photo: Photo) -> PhotoView:
-        return PhotoView(
-            id=photo.id,
-            person=photo.person,
-            width=photo.width,
-            height=photo.height,
-            faces=photo.faces,
-            chosen=photo.chosen,
-            problem=photo.problem,
-            picture=f"{url_of(request, photo)}/picture",
+
+def current_photo(photo: str, here: CurrentProject, context: CurrentContext) -> Photo:
+    """Raises Refusal (404): there is none, or it is of another project."""
+    found = context.store.photos.get(here.id, photo)
+    if found is None:
+        raise Refusal.missing("There is no such photo")
+    return found
+
+
+CurrentPhoto = Annotated[Photo, Depends(current_photo)]
+
+
+@router.post(
+    "/projects/{project}/photos",
+    status_code=201,
+    summary="Add a photo of somebody to keep",
+    dependencies=[Depends(key_described)],
+    openapi_extra=BODY,
+    responses=responses(408, 409, 413, 507),
+)
+async def add_photo(
+    here: CurrentProject,
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+    person: Annotated[PersonName, Query()],
+) -> PhotoView:
+    """JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF as the body. It is stored small and
+    without its metadata, and deleted when a job of the project ends."""
+    parties = caller_of(request).parties(context.settings.limits)
+    async with (
+        context.uploads.place(*parties),
+        # Deleting the project meanwhile takes the folder away, at any moment.
+        while_project_is_there(context, here),
+    ):
+        with telling_disk("receiving the photo"):
+            photo = await _receive(context, here, person, request)
+    response.headers["Location"] = _url_of(request, photo)
+    return _view(request, photo)
+
+
+@router.get("/projects/{project}/photos", summary="All photos")
+def list_photos(here: CurrentProject, request: Request, context: CurrentContext) -> PhotosView:
+    """In the order in which they came; none any more when a job has ended."""
+    mine = context.store.photos.list(here.id)
+    return PhotosView(photos=tuple(_view(request, photo) for photo in mine))
+
+
+@router.get("/projects/{project}/photos/{photo}", summary="One photo")
+def get_photo(found: CurrentPhoto, request: Request) -> PhotoView:
+    """The faces in it, and which one will be used."""
+    return _view(request, found)
+
+
+@router.patch(
+    "/projects/{project}/photos/{photo}",
+    summary="Say whom a photo shows, or which face is meant",
+)
+def change_photo(
+    old: CurrentPhoto, change: PhotoChange, request: Request, context: CurrentContext
+) -> PhotoView:
+    """Choosing a face settles a photo of several people."""
+    new = replace(old, person=change.person or old.person)
+    if change.face is not None:
+        if change.face >= len(old.faces):
+            raise Refusal(422, f"The photo shows {len(old.faces)} faces", "Choose one of them.")
+        least = context.models().faces.min_face
+        chosen, problem = _judged(old.faces, change.face, least)
+        new = replace(new, chosen=chosen, problem=problem)
+    if not context.store.photos.update(new):
+        raise Refusal.missing("There is no such photo")
+    return _view(request, new)
+
+
+@router.delete("/projects/{project}/photos/{photo}", status_code=204, summary="Delete a photo")
+def delete_photo(found: CurrentPhoto, context: CurrentContext) -> None:
+    """Its picture and what was found in it, now."""
+    _path_of(context, found).unlink(missing_ok=True)
+    context.store.photos.delete(found.project, found.id)
+    context.store.projects.touch(found.project)  # else it may be empty since long ago
+
+
+@router.get(
+    "/projects/{project}/photos/{photo}/picture",
+    summary="The picture as it is stored",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def get_picture(found: CurrentPhoto, context: CurrentContext) -> Response:
+    """The boxes of `faces` are in its pixels."""
+    try:
+        jpeg = _path_of(context, found).read_bytes()
+    except FileNotFoundError as error:  # its job has just ended
+        raise Refusal.missing("There is no such photo") from error
+    return Response(jpeg, media_type="image/jpeg")
+
+
+def _view(request: Request, photo: Photo) -> PhotoView:
+    return PhotoView(
+        id=photo.id,
+        person=photo.person,
+        width=photo.width,
+        height=photo.height,
+        faces=photo.faces,
+        chosen=photo.chosen,
+        problem=photo.problem,
+        picture=f"{_url_of(request, photo)}/picture",
+    )
+
+
+def _url_of(request: Request, photo: Photo) -> str:
+    return f"{project_url(request, photo.project)}/photos/{photo.id}"
+
+
+def _path_of(context: Context, photo: Photo) -> Path:
+    return context.data / PHOTOS / photo.project / f"{photo.id}.jpg"
+
+
+async def _receive(context: Context, here: Project, person: str, request: Request) -> Photo:
+    """Store what a request sends, and take it. Files and the store are waited for in threads."""
+    limits = context.settings.limits
+    given = await run_sync(_prepare, context, here)
+    try:
+        async with await open_file(given, "xb", opener=_private) as file:
+            async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
+                await file.write(chunk)
+        return await run_sync(_take, context, here, person, given, limiter=context.photo_limiter)
+    finally:
+        with CancelScope(shield=True):  # also when the server ends: nothing is left behind
+            await run_sync(_clear, context, here, given)
+
+
+def _prepare(context: Context, here: Project) -> Path:
+    """Where to write a photo that may be added.
+
+    Raises:
+        Refusal: a job is at work, or there are enough photos. OutputUnwritable: no room.
+    """
+    limits = context.settings.limits
+    if context.store.jobs.active(here.id):
+        raise Refusal(
+            409, "A job is at work already", "Add photos before it is started.", code="busy"
         )
+    if len(context.store.photos.list(here.id)) >= limits.photos:
+        raise Refusal(
+            409,
+            f"There are {limits.photos} photos already",
+            "Delete some.",
+            code="too-many-photos",
+        )
+    context.janitor.room_for(limits.photo_bytes)
+    folder = context.data / PHOTOS / here.id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{new_id()}.part"
 
-    def url_of(request: Request, photo: Photo) -> str:
-        return f"{project_url(request, photo.project)}/photos/{photo.id}"
 
-    def photo_of(request: Request, project: str, photo: str) -> Photo:
-        found = photos.get(project_of(context, request, project).id, photo)
-        if found is None:
-            raise Refusal.missing("There is no such photo")
-        return found
+def _take(context: Context, project: Project, person: str, given: Path) -> Photo:
+    """Examine a file, and add it as a photo."""
+    number = new_id()
+    target = given.with_name(f"{number}.jpg")
+    try:
+        facts = examine_photo(given, context.settings.limits, target)
+        found = _looked_at(target, context.models().faces)
+        photo = Photo(number, project.id, person, facts.width, facts.height, *found)
+        if not context.store.photos.add(photo):
+            raise Refusal.missing("There is no such project")
+    except BaseException:
+        target.unlink(missing_ok=True)  # nobody would know that it is there
+        raise
+    context.store.projects.touch(project.id)
+    return photo
 
-    def path_of(photo: Photo) -> Path:
-        return context.data / PHOTOS / photo.project / f"{photo.id}.jpg"
 
-    def take(project: Project, person: str, given: Path) -> Photo:
-        """Examine a file, and add it as a photo."""
-        number = new_id()
-        target = given.with_name(f"{number}.jpg")
-        try:
-            facts = examine_photo(given, limits, target)
-            found = _looked_at(target, context.models().faces)
-            photo = Photo(number, project.id, person, facts.width, facts.height, *found)
-            if not photos.add(photo):
-                raise Refusal.missing("There is no such project")
-        except BaseException:
-            target.unlink(missing_ok=True)  # nobody would know that it is there
-            raise
-        context.store.projects.touch(project.id)
-        return photo
+def _clear(context: Context, here: Project, given: Path) -> None:
+    """Delete the file as it was sent; all of them if the project was deleted meanwhile."""
+    given.unlink(missing_ok=True)
+    if context.store.projects.find(here.id) is None:
+        remove(given.parent)
 
-    async def receive(here: Project, person: str, request: Request) -> Photo:
-        """Store what a request sends, and take it."""
-        if await run_sync(context.store.jobs.active, here.id):
-            raise Refusal(
-                409, "A job is at work already", "Add photos before it is started.", code="busy"
-            )
-        if len(await run_sync(photos.list, here.id)) >= limits.photos:
-            raise Refusal(
-                409,
-                f"There are {limits.photos} photos already",
-                "Delete some.",
-                code="too-many-photos",
-            )
-        await run_sync(context.janitor.room_for, limits.photo_bytes)
-        folder = context.data / PHOTOS / here.id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        given = folder / f"{new_id()}.part"
-        try:
-            with os.fdopen(os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                async for chunk in chunks(request, limits.photo_bytes, limits.body_seconds):
-                    f.write(chunk)
-            return await run_sync(take, here, person, given, limiter=limiter)
-        finally:
-            given.unlink(missing_ok=True)
-            if context.store.projects.find(here.id) is None:
-                remove(folder)
 
-    @routes.post(
-        "/projects/{project}/photos",
-        status_code=201,
-        summary="Add a photo of somebody to keep",
-        dependencies=[Depends(key_described)],
-        openapi_extra=BODY,
-        responses=responses(408, 409, 413, 507),
-    )
-    async def add_photo(
-        project: str,
-        request: Request,
-        response: Response,
-        person: Annotated[PersonName, Query()],
-    ) -> PhotoView:
-        """JPEG, PNG, WebP, HEIC, AVIF, BMP or TIFF as the body. It is stored small and
-        without its metadata, and deleted when a job of the project ends."""
-        here = await run_sync(project_of, context, request, project)
-        parties = caller_of(request).parties(context.settings.limits)
-        async with context.uploads.place(*parties):
-            # Deleting the project meanwhile takes the folder away, at any moment.
-            with while_it_is_there(context, here), telling_disk("receiving the photo"):
-                photo = await receive(here, person, request)
-        response.headers["Location"] = url_of(request, photo)
-        return view(request, photo)
-
-    @routes.get("/projects/{project}/photos", summary="All photos")
-    def list_photos(project: str, request: Request) -> PhotosView:
-        """In the order in which they came; none any more when a job has ended."""
-        mine = photos.list(project_of(context, request, project).id)
-        return PhotosView(photos=tuple(view(request, photo) for photo in mine))
-
-    @routes.get("/projects/{project}/photos/{photo}", summary="One photo")
-    def get_photo(project: str, photo: str, request: Request) -> PhotoView:
-        """The faces in it, and which one will be used."""
-        return view(request, photo_of(request, project, photo))
-
-    @routes.patch(
-        "/projects/{project}/photos/{photo}",
-        summary="Say whom a photo shows, or which face is meant",
-    )
-    def change_photo(project: str, photo: str, change: PhotoChange, request: Request) -> PhotoView:
-        """Choosing a face settles a photo of several people."""
-        old = photo_of(request, project, photo)
-        new = replace(old, person=change.person or old.person)
-        if change.face is not None:
-            if change.face >= len(old.faces):
-                raise Refusal(422, f"The photo shows {len(old.faces)} faces", "Choose one of them.")
-            least = context.models().faces.min_face
-            chosen, problem = _judged(old.faces, change.face, least)
-            new = replace(new, chosen=chosen, problem=problem)
-        if not photos.update(new):
-            raise Refusal.missing("There is no such photo")
-        return view(request, new)
-
-    @routes.delete("/projects/{project}/photos/{photo}", status_code=204, summary="Delete a photo")
-    def delete_photo(project: str, photo: str, request: Request) -> None:
-        """Its picture and what was found in it, now."""
-        found = photo_of(request, project, photo)
-        path_of(found).unlink(missing_ok=True)
-        photos.delete(found.project, found.id)
-        context.store.projects.touch(found.project)  # else it may be empty since long ago
-
-    @routes.get(
-        "/projects/{project}/photos/{photo}/picture",
-        summary="The picture as it is stored",
-        response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}},
-    )
-    def get_picture(project: str, photo: str, request: Request) -> Response:
-        """The boxes of `faces` are in its pixels."""
-        try:
-            jpeg = path_of(photo_of(request, project, photo)).read_bytes()
-        except FileNotFoundError as error:  # its job has just ended
-            raise Refusal.missing("There is no such photo") from error
-        return Response(jpeg, media_type="image/jpeg")
-
-    return routes
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _looked_at(

@@ -8,16 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
-import anyio
-import anyio.to_thread
 import av
 import cv2
 import numpy as np
+from anyio.to_thread import run_sync
 from av.video.reformatter import ColorRange, Colorspace
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from bystander.api.access import project_of, ready_video
+from bystander.api.access import ready_video
 from bystander.api.context import Context
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.coordinates import display_size
@@ -42,48 +42,41 @@ log = logging.getLogger(__name__)
 LONGEST_SIDE: Final = 1280
 QUALITY: Final = 88
 """JPEG's."""
-AT_ONCE: Final = 1
-"""Previews being made at the same time; jobs need the processors more."""
 LARGEST_FETCH: Final = 2**28
 """Bytes of a video that is fetched from a bucket for one picture."""
 
 
-def router(context: Context) -> APIRouter:
-    """The route /projects/{project}/preview."""
-    routes = APIRouter(tags=["results"])
-    limiter = anyio.CapacityLimiter(AT_ONCE)
-    settings = AnalysisSettings()
+router = APIRouter(tags=["results"])
 
-    def draw(project: Project, at: float, effect: EffectSettings) -> bytes:
-        picture = _frame(context, project, at)
-        return to_jpeg(mask_everyone(picture, context.models(), effect, settings))
 
-    @routes.get(
-        "/projects/{project}/preview",
-        summary="How an effect looks",
-        response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}, **responses(409)},
-    )
-    async def preview(
-        project: str,
-        request: Request,
-        at: Annotated[
-            float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
-        ] = 0.0,
-        effect: EffectName = EffectName.BLUR,
-        strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
-        color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
-    ) -> Response:
-        """A picture of the video with everyone in it masked, those to be kept, too: for choosing
-        an effect before anybody is known. It is the one shown at `at`; where that can't be had
-        at once, one near it."""
-        here = await anyio.to_thread.run_sync(project_of, context, request, project)
-        ready_video(here)
-        chosen = EffectSettings(name=effect, strength=strength, color=color)
-        jpeg = await anyio.to_thread.run_sync(draw, here, at, chosen, limiter=limiter)
-        return Response(jpeg, media_type="image/jpeg")
+def _draw(context: Context, project: Project, at: float, effect: EffectSettings) -> bytes:
+    picture = _frame(context, project, at)
+    return to_jpeg(mask_everyone(picture, context.models(), effect, AnalysisSettings()))
 
-    return routes
+
+@router.get(
+    "/projects/{project}/preview",
+    summary="How an effect looks",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, **responses(409)},
+)
+async def preview(
+    here: CurrentProject,
+    context: CurrentContext,
+    at: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
+    ] = 0.0,
+    effect: EffectName = EffectName.BLUR,
+    strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
+    color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
+) -> Response:
+    """A picture of the video with everyone in it masked, those to be kept, too: for choosing
+    an effect before anybody is known. It is the one shown at `at`; where that can't be had
+    at once, one near it."""
+    ready_video(here)
+    chosen = EffectSettings(name=effect, strength=strength, color=color)
+    jpeg = await run_sync(_draw, context, here, at, chosen, limiter=context.preview_limiter)
+    return Response(jpeg, media_type="image/jpeg")
 
 
 def mask_everyone(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from threading import Lock
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of, project_url
+from bystander.api.access import project_url
 from bystander.api.callers import Party, caller_of
 from bystander.api.context import Context
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.idempotency import key_described
 from bystander.api.pages import LINKED, Page, unknown_cursor
 from bystander.api.problems import responses
@@ -72,105 +72,118 @@ class ProjectsView(BaseModel):
     projects: tuple[ProjectView, ...]
 
 
-def router(context: Context) -> APIRouter:
-    """The routes /projects and /projects/{project}."""
-    routes = APIRouter(tags=["projects"])
-    projects, limits = context.store.projects, context.settings.limits
+router = APIRouter(tags=["projects"])
+
+
+@router.post(
+    "/projects",
+    status_code=201,
+    summary="Begin",
+    dependencies=[Depends(key_described)],
+    responses=responses(409),
+)
+def create(request: Request, response: Response, context: CurrentContext) -> ProjectView:
+    """A new, empty project: it is deleted after some minutes, see `expires`, unless a video
+    or a photo is sent. 429 says whose limit is reached, in `limit` (visitor, network or
+    token), and in Retry-After when the first project goes by itself."""
+    caller = caller_of(request)
+    with context.adding:
+        for party in caller.parties(context.settings.limits):
+            _refuse_crowd(context, party)
+        created = context.store.projects.create(
+            caller.owner,
+            context.settings.retention.hours * HOUR,
+            caller.visitor,
+            caller.network,
+        )
+    response.headers["Location"] = project_url(request, created.id)
+    return _view(context, request, created)
+
+
+@router.get("/projects", summary="All projects", responses=LINKED)
+def list_projects(
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+    page: Annotated[Page, Depends()],
+) -> ProjectsView:
+    """Those that were made with this token."""
+    after = _position(page.after) if page.after is not None else None
+    mine = context.store.projects.list(request.state.owner, after, page.fetched)
+    part = page.cut(mine, _cursor, request, response)
+    return ProjectsView(projects=tuple(_view(context, request, project) for project in part))
+
+
+@router.get("/projects/{project}", summary="One project")
+def get_project(here: CurrentProject, request: Request, context: CurrentContext) -> ProjectView:
+    """Its video, how many photos it has, the decisions by hand, and when it goes."""
+    return _view(context, request, here)
+
+
+@router.delete("/projects/{project}", status_code=204, summary="Delete everything, now")
+def delete_project(here: CurrentProject, context: CurrentContext) -> None:
+    """The video, the photos, what was found, the result. A job at work is cancelled."""
+    context.janitor.purge(here.id)
+
+
+def _view(context: Context, request: Request, project: Project) -> ProjectView:
     retention = context.settings.retention
-    empty_seconds = min(MINUTE * retention.empty_minutes, HOUR * retention.hours)
-    one_at_a_time = Lock()  # or two could take the last place
-
-    def view(request: Request, project: Project) -> ProjectView:
-        photos = len(context.store.photos.list(project.id))
-        empty = photos == 0 and project.video.state is VideoState.ABSENT
-        return ProjectView(
-            id=project.id,
-            url=project_url(request, project.id),
-            created=project.created,
-            expires=project.expires - (HOUR * retention.hours - empty_seconds) * empty,
-            video=view_of(request, project),
-            photos=photos,
-            keep=project.keep,
-            mask=project.mask,
-            verdicts_digest=project.verdicts_digest or None,
-            result=result_of(project),
-        )
-
-    def result_of(project: Project) -> ResultView | None:
-        if project.result is None:
-            return None
-        stale = staleness_of(project, context.store.jobs.list(project.id))
-        return ResultView(
-            job=project.result.job,
-            verdicts_digest=project.result.verdicts_digest,
-            made_at=project.result.made_at,
-            current=stale is None,
-            stale=stale.reason if stale else None,
-        )
-
-    def refuse_crowd(party: Party) -> None:
-        ages, now = projects.ages(*party.key), context.clock()
-        for free_at, most, kind in (
-            (ages.expiring, party.of(limits.projects), "projects"),
-            (
-                [used + empty_seconds for used in ages.empty],
-                party.of(limits.empty_projects),
-                "empty projects",
-            ),
-        ):
-            if len(free_at) >= most:
-                wait = max(1, math.ceil(free_at[0] - now))
-                raise Refusal(
-                    429,
-                    f"There are {most} {kind} of {party.words} already",
-                    "Delete those that are done with, or wait until the first one expires.",
-                    {"Retry-After": str(wait)},
-                    "too-many-projects",
-                    {"limit": party.scope},
-                )
-
-    @routes.post(
-        "/projects",
-        status_code=201,
-        summary="Begin",
-        dependencies=[Depends(key_described)],
-        responses=responses(409),
+    photos = len(context.store.photos.list(project.id))
+    empty = photos == 0 and project.video.state is VideoState.ABSENT
+    return ProjectView(
+        id=project.id,
+        url=project_url(request, project.id),
+        created=project.created,
+        expires=project.expires - (HOUR * retention.hours - _empty_seconds(context)) * empty,
+        video=view_of(request, project),
+        photos=photos,
+        keep=project.keep,
+        mask=project.mask,
+        verdicts_digest=project.verdicts_digest or None,
+        result=_result_of(context, project),
     )
-    def create(request: Request, response: Response) -> ProjectView:
-        """A new, empty project: it is deleted after some minutes, see `expires`, unless a video
-        or a photo is sent. 429 says whose limit is reached, in `limit` (visitor, network or
-        token), and in Retry-After when the first project goes by itself."""
-        caller = caller_of(request)
-        with one_at_a_time:
-            for party in caller.parties(limits):
-                refuse_crowd(party)
-            created = projects.create(
-                caller.owner, retention.hours * HOUR, caller.visitor, caller.network
+
+
+def _result_of(context: Context, project: Project) -> ResultView | None:
+    if project.result is None:
+        return None
+    stale = staleness_of(project, context.store.jobs.list(project.id))
+    return ResultView(
+        job=project.result.job,
+        verdicts_digest=project.result.verdicts_digest,
+        made_at=project.result.made_at,
+        current=stale is None,
+        stale=stale.reason if stale else None,
+    )
+
+
+def _empty_seconds(context: Context) -> float:
+    """How long a project is kept that nothing was sent for."""
+    retention = context.settings.retention
+    return min(MINUTE * retention.empty_minutes, HOUR * retention.hours)
+
+
+def _refuse_crowd(context: Context, party: Party) -> None:
+    limits, now = context.settings.limits, context.clock()
+    ages = context.store.projects.ages(*party.key)
+    for free_at, most, kind in (
+        (ages.expiring, party.of(limits.projects), "projects"),
+        (
+            [used + _empty_seconds(context) for used in ages.empty],
+            party.of(limits.empty_projects),
+            "empty projects",
+        ),
+    ):
+        if len(free_at) >= most:
+            wait = max(1, math.ceil(free_at[0] - now))
+            raise Refusal(
+                429,
+                f"There are {most} {kind} of {party.words} already",
+                "Delete those that are done with, or wait until the first one expires.",
+                {"Retry-After": str(wait)},
+                "too-many-projects",
+                {"limit": party.scope},
             )
-        response.headers["Location"] = project_url(request, created.id)
-        return view(request, created)
-
-    @routes.get("/projects", summary="All projects", responses=LINKED)
-    def list_projects(
-        request: Request, response: Response, page: Annotated[Page, Depends()]
-    ) -> ProjectsView:
-        """Those that were made with this token."""
-        after = _position(page.after) if page.after is not None else None
-        mine = projects.list(request.state.owner, after, page.fetched)
-        part = page.cut(mine, _cursor, request, response)
-        return ProjectsView(projects=tuple(view(request, project) for project in part))
-
-    @routes.get("/projects/{project}", summary="One project")
-    def get_project(project: str, request: Request) -> ProjectView:
-        """Its video, how many photos it has, the decisions by hand, and when it goes."""
-        return view(request, project_of(context, request, project))
-
-    @routes.delete("/projects/{project}", status_code=204, summary="Delete everything, now")
-    def delete_project(project: str, request: Request) -> None:
-        """The video, the photos, what was found, the result. A job at work is cancelled."""
-        context.janitor.purge(project_of(context, request, project).id)
-
-    return routes
 
 
 def _cursor(project: Project) -> str:

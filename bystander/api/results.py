@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from bystander.api.access import job_url, project_of
 from bystander.api.context import Context
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.downloads import Download, send
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
 from bystander.jobs.order import AUDIT, AUDIT_PAGE, RENDERED, RESULT, TIMELINE, VIDEO, key_of
 from bystander.jobs.staleness import Staleness, staleness_of
-from bystander.jobs.vocabulary import Project, Result
+from bystander.jobs.vocabulary import Result
 
 JOB_HEADER: Final = "Bystander-Job"
 VERDICTS_HEADER: Final = "Bystander-Verdicts"
@@ -77,6 +78,15 @@ class Rendering:
         return named
 
 
+def current_rendering(here: CurrentProject, context: CurrentContext) -> Rendering:
+    """What the project's newest job has made."""
+    staleness = staleness_of(here, context.store.jobs.list(here.id))
+    return Rendering(here.id, here.result, staleness)
+
+
+CurrentRendering = Annotated[Rendering, Depends(current_rendering)]
+
+
 def file_of(
     *media_types: str, headers: dict[str, Any] | None = None
 ) -> dict[int | str, dict[str, Any]]:
@@ -96,128 +106,123 @@ def file_of(
     }
 
 
-def router(context: Context) -> APIRouter:
-    """The routes under which files are downloaded."""
-    routes = APIRouter(tags=["results"])
+router = APIRouter(tags=["results"])
 
-    async def answer(request: Request, *downloads: Download) -> Response:
-        """The first of `downloads` that there is."""
-        for download in downloads:
-            try:
-                return await send(request, context.storage, download)
-            except NotStored:
-                continue
+
+@router.head("/projects/{project}/video/file", include_in_schema=False)
+@router.get(
+    "/projects/{project}/video/file",
+    summary="The video itself",
+    response_class=Response,
+    responses=file_of(*(kind for _, kind in (*CONTAINERS.values(), OTHER_CONTAINER))),
+)
+async def video(here: CurrentProject, request: Request, context: CurrentContext) -> Response:
+    """As it was sent, nobody masked."""
+    container = str((here.video.facts or {}).get("container"))
+    filename, media_type = CONTAINERS.get(container, OTHER_CONTAINER)
+    return await _send(request, context, Download(f"{here.id}/{VIDEO}", filename, media_type))
+
+
+@router.head("/projects/{project}/result", include_in_schema=False)
+@router.get(
+    "/projects/{project}/result",
+    summary="The masked video",
+    response_class=Response,
+    responses=file_of("video/mp4", headers=PROVENANCE) | responses(409),
+)
+async def result(
+    here: CurrentRendering,
+    request: Request,
+    context: CurrentContext,
+    allow_stale: AllowStale = False,
+) -> Response:
+    """Only as long as it is what the project's verdicts ask for. 404 before a mask or render
+    job is done. 409 with `reason` while a newer job is queued or running (with its address
+    in `job`), after one that failed or was cancelled, and after the verdicts have changed:
+    render again, decide as before, or ask with `allow_stale`. It names the job that made it
+    and the digest of the verdicts that it was made by."""
+    if here.staleness is not None and (here.result is None or not allow_stale):
+        raise _refused(request, here, here.staleness)
+    if here.result is None:
         raise Refusal.missing("There is no such file yet")
-
-    async def find(request: Request, project: str) -> Project:
-        return await run_in_threadpool(project_of, context, request, project)
-
-    def rendering(request: Request, project: str) -> Rendering:
-        here = project_of(context, request, project)
-        staleness = staleness_of(here, context.store.jobs.list(here.id))
-        return Rendering(here.id, here.result, staleness)
-
-    async def rendered(request: Request, project: str, *downloads: Download) -> Response:
-        """The first of `downloads` that there is, of a result that there is."""
-        here = await run_in_threadpool(rendering, request, project)
-        if here.result is None:
-            raise Refusal.missing("There is no such file yet")
-        return await answer(
-            request,
-            *(replace(one, headers={**(one.headers or {}), **here.headers}) for one in downloads),
-        )
-
-    @routes.head("/projects/{project}/video/file", include_in_schema=False)
-    @routes.get(
-        "/projects/{project}/video/file",
-        summary="The video itself",
-        response_class=Response,
-        responses=file_of(*(kind for _, kind in (*CONTAINERS.values(), OTHER_CONTAINER))),
+    download = Download(
+        key_of(here.project, RESULT), "masked.mp4", "video/mp4", headers=here.headers
     )
-    async def video(project: str, request: Request) -> Response:
-        """As it was sent, nobody masked."""
-        here = await find(request, project)
-        container = str((here.video.facts or {}).get("container"))
-        filename, media_type = CONTAINERS.get(container, OTHER_CONTAINER)
-        return await answer(request, Download(f"{here.id}/{VIDEO}", filename, media_type))
+    sent = await _send(request, context, download)
+    latest = await run_sync(project_of, context, request, here.project)
+    if latest.result != here.result:
+        # Another one took its place between the two looks: what is sent isn't what is said.
+        raise Refusal(409, "The result is being replaced", "Ask again.", code="result-pending")
+    return sent
 
-    @routes.head("/projects/{project}/result", include_in_schema=False)
-    @routes.get(
-        "/projects/{project}/result",
-        summary="The masked video",
-        response_class=Response,
-        responses=file_of("video/mp4", headers=PROVENANCE) | responses(409),
+
+@router.head("/projects/{project}/timeline", include_in_schema=False)
+@router.get(
+    "/projects/{project}/timeline",
+    summary="The analysis",
+    response_class=Response,
+    responses=file_of("application/zip", headers=PROVENANCE),
+)
+async def timeline(here: CurrentRendering, request: Request, context: CurrentContext) -> Response:
+    """With the verdicts of the last result, or those of the analysis before there is one."""
+    keys: list[tuple[str, dict[str, str]]] = [(key_of(here.project, TIMELINE), {})]
+    if here.result is not None:
+        keys.insert(0, (key_of(here.project, RENDERED), here.headers))
+    downloads = [Download(key, "timeline.zip", "application/zip", headers) for key, headers in keys]
+    return await _send(request, context, *downloads)
+
+
+@router.head("/projects/{project}/audit", include_in_schema=False)
+@router.get(
+    "/projects/{project}/audit",
+    summary="The audit's report to read",
+    response_class=Response,
+    responses=file_of("text/html", headers=PROVENANCE),
+)
+async def audit_page(here: CurrentRendering, request: Request, context: CurrentContext) -> Response:
+    """A page by itself, without scripts. 404 without an audited result."""
+    download = Download(
+        key_of(here.project, AUDIT_PAGE),
+        "audit.html",
+        "text/html; charset=utf-8",
+        {"Content-Security-Policy": REPORT_POLICY},
+        disposition="inline",
+        direct=False,
     )
-    async def result(project: str, request: Request, allow_stale: AllowStale = False) -> Response:
-        """Only as long as it is what the project's verdicts ask for. 404 before a mask or render
-        job is done. 409 with `reason` while a newer job is queued or running (with its address
-        in `job`), after one that failed or was cancelled, and after the verdicts have changed:
-        render again, decide as before, or ask with `allow_stale`. It names the job that made it
-        and the digest of the verdicts that it was made by."""
-        here = await run_in_threadpool(rendering, request, project)
-        if here.staleness is not None and (here.result is None or not allow_stale):
-            raise _refused(request, here, here.staleness)
-        if here.result is None:
-            raise Refusal.missing("There is no such file yet")
-        download = Download(
-            key_of(here.project, RESULT), "masked.mp4", "video/mp4", headers=here.headers
-        )
-        sent = await answer(request, download)
-        if (await run_in_threadpool(rendering, request, project)).result != here.result:
-            # Another one took its place between the two looks: what is sent isn't what is said.
-            raise Refusal(409, "The result is being replaced", "Ask again.", code="result-pending")
-        return sent
+    return await _send_rendered(request, context, here, download)
 
-    @routes.head("/projects/{project}/timeline", include_in_schema=False)
-    @routes.get(
-        "/projects/{project}/timeline",
-        summary="The analysis",
-        response_class=Response,
-        responses=file_of("application/zip", headers=PROVENANCE),
-    )
-    async def timeline(project: str, request: Request) -> Response:
-        """With the verdicts of the last result, or those of the analysis before there is one."""
-        here = await run_in_threadpool(rendering, request, project)
-        keys: list[tuple[str, dict[str, str]]] = [(key_of(here.project, TIMELINE), {})]
-        if here.result is not None:
-            keys.insert(0, (key_of(here.project, RENDERED), here.headers))
-        downloads = [
-            Download(key, "timeline.zip", "application/zip", headers) for key, headers in keys
-        ]
-        return await answer(request, *downloads)
 
-    @routes.head("/projects/{project}/audit", include_in_schema=False)
-    @routes.get(
-        "/projects/{project}/audit",
-        summary="The audit's report to read",
-        response_class=Response,
-        responses=file_of("text/html", headers=PROVENANCE),
-    )
-    async def audit_page(project: str, request: Request) -> Response:
-        """A page by itself, without scripts. 404 without an audited result."""
-        download = Download(
-            key_of(project, AUDIT_PAGE),
-            "audit.html",
-            "text/html; charset=utf-8",
-            {"Content-Security-Policy": REPORT_POLICY},
-            disposition="inline",
-            direct=False,
-        )
-        return await rendered(request, project, download)
+@router.head("/projects/{project}/audit.json", include_in_schema=False)
+@router.get(
+    "/projects/{project}/audit.json",
+    summary="The audit's findings as data",
+    response_class=Response,
+    responses=file_of("application/json", headers=PROVENANCE),
+)
+async def audit(here: CurrentRendering, request: Request, context: CurrentContext) -> Response:
+    """The same as the page. 404 without an audited result."""
+    download = Download(key_of(here.project, AUDIT), "audit.json", "application/json", direct=False)
+    return await _send_rendered(request, context, here, download)
 
-    @routes.head("/projects/{project}/audit.json", include_in_schema=False)
-    @routes.get(
-        "/projects/{project}/audit.json",
-        summary="The audit's findings as data",
-        response_class=Response,
-        responses=file_of("application/json", headers=PROVENANCE),
-    )
-    async def audit(project: str, request: Request) -> Response:
-        """The same as the page. 404 without an audited result."""
-        download = Download(key_of(project, AUDIT), "audit.json", "application/json", direct=False)
-        return await rendered(request, project, download)
 
-    return routes
+async def _send(request: Request, context: Context, *downloads: Download) -> Response:
+    """The first of `downloads` that there is."""
+    for download in downloads:
+        try:
+            return await send(request, context.storage, download)
+        except NotStored:
+            continue
+    raise Refusal.missing("There is no such file yet")
+
+
+async def _send_rendered(
+    request: Request, context: Context, here: Rendering, download: Download
+) -> Response:
+    """What belongs to a result that there is."""
+    if here.result is None:
+        raise Refusal.missing("There is no such file yet")
+    headers = {**(download.headers or {}), **here.headers}
+    return await _send(request, context, replace(download, headers=headers))
 
 
 def _refused(request: Request, here: Rendering, staleness: Staleness) -> Refusal:

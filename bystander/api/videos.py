@@ -7,8 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.api.access import project_of, project_url
-from bystander.api.context import Context
+from bystander.api.access import project_url
+from bystander.api.deps import CurrentContext, CurrentProject
 from bystander.api.refusal import Refusal
 from bystander.errors import NotStored
 from bystander.jobs.vocabulary import Problem, Project, VideoState
@@ -58,30 +58,27 @@ def poster_key(project: str, number: int) -> str:
     return f"{project}/posters/{number}.jpg"
 
 
-def router(context: Context) -> APIRouter:
-    """The routes under /projects/{project}/video that only look."""
-    routes = APIRouter(tags=["video"])
+router = APIRouter(tags=["video"])
 
-    @routes.get("/projects/{project}/video", summary="What the video is")
-    def get_video(project: str, request: Request) -> VideoView:
-        """Its state, what was found in it, or why it was refused."""
-        return view_of(request, project_of(context, request, project))
 
-    @routes.get(
-        "/projects/{project}/video/posters/{number}",
-        summary="A picture of the video",
-        response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}},
-    )
-    def get_poster(
-        project: str, request: Request, number: int = Path(ge=0, lt=MOST_POSTERS)
-    ) -> Response:
-        """One of `posters` of the video: nobody is masked in it."""
-        here = project_of(context, request, project)
-        try:
-            jpeg = b"".join(context.storage.read(poster_key(here.id, number)))
-        except NotStored as error:
-            raise Refusal.missing("There is no such picture") from error
-        return Response(jpeg, media_type="image/jpeg")
+@router.get("/projects/{project}/video", summary="What the video is")
+def get_video(here: CurrentProject, request: Request) -> VideoView:
+    """Its state, what was found in it, or why it was refused."""
+    return view_of(request, here)
 
-    return routes
+
+@router.get(
+    "/projects/{project}/video/posters/{number}",
+    summary="A picture of the video",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def get_poster(
+    here: CurrentProject, context: CurrentContext, number: int = Path(ge=0, lt=MOST_POSTERS)
+) -> Response:
+    """One of `posters` of the video: nobody is masked in it."""
+    try:
+        jpeg = b"".join(context.storage.read(poster_key(here.id, number)))
+    except NotStored as error:
+        raise Refusal.missing("There is no such picture") from error
+    return Response(jpeg, media_type="image/jpeg")

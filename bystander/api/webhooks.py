@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from bystander.api.context import Context
+from bystander.api.deps import CurrentContext
 from bystander.api.problems import responses
 from bystander.api.refusal import Refusal
 from bystander.jobs.webhooks import signing_key, written
@@ -20,25 +20,22 @@ class SecretView(BaseModel):
     )
 
 
-def router(context: Context) -> APIRouter:
-    """The route /webhook-secret."""
-    routes = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"])
 
-    @routes.get(
-        "/webhook-secret", summary="The key that webhooks are signed with", responses=responses(409)
-    )
-    def get_secret(request: Request) -> SecretView:
-        """When a job has ended that was ordered with a `webhook`, that address gets a POST:
-        `{"type": "job.done", "timestamp": ..., "data": {"job", "project", "kind", "state",
-        "links"}}`, with the headers `Webhook-Id` (the same for every try), `Webhook-Timestamp`
-        and `Webhook-Signature`, after the Standard Webhooks specification. Any answer but a 2xx
-        is tried again, ever more rarely, for a day; 410 ends it. It may come twice."""
-        secret = context.settings.webhooks.secret
-        if not secret:
-            raise no_webhooks()
-        return SecretView(secret=written(signing_key(secret, request.state.owner)))
 
-    return routes
+@router.get(
+    "/webhook-secret", summary="The key that webhooks are signed with", responses=responses(409)
+)
+def get_secret(request: Request, context: CurrentContext) -> SecretView:
+    """When a job has ended that was ordered with a `webhook`, that address gets a POST:
+    `{"type": "job.done", "timestamp": ..., "data": {"job", "project", "kind", "state",
+    "links"}}`, with the headers `Webhook-Id` (the same for every try), `Webhook-Timestamp`
+    and `Webhook-Signature`, after the Standard Webhooks specification. Any answer but a 2xx
+    is tried again, ever more rarely, for a day; 410 ends it. It may come twice."""
+    secret = context.settings.webhooks.secret
+    if not secret:
+        raise no_webhooks()
+    return SecretView(secret=written(signing_key(secret, request.state.owner)))
 
 
 def no_webhooks() -> Refusal:

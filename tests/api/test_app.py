@@ -15,7 +15,15 @@ from fastapi import APIRouter
 from bystander.api.headers import HEADERS
 from bystander.api.security import MOST_JSON
 from bystander.jobs.order import RESULT, VIDEO, key_of
-from bystander.jobs.vocabulary import JobKind, JobState, Photo, PhotoFace, Video, VideoState
+from bystander.jobs.vocabulary import (
+    JobKind,
+    JobState,
+    Photo,
+    PhotoFace,
+    Video,
+    VideoState,
+    new_id,
+)
 from tests.api.stage import FACTS, TOKENS, Stage, staged
 
 PROBLEM = "application/problem+json"
@@ -331,9 +339,12 @@ def test_a_body_that_is_wrong_is_a_problem(stage: Stage, mine: dict[str, str], b
 
 
 def test_what_is_wrong_is_named_but_its_value_is_not_told(stage: Stage) -> None:
+    photo = Photo(new_id(), stage.project().id, "Anna", 40, 30, (), None)
+    assert stage.context.store.photos.add(photo)
     with stage.client() as client:
         answer = client.patch(
-            f"/projects/{NEVER}/photos/{NEVER}", json={"person": SECRET * 20, "face": SECRET}
+            f"/projects/{photo.project}/photos/{photo.id}",
+            json={"person": SECRET * 20, "face": SECRET},
         )
     assert_problem(answer, 422)
     assert {fault["field"] for fault in answer.json()["faults"]} == {"body.person", "body.face"}

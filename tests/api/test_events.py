@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bystander.api.events import INTERVAL, Watch
+from bystander.api.changes import INTERVAL, Watch
 from bystander.jobs.vocabulary import Job, JobKind, JobProgress, JobState, Project
 from tests.api.stage import Stage, staged
 from tests.conftest import REPOSITORY
