@@ -35,7 +35,7 @@ def describe_people(
     times = header.even_times() if times is None else times
     rows: list[dict[str, object]] = []
     for person in header.persons:
-        tracklets = _tracklets(header, person)
+        tracklets = header.tracklets_of(person)
         leading = _leading(tracklets)
         rows.append(
             {
@@ -94,7 +94,7 @@ def pointed_people(timeline: Timeline) -> list[Pointed]:
     times = timeline.times() if header.pointed_at else header.even_times()
     for number, at in enumerate(header.pointed_at):
         person = next(p for p in header.persons if at.tracklet in p.tracklets)
-        tracklets = _tracklets(header, person)
+        tracklets = header.tracklets_of(person)
         jpeg = timeline.pointed_picture(number)
         rows.append(
             Pointed(
@@ -151,7 +151,7 @@ def contact_sheet(timeline: Timeline, path: Path) -> None:
 
 
 def _picture(timeline: Timeline, person: Person) -> Image.Image | None:
-    tracklets = sorted(_tracklets(timeline.header, person), key=lambda t: -t.height)
+    tracklets = sorted(timeline.header.tracklets_of(person), key=lambda t: -t.height)
     for tracklet in tracklets:
         jpeg = timeline.picture(tracklet.id)
         if jpeg is not None:
@@ -159,11 +159,6 @@ def _picture(timeline: Timeline, person: Person) -> Image.Image | None:
             image.thumbnail(PICTURE)
             return image
     return None
-
-
-def _tracklets(header: Header, person: Person) -> list[Tracklet]:
-    wanted = set(person.tracklets)
-    return [tracklet for tracklet in header.tracklets if tracklet.id in wanted]
 
 
 def _leading(tracklets: Sequence[Tracklet]) -> Verdict:

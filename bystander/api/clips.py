@@ -148,7 +148,7 @@ def order_for(timeline: Timeline, wanted: Person, span: Span) -> ClipOrder:
 
 def _telling(header: Header, wanted: Person) -> Span:
     """The longest span of doubt about somebody, or else their longest appearance."""
-    owned = [tracklet for tracklet in header.tracklets if tracklet.id in wanted.tracklets]
+    owned = header.tracklets_of(wanted)
     doubts = [
         (verdict.start, verdict.end)
         for tracklet in owned

@@ -161,8 +161,7 @@ def kept_people(header: Header | None) -> Iterator[tuple[str, str]]:
     for person in header.persons:
         reasons = {
             verdict.evidence.reason or verdict.evidence.kind.value
-            for tracklet in header.tracklets
-            if tracklet.id in person.tracklets
+            for tracklet in header.tracklets_of(person)
             for verdict in tracklet.verdicts
             if verdict.decision is Decision.KEEP
         }

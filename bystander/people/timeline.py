@@ -115,10 +115,14 @@ class Header:
         """Whether they may be seen anywhere."""
         return any(
             verdict.decision is Decision.KEEP
-            for tracklet in self.tracklets
-            if tracklet.id in person.tracklets
+            for tracklet in self.tracklets_of(person)
             for verdict in tracklet.verdicts
         )
+
+    def tracklets_of(self, person: Person) -> list[Tracklet]:
+        """Every appearance of theirs, in order."""
+        owned = set(person.tracklets)
+        return [tracklet for tracklet in self.tracklets if tracklet.id in owned]
 
     def tracklet(self, tracklet_id: int) -> Tracklet:
         """Raises KeyError for an id that isn't in this timeline."""
