@@ -84,7 +84,7 @@ class Mask:
         width, height = max(1, round(box[2]) - x0), max(1, round(box[3]) - y0)
         if self.bits.size == 0 or self.bits.shape == (height, width):
             return Mask(x0, y0, self.bits)
-        # Area interpolation and a low threshold: thin limbs survive shrinking.
+        # Linear interpolation and a low threshold: thin limbs survive shrinking.
         scaled = cv2.resize(
             self.bits.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
         )
