@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry
 
@@ -69,8 +69,7 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app, context.data)
     app.state.context = context
     for module in ROUTERS:
-        made = module.router
-        app.include_router(made if isinstance(made, APIRouter) else made(context))
+        app.include_router(module.router)
     # The last one added is the first that a request meets.
     app.add_middleware(
         Idempotency, keys=context.store.idempotency_keys, limits=context.settings.limits
