@@ -24,7 +24,7 @@ from bystander.auditing.likeness import compare, luma
 from bystander.auditing.masked import masked_badly
 from bystander.auditing.pairs import Pair, Step, looked_at
 from bystander.auditing.redrawn import Redrawing
-from bystander.auditing.report import Result, write_report
+from bystander.auditing.report import Result, check_page, write_report
 from bystander.auditing.settings import AuditSettings
 from bystander.auditing.sightings import visible_faces, visible_people
 from bystander.auditing.streams import carried, carried_in_frame
@@ -75,9 +75,10 @@ def audit(
     Raises:
         VideoError: one of the videos can't be read.
         TimelineError: the timeline is damaged, or was made from another video.
-        OutputUnwritable: the report can't be written.
+        OutputUnwritable: the report can't be written, or isn't named as a page.
     """
     source, output, page = Path(source), Path(output), Path(page)
+    check_page(page)
     settings = settings or AuditSettings()
     infos = probe(source), probe(output)
     models = models or load_models()

@@ -14,12 +14,11 @@ import typer
 
 from bystander import __version__
 from bystander.arguments import clicks_of, effect_of
-from bystander.auditing.report import Result
+from bystander.auditing.report import Result, check_page
 from bystander.console import Console, open_console
 from bystander.errors import (
     AuditFailed,
     ModelError,
-    OutputUnwritable,
 )
 from bystander.files import check_file, named_after
 from bystander.media.muxer import check_encoding
@@ -314,8 +313,7 @@ def audit(
     with open_console(json) as console:
         for path in (output, output.with_suffix(".json")):
             check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
-        if output.suffix.lower() not in (".html", ".htm"):
-            raise OutputUnwritable(f"{output} is no name of a page", "Name it REPORT.html.")
+        check_page(output)
         for video in (source, masked):
             probe(video)
         known = None if timeline is None else Timeline.load(timeline)

@@ -79,6 +79,16 @@ class Result:
         return found + (f"; look at {', '.join(where)}" if where else "")
 
 
+def check_page(page: Path) -> None:
+    """Refuse a report that is no page by its name: JSON of the same name goes beside it.
+
+    Raises:
+        OutputUnwritable: it is none.
+    """
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise OutputUnwritable(f"{page} is no name of a page", "Name it REPORT.html.")
+
+
 def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> None:
     """Write the page, and the JSON beside it; each appears only when it is whole.
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from bystander.analyze import analyze
 from bystander.audit import audit as audit_video
-from bystander.auditing.report import Result
+from bystander.auditing.report import Result, check_page
 from bystander.errors import ConfigError, OutputUnwritable, SelectionError
 from bystander.files import StrPath, check_file
 from bystander.media.encoder import Codec, Deinterlace
@@ -135,6 +135,8 @@ def mask_video(
     sound = plan_sound(video, MUXERS[output.suffix.lower()])
     saved = [] if timeline is None else [Path(timeline)]
     page = None if audit is None else Path(audit)
+    if page is not None:
+        check_page(page)
     for path in saved:
         check_file(path, overwrite, video, output)
     for path in [] if page is None else [page, page.with_suffix(".json")]:

@@ -160,6 +160,7 @@ def test_who_is_on_a_photo_but_not_in_the_video_is_told(
         ({"cast": ["nowhere.jpg"]}, UnreadablePhoto, "nowhere.jpg"),
         ({"timeline": "out/masked.mp4"}, OutputUnwritable, "named twice"),
         ({"audit": "nowhere/audit.html"}, OutputUnwritable, "its folder"),
+        ({"audit": "out/audit.json"}, OutputUnwritable, "no name of a page"),
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(
