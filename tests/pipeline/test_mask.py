@@ -146,6 +146,16 @@ def test_who_is_on_a_photo_but_not_in_the_video_is_told(
     assert any(text.startswith("cleo was not recognised") for text in caplog.messages)
 
 
+def test_the_names_of_members_that_were_read_before_are_not_logged(
+    folder: Path, output: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service reads photos itself: whom its users keep is nothing for its log."""
+    members = cast_of(output.parent, cleo=drawn.GREEN)
+    with caplog.at_level("INFO", "bystander"):
+        mask(folder, output, cast=members)
+    assert not any("cleo" in text for text in caplog.messages)
+
+
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [
