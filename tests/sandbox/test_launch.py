@@ -147,9 +147,11 @@ def test_it_inherits_no_open_file(place: Place) -> None:
 @pytest.mark.skipif(landlock.abi() < 6, reason="this kernel's Landlock doesn't know signals")
 def test_it_ends_nobody(place: Place) -> None:
     with subprocess.Popen(["sleep", "3600"]) as other:
-        outcome = place.one(f"end:{other.pid}")
-        assert other.poll() is None
-        other.kill()
+        try:
+            outcome = place.one(f"end:{other.pid}")
+            assert other.poll() is None
+        finally:
+            other.kill()
     assert outcome[0] == DENIED
 
 
