@@ -7,34 +7,15 @@ const CONFLICTS = 6; // that another request is at it, before we give up
 const ASKING = 2000; // ms between two questions whether a video has been looked at
 const TUS = { "Tus-Resumable": "1.0.0" };
 
-/** Where the upload of a file was begun, kept over a reload if the browser keeps anything. */
-const memory = {
-  key: (project) => `bystander.video.${project}`,
-  of(project, file) {
-    try {
-      const { mark, url } = JSON.parse(localStorage.getItem(memory.key(project)));
-      return mark === memory.mark(file) ? url : null;
-    } catch {
-      return null;
-    }
-  },
-  keep(project, file, url) {
-    try {
-      const entry = JSON.stringify({ mark: memory.mark(file), url });
-      localStorage.setItem(memory.key(project), entry);
-    } catch {
-      // Private mode, or full: after a reload it begins anew.
-    }
-  },
-  forget(project) {
-    try {
-      localStorage.removeItem(memory.key(project));
-    } catch {
-      // There is nothing to forget.
-    }
-  },
-  mark: ({ name, size: bytes, lastModified }) =>
-    JSON.stringify({ name, size: bytes, lastModified }),
+/** Where a file's upload is, kept over a reload if the browser keeps anything: getItem, setItem or
+ * removeItem. */
+const remember = (action, project, { name, size: bytes, lastModified }, ...url) => {
+  try {
+    const key = ["bystander.video", project, name, bytes, lastModified].join("/");
+    return localStorage[action](key, ...url);
+  } catch {
+    return null; // private mode, or full: after a reload it begins anew
+  }
 };
 
 class VideoUpload {
@@ -86,12 +67,6 @@ class VideoUpload {
       const before = this.at;
       const answer = await this.step(signal);
       if (signal.aborted || answer === null) return;
-      const place = answer.status === 409 ? answer.header("Upload-Offset") : null;
-      if (place !== null) {
-        this.at = Number(place);
-        attempt = 0;
-        continue;
-      }
       if (succeeded(answer)) {
         [attempt, conflicts] = [0, 0];
         continue;
@@ -119,7 +94,7 @@ class VideoUpload {
     }
     if (this.url === null && this.file === null) return this.settle(signal);
     if (this.url === null) {
-      this.url = memory.of(this.project, this.file);
+      this.url = remember("getItem", this.project, this.file);
       if (this.url === null) return this.begin(signal);
       this.lost = this.remembered = true;
     }
@@ -145,7 +120,7 @@ class VideoUpload {
       this.url = answer.header("Location");
       this.at = 0;
       this.remembered = false;
-      memory.keep(this.project, this.file, this.url);
+      remember("setItem", this.project, this.file, this.url);
     }
     return answer;
   }
@@ -188,9 +163,8 @@ class VideoUpload {
   }
 
   finish(video) {
-    this.at = this.size;
     this.state = video.state;
-    memory.forget(this.project);
+    if (this.file) remember("removeItem", this.project, this.file);
     return this.enter("done");
   }
 }

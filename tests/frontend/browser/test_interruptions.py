@@ -144,7 +144,7 @@ def notes(visitor: Visitor) -> list[Request]:
     found: list[Request] = []
 
     def note(request: Request) -> None:
-        if request.url.endswith("/video"):
+        if "/uploads" in request.url:
             found.append(request)
 
     visitor.page.on("request", note)
