@@ -20,7 +20,7 @@ from bystander.api.problems import responses
 from bystander.api.receiving import INCOMING, UNDER_WAY, Uploads
 from bystander.api.refusal import Refusal
 from bystander.api.videos import VideoView, view_of
-from bystander.errors import NotStored
+from bystander.errors import NotAVideo, NotStored
 from bystander.jobs.order import VIDEO
 from bystander.jobs.storage import upload_headers
 from bystander.jobs.vocabulary import Project
@@ -321,6 +321,7 @@ def _announced(request: Request) -> int:
 
     Raises:
         Refusal: the client doesn't tell it.
+        NotAVideo: there is nothing.
     """
     length = request.headers.get("content-length", "")
     # Where both are sent, the length is a lie (RFC 9112, section 6.3).
@@ -331,4 +332,6 @@ def _announced(request: Request) -> int:
             "Send Content-Length, or use tus.",
             {"Connection": "close"},
         )
+    if int(length) == 0:
+        raise NotAVideo("the video is empty", "Copy it again from where it was recorded.")
     return int(length)

@@ -448,9 +448,10 @@ def test_a_whole_video_says_how_long_it_is(
 
 
 def test_nothing_is_no_video(stage: Stage, client: httpx.Client, address: str) -> None:
-    view = client.put(address, content=b"").json()
+    answer = client.put(address, content=b"")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:bystander:NotAVideo")
+    assert state_of(client, address) == "absent"
 
-    assert view["state"] == "refused"
     begun(client, address, 0)
     assert state_of(client, address) == "refused"
     assert uploading(stage, address) == []
