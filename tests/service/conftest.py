@@ -31,6 +31,7 @@ CHANGES: dict[str, dict[str, object]] = {
         "cpu": 10,
         "wall": HANGS_AFTER_SECONDS,
     },
+    "webhooks": {"secret": "s" * 40, "hosts": ["127.0.0.1"]},
 }
 """So that there are checkpoints in a short video, and slow bodies and bombs don't take long."""
 
