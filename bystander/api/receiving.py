@@ -180,11 +180,17 @@ class Uploads:
         assert video.size is not None
         idle = self._context.settings.limits.body_seconds
         with telling_disk("receiving the video"), path.open("ab", buffering=BUFFER) as file:
+            room = BUFFER
             try:
                 async for chunk in chunks(request, video.size - at, idle):
                     if os.fstat(file.fileno()).st_nlink == 0:
                         break  # deleted with its project: it would only fill the disk
-                    file.write(chunk)
+                    if len(chunk) < room:
+                        file.write(chunk)  # into memory
+                        room -= len(chunk)
+                    else:  # to the disk, which may be slow: other requests go on meanwhile
+                        await run_sync(file.write, chunk)
+                        room = BUFFER - len(chunk)
             finally:
                 with anyio.CancelScope(shield=True):
                     await run_sync(_settle, file.fileno(), file.flush)
