@@ -24,7 +24,7 @@ from bystander.coordinates import display_size
 from bystander.errors import NotStored, VideoError
 from bystander.instances import Face, Instance
 from bystander.jobs.order import VIDEO
-from bystander.jobs.storage import LocalStorage, Storage
+from bystander.jobs.storage import Storage
 from bystander.jobs.vocabulary import Project
 from bystander.media.photos import load_photo
 from bystander.media.planes import to_planar
@@ -159,7 +159,7 @@ def _frame(context: Context, project: Project, at: float) -> Rgb:
 def _very_frame(context: Context, project: Project, at: float) -> Rgb:
     """Raises VideoError: nothing can be decoded there, or not in time."""
     storage, key = context.storage, f"{project.id}/{VIDEO}"
-    if not isinstance(storage, LocalStorage) and storage.size(key) > LARGEST_FETCH:
+    if not storage.fetch_is_cheap and storage.size(key) > LARGEST_FETCH:
         raise VideoError("the video is too large to be fetched for one picture")
     scratch = context.data / "work"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -26,7 +26,6 @@ from bystander.errors import BystanderError
 from bystander.jobs.order import VIDEO
 from bystander.jobs.overall import stages
 from bystander.jobs.storage.interface import Storage
-from bystander.jobs.storage.local import LocalStorage
 from bystander.jobs.store import JobStore
 from bystander.jobs.vocabulary import JobKind, Project
 from bystander.settings import ProfileName
@@ -216,8 +215,7 @@ class Pace:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self._scratch, prefix="sample-") as folder:
             key = f"{project.id}/{VIDEO}"
-            local = isinstance(self._storage, LocalStorage)
-            if not local and self._storage.size(key) > LARGEST_FETCH:
+            if not self._storage.fetch_is_cheap and self._storage.size(key) > LARGEST_FETCH:
                 return None
             self._storage.fetch(key, Path(folder) / VIDEO)
             done = subprocess.run(

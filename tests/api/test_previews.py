@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bystander.api import previews
 from bystander.api.previews import LONGEST_SIDE, mask_everyone, to_jpeg
 from bystander.demo import group_photo
+from bystander.jobs.storage import LocalStorage
 from bystander.jobs.vocabulary import Project
 from bystander.media.photos import load_photo
 from bystander.media.rgb import Rgb
@@ -129,6 +131,21 @@ def test_a_video_that_does_not_decode_there_is_shown_by_the_nearest_poster(
     ],
 )
 @pytest.mark.sampled(3)
+def test_a_large_video_is_not_fetched_from_afar_for_one_picture(
+    stage: Stage, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_: object) -> None:
+        raise AssertionError("gigabytes would come over the network")
+
+    monkeypatch.setattr(LocalStorage, "fetch_is_cheap", False)
+    monkeypatch.setattr(LocalStorage, "fetch", fetch)
+    monkeypatch.setattr(previews, "LARGEST_FETCH", 10)
+    with stage.client() as client:
+        answer = client.get(f"/projects/{project.id}/preview", params={"at": 0})
+    assert answer.status_code == 200
+    assert picture(answer.content).shape == SCENE.picture(0).shape  # of the poster
+
+
 def test_an_effect_that_gives_people_away_is_not_shown(
     stage: Stage, project: Project, wanted: dict[str, str | float]
 ) -> None:

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 import google_crc32c
 from fsspec import asyn
@@ -50,6 +50,8 @@ class CloudStorage:
         credentials: whose access it is; None is nobody's, which only an emulator lets in.
         endpoint: URL of an emulator; None is Google's.
     """
+
+    fetch_is_cheap: ClassVar[bool] = False
 
     def __init__(
         self, bucket: str, prefix: str, credentials: Credentials | None, endpoint: str | None = None

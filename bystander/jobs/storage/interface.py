@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 CHUNK: Final = 2**20
 """Bytes that `Storage.read` hands out at most at once."""
@@ -25,7 +25,12 @@ class Storage(Protocol):
     Safe to use from several threads. No key may be the folder of another one. Every method
     raises StorageError: the key is malformed, the disk is full, the bucket can't be reached,
     or access is denied.
+
+    Attributes:
+        fetch_is_cheap: `fetch` costs next to nothing, however large the object: it is a link.
     """
+
+    fetch_is_cheap: ClassVar[bool]
 
     def put(self, source: Path, key: str) -> None:
         """Take the file `source` over: afterwards it is only here, replacing what was.

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bystander.errors import NotStored
 from bystander.jobs.storage.interface import CHUNK, check_span
@@ -31,6 +31,8 @@ class LocalStorage:
     Args:
         folder: made where it is missing.
     """
+
+    fetch_is_cheap: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
