@@ -131,6 +131,15 @@ def test_a_video_that_does_not_decode_there_is_shown_by_the_nearest_poster(
     ],
 )
 @pytest.mark.sampled(3)
+def test_an_effect_that_gives_people_away_is_not_shown(
+    stage: Stage, project: Project, wanted: dict[str, str | float]
+) -> None:
+    with stage.client() as client:
+        answer = client.get(f"/projects/{project.id}/preview", params=wanted)
+
+    assert answer.status_code == 422
+
+
 def test_a_large_video_is_not_fetched_from_afar_for_one_picture(
     stage: Stage, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,15 +153,6 @@ def test_a_large_video_is_not_fetched_from_afar_for_one_picture(
         answer = client.get(f"/projects/{project.id}/preview", params={"at": 0})
     assert answer.status_code == 200
     assert picture(answer.content).shape == SCENE.picture(0).shape  # of the poster
-
-
-def test_an_effect_that_gives_people_away_is_not_shown(
-    stage: Stage, project: Project, wanted: dict[str, str | float]
-) -> None:
-    with stage.client() as client:
-        answer = client.get(f"/projects/{project.id}/preview", params=wanted)
-
-    assert answer.status_code == 422
 
 
 def test_there_is_none_for_others_nor_without_a_video(stage: Stage, project: Project) -> None:
