@@ -29,8 +29,7 @@ LINK_LIFETIME: Final = timedelta(hours=6)
 LONGEST: Final = 18
 """Digits of a length in bytes."""
 BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
+    "requestBody": {  # without one the video is empty, and refused
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }

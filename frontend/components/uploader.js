@@ -213,9 +213,9 @@ const createVideo = (parent, view) => {
     const { data } = view;
     view.attach(videoOf(data.project));
     // The page was loaded anew while the service looked at the video, or before it could.
-    const { state, received, size: whole } = data.video ?? {};
+    const { state, received, size: whole, url } = data.video ?? {};
     const arrived = state === "checking" || (state === "uploading" && whole && received >= whole);
-    if (!view.upload && arrived) begin(null);
+    if (!view.upload && arrived && url) begin(null);
     else view.paint();
   };
 };

@@ -92,7 +92,6 @@ class VideoUpload {
       this.project = made.id;
       this.changed();
     }
-    if (this.url === null && this.file === null) return this.settle(signal);
     if (this.url === null) {
       this.url = remember("getItem", this.project, this.file);
       if (this.url === null) return this.begin(signal);
@@ -158,7 +157,7 @@ class VideoUpload {
     if (!succeeded(answer)) return answer;
     if (["ready", "refused"].includes(answer.json?.state)) return this.finish(answer.json);
     await new Promise((resolve) => setTimeout(resolve, ASKING));
-    this.lost = this.url !== null;
+    this.lost = true;
     return answer;
   }
 

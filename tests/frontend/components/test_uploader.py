@@ -125,9 +125,9 @@ def test_what_ended_while_the_uploader_was_away_is_told_when_it_is_back(
     expect_event(page, "video sent", {"state": "ready"})
 
 
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("case", ["same file", "another file", "upload gone"])
 def test_after_a_reload_the_same_file_goes_on_and_another_begins_anew(
-    visit: Visit, fake: Fake, video: Path, tmp_path: Path, same: bool
+    visit: Visit, fake: Fake, video: Path, tmp_path: Path, case: str
 ) -> None:
     fake.set(hold=PART + 2**20)
     page = visit(show="uploads", only="video", project=PROJECT)
@@ -140,9 +140,11 @@ def test_after_a_reload_the_same_file_goes_on_and_another_begins_anew(
     expect(status(page)).to_have_text(re.compile(r"^\d+% of your video has arrived already\. "))
     other = tmp_path / "other.mp4"
     other.write_bytes(bytes(SIZE))  # as large as the first one
-    choose(page, video if same else other)
+    if case == "upload gone":
+        fake.set(failures={"HEAD upload": [[404, "urn:bystander:missing"]]})
+    choose(page, other if case == "another file" else video)
     expect_event(page, "video sent", {"state": "ready"})
-    assert fake.state["begun"] == ([SIZE] if same else [SIZE, SIZE])
+    assert fake.state["begun"] == ([SIZE] if case == "same file" else [SIZE, SIZE])
 
 
 def test_a_reload_while_the_video_is_looked_at_waits_for_what_is_found(
