@@ -51,8 +51,23 @@ def test_they_find_the_networks_that_the_server_finds(
     assert store.folders[:2] == (tmp_path / "models", tmp_path / "home" / "more")
     assert store.segmenter == tmp_path / "own.onnx"
     assert store.cache == tmp_path / "home" / ".cache" / "bystander"
-    read = confinement_of(children, tmp_path).read
-    assert {*store.folders, store.segmenter, store.cache, store.bentoml / "models"} == set(read)
+
+
+def test_they_read_the_networks_and_nothing_beside_them(tmp_path: Path) -> None:
+    name = next(iter(Catalogue.load().files.values())).file
+    own = tmp_path / "own.onnx"
+    networks = [own, tmp_path / "data" / name, tmp_path / "cache" / "bystander" / name]
+    for file in (*networks, tmp_path / "data" / "bystander.sqlite"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    given = {
+        **SERVER,
+        "BYSTANDER_MODELS": str(tmp_path / "data"),
+        "BYSTANDER_SEGMENTER": str(own),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    read = confinement_of(Children("auto", {}, given), tmp_path).read
+    assert {path for path in read if path.is_relative_to(tmp_path)} == set(networks)
 
 
 def test_they_get_their_folder_and_the_ports_of_the_services(tmp_path: Path) -> None:

@@ -44,10 +44,14 @@ class Children:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         # By absolute paths: a child has another home, and works in its folder.
-        store = ModelStore.from_environment(Catalogue.load(), environ)
+        catalogue = Catalogue.load()
+        store = ModelStore.from_environment(catalogue, environ)
         folders = [path.absolute() for path in store.folders]
         bentoml, cache = store.bentoml.absolute(), store.cache.absolute()
-        read = [*folders, bentoml / "models", cache]
+        # File by file: whoever keeps networks beside the data doesn't open the data with them.
+        files = [entry.file for entry in catalogue.files.values()]
+        read = [folder / file for folder in (*folders, cache) for file in files]
+        read.append(bentoml / "models")
         more = {
             "BENTOML_HOME": str(bentoml),
             "XDG_CACHE_HOME": str(cache.parent),
@@ -72,6 +76,9 @@ class Children:
     def command(self, folder: Path, module: str, *arguments: str) -> list[str]:
         """The argument vector of a child that runs `module`, to read and change `folder` only."""
         confinement = Confinement(
-            mode=self._mode, folder=folder.resolve(), read=self._read, ports=self._ports
+            mode=self._mode,
+            folder=folder.resolve(),
+            read=tuple(path for path in self._read if path.exists()),
+            ports=self._ports,
         )
         return confined_command(confinement, module, *arguments)
