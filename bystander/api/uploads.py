@@ -29,7 +29,8 @@ LINK_LIFETIME: Final = timedelta(hours=6)
 LONGEST: Final = 18
 """Digits of a length in bytes."""
 BODY: Final[dict[str, Any]] = {
-    "requestBody": {  # without one the video is empty, and refused
+    "requestBody": {
+        "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
