@@ -40,16 +40,19 @@ from benchmarks.quality.drawing import Bits, masked_in_timeline
 from benchmarks.quality.harness import Harness
 from benchmarks.quality.made import made_runs
 from benchmarks.quality.truth import Ids, Truth
-from bystander.audit import audit
 from bystander.auditing.findings import Finding
 from bystander.auditing.report import Result
-from bystander.masks import Mask
-from bystander.media.fingerprint import fingerprint
+from bystander.geometry.masks import Mask
+from bystander.media.demux import fingerprint
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models.segmenter import analysis_size
-from bystander.people.timeline import Header, Timeline, TimelineWriter, VideoFacts
-from bystander.people.vocabulary import (
+from bystander.pipeline.audit import audit
+from bystander.pipeline.render import render
+from bystander.redaction.effects import EffectSettings
+from bystander.timeline.archive import Timeline, TimelineWriter
+from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.types import (
     Decision,
     Evidence,
     EvidenceKind,
@@ -60,8 +63,6 @@ from bystander.people.vocabulary import (
     Tracklet,
     Verdict,
 )
-from bystander.redaction.effects import EffectSettings
-from bystander.render import render
 
 SCENES: Final = (
     *("crosses-in-front", "crosses-behind", "turns-away", "crowd-of-six", "far-and-small"),

@@ -39,18 +39,17 @@ from benchmarks.planting import (
     weakly_blurred,
 )
 from benchmarks.quality.truth import point_inside
-from bystander.audit import audit
-from bystander.auditing.findings import Finding
+from bystander.auditing.findings import AuditSettings, Finding
 from bystander.auditing.report import Result
-from bystander.auditing.settings import AuditSettings
 from bystander.auditing.streams import carried, carried_in_frame
+from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.media.writer import EncoderSettings
 from bystander.models import Models, load_models
-from bystander.people.timeline import Timeline
+from bystander.pipeline.audit import audit
+from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.render import render
+from bystander.timeline.archive import Timeline
 
 SET_ON: Final = ("demo", "hamilton", "schoolgirls", "schoolgirls-one-kept", "opera", "plaza")
 """Clips that were looked at when the audit's thresholds were set."""
@@ -168,7 +167,7 @@ def score_weak(
         )
     for name in (EffectName.BLUR, EffectName.MOSAIC):
         output = work / f"{masked.name}-half-{name}.mp4"
-        effect = EffectSettings(name=name, strength=0.5, i_know=True)
+        effect = EffectSettings(name=name, strength=0.5, allow_weak=True)
         render(masked.source, masked.timeline, output, effect=effect, overwrite=True)
         result = audited(masked, output, models, settings)
         yield _score(masked, f"{name} at half the strength", whole, result)

@@ -18,11 +18,16 @@ import imageio_ffmpeg
 import numpy as np
 
 from bystander.auditing.redrawn import enlarged
-from bystander.masks import intersection
+from bystander.geometry.masks import intersection
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting
+from bystander.timeline.archive import Timeline
+from bystander.timeline.types import (
+    Decision,
+    FrameRecord,
+    Origin,
+    Sighting,
+)
 
 APART: Final = 1.2
 """Seconds between leaks of one video: the audit joins what is nearer than one."""

@@ -27,7 +27,8 @@ from insightface.data import get_image
 from benchmarks.__main__ import processor
 from benchmarks.measure import CommandFailed, measure
 from bystander.errors import BystanderError
-from bystander.models.letterbox import Frame, Letterbox
+from bystander.geometry.types import Rgb
+from bystander.models.letterbox import Letterbox
 from bystander.models.sessions import Array, Session, SessionSettings, open_session
 
 SIZE = (640, 360)
@@ -58,7 +59,7 @@ class Speed:
     peak: int
 
 
-def frame() -> Frame:
+def frame() -> Rgb:
     """The group photo that insightface ships, cropped to a video's aspect."""
     photo = np.asarray(get_image("t1")[:, :, ::-1], dtype=np.uint8)  # BGR to RGB
     width, height = SIZE

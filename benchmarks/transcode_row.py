@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bystander.media.transcode import transcode
+from benchmarks.transcode import transcode
 from bystander.settings import ProfileName, load_profile
 
 if __name__ == "__main__":

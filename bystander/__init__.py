@@ -49,12 +49,12 @@ from bystander.errors import (
 )
 
 if TYPE_CHECKING:
-    from bystander.analyze import analyze
-    from bystander.audit import audit
     from bystander.client import Client
-    from bystander.people.timeline import Timeline
+    from bystander.pipeline.analyze import analyze
+    from bystander.pipeline.audit import audit
     from bystander.pipeline.mask import MaskResult, mask_video
-    from bystander.render import render
+    from bystander.pipeline.render import render
+    from bystander.timeline.archive import Timeline
 
 __all__ = [
     "AddressRefused",
@@ -103,14 +103,13 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "Client": "bystander.client",
     "MaskResult": "bystander.pipeline.mask",
-    "Timeline": "bystander.people.timeline",
-    "analyze": "bystander.analyze",
-    "audit": "bystander.audit",
+    "Timeline": "bystander.timeline.archive",
+    "analyze": "bystander.pipeline.analyze",
+    "audit": "bystander.pipeline.audit",
     "mask_video": "bystander.pipeline.mask",
-    "render": "bystander.render",
+    "render": "bystander.pipeline.render",
 }
 """Where each name is that is imported when it is first used (PEP 562)."""
-_FUNCTIONS: Final = ("analyze", "audit", "mask_video", "render")
 
 
 if not TYPE_CHECKING:  # type checkers read the imports above
@@ -118,11 +117,8 @@ if not TYPE_CHECKING:  # type checkers read the imports above
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # All functions at once: a module that is imported takes its name here, and some functions
-        # have the names of their modules.
-        for each in _FUNCTIONS if name in _FUNCTIONS else (name,):
-            globals()[each] = getattr(import_module(_HOMES[each]), each)
-        value: object = globals()[name]
+        value: object = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
         return value
 
 

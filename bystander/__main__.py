@@ -26,12 +26,12 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def main() -> None:
-    """The command line. While a command runs, `bystander.console` hears the signals."""
+    """The command line. While a command runs, `bystander.cli.console` hears the signals."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # by nohup, or a script
         signal.signal(signal.SIGINT, _stop)
-    from bystander import cli
+    from bystander.cli import app
 
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

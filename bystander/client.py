@@ -34,16 +34,16 @@ from bystander.files import check_name, replacing
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 2**20
-PIECE: Final = 2**16
+CHUNK_BYTES: Final = 2**20
+DOWNLOAD_BYTES: Final = 2**16
 """Bytes of a download that are written at once: what a broken connection costs."""
-PART: Final = 64 * 2**20
+PART_BYTES: Final = 64 * 2**20
 """Bytes of a video sent in one request: a dropped connection costs no more than that."""
-TRIES: Final = 8
+MAX_TRIES: Final = 8
 """Without coming any further."""
 PASSING: Final = (None, 408, 429, 502, 503, 504)
 """Statuses of what may go by itself; None for no answer."""
-BUSY: Final = (409, 423)
+BUSY_STATUS: Final = (409, 423)
 """Also while the service hasn't noticed yet that an upload's connection is gone."""
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 TUS_PART: Final = "application/offset+octet-stream"
@@ -147,7 +147,7 @@ class Client:
             except ServiceError as error:
                 now = standing()
                 tries, reached = (1, now) if now > reached else (tries + 1, reached)
-                if error.status not in passing or tries == TRIES:
+                if error.status not in passing or tries == MAX_TRIES:
                     raise
                 time.sleep(self._pause * 2 ** (tries - 1))
 
@@ -190,14 +190,16 @@ class RemoteProject:
             nonlocal arrived
             arrived = _offset(self._client.request("HEAD", upload, headers=TUS))
             if arrived < size:  # else the answer to the last part was lost
-                part = _Part(file, arrived, min(size, arrived + PART), size, progress)
+                part = _UploadPart(file, arrived, min(size, arrived + PART_BYTES), size, progress)
                 headers = {**TUS, "Content-Type": TUS_PART, "Upload-Offset": str(arrived)}
                 sent = self._client.request("PATCH", upload, data=part, headers=headers)
                 arrived = _offset(sent)
 
         with video.open("rb") as file:
             while arrived < size:
-                self._client.patiently(lambda: send_part(file), lambda: arrived, (*PASSING, *BUSY))
+                self._client.patiently(
+                    lambda: send_part(file), lambda: arrived, (*PASSING, *BUSY_STATUS)
+                )
         while True:
             found: dict[str, Any] = self._client.patiently(
                 lambda: self._client.json("GET", f"{self._path}/video")
@@ -208,7 +210,7 @@ class RemoteProject:
             # Examines it, if nobody does.
             self._client.patiently(
                 lambda: self._client.request("HEAD", upload, headers=TUS),
-                passing=(*PASSING, *BUSY),
+                passing=(*PASSING, *BUSY_STATUS),
             )
 
     def _upload_of(self, size: int) -> str:
@@ -277,7 +279,7 @@ class RemoteProject:
         try:
             address = f"{self._path}/{what}" + ("?allow_stale=1" if allow_stale else "")
             with replacing(target) as part, part.open("wb") as file:
-                fetch = _Fetch(self._client, address, file, progress)
+                fetch = _Download(self._client, address, file, progress)
                 self._client.patiently(fetch, file.tell)
         except OSError as error:
             raise OutputUnwritable(
@@ -353,7 +355,7 @@ class RemoteJob:
         self._client.request("POST", f"{self._path}/cancel")
 
 
-class _Fetch:
+class _Download:
     """Gets a file; called again, it goes on where the connection broke."""
 
     def __init__(
@@ -381,13 +383,13 @@ class _Fetch:
             self._file.truncate()
         self._version = answer.headers.get("ETag")
         total = self._file.tell() + int(answer.headers.get("Content-Length", 0))
-        for chunk in answer.iter_content(PIECE):
+        for chunk in answer.iter_content(DOWNLOAD_BYTES):
             self._file.write(chunk)
             if self._progress:
                 self._progress(self._file.tell(), total)
 
 
-class _Part:
+class _UploadPart:
     """A stretch of a file as a request's body, that tells how much of it has gone."""
 
     def __init__(
@@ -403,7 +405,7 @@ class _Part:
         at = self._start
         self._file.seek(at)
         while at < self._end:
-            chunk = self._file.read(min(CHUNK, self._end - at))
+            chunk = self._file.read(min(CHUNK_BYTES, self._end - at))
             if not chunk:
                 raise TruncatedVideo(
                     f"{self._file.name} became shorter while it was sent", "Send it again."

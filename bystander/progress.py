@@ -1,7 +1,14 @@
-"""How far a long job has come, and how to stop it."""
+"""How far long work is, and what it says about damage on its way.
+
+How far a long job has come, and how to stop it.
+
+What is said about damage: in one line, and once.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +40,7 @@ Report = Callable[[Progress], None]
 `Cancelled` in it stops the job and removes what was half-written."""
 
 
-class Meter:
+class ProgressMeter:
     """Counts frames and reports, a few times a second at most.
 
     Args:
@@ -91,3 +98,47 @@ def cancel_when(stopped: Callable[[], bool], report: Report | None = None) -> Re
             report(progress)
 
     return check
+
+
+class OncePerMessage(logging.Filter):
+    """Lets each message pass once, however many passes over a video come upon its cause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+        self._lock = threading.Lock()  # a filter runs outside of its handler's lock
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        with self._lock:
+            new = message not in self._said
+            self._said.add(message)
+        return new
+
+
+class Tally:
+    """Counts what goes wrong again and again, to say it in one sentence.
+
+    Args:
+        name: of the file that it is about.
+        one: the sentence for a single time, `{first}` in it.
+        many: for several, `{count}` and `{first}` in it.
+    """
+
+    def __init__(self, name: object, one: str, many: str) -> None:
+        self._name, self._one, self._many = name, one, many
+        self._count = 0
+        self._first = ""
+
+    def add(self, where: object) -> None:
+        """Once more, at `where`."""
+        self._first = self._first or str(where)
+        self._count += 1
+
+    def tell(self, log: logging.Logger) -> None:
+        """Log the sentence, as a warning, if there is anything to say; count anew."""
+        if self._count:
+            sentence = self._one if self._count == 1 else self._many
+            text = sentence.format(count=self._count, first=self._first)
+            log.warning("%s: %s", self._name, text)
+        self._count, self._first = 0, ""

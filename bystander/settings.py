@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bystander.config import config_path
 from bystander.errors import ConfigError
-from bystander.identity.settings import IdentitySettings
-from bystander.media.writer import EncoderSettings
+from bystander.identity.segments import IdentitySettings
+from bystander.media.muxer import EncoderSettings
 from bystander.models.segmenter import SegmenterSettings
-from bystander.people.filling import FillerSettings
-from bystander.people.second_look import SecondLookSettings
-from bystander.people.shots import ShotSettings
+from bystander.tracking.interpolation import GapFillerSettings
 from bystander.tracking.settings import TrackingSettings
+from bystander.tracking.shots import ShotSettings
+from bystander.tracking.tiled_inference import TiledInferenceSettings
 
 
 class ProfileName(StrEnum):
@@ -78,9 +78,9 @@ class AnalysisSettings(BaseModel):
     )
     shots: ShotSettings = ShotSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
-    second_look: SecondLookSettings = SecondLookSettings()
+    second_look: TiledInferenceSettings = TiledInferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
-    filler: FillerSettings = FillerSettings()
+    filler: GapFillerSettings = GapFillerSettings()
     identity: IdentitySettings = IdentitySettings()
 
 

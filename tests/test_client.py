@@ -12,7 +12,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from bystander import client as module
-from bystander.client import PIECE, TRIES, Client, RemoteProject
+from bystander.client import (
+    DOWNLOAD_BYTES,
+    MAX_TRIES,
+    Client,
+    RemoteProject,
+)
 from bystander.errors import (
     Cancelled,
     OutputExists,
@@ -21,9 +26,9 @@ from bystander.errors import (
     ServiceError,
     TruncatedVideo,
 )
-from tests.api.stage import TOKENS, serving, staged
 from tests.conftest import REPOSITORY
-from tests.unruly import Unruly, unruly
+from tests.support.stage import TOKENS, serving, staged
+from tests.support.unruly import Unruly, unruly
 
 MIB = 2**20
 RESULT = bytes(range(256)) * 4096  # a MiB, no two stretches of it in the same place alike
@@ -31,7 +36,7 @@ RESULT = bytes(range(256)) * 4096  # a MiB, no two stretches of it in the same p
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART", MIB)
+    monkeypatch.setattr(module, "PART_BYTES", MIB)
 
 
 @pytest.fixture
@@ -80,14 +85,14 @@ def test_a_connection_that_breaks_again_and_again_gets_there_as_long_as_it_gets_
     with unruly(drops=[50_000] * 60) as service:
         project(service).send_video(video)
     assert service.video == video.read_bytes()
-    assert service.of("PATCH") > 5 * TRIES
+    assert service.of("PATCH") > 5 * MAX_TRIES
 
 
 def test_one_that_gets_nowhere_is_given_up(video: Path) -> None:
     with unruly(drops=[0] * 100) as service:
         with pytest.raises(ServiceError, match="no answer") as given_up:
             project(service).send_video(video)
-        assert service.of("PATCH") == TRIES
+        assert service.of("PATCH") == MAX_TRIES
     assert given_up.value.status is None
 
 
@@ -212,7 +217,7 @@ def test_what_was_fetched_is_not_fetched_again(tmp_path: Path) -> None:
     ]
     assert len(starts) == 2
     for start, arrived in zip(starts, (500_000, starts[0] + 300_000), strict=True):
-        assert arrived - PIECE < start <= arrived
+        assert arrived - DOWNLOAD_BYTES < start <= arrived
 
 
 @pytest.mark.parametrize("lacks", ["ranges", "versioned"])

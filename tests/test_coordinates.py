@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from bystander.coordinates import DisplayPoint, DisplaySize, GridTransform, display_size
 from bystander.errors import SelectionError
+from bystander.geometry.coordinates import (
+    DisplayPoint,
+    DisplaySize,
+    GridTransform,
+    display_size,
+)
+from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size
-from bystander.people.pointing import Click
 from bystander.pipeline.mask import check_clicks
-from tests.media.videos import Clip, make_video
+from tests.support.videos import Clip, make_video
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bystander import errors
-from bystander.cli import EXIT_CODES
+from bystander.cli.app import EXIT_CODES
 from bystander.errors import BystanderError
 
 

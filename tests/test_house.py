@@ -16,43 +16,34 @@ from tests.conftest import REPOSITORY
 FLOORS = {
     "errors": 0,
     "files": 0,
-    "logs": 0,
-    "masks": 0,
-    "instances": 0,
-    "coordinates": 0,
+    "geometry": 0,
     "config": 0,
     "progress": 0,
     "media": 1,
     "models": 1,
-    "people": 2,
+    "timeline": 2,
     "tracking": 2,
     "identity": 2,
     "redaction": 2,
     "auditing": 2,
     "settings": 3,
-    "checkpoints": 3,
-    "analyze": 3,
-    "render": 3,
-    "audit": 3,
-    "redraw": 3,
-    "estimate": 3,
-    "sheet": 3,
-    "sandbox": 3,
     "pipeline": 3,
-    "jobs": 3,
-    "api": 4,
-    "client": 4,
-    "demo": 4,
-    "doctor": 4,
-    "console": 4,
-    "memory": 0,
-    "options": 4,
-    "arguments": 4,
-    "serving": 4,
+    "sandbox": 3,
     "server": 4,
+    "client": 4,
     "cli": 4,
     "__main__": 5,
 }
+SERVER_FLOORS = {
+    "settings": 0,
+    "models": 0,
+    "database": 0,
+    "storage": 1,
+    "jobs": 2,
+    "http": 3,
+    "service": 4,
+}
+"""Of what lies in `bystander/server/`; the rest of it may be imported from anywhere there."""
 TRAINING_ONLY = {"torch", "torchvision", "ultralytics"}
 LIBRARY = sorted((REPOSITORY / "bystander").rglob("*.py"))
 
@@ -94,12 +85,12 @@ def name(path: Path) -> str:
         ("import bystander.media.reader", {"bystander.media.reader"}),
         ("from bystander.media import reader", {"bystander.media.reader"}),
         ("from ..media import reader", {"bystander.media.reader"}),
-        ("from . import shots", {"bystander.people.shots"}),
+        ("from . import shots", {"bystander.tracking.shots"}),
         ("def late():\n    import torch", {"torch"}),
     ],
 )
 def test_every_way_to_import_is_seen(source: str, expected: set[str]) -> None:
-    assert set(modules_imported(source, "bystander.people")) == expected
+    assert set(modules_imported(source, "bystander.tracking")) == expected
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=name)
@@ -113,6 +104,23 @@ def test_imports_point_downwards(path: Path) -> None:
         if other is None or other == room or other not in FLOORS:
             continue
         assert FLOORS[other] <= FLOORS[room], f"{name(path)} imports {module} from above"
+
+
+SERVER = sorted((REPOSITORY / "bystander" / "server").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SERVER, ids=name)
+def test_within_the_server_nothing_imports_from_above(path: Path) -> None:
+    def part(module: str) -> int | None:
+        parts = module.split(".")
+        inside = parts[:2] == ["bystander", "server"] and len(parts) > 2
+        return SERVER_FLOORS.get(parts[2]) if inside else None
+
+    here = part(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
+    if here is None:
+        return
+    above = {m for m in imports_of(path) if (part(m) or 0) > here}
+    assert not above, f"{name(path)} imports from above: {above}"
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=name)

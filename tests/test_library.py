@@ -55,7 +55,7 @@ print(json.dumps(sorted(sys.modules)))
     assert [module for module in loaded if module.startswith("bystander.")] == ["bystander.errors"]
 
 
-@pytest.mark.parametrize("first", ["", "import bystander.render", "import bystander.cli"])
+@pytest.mark.parametrize("first", ["", "import bystander.pipeline.render", "import bystander.cli"])
 def test_its_functions_are_functions_whatever_was_imported_before(
     first: str, tmp_path: Path
 ) -> None:

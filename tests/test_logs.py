@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bystander.logs import SayOnce, Tally
+from bystander.progress import OncePerMessage, Tally
 
 log = logging.getLogger("bystander.tests")
 
@@ -26,7 +26,7 @@ def test_many_are_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_second_pass_says_nothing_new() -> None:
-    once, heard = SayOnce(), []
+    once, heard = OncePerMessage(), []
     for _ in range(2):
         for count in (1, 2):
             record = log.makeRecord("b", logging.WARNING, "f", 1, "%d bad", (count,), None)

@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
-from bystander.instances import Box, box_area, box_iou, shared
-from bystander.masks import Bits, Mask, decode_runs, encode_runs, intersection, iou, union
+from bystander.geometry.instances import box_area, box_iou, shared
+from bystander.geometry.masks import (
+    Bits,
+    Mask,
+    decode_runs,
+    encode_runs,
+    intersection,
+    iou,
+    union,
+)
+from bystander.geometry.types import Box
 
 WIDTH, HEIGHT = 12, 9
 """Of the grid; masks reach beyond it by as much on every side."""

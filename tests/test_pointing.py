@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.analyze import analyze
+from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models, load_models
-from bystander.people.pointing import Click
-from bystander.people.vocabulary import Decision, Origin
+from bystander.pipeline.analyze import analyze
 from bystander.settings import AnalysisSettings
+from bystander.timeline.types import Decision, Origin
 from tests.conftest import shared
-from tests.media.videos import Clip, make_video
+from tests.support.videos import Clip, make_video
 
 FRAMES, CLICKED = 14, 6
 GIRLS = {1: (187, 138), 3: (313, 171)}

@@ -15,7 +15,7 @@ from benchmarks.service.server import Server
 from bystander.client import Client
 from bystander.media.probe import probe
 from tests.conftest import REPOSITORY
-from tests.media.videos import make_video
+from tests.support.videos import make_video
 
 pytestmark = pytest.mark.long
 

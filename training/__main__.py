@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bystander.cli.console import open_console
 from bystander.config import read_config
-from bystander.console import open_console
 from training.pipeline import Stage, run
 from training.recipe import Recipe
 

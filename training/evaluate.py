@@ -16,9 +16,9 @@ from typing import Annotated
 
 import typer
 
+from bystander.cli.console import open_console
 from bystander.config import read_config
-from bystander.console import open_console
-from bystander.progress import Meter, Report
+from bystander.progress import ProgressMeter, Report
 from training.evaluation.failures import failures, worst
 from training.evaluation.metrics import resamples
 from training.evaluation.networks import Network, milliseconds, open_network
@@ -72,7 +72,7 @@ def evaluate_networks(
     """
     rows = []
     for images in sets:
-        meter = Meter(images.name, images.count, report)
+        meter = ProgressMeter(images.name, images.count, report)
         tallies = {name: Tally() for name in networks}
         for scene in images.scenes():
             for name, network in networks.items():

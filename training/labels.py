@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
-from bystander.instances import Box
+from bystander.geometry.types import Box
 from training.pictures import Annotation, Polygon
 
 PERSON_CLASS = 0

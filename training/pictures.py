@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Box
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
+from bystander.geometry.types import Box
 
 Polygon = NDArray[np.float64]
 """float64 [K, 2]: x, y of the corners, in pixels of the picture; pixel centres are at .5."""

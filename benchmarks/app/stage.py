@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.app.webapp import WebApp
 from benchmarks.service.server import Server
-from bystander import demo
+from bystander.cli import demo
 from bystander.client import Client
 
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")

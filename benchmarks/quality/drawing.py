@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.material import frames
+from bystander.media.colour import RgbScaler, planes_of
+from bystander.media.display import UPRIGHT
 from bystander.media.encoder import EncoderSettings, encoding_of
-from bystander.media.orientation import UPRIGHT
-from bystander.media.planes import planes_of
-from bystander.media.probe import VideoInfo, probe
+from bystander.media.facts import VideoInfo
+from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.media.rgb import RgbScaler
-from bystander.people.timeline import Timeline
+from bystander.pipeline.render import FrameMasker
 from bystander.redaction.compositing import Compositor
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.render import Drawing
+from bystander.timeline.archive import Timeline
 
 Bits = NDArray[np.bool_]
 Size = Literal["grid", "source"]
@@ -45,7 +45,7 @@ def masked_in_timeline(video: Path, timeline: Timeline, size: Size = "grid") -> 
     drawn = []
     for color in ("#ffffff", "#000000"):
         effect = EffectSettings(name=EffectName.SOLID, color=color)
-        drawing = Drawing(timeline, info, effect, encoding_of(info, video, EncoderSettings()))
+        drawing = FrameMasker(timeline, info, effect, encoding_of(info, video, EncoderSettings()))
         drawing._pixel_format = "yuv420p"
         drawing._compositor = Compositor(grid, extent, info.display_size, effect, "yuv420p")
         drawn.append(drawing.masked(_pictures(video, info, timeline, extent)))

@@ -33,16 +33,16 @@ from benchmarks.quality.pictures import painted, picked, save_worst
 from benchmarks.quality.score import score_masks
 from benchmarks.quality.table import Row, row_of
 from benchmarks.quality.tracking import people_found, timeline_boxes, tracking_score
-from bystander.analyze import analyze
 from bystander.errors import SelectionError
+from bystander.identity.cast import load_cast
 from bystander.media.probe import probe
 from bystander.models import Models, ModelSettings, load_models
-from bystander.people.cast import load_cast
-from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Decision
+from bystander.pipeline.analyze import analyze
+from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.render import render
 from bystander.settings import AnalysisSettings, ProfileName, load_profile
+from bystander.timeline.archive import Timeline
+from bystander.timeline.types import Decision
 
 Size = Literal["grid", "source", "video"]
 

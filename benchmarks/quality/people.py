@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import NoFaceFound, UnreadablePhoto
-from bystander.instances import Box, Face
+from bystander.geometry.instances import Face
+from bystander.geometry.types import Box
 from bystander.models.face_model import FaceModel
-from bystander.models.faces import quality
+from bystander.models.face_packs import quality
 
 Rgb = NDArray[np.uint8]
 """uint8 [H, W, 3] RGB."""

@@ -11,9 +11,9 @@ from benchmarks.quality.clips import Run
 from benchmarks.quality.harness import Harness
 from benchmarks.quality.table import Row
 from benchmarks.quality.tracking import REFERENCES, reference_boxes, tracking_score
-from bystander.analyze import observe
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
+from bystander.pipeline.analyze import observe
 
 
 def reference_rows(harness: Harness, runs: Sequence[Run], rows: Sequence[Row]) -> list[Row]:

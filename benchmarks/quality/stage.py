@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.people import Layers, Look, Rgb
-from bystander.instances import Box
+from bystander.geometry.types import Box
 
 Ids = NDArray[np.uint8]
 """uint8 [H, W]: whose pixel it is, from 1; 0 is nobody's."""

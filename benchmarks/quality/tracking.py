@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.truth import Truth
-from bystander.people.timeline import Timeline
-from bystander.people.vocabulary import Origin
+from bystander.timeline.archive import Timeline
+from bystander.timeline.types import Origin
 
 Box = tuple[float, float, float, float]
 Boxes = Mapping[int, Box]

@@ -19,7 +19,7 @@ import psutil
 
 from benchmarks.service.clips import Clip
 from benchmarks.service.server import ENTRY, JOB_WORKER, Server
-from bystander.client import CHUNK, Client, RemoteProject
+from bystander.client import CHUNK_BYTES, Client, RemoteProject
 
 SIZE = 1_500_000_000
 INTERVAL = 0.05
@@ -57,7 +57,7 @@ def fetch(client: Client, project: RemoteProject) -> int:
     """Download the video that was sent, to nowhere; gives its size."""
     address = f"/projects/{project.id}/video/file"
     with client.request("GET", address, stream=True) as answer:
-        return sum(len(chunk) for chunk in answer.iter_content(CHUNK))
+        return sum(len(chunk) for chunk in answer.iter_content(CHUNK_BYTES))
 
 
 def padded(video: Path, target: Path, size: int) -> Path:

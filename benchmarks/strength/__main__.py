@@ -22,9 +22,9 @@ from typing import Final
 from benchmarks.material import SHARED, use_shared_models
 from benchmarks.strength.attackers import attackers, collect
 from benchmarks.strength.portraits import read_portraits
+from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, print_tables
 from benchmarks.strength.tracks import CLIPS, FaceFinder, attack_tracks
-from bystander.auditing.reidentification import judge
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo, photo_files
 from bystander.models import Models, load_models
@@ -40,7 +40,7 @@ PLACES: Final = 40
 def effects(strengths: tuple[float, ...]) -> Iterator[EffectSettings]:
     for name in (EffectName.BLUR, EffectName.MOSAIC):
         for strength in strengths:
-            yield EffectSettings(name=name, strength=strength, i_know=True)
+            yield EffectSettings(name=name, strength=strength, allow_weak=True)
     yield EffectSettings(name=EffectName.SOLID)
 
 

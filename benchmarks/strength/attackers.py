@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.strength.attacks import ATTACKS, Picture, averaged_face
 from benchmarks.strength.portraits import Portrait, Set, Shot, cell_of, clear
-from bystander.auditing.attacks import ATTACKS, Picture, averaged_face
-from bystander.auditing.reidentification import Discriminant, Scores, pooled
-from bystander.models.face_alignment import align
-from bystander.models.face_model import Embeddings, FaceModel
+from benchmarks.strength.reidentification import Discriminant, Scores, pooled
+from bystander.models.face_model import Embeddings, FaceModel, align
 from bystander.redaction.effects import EffectSettings
 
 FRAMES: Final = 8

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.auditing.attacks import Picture
-from bystander.coordinates import DisplaySize
-from bystander.instances import Face, Instance
-from bystander.masks import Bits, Mask
+from benchmarks.strength.attacks import Picture
+from bystander.geometry.coordinates import DisplaySize
+from bystander.geometry.instances import Face, Instance
+from bystander.geometry.masks import Bits, Mask
 from bystander.media.photos import load_photo, photo_files
 from bystander.models import Models
 from bystander.redaction.compositing import Compositor, Region

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bystander.auditing.reidentification import Reidentified
+from benchmarks.strength.reidentification import Reidentified
 from bystander.redaction.effects import EffectName, EffectSettings
 
 SIGNIFICANT: Final = 0.05

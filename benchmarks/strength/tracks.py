@@ -19,21 +19,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.material import Clip, frames
+from benchmarks.strength.attacks import ATTACKS, Picture, averaged_body
 from benchmarks.strength.portraits import GREY, moved
+from benchmarks.strength.reidentification import (
+    Scores,
+    face_probes,
+    judge,
+    likeness_of,
+    pooled,
+)
 from benchmarks.strength.table import Row, label
-from bystander.analyze import analyze
-from bystander.auditing.attacks import ATTACKS, Picture, averaged_body
-from bystander.auditing.reidentification import Scores, face_probes, judge, likeness_of, pooled
-from bystander.instances import Face
-from bystander.masks import Bits
+from bystander.geometry.instances import Face
+from bystander.geometry.masks import Bits
 from bystander.models import Models
 from bystander.models.bodies import BodyModel, HistogramBodies
 from bystander.models.face_model import FaceModel
-from bystander.people.timeline import Header, Timeline
-from bystander.people.vocabulary import Origin, Sighting
+from bystander.pipeline.analyze import analyze
+from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectSettings, cell_size
-from bystander.render import render
 from bystander.settings import AnalysisSettings
+from bystander.timeline.archive import Timeline
+from bystander.timeline.header import Header
+from bystander.timeline.types import Origin, Sighting
 
 CLIPS: Final = ("hamilton", "opera", "schoolgirls", "interview")
 SAMPLES: Final = 5

@@ -1,4 +1,9 @@
-"""What an audit finds, in single frames and joined to spans."""
+"""How an audit looks, and what it finds, joined to spans.
+
+How an audit looks. By default at other scales than the analysis did.
+
+What an audit finds, in single frames and joined to spans.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,71 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from bystander.coordinates import DisplayBox
-from bystander.instances import box_iou
+from pydantic import Field
+
+from bystander.config import Settings
+from bystander.geometry.coordinates import DisplayBox
+from bystander.geometry.instances import box_iou
+from bystander.tracking.shots import ShotSettings
+
+
+class AuditSettings(Settings):
+    """How thoroughly a masked video is attacked."""
+
+    compare_long_side: int = Field(
+        default=960,
+        ge=256,
+        le=2048,
+        description="longer side at which source and output are compared, never above their own",
+    )
+    people_long_side: int = Field(
+        default=960,
+        ge=256,
+        le=2048,
+        description="longer side at which people are looked for in the output",
+    )
+    source_long_side: int = Field(
+        default=1280,
+        ge=256,
+        le=2048,
+        description="the same in the source, mirrored; of seven people of a street whom no look of "
+        "the analysis' size saw this one sees three",
+    )
+    face_long_side: int = Field(
+        default=1920,
+        ge=256,
+        le=4096,
+        description="longer side at which faces are looked for, never above the output's own",
+    )
+    every: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="networks look at every so manieth frame, and at those around each cut and "
+        "at both ends; masks are compared in every frame",
+    )
+    confidence: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="least mean of a person's scores in output and mirrored source; a bag before a "
+        "wall had 0.65 and 0.23",
+    )
+    face_confidence: float = Field(
+        default=0.6, gt=0, lt=1, description="least score of a face in the output"
+    )
+    workers: int = Field(
+        default=0, ge=0, le=64, description="frames looked at at once; 0 is one a core"
+    )
+    pictures: int = Field(default=12, ge=0, le=100, description="seconds shown in the report")
+    shots: ShotSettings = ShotSettings()
+
 
 JOIN_SECONDS: Final = 1.0
 """Signs of the same thing no further apart than this are one finding."""
-SAME_PLACE: Final = 0.2
+
+
+MIN_SAME_PLACE_IOU: Final = 0.2
 """IoU from which two signs without a name are about the same person."""
 
 
@@ -106,7 +170,7 @@ def in_frame(
     return Finding(kind, severity, time, time, time, index, 1, box, share, who, detail, certain)
 
 
-class Gatherer:
+class FindingMerger:
     """Joins single frames' findings to spans, as they come; what it holds is the spans.
 
     A span of a single frame that isn't certain is chance, and dropped.
@@ -146,7 +210,7 @@ def _same(span: Finding, last: DisplayBox | None, sign: Finding) -> bool:
         return False
     if span.who or last is None or sign.box is None:
         return True
-    return box_iou(last, sign.box) >= SAME_PLACE
+    return box_iou(last, sign.box) >= MIN_SAME_PLACE_IOU
 
 
 def _joined(span: Finding, sign: Finding) -> Finding:

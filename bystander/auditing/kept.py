@@ -16,14 +16,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits
-from bystander.people.vocabulary import Decision, FrameRecord, Origin, Tracklet
+from bystander.geometry.masks import Bits
+from bystander.timeline.types import (
+    Decision,
+    FrameRecord,
+    Origin,
+    Tracklet,
+)
 
 EDGE_MARGIN_PX: Final = 3
 """Grid pixels around a kept silhouette that count as the person's: hair, and what they hold."""
 MEMORY_SECONDS: Final = 0.5
 """For so long a pixel stays the kept person's after the timeline said so."""
-FLOW_LONG_SIDE: Final = 320
+FLOW_LONG_SIDE_PX: Final = 320
 
 
 def kept_silhouettes(
@@ -38,7 +43,7 @@ def kept_silhouettes(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class KeptPeople:
     """Those who may be seen in a frame.
 
     Attributes:
@@ -70,7 +75,7 @@ class KeptArea:
         self._tracklets, self._grid = tracklets, grid
         self._shots = frozenset(shots)
         self._memory = max(1, round(MEMORY_SECONDS * rate))
-        scale = FLOW_LONG_SIDE / max(grid)
+        scale = FLOW_LONG_SIDE_PX / max(grid)
         self._size = max(16, round(grid[0] * scale)), max(16, round(grid[1] * scale))
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._anybody = any(
@@ -82,7 +87,7 @@ class KeptArea:
         self._left = np.zeros(self._size[::-1], dtype=np.float32)  # frames it is remembered for
         self._counts: deque[int] = deque(maxlen=self._memory)
 
-    def see(self, picture: NDArray[np.uint8], record: FrameRecord | None) -> Kept | None:
+    def see(self, picture: NDArray[np.uint8], record: FrameRecord | None) -> KeptPeople | None:
         """Take the next frame.
 
         Args:
@@ -104,7 +109,7 @@ class KeptArea:
             self._left = np.maximum(self._moved(here) - 1, 0).astype(np.float32)
         self._before = here
         if record is None:
-            return Kept(self._enlarged(self._left > 0), max(self._counts, default=0))
+            return KeptPeople(self._enlarged(self._left > 0), max(self._counts, default=0))
         silhouettes = kept_silhouettes(record, self._tracklets, self._grid)
         self._left[self._reduced(self._others(record))] = 0
         self._left[self._reduced(silhouettes)] = self._memory
@@ -112,7 +117,7 @@ class KeptArea:
             self._tracklets[s.tracklet].decision_at(record.index) for s in record.sightings
         ]
         self._counts.append(decisions.count(Decision.KEEP))
-        return Kept(self._enlarged(self._left > 0) | silhouettes, max(self._counts))
+        return KeptPeople(self._enlarged(self._left > 0) | silhouettes, max(self._counts))
 
     def _moved(self, here: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What is remembered, moved from the frame before to this one."""

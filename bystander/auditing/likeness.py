@@ -14,30 +14,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 
 Luma = NDArray[np.float32]
 """float32 [H, W], 0 to 255."""
 
-FINE: Final = 2.0
+FINE_SIGMA_PX: Final = 2.0
 """Standard deviation, pixels, of the blur that separates detail from what is under it."""
-WINDOW: Final = 5
+WINDOW_PX: Final = 5
 """Pixels: the square over which details are compared. Half of it is narrower than what
 masks grow at least, so that clear surroundings don't count for a masked person."""
-LEAST_DETAIL: Final = 4.0
+MIN_DETAIL_GREY_LEVELS: Final = 4.0
 """Grey levels, root mean square: less is noise, which encoding takes away."""
-LEAST_SOFT_DETAIL: Final = 1.5
+MIN_SOFT_DETAIL_GREY_LEVELS: Final = 1.5
 """The same in pictures of half the size, in which noise is half as strong: someone in the
 dark and out of focus shows little else."""
-CLEAR: Final = 0.7
+MIN_CLEAR_CONCORDANCE: Final = 0.7
 """Concordance from which detail is clear: untouched pixels keep it when they are encoded at
 the usual quality, and what blur and mosaic leave lies around 0."""
-SPECK: Final = 5
+SPECK_PX: Final = 5
 """Pixels: narrower patches of clear detail are chance, as where an edge of a mosaic's cell
 falls on one of the source."""
 CELL_PIXELS: Final = 8.0
 """Width of a cell when masks are measured for their strength."""
-LEAST_REGION: Final = 150
+MIN_REGION_PIXELS: Final = 150
 """Reduced pixels: a little over two cells."""
 
 
@@ -69,7 +69,7 @@ class Likeness:
         return detailed, int(np.count_nonzero(self.clear[rows, columns] & region))
 
 
-def compare(source: Luma, output: Luma, least_detail: float = LEAST_DETAIL) -> Likeness:
+def compare(source: Luma, output: Luma, least_detail: float = MIN_DETAIL_GREY_LEVELS) -> Likeness:
     """Compare the detail of two pictures of one size, pixel by pixel.
 
     The measure is Lin's concordance of the two details in a window around each pixel,
@@ -77,14 +77,14 @@ def compare(source: Luma, output: Luma, least_detail: float = LEAST_DETAIL) -> L
     of them is much weaker.
     """
     here, there = _detail(source), _detail(output)
-    window = (WINDOW, WINDOW)
+    window = (WINDOW_PX, WINDOW_PX)
     energy = cv2.blur(here * here, window)
     other = cv2.blur(there * there, window)
     common = cv2.blur(here * there, window)
     detailed = energy >= least_detail**2
-    clear = detailed & (2 * common >= CLEAR * (energy + other))
+    clear = detailed & (2 * common >= MIN_CLEAR_CONCORDANCE * (energy + other))
     opened = cv2.morphologyEx(
-        clear.view(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8)
+        clear.view(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK_PX, SPECK_PX), np.uint8)
     )
     return Likeness(detailed, opened.astype(bool))
 
@@ -97,7 +97,7 @@ def compare_softly(source: Luma, output: Luma) -> Likeness:
         cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
         for picture in (source, output)
     ]
-    return compare(halves[0], halves[1], LEAST_SOFT_DETAIL)
+    return compare(halves[0], halves[1], MIN_SOFT_DETAIL_GREY_LEVELS)
 
 
 def detail_kept(source: Luma, output: Luma, region: Bits, cell: float) -> float | None:
@@ -119,18 +119,18 @@ def detail_kept(source: Luma, output: Luma, region: Bits, cell: float) -> float 
     height, width = region.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
     inside = cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
-    if np.count_nonzero(inside) < LEAST_REGION:
+    if np.count_nonzero(inside) < MIN_REGION_PIXELS:
         return None
     here, there = (
         _detail(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))[inside]
         for picture in (source, output)
     )
     energy = float(here @ here)
-    if energy < LEAST_DETAIL**2 * here.size:
+    if energy < MIN_DETAIL_GREY_LEVELS**2 * here.size:
         return None
     return float(here @ there) / energy
 
 
 def _detail(picture: NDArray[np.generic]) -> Luma:
     values = np.asarray(picture, dtype=np.float32)
-    return values - cv2.GaussianBlur(values, (0, 0), FINE).astype(np.float32, copy=False)
+    return values - cv2.GaussianBlur(values, (0, 0), FINE_SIGMA_PX).astype(np.float32, copy=False)

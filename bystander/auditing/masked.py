@@ -14,40 +14,45 @@ import numpy as np
 
 from bystander.auditing.findings import Finding, Kind, Severity, in_frame
 from bystander.auditing.likeness import (
-    LEAST_DETAIL,
+    MIN_DETAIL_GREY_LEVELS,
     Likeness,
     Luma,
     compare_softly,
     detail_kept,
     luma,
 )
-from bystander.auditing.redrawn import SHOWS, Redrawing, enlarged, showing
-from bystander.auditing.views import Compared
-from bystander.coordinates import GridTransform
-from bystander.masks import Bits, Mask
-from bystander.people.vocabulary import Sighting, Tracklet
+from bystander.auditing.pairs import FrameComparison
+from bystander.auditing.redrawn import (
+    MIN_SOURCE_EVIDENCE,
+    Redrawer,
+    enlarged,
+    showing,
+)
+from bystander.geometry.coordinates import GridTransform
+from bystander.geometry.masks import Bits, Mask
 from bystander.redaction.effects import EffectSettings, cell_size
 from bystander.redaction.regions import drawn
+from bystander.timeline.types import Sighting, Tracklet
 
-UNMASKED: Final = 0.06
+MAX_CLEAR_SHARE: Final = 0.06
 """Share of someone's detail that may be clear at most. In hamilton, masked well by each of
 the effects, the worst was 0.043. A mask moved by 15 % exceeds it only where what it uncovers
 has detail and no other mask lies over it."""
-LEAST_CLEAR: Final = 60
+MIN_CLEAR_PIXELS: Final = 60
 """Clear pixels (as compared) below which there is nothing to see."""
-UNMASKED_SOFT: Final = 0.15
+MAX_CLEAR_SOFT_SHARE: Final = 0.15
 """The same for soft detail, which is more often alike by chance: the worst was 0.08, and
 somebody left out in the dark showed 0.24 and more."""
-LEAST_SOFT: Final = 50
+MIN_SOFT_PIXELS: Final = 50
 """The same where soft detail is compared, at half the size."""
-LEFT_OUT: Final = 0.3
+MAX_LEFT_OUT_SHARE: Final = 0.3
 """The same for both, where what was drawn is known and explains the output."""
-WEAK: Final = 0.5
+MAX_FINE_DETAIL_SHARE: Final = 0.5
 """Share of the detail finer than a cell that may be left: the mosaic leaves 0.39 at most."""
-FINER: Final = 0.2
+MAX_CELL_DETAIL_SHARE: Final = 0.2
 """Share of the detail within the cells that may be left: the default blur leaves 0.09 at most, a
 blur of a third of a cell 0.4 and more."""
-LEAST_WITHIN: Final = 600
+MIN_CELL_PIXELS: Final = 600
 """Pixels of the video in a silhouette from which that can be told."""
 CERTAIN_PX: Final = 64
 """Pixels of the video that show from which one frame is enough: of fewer, a window's size, poor
@@ -57,11 +62,11 @@ TOO_WEAK: Final = "the mask leaves more detail than the weakest effect should"
 
 
 def masked_badly(
-    compared: Compared,
+    compared: FrameComparison,
     tracklets: Mapping[int, Tracklet],
     grid: tuple[int, int],
-    redrawing: Redrawing | None = None,
-    mosaic: Redrawing | None = None,
+    redrawing: Redrawer | None = None,
+    mosaic: Redrawer | None = None,
 ) -> list[Finding]:
     """Everyone masked by the timeline of whom the output shows too much.
 
@@ -97,7 +102,7 @@ def masked_badly(
 
 
 def _shows(
-    compared: Compared, sighting: Sighting, silhouette: Bits, evidence: Luma | None
+    compared: FrameComparison, sighting: Sighting, silhouette: Bits, evidence: Luma | None
 ) -> Finding | None:
     """Somebody who looks more like the source than like what was to be drawn."""
     if evidence is None:
@@ -108,7 +113,7 @@ def _shows(
     if place is None:
         return None
     box = GridTransform(compared.size, (width, height)).to_display(place)
-    shows = evidence[within] >= SHOWS
+    shows = evidence[within] >= MIN_SOURCE_EVIDENCE
     share, certain = float(np.mean(shows)), bool(np.count_nonzero(shows) >= CERTAIN_PX)
     return in_frame(
         Kind.UNMASKED,
@@ -123,7 +128,7 @@ def _shows(
 
 
 def _is_clear(
-    compared: Compared,
+    compared: FrameComparison,
     sighting: Sighting,
     grid: tuple[int, int],
     soft: Likeness,
@@ -136,16 +141,20 @@ def _is_clear(
     """
     share, soft_share = (
         _clear_share(likeness, _own(compared, sighting.mask, grid, likeness.clear.shape), least)
-        for likeness, least in ((compared.likeness, LEAST_CLEAR), (soft, LEAST_SOFT))
+        for likeness, least in ((compared.likeness, MIN_CLEAR_PIXELS), (soft, MIN_SOFT_PIXELS))
     )
-    least = (LEFT_OUT, LEFT_OUT) if drawing_known else (UNMASKED, UNMASKED_SOFT)
+    least = (
+        (MAX_LEFT_OUT_SHARE, MAX_LEFT_OUT_SHARE)
+        if drawing_known
+        else (MAX_CLEAR_SHARE, MAX_CLEAR_SOFT_SHARE)
+    )
     if share < least[0] and soft_share < least[1]:
         return None
     return _sign(Kind.UNMASKED, compared, sighting, grid, max(share, soft_share), PARTLY)
 
 
 def _is_weak(
-    compared: Compared,
+    compared: FrameComparison,
     sighting: Sighting,
     grid: tuple[int, int],
     region: Mask,
@@ -158,13 +167,13 @@ def _is_weak(
     x0, y0, x1, y1 = region.box
     source, output = (picture[y0:y1, x0:x1] for picture in pictures)
     kept = detail_kept(source, output, region.bits, cell)
-    if kept is None or kept < WEAK:
+    if kept is None or kept < MAX_FINE_DETAIL_SHARE:
         return None
     return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
 
 def _is_finer(
-    compared: Compared,
+    compared: FrameComparison,
     sighting: Sighting,
     grid: tuple[int, int],
     beyond: tuple[Luma, Luma] | None,
@@ -176,10 +185,10 @@ def _is_finer(
     within = enlarged(sighting.mask.on_grid(*grid), (width, height))
     source, output = (part[within] for part in beyond)
     energy = float(source @ source)
-    if source.size < LEAST_WITHIN or energy < LEAST_DETAIL**2 * source.size:
+    if source.size < MIN_CELL_PIXELS or energy < MIN_DETAIL_GREY_LEVELS**2 * source.size:
         return None
     kept = float(source @ output) / energy
-    if kept < FINER:
+    if kept < MAX_CELL_DETAIL_SHARE:
         return None
     return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
@@ -210,7 +219,9 @@ def _within(mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
     return Mask.from_frame(eroded.astype(bool), left, top)
 
 
-def _own(compared: Compared, mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
+def _own(
+    compared: FrameComparison, mask: Mask, grid: tuple[int, int], shape: tuple[int, int]
+) -> Mask:
     """As `_within`, without what is in the area of the kept: it may well be clear."""
     region = _within(mask, grid, shape)
     if compared.allowed is None:
@@ -228,7 +239,7 @@ def _clear_share(likeness: Likeness, region: Mask, least: int) -> float:
 
 def _sign(
     kind: Kind,
-    compared: Compared,
+    compared: FrameComparison,
     sighting: Sighting,
     grid: tuple[int, int],
     share: float,
@@ -240,7 +251,7 @@ def _sign(
 
 
 def _promised_cell(
-    tracklet: Tracklet, mask: Mask, compared: Compared, grid: tuple[int, int]
+    tracklet: Tracklet, mask: Mask, compared: FrameComparison, grid: tuple[int, int]
 ) -> int:
     """The least side of the cells that the weakest effect draws over this person, display
     pixels."""

@@ -1,4 +1,9 @@
-"""Source and output, frame by frame, in step by their timestamps."""
+"""Source and output -> pairs of frames in step, and what threads share of a pair.
+
+Source and output, frame by frame, in step by their timestamps.
+
+One frame as the audit looks at it: arrays only, so that threads may share the work.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,36 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from bystander.auditing.findings import Gatherer, Kind, Severity, in_frame
+import cv2
+import numpy as np
+
+from bystander.auditing.findings import (
+    FindingMerger,
+    Kind,
+    Severity,
+    in_frame,
+)
+from bystander.auditing.kept import KeptPeople
+from bystander.auditing.likeness import Likeness
+from bystander.auditing.redrawn import ExpectedFrame
+from bystander.geometry.coordinates import DisplayBox, DisplaySize
+from bystander.geometry.masks import Bits
+from bystander.geometry.types import Rgb
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import Deinterlacing
-from bystander.media.probe import FieldOrder, VideoInfo
+from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.reader import Frame, VideoReader
-from bystander.people.shots import ShotSettings, mark_cuts, thumbnail
+from bystander.timeline.types import FrameRecord
+from bystander.tracking.shots import ShotSettings, detect_cuts, thumbnail
 
 MILLISECOND: Final = Fraction(1, 1000)
 """Matroska counts in these."""
-BESIDE_A_CUT: Final = 2
+
+
+BESIDE_CUT_FRAMES: Final = 2
 """Frames before and after a cut, and at both ends of the video, that are looked at closely."""
+
+
 _THUMBNAIL: Final = (96, 54)
 
 
@@ -38,7 +62,7 @@ class Pair:
     close: bool = False
 
 
-class Step:
+class PairedReader:
     """Walks through two videos in step, and notes where they are not.
 
     Args:
@@ -47,7 +71,10 @@ class Step:
     """
 
     def __init__(
-        self, source: tuple[Path, VideoInfo], output: tuple[Path, VideoInfo], findings: Gatherer
+        self,
+        source: tuple[Path, VideoInfo],
+        output: tuple[Path, VideoInfo],
+        findings: FindingMerger,
     ) -> None:
         self._source, self._output = source, output
         # Two clocks differ by rounding to each other's ticks.
@@ -91,16 +118,16 @@ def looked_at(pairs: Iterable[Pair], settings: ShotSettings) -> Iterator[Pair]:
 
     A handful of frames is held back.
     """
-    marked = mark_cuts(pairs, lambda pair: thumbnail(pair.source.rgb(_THUMBNAIL)), settings)
+    marked = detect_cuts(pairs, lambda pair: thumbnail(pair.source.rgb(_THUMBNAIL)), settings)
     ahead: deque[Pair] = deque()
     left = 0  # frames that still lie close behind a cut
     for pair, cut in marked:
         if cut:
-            left = BESIDE_A_CUT
+            left = BESIDE_CUT_FRAMES
             ahead = deque(replace(before, close=True) for before in ahead)
         ahead.append(replace(pair, close=left > 0))
         left -= 1
-        if len(ahead) > BESIDE_A_CUT:
+        if len(ahead) > BESIDE_CUT_FRAMES:
             yield ahead.popleft()
     yield from (replace(pair, close=True) for pair in ahead)
 
@@ -110,3 +137,82 @@ def _seconds(frame: Frame | None, info: VideoInfo) -> float:
     if frame is None:
         return float("inf")
     return float((frame.pts - info.start_pts) * info.time_base)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AuditFrame:
+    """A frame of source and output.
+
+    Attributes:
+        index: of the source's frame.
+        seconds: when a player of the output shows it.
+        source, output: at the size at which they are compared.
+        people: source and output, each in the size in which people are looked for in it; None
+            where nobody looks.
+        details: source and output as faces are looked for in them.
+        in_source: looks begin with the source in this frame, else with the output.
+        record: who is there by the timeline, if there is one and it knows the frame.
+        plan: what was to be drawn, if that is known.
+        carried: what the output's frame carries beside its pixels.
+        kept: those who may be seen; None if nobody is kept in the whole video.
+    """
+
+    index: int
+    seconds: float
+    source: Rgb
+    output: Rgb
+    people: tuple[Rgb, Rgb] | None
+    details: tuple[Rgb, Rgb] | None
+    record: FrameRecord | None
+    plan: ExpectedFrame | None
+    carried: frozenset[str]
+    kept: KeptPeople | None = None
+    in_source: bool = False
+
+    @property
+    def at(self) -> tuple[int, float]:
+        """Number and second."""
+        return self.index, self.seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameComparison:
+    """A view's likeness, and where in it people may be seen.
+
+    Attributes:
+        likeness: of source and output.
+        allowed: bool [H, W], the area of those whom the timeline keeps; None without a timeline.
+        size: width, height of the output, display pixels.
+    """
+
+    view: AuditFrame
+    likeness: Likeness
+    allowed: Bits | None
+    size: DisplaySize
+
+    @property
+    def scale(self) -> float:
+        """Display pixels per pixel compared."""
+        width: int = self.likeness.clear.shape[1]
+        return self.size[0] / width
+
+    def exposed(self, region: Bits) -> tuple[int, int]:
+        """Pixels with detail under `region` (bool [H, W]), and those that are clear and
+        shouldn't be."""
+        detailed, clear = self.likeness.detailed & region, self.likeness.clear & region
+        if self.allowed is not None:
+            clear &= ~self.allowed
+        return int(np.count_nonzero(detailed)), int(np.count_nonzero(clear))
+
+    def enlarged(self, bits: Bits) -> Bits:
+        """A mask over the whole frame, of any size, as bool [H, W] of the size compared."""
+        height, width = self.likeness.clear.shape
+        scaled = cv2.resize(bits.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        return scaled.astype(bool)
+
+    def boxed(self, box: DisplayBox) -> Bits:
+        """The pixels in a box: bool [H, W]."""
+        bits = np.zeros(self.likeness.clear.shape, dtype=bool)
+        x0, y0, x1, y1 = (max(0, round(value / self.scale)) for value in box)
+        bits[y0:y1, x0:x1] = True
+        return bits

@@ -18,44 +18,44 @@ import cv2
 import numpy as np
 
 from bystander.auditing.likeness import Luma
-from bystander.coordinates import DisplaySize
-from bystander.instances import Box
-from bystander.masks import Bits, Mask
-from bystander.media.planes import PixelFormat, planes_of
-from bystander.people.vocabulary import Sighting
+from bystander.geometry.coordinates import DisplaySize
+from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.types import Box
+from bystander.media.colour import PixelFormat, planes_of
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.timeline.types import Sighting
 
-WINDOWS: Final = (4, 8)
+WINDOW_SIDES_PX: Final = (4, 8)
 """Pixels of the video: the squares over which evidence is added up. Narrow strips need the small
 one, faint ones the large one."""
-SHOWS: Final = 1000.0
+MIN_SOURCE_EVIDENCE: Final = 1000.0
 """Evidence in a window, in squares of the noise, from which the source shows: 64 pixels at 4
 times the noise, or 16 at 8 times. Well encoded clips stay far below, masked well; poor encoders
 repeat a clear block of an earlier frame now and then."""
-LEAST_PIXELS: Final = 12
-LEAST_OF_PICTURE: Final = 3e-5
-LEAST_OF_PERSON: Final = 2e-3
+MIN_PIXELS: Final = 12
+MIN_PICTURE_SHARE: Final = 3e-5
+MIN_PERSON_SHARE: Final = 2e-3
 """Fewer such pixels, or a smaller share of the picture's or the person's, show nothing."""
-LEAST_NOISE: Final = 1.0
+MIN_NOISE_GREY_LEVELS: Final = 1.0
 """Grey levels: rounding alone."""
-LEAST_OUTSIDE: Final = 0.1
+MIN_OUTSIDE_SHARE: Final = 0.1
 """Of the pixels masked, so many untouched ones are enough to judge the noise by."""
 NORMAL_MEDIAN: Final = 0.674
 NORMAL_95: Final = 1.96
 """Median and 95th percentile of the absolute values of a standard normal distribution."""
-FITS: Final = 4.0
+MAX_FIT_GREY_LEVELS: Final = 4.0
 """Grey levels: an effect that is further from the output than this isn't the one. Poorly encoded
 clips were 2.7 off."""
-BLACK: Final = 16
-WHITE: Final = 235
+BLACK_LUMA: Final = 16
+WHITE_LUMA: Final = 235
 """Luma of the two in limited range, which is what a compositor draws by default (BT.709)."""
-FAR: Final = 16.0
+MAX_FACE_GREY_LEVELS: Final = 16.0
 """Grey levels: a face left out shall not speak against the effect around it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class ExpectedFrame:
     """What was to be drawn in one frame.
 
     Attributes:
@@ -72,7 +72,7 @@ class Plan:
     silhouettes: Sequence[Sighting]
 
 
-class Redrawing:
+class Redrawer:
     """Draws frames again with one effect.
 
     Args:
@@ -107,18 +107,18 @@ class Redrawing:
             for color in ("#000000", "#ffffff")
         )
 
-    def misfit(self, plan: Plan) -> float | None:
+    def misfit(self, plan: ExpectedFrame) -> float | None:
         """Mean difference of output and drawing under the masks, grey levels; large ones count
-        as `FAR`. None where nobody is masked.
+        as `MAX_FACE_GREY_LEVELS`. None where nobody is masked.
         """
         covered = self._covered(plan)
         if not covered.any():
             return None
         output = grey(plan.output)
         off = np.abs(output - self._drawn(plan, output, covered))[covered]
-        return float(np.minimum(off, FAR).mean())
+        return float(np.minimum(off, MAX_FACE_GREY_LEVELS).mean())
 
-    def evidence(self, plan: Plan) -> Luma:
+    def evidence(self, plan: ExpectedFrame) -> Luma:
         """By how much the source explains the output better than the drawing does.
 
         Returns:
@@ -134,9 +134,9 @@ class Redrawing:
         noise = _noise(np.abs(off)[covered], np.abs(away)[~covered & (drawn == source)])
         gain = np.where(covered, off * off - away * away, np.float32(0))
         gain /= np.float32(noise * noise)
-        return cast(Luma, np.maximum.reduce([_summed(gain, side) for side in WINDOWS]))
+        return cast(Luma, np.maximum.reduce([_summed(gain, side) for side in WINDOW_SIDES_PX]))
 
-    def beyond(self, plan: Plan) -> tuple[Luma, Luma]:
+    def beyond(self, plan: ExpectedFrame) -> tuple[Luma, Luma]:
         """By what source and output differ from the drawing: float32 [H, W] each.
 
         For a mosaic, that is the detail within its cells.
@@ -145,7 +145,7 @@ class Redrawing:
         drawn = self._drawn(plan, output, self._covered(plan))
         return source - drawn, output - drawn
 
-    def _drawn(self, plan: Plan, output: Luma, covered: Bits) -> Luma:
+    def _drawn(self, plan: ExpectedFrame, output: Luma, covered: Bits) -> Luma:
         if self.effect.name is not EffectName.SOLID:
             return grey(self._compositor.apply(plan.source, plan.masked, plan.kept))
         black, white = (
@@ -153,10 +153,10 @@ class Redrawing:
             for compositor in (self._black, self._white)
         )
         level = np.float32(np.median(output[covered])) if covered.any() else np.float32(0)
-        opacity = (white - black) / np.float32(WHITE - BLACK)
-        return cast(Luma, black + opacity * (level - np.float32(BLACK)))
+        opacity = (white - black) / np.float32(WHITE_LUMA - BLACK_LUMA)
+        return cast(Luma, black + opacity * (level - np.float32(BLACK_LUMA)))
 
-    def _covered(self, plan: Plan) -> Bits:
+    def _covered(self, plan: ExpectedFrame) -> Bits:
         """Under somebody's silhouette: bool [H, W] over the video."""
         bits = np.zeros(self._grid[::-1], dtype=bool)
         for sighting in plan.silhouettes:
@@ -168,18 +168,18 @@ def showing(evidence: Luma, silhouette: Bits) -> Box | None:
     """The box around where a person shows, stored pixels; None where they don't.
 
     Args:
-        evidence: of `Redrawing.evidence`.
+        evidence: of `Redrawer.evidence`.
         silhouette: bool [H, W] over the video.
     """
-    shows = (evidence >= SHOWS) & silhouette
-    least = LEAST_OF_PICTURE * shows.size, LEAST_OF_PERSON * np.count_nonzero(silhouette)
-    if np.count_nonzero(shows) < max(LEAST_PIXELS, *least):
+    shows = (evidence >= MIN_SOURCE_EVIDENCE) & silhouette
+    least = MIN_PICTURE_SHARE * shows.size, MIN_PERSON_SHARE * np.count_nonzero(silhouette)
+    if np.count_nonzero(shows) < max(MIN_PIXELS, *least):
         return None
     x, y, width, height = cv2.boundingRect(shows.view(np.uint8))
     return float(x), float(y), float(x + width), float(y + height)
 
 
-def fitting(plans: Iterable[Plan], candidates: Sequence[Redrawing]) -> Redrawing | None:
+def fitting(plans: Iterable[ExpectedFrame], candidates: Sequence[Redrawer]) -> Redrawer | None:
     """The candidate that the output was drawn with, judged by some frames; None if none was."""
     shown = list(plans)
     misfits = [
@@ -188,7 +188,7 @@ def fitting(plans: Iterable[Plan], candidates: Sequence[Redrawing]) -> Redrawing
     ]
     medians = [float(np.median(values)) if values else np.inf for values in misfits]
     best = int(np.argmin(medians))
-    return candidates[best] if medians[best] <= FITS else None
+    return candidates[best] if medians[best] <= MAX_FIT_GREY_LEVELS else None
 
 
 def grey(picture: av.VideoFrame) -> Luma:
@@ -218,6 +218,6 @@ def _noise(inside: Luma, outside: Luma) -> float:
     than noise. Only where hardly anything is left of the picture, by the drawing itself. The
     95th percentile, because encoders err more where much moves, as people do.
     """
-    if outside.size >= LEAST_OUTSIDE * inside.size:
-        return max(LEAST_NOISE, float(np.quantile(outside, 0.95)) / NORMAL_95)
-    return max(LEAST_NOISE, float(np.median(inside)) / NORMAL_MEDIAN)
+    if outside.size >= MIN_OUTSIDE_SHARE * inside.size:
+        return max(MIN_NOISE_GREY_LEVELS, float(np.quantile(outside, 0.95)) / NORMAL_95)
+    return max(MIN_NOISE_GREY_LEVELS, float(np.median(inside)) / NORMAL_MEDIAN)

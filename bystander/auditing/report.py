@@ -16,21 +16,21 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bystander.auditing.findings import Finding, Severity
-from bystander.coordinates import DisplayBox, DisplaySize
 from bystander.errors import OutputUnwritable
 from bystander.files import replacing
-from bystander.media.probe import VideoInfo
+from bystander.geometry.coordinates import DisplayBox, DisplaySize
+from bystander.media.facts import VideoInfo
 from bystander.media.reader import VideoReader
-from bystander.people.timeline import Header
-from bystander.people.vocabulary import Decision
+from bystander.timeline.header import Header
+from bystander.timeline.types import Decision
 
-PICTURE_WIDTH: Final = 560
+PICTURE_WIDTH_PX: Final = 560
 """Pixels of a picture in the page."""
-CLOSE_UP: Final = 0.3
+MIN_CLOSE_UP_SHARE: Final = 0.3
 """A small box is shown with its surroundings, at least this share of the frame's sides."""
-NAMED: Final = 5
+MAX_NAMED_SECONDS: Final = 5
 """Seconds that a summary names."""
-MARGIN: Final = 0.004
+CLOCK_MARGIN_SECONDS: Final = 0.004
 """Seconds by which the clocks of source and output may differ."""
 FORMAT: Final = "bystander-audit"
 VERSION: Final = 1
@@ -75,7 +75,7 @@ class Result:
         counts = Counter(finding.kind.value for finding in self.leaks)
         found = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
         worst = dict.fromkeys(_clock(f.seconds) for f in self.leaks if f.frame is not None)
-        where = sorted(list(worst)[:NAMED])
+        where = sorted(list(worst)[:MAX_NAMED_SECONDS])
         return found + (f"; look at {', '.join(where)}" if where else "")
 
 
@@ -198,8 +198,8 @@ def _jpeg(finding: Finding, output: Path, info: VideoInfo) -> str:
     black = np.zeros((info.height, info.width, 3), dtype=np.uint8)
     whole = black if frame is None else frame.rgb()
     x0, y0, x1, y1 = _cut_out(finding.box, info.display_size)
-    scale = PICTURE_WIDTH / (x1 - x0)
-    size = PICTURE_WIDTH, max(1, round((y1 - y0) * scale))
+    scale = PICTURE_WIDTH_PX / (x1 - x0)
+    size = PICTURE_WIDTH_PX, max(1, round((y1 - y0) * scale))
     across, down = info.width / info.display_size[0], info.height / info.display_size[1]
     left, right = round(x0 * across), round(x1 * across)
     top, bottom = round(y0 * down), round(y1 * down)
@@ -218,7 +218,7 @@ def _cut_out(box: DisplayBox | None, display: DisplaySize) -> tuple[int, int, in
     if box is None:
         return 0, 0, *display
     share = max((box[2] - box[0]) / display[0], (box[3] - box[1]) / display[1]) * 2
-    share = min(1.0, max(CLOSE_UP, share))
+    share = min(1.0, max(MIN_CLOSE_UP_SHARE, share))
     width, height = round(display[0] * share), round(display[1] * share)
     x0 = min(max(0, round((box[0] + box[2] - width) / 2)), display[0] - width)
     y0 = min(max(0, round((box[1] + box[3] - height) / 2)), display[1] - height)
@@ -227,7 +227,7 @@ def _cut_out(box: DisplayBox | None, display: DisplaySize) -> tuple[int, int, in
 
 def _pts(finding: Finding, info: VideoInfo) -> int:
     """A tick just before the finding's worst frame."""
-    return info.origin_pts + int((finding.seconds - MARGIN) / info.time_base)
+    return info.origin_pts + int((finding.seconds - CLOCK_MARGIN_SECONDS) / info.time_base)
 
 
 def _colour(finding: Finding) -> str:

@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from bystander.auditing.findings import Finding, Kind, in_file
 from bystander.media.demux import find_video_stream, open_media
-from bystander.media.hidden import hidden_sound, hides_pictures
+from bystander.media.sound import hidden_sound, hides_pictures
 
 # What FFmpeg's muxers write by themselves.
 _PLAIN_TAGS: Final = frozenset(

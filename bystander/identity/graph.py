@@ -21,9 +21,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.identity.likelihood import BODIES, COLOURS, FACES
-from bystander.identity.segments import Continuity, FaceSample, Segment, overlapping, seen_together
-from bystander.people.cast import CastMember
+from bystander.identity.cast import CastMember
+from bystander.identity.segments import (
+    BODIES,
+    COLOURS,
+    FACES,
+    Continuity,
+    FaceSample,
+    Segment,
+    overlapping,
+    seen_together,
+)
 
 ACROSS_CUTS_LOG_ODDS: Final = -2.0
 """Of two segments in different shots, before their looks are compared."""
@@ -31,11 +39,11 @@ WITHIN_SHOT_LOG_ODDS: Final = -4.0
 """The same within a shot, where no place and time links them: who leaves seldom comes back."""
 RECOGNISED_LOG_ODDS: Final = 10.0
 """Of a cast member whose face was seen often enough: before any other link."""
-UNKNOWN: Final = 0.02
+MIN_NEWCOMER_PROBABILITY: Final = 0.02
 """Least probability that somebody not known has come to a place."""
 TOGETHER_SHARE: Final = 0.55
 """What colours and body are worth each where both tell: they aren't independent."""
-NEIGHBOURS: Final = 8
+NEIGHBOURS_PER_SEGMENT: Final = 8
 """For each segment, the others most like it by face and by body that are compared with it."""
 
 Recognise = Callable[[Sequence[FaceSample], CastMember], float | None]
@@ -213,7 +221,7 @@ class IdentityGraph:
             for row, i in enumerate(ids):
                 likeness = vectors @ vectors[row]
                 likeness[row] = -np.inf
-                count = min(NEIGHBOURS, len(ids) - 1)
+                count = min(NEIGHBOURS_PER_SEGMENT, len(ids) - 1)
                 for column in np.argpartition(-likeness, count - 1)[:count]:
                     yield i, ids[column]
 
@@ -340,7 +348,7 @@ def log_odds(
     for link in all_links:
         if link.probability <= 0:
             continue
-        unknown = max(1 - sum(known[link.b].values()), UNKNOWN)
+        unknown = max(1 - sum(known[link.b].values()), MIN_NEWCOMER_PROBABILITY)
         odds = math.log(link.probability / unknown)
         pair = min(link.a, link.b), max(link.a, link.b)
         found[pair] = max(odds, found.get(pair, odds))

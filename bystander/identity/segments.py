@@ -1,8 +1,18 @@
-"""What the tracker learns about people -> the nodes and links of the identity graph.
+"""What the tracker learnt of people -> nodes and weighted links of the identity graph.
+
+Likeness of faces, bodies and colours -> log-likelihood ratios of 'the same' to 'another'.
+
+Each is a straight line with two bounds, fitted to pairs of one person and of two people seen
+together (docs/identity.md). How alike strangers are differs from video to video - an ensemble
+in costume, a dark stage - so the video's own people who were seen together set the level.
+
+What the tracker learns about people -> the nodes and links of the identity graph.
 
 A *segment* is a part of a track that certainly shows one person: a new one begins wherever two
 people may have been swapped. Segments hold embeddings: they live in memory, for one analysis,
 and are never saved.
+
+How much evidence it takes to keep someone.
 """
 
 from __future__ import annotations
@@ -10,23 +20,78 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.instances import Box
+from bystander.geometry.types import Box
+
+MIN_PAIRS: Final = 8
+"""Pairs of strangers from which they tell how alike strangers are in this video."""
+
+
+STRANGERS_SHARE: Final = 0.9
+"""Share of the strangers whose likeness speaks against being one person."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedLogRatio:
+    """The ratio's logarithm grows by `slope` from 0 at `even`, up to `bound` either way.
+
+    A mean of few looks is less like anything and tells less: of n looks the zero lies lower by
+    `noise` / n, and all is worth n / (n + 0.5).
+    """
+
+    even: float
+    slope: float
+    bound: float
+    noise: float = 0.0
+
+    def at(self, similarity: float, looks: int) -> float:
+        """The ratio for means of `looks` looks, the fewer of both sides."""
+        ratio = self.slope * (similarity - self.even + self.noise / looks)
+        return min(self.bound, max(-self.bound, ratio)) * looks / (looks + 0.5)
+
+    def adapted(self, strangers: Sequence[float]) -> BoundedLogRatio:
+        """The line for a video in which people seen together are so much alike."""
+        if len(strangers) < MIN_PAIRS:
+            return self
+        even = max(self.even, float(np.quantile(strangers, STRANGERS_SHARE)))
+        return replace(self, even=even)
+
+
+BODIES: Final = BoundedLogRatio(0.75, 31.0, 5.0, 0.05)
+"""Cosine of mean OSNet embeddings."""
+
+
+COLOURS: Final = BoundedLogRatio(0.87, 36.0, 5.0, 0.06)
+"""Bhattacharyya coefficient of mean colour histograms within a shot."""
+
+
+FACES: Final = BoundedLogRatio(0.5, 8.8, 8.0)
+"""Mean cosine of two people's faces, from 'different' (0) to 'same' (1)."""
 
 HANDOVER_SECONDS = 0.2
 """So long two segments of one person may be seen together, one ending as the other begins: of
 someone half hidden, two parts can pass for two people."""
+
+
 COMEBACK_PROBABILITY = 0.75
 """That who appears where somebody was lost a moment ago is the same person."""
+
+
 COMEBACK_SECONDS = 2.5
 """After this time nobody is expected to come back."""
+
+
 REACH_HEIGHTS = 1.0
 """How far away somebody may come back, in body heights; as much again for every second."""
-USABLE_QUALITY = 0.15
+
+
+MIN_IDENTIFYING_QUALITY = 0.15
 """From this quality on a face can tell two people apart: worse ones resemble nobody."""
 
 
@@ -152,3 +217,49 @@ def _distance(a: Box, b: Box) -> float:
     """Between the middles of two boxes, in heights of the taller one."""
     height = max(a[3] - a[1], b[3] - b[1], 1.0)
     return math.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2 / height
+
+
+class IdentitySettings(BaseModel):
+    """How much evidence it takes to keep someone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int = Field(
+        3, ge=1, le=20, description="Face samples that must agree. More is safer and keeps less."
+    )
+    spread: float = Field(
+        0.3, ge=0, le=10, description="Seconds between the first and the last agreeing sample."
+    )
+    support: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A sample agrees when its similarity lies this far from 'different' (0) to "
+        "'same' (1), the face model's two thresholds.",
+    )
+    mean: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="... and all samples together agree when their mean lies this far. Higher "
+        "is safer and keeps less: on five clips with 71 strangers' photos, means of three and "
+        "more samples of ArcFace reached 0.21 at most, this asks for 0.35.",
+    )
+    quality: float = Field(
+        0.15, ge=0, le=1, description="Face samples below this quality say nothing."
+    )
+    faint_quality: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="... but where the photos have that quality themselves, samples from this "
+        "quality on speak for the same person, profiles among them (docs/faces.md).",
+    )
+    margin: float = Field(
+        1.5,
+        ge=0,
+        le=20,
+        description="How much likelier than anybody else's (natural logarithm of the ratio) "
+        "somebody's identity must be to keep them. 1.5 is 4.5 to 1. Higher is safer and keeps "
+        "less.",
+    )

@@ -19,11 +19,10 @@ from typing import Final
 
 import numpy as np
 
+from bystander.identity.cast import CastMember
 from bystander.identity.graph import Cluster, IdentityGraph
-from bystander.identity.segments import Continuity, FaceSample, Segment, comebacks
-from bystander.identity.settings import IdentitySettings
-from bystander.people.cast import CastMember
-from bystander.people.vocabulary import (
+from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment, comebacks
+from bystander.timeline.types import (
     Decision,
     Evidence,
     EvidenceKind,

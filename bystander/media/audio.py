@@ -23,9 +23,9 @@ from av.filter.context import FilterContext
 from av.packet import Packet, PktSideDataT
 from av.stream import Stream
 
-from bystander.logs import Tally
 from bystander.media.demux import open_media, read_packets
 from bystander.media.sound import SoundTrack, plan_sound
+from bystander.progress import Tally
 
 log = logging.getLogger(__name__)
 

@@ -19,28 +19,38 @@ from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from bystander.coordinates import display_size
 from bystander.errors import UnsupportedVideo
-from bystander.media.aspect import AspectMeter, rounded
-from bystander.media.cropping import NO_PADDING, Cropper, Padding
-from bystander.media.orientation import UPRIGHT, Orientation
-from bystander.media.planes import MATRICES, Matrix, blank_like, planes_of, upright_planes, ycbcr
-from bystander.media.probe import ProbeLimits, VideoInfo, is_convertible, orientation_of
-from bystander.media.rgb import is_full_range, is_rgb, is_rgb_format, known_matrix
+from bystander.geometry.coordinates import display_size
+from bystander.media.colour import (
+    MATRICES,
+    Matrix,
+    blank_like,
+    is_full_range,
+    is_rgb,
+    is_rgb_format,
+    known_matrix,
+    planes_of,
+    upright_planes,
+    ycbcr,
+)
+from bystander.media.cropping import NO_PADDING, Padding, PaddingCropper
+from bystander.media.display import UPRIGHT, AspectMeter, Orientation, rounded
+from bystander.media.facts import VideoInfo
+from bystander.media.probe import ProbeLimits, is_convertible, orientation_of
 
 log = logging.getLogger(__name__)
 
 _MAX_SIDE_PX: Final = ProbeLimits().max_side
 _SMALLEST_BAR_PX: Final = 2
 """A narrower one comes from rounding; the picture is stretched over it."""
-_MOST_REPORTS: Final = 5
+_MAX_REPORTS: Final = 5
 """Shapes that are told of; a hostile video may change with every frame."""
 _BAND_ROWS: Final = 256
 _SCALING: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PictureShape:
     """How a picture is stored, and shown.
 
     Attributes:
@@ -97,7 +107,7 @@ class Shape:
         return self.size[0] * self.aspect / self.size[1]
 
 
-class Canvas:
+class PictureFitter:
     """Fits the pictures of one video, as its decoder gives them, into the video's shape.
 
     Args:
@@ -110,7 +120,7 @@ class Canvas:
 
     def __init__(
         self,
-        shape: Shape,
+        shape: PictureShape,
         coded_aspect: Fraction,
         stream: VideoStream,
         path: Path,
@@ -120,17 +130,17 @@ class Canvas:
         self._stream = stream
         self._path = path
         self._stored = shape.width + padding[0], shape.height + padding[1]
-        self._cropper = Cropper(padding)
+        self._cropper = PaddingCropper(padding)
         self._coded_aspect = coded_aspect
         self._aspects: AspectMeter | None = None
         self._orientation = shape.orientation
         self._has_alpha = shows_alpha(stream)
-        self._told: set[Shape] = set()
+        self._told: set[PictureShape] = set()
 
     @classmethod
     def of(cls, info: VideoInfo, stream: VideoStream, path: Path) -> Self:
         """That of a probed video."""
-        return cls(Shape.of(info), info.coded_aspect, stream, path, info.padding)
+        return cls(PictureShape.of(info), info.coded_aspect, stream, path, info.padding)
 
     def fit(
         self, picture: av.VideoFrame, seconds: float
@@ -158,14 +168,14 @@ class Canvas:
             return picture, found.orientation  # whoever asks for planes or RGB gets them
         return fitted(picture, found, self._shape)
 
-    def _shape_of(self, picture: av.VideoFrame, stored_aspect: Fraction) -> Shape:
+    def _shape_of(self, picture: av.VideoFrame, stored_aspect: Fraction) -> PictureShape:
         try:
             # H.264 says it with keyframes only, and means all pictures until the next.
             self._orientation = orientation_of(self._path, picture, self._orientation)
         except UnsupportedVideo as error:  # askew, from here on
             log.debug("%s", error)
         aspect = _turned(stored_aspect, self._orientation)
-        return Shape.of_picture(picture, self._orientation, aspect)
+        return PictureShape.of_picture(picture, self._orientation, aspect)
 
     def _stored_aspect(self, picture: av.VideoFrame) -> Fraction:
         """The container's aspect, as long as the pictures don't begin to say another one."""
@@ -180,8 +190,8 @@ class Canvas:
             return usual
         return aspect
 
-    def _tell(self, found: Shape, seconds: float) -> None:
-        if found in self._told or len(self._told) == _MOST_REPORTS:
+    def _tell(self, found: PictureShape, seconds: float) -> None:
+        if found in self._told or len(self._told) == _MAX_REPORTS:
             return
         self._told.add(found)
         what = _described(found)
@@ -215,7 +225,9 @@ def has_alpha(pixel_format: av.VideoFormat) -> bool:
     return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
 
 
-def fitted(picture: av.VideoFrame, found: Shape, shape: Shape) -> tuple[av.VideoFrame, Orientation]:
+def fitted(
+    picture: av.VideoFrame, found: PictureShape, shape: PictureShape
+) -> tuple[av.VideoFrame, Orientation]:
     """`picture` in the middle of a black one of another shape, as large as it goes.
 
     Args:
@@ -246,7 +258,7 @@ def fitted(picture: av.VideoFrame, found: Shape, shape: Shape) -> tuple[av.Video
     return canvas, UPRIGHT
 
 
-def _inner_size(found: Shape, shape: Shape) -> tuple[int, int]:
+def _inner_size(found: PictureShape, shape: PictureShape) -> tuple[int, int]:
     """Width and height that an upright picture takes within another one: even, or all of it."""
     outer = shape.size
     share = min(max(found.displayed / shape.displayed, Fraction(1, 1000)), Fraction(1000))
@@ -259,7 +271,7 @@ def _inner_size(found: Shape, shape: Shape) -> tuple[int, int]:
 
 
 def _converted(
-    picture: av.VideoFrame, found: Shape, shape: Shape, size: tuple[int, int]
+    picture: av.VideoFrame, found: PictureShape, shape: PictureShape, size: tuple[int, int]
 ) -> av.VideoFrame:
     """`picture` in another size and in planes, in the colours of `shape`."""
     to = av.VideoFormat(shape.pixel_format)
@@ -291,7 +303,7 @@ def _range(full: bool) -> ColorRange:
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def _black(canvas: av.VideoFrame, shape: Shape) -> tuple[int, ...]:
+def _black(canvas: av.VideoFrame, shape: PictureShape) -> tuple[int, ...]:
     if is_rgb(canvas):
         return 0, 0, 0
     matrix: Matrix = MATRICES.get(shape.matrix, "bt709")  # black is the same in all of them
@@ -299,7 +311,7 @@ def _black(canvas: av.VideoFrame, shape: Shape) -> tuple[int, ...]:
     return ycbcr("#000000", matrix, shape.full_range, bits)
 
 
-def _on_white(picture: av.VideoFrame, found: Shape) -> av.VideoFrame:
+def _on_white(picture: av.VideoFrame, found: PictureShape) -> av.VideoFrame:
     """The picture with what is transparent laid on white: what is stored there isn't seen."""
     deep = max(part.bits for part in picture.format.components) > 8
     layered: NDArray[Any] = picture.reformat(
@@ -322,7 +334,7 @@ def _on_white(picture: av.VideoFrame, found: Shape) -> av.VideoFrame:
         opaque.time_base = picture.time_base
     if is_rgb(picture):
         return opaque
-    rgb = Shape.of_picture(opaque, found.orientation, found.aspect)
+    rgb = PictureShape.of_picture(opaque, found.orientation, found.aspect)
     plain = replace(found, pixel_format="yuv444p10le" if deep else "yuv444p")
     return _converted(opaque, rgb, plain, (picture.width, picture.height))
 
@@ -333,7 +345,7 @@ def _blended(layered: NDArray[Any], top: int) -> NDArray[np.uint32]:
     return (layered[..., :3] * alpha + top * (top - alpha) + top // 2) // top
 
 
-def _described(shape: Shape) -> str:
+def _described(shape: PictureShape) -> str:
     width, height = shape.size
     text = f"{width}x{height}"
     if shape.aspect != 1:

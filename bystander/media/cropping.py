@@ -20,7 +20,7 @@ from typing import BinaryIO, Final
 import av
 import numpy as np
 
-from bystander.media.planes import blank_like, planes_of
+from bystander.media.colour import blank_like, planes_of
 
 Padding = tuple[int, int]
 """Columns at the right and lines at the bottom that are stored and not shown, each 0 or 1."""
@@ -43,7 +43,7 @@ def padded(picture: av.VideoFrame, padding: Padding) -> av.VideoFrame:
     return larger
 
 
-class Cropper:
+class PaddingCropper:
     """Takes off what is stored and not shown, without copying a picture."""
 
     def __init__(self, padding: Padding) -> None:
@@ -132,7 +132,7 @@ class _Box:
 
 
 _VISUAL_ENTRY_BYTES: Final = 78  # of a visual sample entry before its boxes, 12.1.3
-_ENTRY_WIDTH: Final = 24
+_ENTRY_WIDTH_OFFSET: Final = 24
 _CLAP: Final = struct.Struct(">I4sIIIIiIiI")
 
 
@@ -196,7 +196,7 @@ def _clean_aperture(file: BinaryIO, width: int, height: int) -> Padding:
     if movie is None or not way:
         return NO_PADDING
     data, entry = movie[0], way[-1]
-    stored = struct.unpack_from(">HH", data, entry.content + _ENTRY_WIDTH)
+    stored = struct.unpack_from(">HH", data, entry.content + _ENTRY_WIDTH_OFFSET)
     inside = _boxes(data, entry.content + _VISUAL_ENTRY_BYTES, entry.end)
     clap = next((box for box in inside if box.name == b"clap"), None)
     if clap is None or stored != (width, height):
@@ -281,7 +281,7 @@ _CLUSTER, _VOID, _CRC, _TRACK_TYPE = 0x1F43B675, 0xEC, 0xBF, 0x83
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xB0, 0xBA
 _CROP_BOTTOM, _CROP_TOP, _CROP_LEFT, _CROP_RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 _MAX_HEAD_BYTES: Final = 2**20  # in which the tracks are described
-_SHORTEST_VOID: Final = 2
+_MIN_VOID_BYTES: Final = 2
 
 
 def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -352,10 +352,10 @@ def _write_pixel_crop(path: Path, padding: Padding) -> bool:
         )
         left = void[2] - void[0] - len(new) if void else 0
         size = video[2] - video[1] + len(new)
-        if void is None or left < _SHORTEST_VOID or size > 126 or video[1] - video[0] != 2:
+        if void is None or left < _MIN_VOID_BYTES or size > 126 or video[1] - video[0] != 2:
             return False
         data[video[0] + 1] = 0x80 | size
-        filler = bytes([_VOID, 0x80 | (left - _SHORTEST_VOID)]) + bytes(left - _SHORTEST_VOID)
+        filler = bytes([_VOID, 0x80 | (left - _MIN_VOID_BYTES)]) + bytes(left - _MIN_VOID_BYTES)
         data[video[2] : void[2]] = new + data[video[2] : void[0]] + filler
         checksum = _find(bytes(data), tracks[1], tracks[2], _CRC)
         if checksum is not None:  # RFC 8794, 11.3.1: of all that follows it

@@ -13,7 +13,7 @@ import av
 import av.error
 
 from bystander.media.encoder import Deinterlacing
-from bystander.media.probe import FieldOrder, VideoInfo
+from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.reader import Frame
 
 log = logging.getLogger(__name__)

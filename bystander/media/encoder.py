@@ -22,9 +22,9 @@ from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field
 
 from bystander.errors import UnsupportedVideo
+from bystander.media.colour import PixelFormat
 from bystander.media.cropping import NO_PADDING, Padding, padded
-from bystander.media.planes import PixelFormat
-from bystander.media.probe import FieldOrder, HdrMetadata, VideoInfo
+from bystander.media.facts import FieldOrder, HdrMetadata, VideoInfo
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"

@@ -8,7 +8,6 @@ import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -20,14 +19,13 @@ from av.buffer import Buffer
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.video.reformatter import ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from bystander.coordinates import DisplaySize, display_size
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.files import is_file
-from bystander.media.aspect import pixel_aspects
-from bystander.media.cropping import NO_PADDING, Padding, read_padding
+from bystander.media.colour import is_full_range
+from bystander.media.cropping import Padding, read_padding
 from bystander.media.demux import (
     ANIMATIONS,
     container_name,
@@ -36,23 +34,35 @@ from bystander.media.demux import (
     open_media,
     read_packets,
     shows_picture,
+    truncation,
 )
+from bystander.media.display import UPRIGHT, Orientation, pixel_aspects
+from bystander.media.facts import AudioInfo, FieldOrder, HdrMetadata, VideoInfo
 from bystander.media.fields import FieldPairing
-from bystander.media.orientation import UPRIGHT, Orientation
-from bystander.media.rgb import is_full_range, is_rgb_format
-from bystander.media.truncation import truncation
 
 log = logging.getLogger(__name__)
 
 _PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames per second
-_LARGEST_STEP_BACK = 10  # seconds; no codec reorders frames that far
-_MOST_REORDERED_PACKETS = 32  # H.264 and HEVC reorder 16 frames at most, fields being two each
+
+
+_MAX_STEP_BACK_SECONDS = 10  # seconds; no codec reorders frames that far
+
+
+_MAX_REORDERED_PACKETS = 32  # H.264 and HEVC reorder 16 frames at most, fields being two each
+
+
 # Formats that stay whole when files are appended to each other, whose clocks then begin
 # again. Decoding timestamps only grow; recorders' jitter is less than this (as in FFmpeg).
 _JOINABLE_FORMATS = {"mpegts", "mpeg", "flv"}
+
+
 _MAX_DTS_JITTER_SECONDS = Fraction(1, 10)
+
+
 # Their clocks start anywhere, hours in for a broadcast; players begin at the first frame.
 _FORMATS_WITHOUT_ORIGIN = {"mpegts", "mpeg"}
+
+
 # What FFmpeg's scaler is known to read. It refuses some of the others, and over yaf32 it
 # aborts the process; tests/sandbox/test_pixel_formats.py tries every format that passes.
 _PIXEL_FORMATS = re.compile(
@@ -70,130 +80,6 @@ class ProbeLimits:
 
     min_side: int = 16
     max_side: int = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """One audio stream: its index in the file, FFmpeg's codec name, channels, Hz."""
-
-    index: int
-    codec: str
-    channels: int
-    sample_rate: int
-
-
-class FieldOrder(StrEnum):
-    """Whether frames are filmed at once, or their odd and even lines one after the other."""
-
-    PROGRESSIVE = "progressive"
-    TOP_FIRST = "top first"
-    BOTTOM_FIRST = "bottom first"
-
-
-@dataclass(frozen=True, slots=True)
-class HdrMetadata:
-    """Static HDR metadata (SMPTE ST 2086, CTA-861.3); None where the video has none.
-
-    Attributes:
-        display: the mastering display's x, y of red, green, blue and white point, then
-            its least and greatest luminance in cd/m2: 10 numbers.
-        light_level: the greatest light level and frame average, cd/m2.
-    """
-
-    display: tuple[Fraction, ...] | None = None
-    light_level: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """Facts about a video. Timestamps are ticks of `time_base`.
-
-    Attributes:
-        container: FFmpeg's name of the format; "webp" for an animated one.
-        codec, pixel_format: FFmpeg's names.
-        bit_depth: bits per colour component.
-        coded_width, coded_height: pixels of the decoded picture that are shown, before they
-            are turned.
-        orientation: what makes the decoded picture upright.
-        sample_aspect_ratio: width to height of a pixel of the upright picture.
-        coded_aspect: the same of a stored pixel, as the first picture says it; where it
-            says none, 1. The container, which says another, goes first.
-        time_base: seconds per tick.
-        start_pts, end_pts: when the first frame appears and when the last one ends.
-        origin_pts: the tick at which players start the clock; not 0 only in MPEG
-            transport and program streams.
-        frame_count: pictures shown, counted from packets, without decoding.
-        frame_count_exact: False where packets and pictures may differ by a few.
-        average_rate: frames per second.
-        variable_frame_rate: the frames are not evenly spaced (within a tick).
-        color_primaries, color_transfer, color_matrix, color_range: code points of
-            ITU-T H.273 as FFmpeg numbers them; 2 (for range: 0) is unspecified.
-        hdr: static HDR metadata.
-        audio: every audio stream.
-        padding: columns and lines that are stored and not shown, beside `coded_width` and
-            `coded_height`.
-        field_order: of its interlaced frames, if it has any.
-        field_coded: of some frames the odd and the even lines are coded by themselves.
-    """
-
-    container: str
-    codec: str
-    pixel_format: str
-    bit_depth: int
-    coded_width: int
-    coded_height: int
-    orientation: Orientation
-    sample_aspect_ratio: Fraction
-    coded_aspect: Fraction
-    time_base: Fraction
-    start_pts: int
-    end_pts: int
-    origin_pts: int
-    frame_count: int
-    frame_count_exact: bool
-    average_rate: Fraction
-    variable_frame_rate: bool
-    color_primaries: int
-    color_transfer: int
-    color_matrix: int
-    color_range: int
-    hdr: HdrMetadata
-    audio: tuple[AudioInfo, ...]
-    padding: Padding = NO_PADDING
-    field_order: FieldOrder = FieldOrder.PROGRESSIVE
-    field_coded: bool = False
-
-    @property
-    def width(self) -> int:
-        """Stored pixels across the upright picture."""
-        return self.orientation.size(self.coded_width, self.coded_height)[0]
-
-    @property
-    def height(self) -> int:
-        """Stored pixels down the upright picture."""
-        return self.orientation.size(self.coded_width, self.coded_height)[1]
-
-    @property
-    def display_size(self) -> DisplaySize:
-        """Width and height at which the video is shown, in square pixels."""
-        return display_size(self.width, self.height, self.sample_aspect_ratio)
-
-    @property
-    def duration(self) -> float:
-        """Seconds from the first frame's appearance to the last one's end."""
-        return float((self.end_pts - self.start_pts) * self.time_base)
-
-    @property
-    def planar_colors(self) -> tuple[int, int]:
-        """Matrix and range of the pictures in planes, which RGB becomes BT.709 in."""
-        if is_rgb_format(self.pixel_format):
-            return Colorspace.ITU709, ColorRange.MPEG
-        return self.color_matrix, self.color_range
-
-    @property
-    def is_hdr(self) -> bool:
-        """High dynamic range: perceptual quantiser or hybrid log-gamma (ITU-R BT.2100)."""
-        return self.color_transfer in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +256,7 @@ class _Clock:
     """Tells where a stream's timestamps begin again, as in files that were joined."""
 
     def __init__(self, time_base: Fraction, joinable: bool) -> None:
-        self._largest_step = _LARGEST_STEP_BACK / time_base
+        self._largest_step = _MAX_STEP_BACK_SECONDS / time_base
         self._max_jitter = _MAX_DTS_JITTER_SECONDS / time_base if joinable else None
         self._latest_dts: int | None = None
         self._latest: list[int] = []  # heap of the latest presentation timestamps
@@ -382,9 +268,9 @@ class _Clock:
         latest, dts = self._latest, packet.dts
         if latest and max(latest) - pts > self._largest_step:
             return True
-        if len(latest) == _MOST_REORDERED_PACKETS and pts < latest[0]:
+        if len(latest) == _MAX_REORDERED_PACKETS and pts < latest[0]:
             return True
-        push = heapq.heappush if len(latest) < _MOST_REORDERED_PACKETS else heapq.heappushpop
+        push = heapq.heappush if len(latest) < _MAX_REORDERED_PACKETS else heapq.heappushpop
         push(latest, pts)
         if dts is None or self._max_jitter is None:
             return False

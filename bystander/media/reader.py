@@ -25,8 +25,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo, UnsupportedVideo
-from bystander.logs import Tally
-from bystander.media.canvas import Canvas
+from bystander.geometry.types import Rgb
+from bystander.media.canvas import PictureFitter
+from bystander.media.colour import PixelFormat, RgbScaler, to_planar
 from bystander.media.demux import (
     ANIMATIONS,
     container_name,
@@ -35,16 +36,15 @@ from bystander.media.demux import (
     read_packets,
     shows_picture,
 )
+from bystander.media.display import Orientation
+from bystander.media.facts import VideoInfo
 from bystander.media.fields import FieldPairing
-from bystander.media.orientation import Orientation
-from bystander.media.planes import PixelFormat, to_planar
-from bystander.media.probe import VideoInfo
-from bystander.media.rgb import Rgb, RgbScaler
+from bystander.progress import Tally
 
 log = logging.getLogger(__name__)
 
 _UNSEEKABLE = {"avi", *ANIMATIONS}
-"""Containers in which a frame's timestamp (see `_Assembly`), or its picture, follows from all
+"""Containers in which a frame's timestamp (see `_FrameAssembler`), or its picture, follows from all
 frames before it."""
 
 
@@ -145,7 +145,7 @@ class VideoReader:
             # AVI has no presentation timestamps. Where frames are reordered, they are shown
             # at the decoding timestamps, in the order in which they leave the decoder.
             by_rank = self._info.container == "avi" and stream.codec_context.has_b_frames
-            assembly = _Assembly(
+            assembly = _FrameAssembler(
                 self._path, self._info, self._start_pts, self._start_index, by_rank
             )
             try:
@@ -209,7 +209,7 @@ def frames_after(
     yield from islice(VideoReader(video, info), done, None)
 
 
-class _Assembly:
+class _FrameAssembler:
     """Puts the decoder's pictures to the timestamps that the packets announced."""
 
     def __init__(
@@ -237,7 +237,7 @@ class _Assembly:
         self._damage.tell(log)
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        self._canvas = Canvas.of(self._info, stream, self._path)
+        self._canvas = PictureFitter.of(self._info, stream, self._path)
         pairing = FieldPairing(stream)
         for packet in read_packets(container, [stream]):
             if pairing.is_second_field(packet):

@@ -11,14 +11,13 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from bystander.config import Settings
-from bystander.instances import Instance
+from bystander.geometry.instances import Instance
+from bystander.geometry.types import Rgb
 from bystander.models.bodies import BodyModel, HistogramBodies, OSNetBodies
-from bystander.models.catalogue import Catalogue
-from bystander.models.faces import FaceModel, open_faces
-from bystander.models.letterbox import Frame
+from bystander.models.face_packs import FaceModel, open_faces
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import SessionSettings, open_session
-from bystander.models.store import ModelStore, sha256
+from bystander.models.store import Catalogue, ModelStore, sha256
 
 __all__ = [
     "BodyModel",
@@ -33,7 +32,7 @@ __all__ = [
 class Segmenter(Protocol):
     """Finds people and their silhouettes, see `PersonSegmenter.segment`."""
 
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]: ...
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.errors import ModelContract
+from bystander.geometry.types import Rgb
 from bystander.models.face_model import normalised
 from bystander.models.sessions import Session, SessionSettings, open_session
 
-Crop = NDArray[np.uint8]
 Silhouette = NDArray[np.bool_]
 
 
@@ -31,7 +31,7 @@ class BodyModel(Protocol):
         ...
 
     def embed(
-        self, crops: Sequence[Crop], masks: Sequence[Silhouette] | None = None
+        self, crops: Sequence[Rgb], masks: Sequence[Silhouette] | None = None
     ) -> NDArray[np.float32]:
         """One vector for each person.
 
@@ -75,7 +75,7 @@ class OSNetBodies:
         self._dimensions = outputs[0][1]
 
     def embed(
-        self, crops: Sequence[Crop], masks: Sequence[Silhouette] | None = None
+        self, crops: Sequence[Rgb], masks: Sequence[Silhouette] | None = None
     ) -> NDArray[np.float32]:
         if not crops:
             return np.zeros((0, self._dimensions or 0), dtype=np.float32)
@@ -102,14 +102,14 @@ class HistogramBodies:
     _RANGES = (0, 180, 0, 256, 0, 256)  # OpenCV's hue, saturation, value
 
     def embed(
-        self, crops: Sequence[Crop], masks: Sequence[Silhouette] | None = None
+        self, crops: Sequence[Rgb], masks: Sequence[Silhouette] | None = None
     ) -> NDArray[np.float32]:
         if not crops:
             return np.zeros((0, self._STRIPES * int(np.prod(self._BINS))), dtype=np.float32)
         inside = masks if masks is not None else [np.ones(c.shape[:2], dtype=bool) for c in crops]
         return np.stack([self._vector(*pair) for pair in zip(crops, inside, strict=True)])
 
-    def _vector(self, crop: Crop, mask: Silhouette) -> NDArray[np.float32]:
+    def _vector(self, crop: Rgb, mask: Silhouette) -> NDArray[np.float32]:
         colours = cv2.cvtColor(crop, cv2.COLOR_RGB2HSV)
         inside = mask.astype(np.uint8)
         edges = np.linspace(0, len(crop), self._STRIPES + 1).round().astype(int)

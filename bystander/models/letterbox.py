@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
+from bystander.geometry.types import Rgb
 
-STRIDE = 32
+STRIDE_PX = 32
 """YOLO and SCRFD halve their input five times: sides are multiples of this."""
 
-_GREY = 114  # the padding that YOLO is trained with
+_GREY_LEVEL = 114  # the padding that YOLO is trained with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ class Letterbox:
 
     @classmethod
     def around(cls, width: int, height: int) -> Letterbox:
-        """Unscaled, on the smallest canvas whose sides are multiples of `STRIDE`."""
-        return cls.into(width, height, -(-width // STRIDE) * STRIDE, -(-height // STRIDE) * STRIDE)
+        """Unscaled, on the smallest canvas whose sides are multiples of `STRIDE_PX`."""
+        return cls.into(
+            width, height, -(-width // STRIDE_PX) * STRIDE_PX, -(-height // STRIDE_PX) * STRIDE_PX
+        )
 
     @classmethod
     def into(cls, width: int, height: int, canvas_width: int, canvas_height: int) -> Letterbox:
@@ -47,7 +49,7 @@ class Letterbox:
         top = (canvas_height - round(height * scale)) // 2
         return cls((width, height), (canvas_width, canvas_height), scale, left, top)
 
-    def blob(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+    def blob(self, frames: Sequence[Rgb]) -> NDArray[np.float32]:
         """The frames as a network's input.
 
         Args:
@@ -57,7 +59,9 @@ class Letterbox:
             float32 [B, 3, canvas height, canvas width] RGB, 0 to 1.
         """
         canvas_width, canvas_height = self.canvas
-        blob = np.full((len(frames), 3, canvas_height, canvas_width), _GREY / 255, dtype=np.float32)
+        blob = np.full(
+            (len(frames), 3, canvas_height, canvas_width), _GREY_LEVEL / 255, dtype=np.float32
+        )
         for planes, frame in zip(blob, frames, strict=True):
             picture = frame if self.scale == 1 else _shrink(frame, self.scale)
             height, width = picture.shape[:2]
@@ -76,7 +80,7 @@ class Letterbox:
         return (points - offset) / np.float32(self.scale)
 
 
-def _shrink(frame: Frame, scale: float) -> Frame:
+def _shrink(frame: Rgb, scale: float) -> Rgb:
     height, width = frame.shape[:2]
     size = round(width * scale), round(height * scale)
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

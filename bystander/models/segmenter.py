@@ -18,18 +18,19 @@ from pydantic import Field
 
 from bystander.config import Settings
 from bystander.errors import ModelContract
-from bystander.instances import Box, Instance
-from bystander.masks import Bits, Mask, intersection
-from bystander.models.catalogue import Variant
-from bystander.models.letterbox import STRIDE, Frame, Letterbox
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Bits, Mask, intersection
+from bystander.geometry.types import Box, Rgb
+from bystander.models.letterbox import STRIDE_PX, Letterbox
 from bystander.models.sessions import Session
+from bystander.models.store import Variant
 
 Floats = NDArray[np.float32]
 
-_BOX = 4  # the first channels of a proposal: centre x, centre y, width, height
-_PERSON = 0  # the class of people, in COCO and in networks with that one class
-_PROTOTYPE = 4  # input pixels per prototype pixel
-_PROPOSALS = 1000  # more boxes than this are noise, and would make suppression slow
+_BOX_VALUES = 4  # the first channels of a proposal: centre x, centre y, width, height
+_PERSON_CLASS = 0  # the class of people, in COCO and in networks with that one class
+_PROTOTYPE_STRIDE = 4  # input pixels per prototype pixel
+_MAX_PROPOSALS = 1000  # more boxes than this are noise, and would make suppression slow
 
 
 class SegmenterSettings(Settings):
@@ -110,9 +111,9 @@ class PersonSegmenter:
         self._batch, _, self._height, self._width = session.inputs[0].shape
         # A first run here: a wrong network fails when it is opened, not in the middle of
         # a video, and the first frame isn't slower than the others.
-        self.segment([np.zeros((2 * STRIDE, 2 * STRIDE, 3), dtype=np.uint8)])
+        self.segment([np.zeros((2 * STRIDE_PX, 2 * STRIDE_PX, 3), dtype=np.uint8)])
 
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         """The people in each frame, the most certain first.
 
         Args:
@@ -127,7 +128,7 @@ class PersonSegmenter:
             found += self._segment_batch(frames[start : start + step])
         return found
 
-    def _segment_batch(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def _segment_batch(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         letterbox = self._letterbox(frames[0])
         blob = letterbox.blob(frames)
         if self._batch and len(frames) < self._batch:
@@ -139,7 +140,7 @@ class PersonSegmenter:
             for pair in zip(proposals[: len(frames)], prototypes[: len(frames)], strict=True)
         ]
 
-    def _letterbox(self, frame: Frame) -> Letterbox:
+    def _letterbox(self, frame: Rgb) -> Letterbox:
         height, width = frame.shape[:2]
         if self._width and self._height:
             return Letterbox.into(width, height, self._width, self._height)
@@ -150,11 +151,11 @@ class PersonSegmenter:
     ) -> list[Instance]:
         """Decode one frame: proposals [4 + classes + n, N], prototypes [n, h, w]."""
         settings = self._settings
-        likely = np.flatnonzero(proposals[_BOX + _PERSON] >= settings.confidence)
-        scores = proposals[_BOX + _PERSON, likely]
-        best = np.argsort(-scores, kind="stable")[:_PROPOSALS]
+        likely = np.flatnonzero(proposals[_BOX_VALUES + _PERSON_CLASS] >= settings.confidence)
+        scores = proposals[_BOX_VALUES + _PERSON_CLASS, likely]
+        best = np.argsort(-scores, kind="stable")[:_MAX_PROPOSALS]
         likely, scores = likely[best], scores[best]
-        boxes = letterbox.to_frame(_corners(proposals[:_BOX, likely]))
+        boxes = letterbox.to_frame(_corners(proposals[:_BOX_VALUES, likely]))
         kept = suppress(boxes, settings.nms_iou)[: settings.max_instances]
         coefficients = proposals[-len(prototypes) :, likely[kept]].T
         sights = [
@@ -189,7 +190,7 @@ def suppress(boxes: Floats, iou: float) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sight:
+class _Proposal:
     """One proposal on the frame: its logits around its box, and the pixels it claims."""
 
     box: Floats
@@ -216,10 +217,10 @@ def _check_outputs(outputs: list[Floats], letterbox: Letterbox) -> tuple[Floats,
     proposals, prototypes = outputs
     width, height = letterbox.canvas
     anchors = sum((width // stride) * (height // stride) for stride in (8, 16, 32))
-    classes = proposals.shape[1] - _BOX - prototypes.shape[1]
+    classes = proposals.shape[1] - _BOX_VALUES - prototypes.shape[1]
     if proposals.shape[2] != anchors or classes not in (1, 80):
         raise _no_yolo(f"its proposals have the shape {proposals.shape}")
-    if prototypes.shape[2:] != (height // _PROTOTYPE, width // _PROTOTYPE):
+    if prototypes.shape[2:] != (height // _PROTOTYPE_STRIDE, width // _PROTOTYPE_STRIDE):
         raise _no_yolo(f"its prototypes have the shape {prototypes.shape}")
     return proposals, prototypes
 
@@ -244,13 +245,13 @@ def _sight(
     prototypes: Floats,
     letterbox: Letterbox,
     settings: SegmenterSettings,
-) -> _Sight:
+) -> _Proposal:
     """The logits of one proposal, in frame pixels, in the surroundings of its box."""
     limits = np.array(letterbox.frame * 2)
     growth = settings.box_growth * np.tile(box[2:] - box[:2], 2) + 1
     x0, y0, x1, y1 = np.clip(np.round(box + growth * (-1, -1, 1, 1)), 0, limits).astype(int)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-    scale = letterbox.scale / _PROTOTYPE
+    scale = letterbox.scale / _PROTOTYPE_STRIDE
     columns, u = _prototypes_under(x0, x1, scale, letterbox.left, prototypes.shape[2])
     rows, v = _prototypes_under(y0, y1, scale, letterbox.top, prototypes.shape[1])
     # einsum and not BLAS: as fast on idle cores, and steady on busy ones, where OpenBLAS's
@@ -267,7 +268,7 @@ def _sight(
     if not claimed.any():
         # Somebody is there, and no silhouette: rather too much than nothing.
         claimed = np.ones_like(claimed)
-    return _Sight(box, score, int(x0), int(y0), logits, claimed)
+    return _Proposal(box, score, int(x0), int(y0), logits, claimed)
 
 
 def _prototypes_under(
@@ -279,16 +280,16 @@ def _prototypes_under(
         Their slice, and where in it the centre of frame pixel `start` lies. Pixel centres
         are at .5, in the frame as in the prototypes.
     """
-    offset = padding / _PROTOTYPE - 0.5
+    offset = padding / _PROTOTYPE_STRIDE - 0.5
     first = (start + 0.5) * scale + offset
     last = (stop - 0.5) * scale + offset
     begin = min(max(0, math.floor(first)), count - 1)
     return slice(begin, min(math.floor(last) + 2, count)), first - begin
 
 
-def _without_duplicates(sights: list[_Sight], settings: SegmenterSettings) -> list[_Sight]:
+def _without_duplicates(sights: list[_Proposal], settings: SegmenterSettings) -> list[_Proposal]:
     """Leave one sight of each person, the largest of them with the best of their scores."""
-    kept: list[tuple[_Sight, Mask]] = []
+    kept: list[tuple[_Proposal, Mask]] = []
     for sight in sights:  # the most certain first
         mask = sight.mask
         twins = (
@@ -303,7 +304,7 @@ def _without_duplicates(sights: list[_Sight], settings: SegmenterSettings) -> li
 
 
 def _same_person(
-    sight: _Sight, mask: Mask, certain_mask: Mask, settings: SegmenterSettings
+    sight: _Proposal, mask: Mask, certain_mask: Mask, settings: SegmenterSettings
 ) -> bool:
     """Whether `sight` shows the person of a more certain one, or a part of that person.
 
@@ -324,8 +325,8 @@ def _same_person(
 
 
 def _shared_out(
-    sights: list[_Sight], size: tuple[int, int], settings: SegmenterSettings
-) -> list[_Sight]:
+    sights: list[_Proposal], size: tuple[int, int], settings: SegmenterSettings
+) -> list[_Proposal]:
     """Give each pixel that several claim to the one whose logit is clearly highest."""
     width, height = size
     highest = np.full((height, width), -np.inf, dtype=np.float32)
@@ -341,7 +342,7 @@ def _shared_out(
     return shared
 
 
-def _instance(sight: _Sight) -> Instance:
+def _instance(sight: _Proposal) -> Instance:
     mask = sight.mask
     x0, y0, x1, y1 = (float(v) for v in sight.box)
     if mask.area:

@@ -1,8 +1,16 @@
-"""Finding a network's file on this machine, and downloading it."""
+"""The networks of `configs/models.yaml`, and where their files are found or downloaded.
+
+Finding a network's file on this machine, and downloading it.
+
+Putting networks into BentoML's model store, from where services and Bentos take them.
+
+The networks that `configs/models.yaml` lists, and what is known of each.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile
@@ -13,17 +21,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from bystander.errors import ModelCorrupt, ModelError, ModelNotFound
-from bystander.models.catalogue import Catalogue, Download
+from pydantic import Field, model_validator
+
+from bystander.config import Settings, config_path, read_config
+from bystander.errors import ConfigError, ModelCorrupt, ModelError, ModelNotFound
 
 MODELS_VARIABLE = "BYSTANDER_MODELS"
+
+
 SEGMENTER_VARIABLE = "BYSTANDER_SEGMENTER"
+
+
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived and the bytes expected, None if unknown."""
 
-_CHUNK = 1 << 20
-_TIMEOUT = 30.0  # seconds without a byte before a download is given up
+_CHUNK_BYTES = 1 << 20
+
+
+_TIMEOUT_SECONDS = 30.0  # seconds without a byte before a download is given up
 
 
 @dataclass(frozen=True)
@@ -176,11 +193,14 @@ def _fetch(download: Download, file: str, target: Path, progress: Progress | Non
 
 
 def _download(url: str, target: Path, progress: Progress | None) -> None:
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, target.open("wb") as stream:
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+        target.open("wb") as stream,
+    ):
         length = response.headers.get("Content-Length")
         total = int(length) if length else None
         done = 0
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read(_CHUNK_BYTES):
             stream.write(chunk)
             done += len(chunk)
             if progress is not None:
@@ -195,6 +215,146 @@ def _extract(archive: Path, file: str, target: Path, url: str) -> None:
             if len(inside) != 1:
                 raise ModelCorrupt(f"{url} holds {len(inside)} files called {file}, not one")
             with members.open(inside[0]) as source, target.open("wb") as stream:
-                shutil.copyfileobj(source, stream, _CHUNK)
+                shutil.copyfileobj(source, stream, _CHUNK_BYTES)
     except zipfile.BadZipFile as error:
         raise ModelCorrupt(f"{url} is not a zip: {error}") from error
+
+
+def import_model(store: ModelStore, name: str) -> str:
+    """Copy the file of `name` into the model store in BENTOML_HOME.
+
+    The version is the beginning of the file's checksum: importing the same file again
+    changes nothing.
+
+    Returns:
+        The tag, NAME:VERSION.
+
+    Raises:
+        ConfigError: BentoML isn't installed, or the catalogue has no such model.
+        ModelNotFound, ModelCorrupt: there is no intact file to import.
+    """
+    # Imported late: it takes seconds, and a plain install doesn't have it.
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    try:
+        bentoml = importlib.import_module("bentoml")
+    except ImportError as error:
+        raise ConfigError(
+            "BentoML is not installed", "Run `pip install 'bystander[serve]'`."
+        ) from error
+    entry = store.catalogue.entry(name)
+    file = store.find(name)
+    tag = f"{name}:{entry.sha256[:12]}"
+    if not any(str(model.tag) == tag for model in bentoml.models.list()):
+        facts = {"sha256": entry.sha256, "licence": entry.licence, "source": entry.source}
+        with bentoml.models.create(tag, labels={"role": entry.role}, metadata=facts) as model:
+            shutil.copyfile(file, Path(model.path) / entry.file)
+    return tag
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Similarity = Annotated[float, Field(ge=-1, le=1)]
+
+
+Role = Literal["segmenter", "face-detector", "face-embedder", "body"]
+
+
+Variant = Literal["float", "int8"]
+
+
+class Download(Settings):
+    """Where a file's publisher offers it."""
+
+    url: str = Field(description="https address of the file, or of a zip that holds it")
+    archive_sha256: Sha256 | None = Field(
+        default=None, description="checksum of the zip; absent when `url` is the file itself"
+    )
+
+
+class ModelFile(Settings):
+    """One network's file."""
+
+    file: str = Field(description="file name, without folders")
+    role: Role
+    sha256: Sha256
+    variant: Variant = Field(default="float", description="of its arithmetic")
+    licence: str
+    source: str = Field(description="who made it and from what")
+    input: str = Field(description="the input contract: shape, colour order, scaling")
+    download: Download | None = None
+
+
+class FacePackEntry(Settings):
+    """A face detector and an embedder that belong together, with their thresholds."""
+
+    runtime: Literal["insightface", "dlib"]
+    detector: str | None = Field(
+        default=None, description="name in `files`; dlib: a wheel holds it"
+    )
+    embedder: str | None = Field(
+        default=None, description="name in `files`; dlib: a wheel holds it"
+    )
+    same: Similarity = Field(description="cosine similarity that speaks for the same person")
+    different: Similarity = Field(description="cosine similarity below which it speaks against")
+    min_face: int = Field(ge=1, description="narrowest face worth comparing, in pixels")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.different > self.same:
+            raise ValueError("`different` must not be above `same`")
+        if self.runtime == "insightface" and not (self.detector and self.embedder):
+            raise ValueError("an insightface pack names a detector and an embedder")
+        return self
+
+
+class Catalogue(Settings):
+    """The whole of `configs/models.yaml`. Lists and mappings are in order of preference."""
+
+    files: dict[str, ModelFile]
+    segmenters: Annotated[tuple[str, ...], Field(min_length=1)]
+    bodies: Annotated[tuple[str, ...], Field(min_length=1)]
+    faces: dict[str, FacePackEntry]
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        used: list[tuple[str | None, Role]] = [(name, "segmenter") for name in self.segmenters]
+        used += [(name, "body") for name in self.bodies]
+        for pack in self.faces.values():
+            used += [(pack.detector, "face-detector"), (pack.embedder, "face-embedder")]
+        for name, role in used:
+            if name is not None and (name not in self.files or self.files[name].role != role):
+                raise ValueError(f"`files` has no {role} called {name}")
+        return self
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Catalogue:
+        """Read `path`, by default the `models.yaml` that `config_path` finds.
+
+        Raises:
+            ConfigError: absent, not YAML, or not of this form.
+        """
+        return read_config(path or config_path("models.yaml"), cls)
+
+    def segmenters_of(self, variant: Variant) -> list[str]:
+        """Names of the person segmenters whose files are of this variant, in order.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        names = [name for name in self.segmenters if self.files[name].variant == variant]
+        if not names:
+            raise ConfigError(
+                f"`segmenters` of models.yaml has no {variant} network", "Choose another variant."
+            )
+        return names
+
+    def entry(self, name: str) -> ModelFile:
+        """The file called `name`.
+
+        Raises:
+            ConfigError: there is none; the message lists those there are.
+        """
+        if name not in self.files:
+            raise ConfigError(f"no model is called {name}", f"Known: {', '.join(self.files)}.")
+        return self.files[name]

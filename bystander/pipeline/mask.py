@@ -10,26 +10,26 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from bystander.analyze import analyze
-from bystander.audit import audit as audit_video
 from bystander.auditing.report import Result, check_page
 from bystander.errors import ConfigError, OutputUnwritable, SelectionError
 from bystander.files import StrPath, check_file
+from bystander.identity.cast import Cast
+from bystander.identity.clicks import Click
 from bystander.media.encoder import Codec, Deinterlace
-from bystander.media.muxer import check_encoding
-from bystander.media.probe import VideoInfo, probe
+from bystander.media.facts import VideoInfo
+from bystander.media.muxer import MUXERS, check_encoding, check_output
+from bystander.media.probe import probe
 from bystander.media.sound import SoundPlan, plan_sound
-from bystander.media.writer import MUXERS, check_output
-from bystander.memory import release_memory
 from bystander.models import Models
-from bystander.people.cast import Cast
-from bystander.people.pointing import Click
-from bystander.people.timeline import Header
+from bystander.models.sessions import release_memory
+from bystander.pipeline.analyze import analyze
+from bystander.pipeline.audit import audit as audit_video
+from bystander.pipeline.people_report import Pointed, pointed_people
+from bystander.pipeline.render import render
 from bystander.progress import Report, cancel_when
 from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.render import render
 from bystander.settings import Profile, ProfileName, load_profile
-from bystander.sheet import Pointed, pointed_people
+from bystander.timeline.header import Header
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

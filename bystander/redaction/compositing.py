@@ -9,13 +9,19 @@ import av
 import cv2
 import numpy as np
 
-from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
-from bystander.masks import Mask
-from bystander.media.planes import Matrix, PixelFormat, copy_of, planes_of, ycbcr
+from bystander.geometry.coordinates import DisplaySize
+from bystander.geometry.masks import Mask
+from bystander.geometry.types import PixelBox
+from bystander.media.colour import (
+    Matrix,
+    PixelFormat,
+    copy_of,
+    planes_of,
+    ycbcr,
+)
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import (
-    Box,
     EffectName,
     EffectSettings,
     Plane,
@@ -155,7 +161,7 @@ class Compositor:
             effect = self._effect(index, source[index], box, cell // scales[index])
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
 
-    def _effect(self, index: int, plane: Plane, box: Box, cell: int) -> Plane:
+    def _effect(self, index: int, plane: Plane, box: PixelBox, cell: int) -> Plane:
         """What covers `box` of the Y, Cb or Cr plane (`index` 0, 1, 2)."""
         match self._settings.name:
             case EffectName.BLUR:

@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits, Mask
-from bystander.redaction.effects import Box, Plane
+from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.types import PixelBox
+from bystander.redaction.effects import Plane
 
 Floats = NDArray[np.float32]
 
@@ -36,11 +37,11 @@ RADIUS_SHARE: Final = 0.02
 """Of the kept person's height: the filter's radius."""
 RADIUS_PX: Final = (2, 6)
 """Least and largest radius, grid pixels."""
-SMOOTHNESS: Final = 1e-3
+SMOOTHNESS_VARIANCE: Final = 1e-3
 """Variance of colours, of samples from 0 to 1, below which they tell little: `eps` of He et al."""
-ROUNDS: Final = 2
+FILTER_ROUNDS: Final = 2
 """How often the filtered silhouette is filtered again."""
-SHARPENING: Final = 4.0
+SHARPENING_GAIN: Final = 4.0
 """Contrast of a filtered silhouette that goes into the next round."""
 CLEAR_SHARE: Final = (0.45, 0.65)
 """Of somebody kept in the filtered silhouette: up to the first a pixel is masked, from the
@@ -105,8 +106,8 @@ class EdgeRefiner:
         planes: Sequence[Plane],
         own: Bits,
         masked: Bits,
-        inner: Box,
-        outer: Box,
+        inner: PixelBox,
+        outer: PixelBox,
         radius: int,
     ) -> None:
         """Set `clear` inside the grid's rectangle `inner`, looking as far as `outer`."""
@@ -142,7 +143,7 @@ class EdgeRefiner:
         clear[target[1] : target[3], target[0] : target[2]] = opacity
 
     def _applied(
-        self, slopes: Sequence[Floats], offset: Floats, planes: Sequence[Plane], target: Box
+        self, slopes: Sequence[Floats], offset: Floats, planes: Sequence[Plane], target: PixelBox
     ) -> Floats:
         """The filtered silhouette in the picture's rectangle `target`.
 
@@ -158,13 +159,13 @@ class EdgeRefiner:
         share += _floats(rest if rest.shape == luma.shape else cv2.resize(rest, size))
         return share
 
-    def _cut(self, plane: Plane, box: Box) -> Plane:
+    def _cut(self, plane: Plane, box: PixelBox) -> Plane:
         """The samples of a plane in a rectangle of the picture."""
         half = 2 if plane.shape[1] < self._size[0] else 1
         x0, y0, x1, y1 = box[0] // half, box[1] // half, -(-box[2] // half), -(-box[3] // half)
         return plane[y0:y1, x0:x1]
 
-    def _window(self, box: Box, margin: int) -> Box:
+    def _window(self, box: PixelBox, margin: int) -> PixelBox:
         """A rectangle on the grid, wider by `margin`."""
         return (
             max(0, box[0] - margin),
@@ -173,7 +174,7 @@ class EdgeRefiner:
             min(self._grid[1], box[3] + margin),
         )
 
-    def _in_picture(self, box: Box) -> Box:
+    def _in_picture(self, box: PixelBox) -> PixelBox:
         """A rectangle on the grid in the picture's pixels."""
         across, down = self._size[0] / self._grid[0], self._size[1] / self._grid[1]
         return (
@@ -240,7 +241,9 @@ class _GuidedFilter:
         self._guides = a, b, c = guides
         mean = self._mean
         self._means = ma, mb, mc = mean(a), mean(b), mean(c)
-        aa, bb, cc = (mean(g * g) - m * m + SMOOTHNESS for g, m in ((a, ma), (b, mb), (c, mc)))
+        aa, bb, cc = (
+            mean(g * g) - m * m + SMOOTHNESS_VARIANCE for g, m in ((a, ma), (b, mb), (c, mc))
+        )
         ab, ac, bc = mean(a * b) - ma * mb, mean(a * c) - ma * mc, mean(b * c) - mb * mc
         # The inverse of the colours' covariance, by cofactors.
         iaa, iab, iac = bb * cc - bc * bc, bc * ac - ab * cc, ab * bc - bb * ac
@@ -269,16 +272,16 @@ class _GuidedFilter:
 def _fitted(
     guides: Sequence[Floats], silhouette: Floats, fixed: Bits, radius: int
 ) -> tuple[list[Floats], Floats]:
-    """The coefficients of the last of `ROUNDS` fits.
+    """The coefficients of the last of `FILTER_ROUNDS` fits.
 
     Args:
         fixed: where the silhouette stays what it is between the rounds.
     """
     filtering = _GuidedFilter(guides, radius)
     slopes, offset = filtering.fit(silhouette)
-    for _ in range(ROUNDS - 1):
+    for _ in range(FILTER_ROUNDS - 1):
         share = sum((s * g for s, g in zip(slopes, guides, strict=True)), offset)
-        sharper = np.clip((share - 0.5) * SHARPENING + 0.5, 0, 1)
+        sharper = np.clip((share - 0.5) * SHARPENING_GAIN + 0.5, 0, 1)
         now = np.where(fixed, silhouette, sharper).astype(np.float32)
         slopes, offset = filtering.fit(now)
     return slopes, offset

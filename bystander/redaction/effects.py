@@ -26,16 +26,18 @@ from pydantic import Field, model_validator
 
 from bystander.config import Settings
 from bystander.errors import ConfigError
+from bystander.geometry.types import PixelBox
 
 Plane = NDArray[Any]
 """One colour plane, uint8 (8 bit) or uint16 (10 bit) [H, W]."""
 
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in a plane's pixels, end-exclusive."""
-
 CELLS_PER_FACE = 2
+
+
 CELLS_PER_BODY = 13
-SMALLEST_CELL = 12
+
+
+MIN_CELL_PX = 12
 """Luma pixels: compression alone blurs less than this."""
 
 FACE_SHARE = ((1.4, 0.60), (2.0, 0.30), (3.0, 0.15))
@@ -55,7 +57,7 @@ class EffectSettings(Settings):
     """How masked people are drawn over.
 
     Raises:
-        ConfigError: blur or mosaic weaker than the defaults, and `i_know` isn't set.
+        ConfigError: blur or mosaic weaker than the defaults, and `allow_weak` isn't set.
     """
 
     name: EffectName = Field(
@@ -73,9 +75,9 @@ class EffectSettings(Settings):
         le=8.0,
         title="Strength",
         description="Makes the cells of blur and mosaic this many times larger. Below 1 people "
-        "may be recognised, and i_know is asked for.",
+        "may be recognised, and allow_weak is asked for.",
     )
-    i_know: bool = Field(
+    allow_weak: bool = Field(
         False,
         title="I know",
         description="Take a strength below 1 all the same.",
@@ -103,13 +105,14 @@ class EffectSettings(Settings):
     @model_validator(mode="after")
     def _refuse_weak(self) -> Self:
         # Here, so that no way to make these settings goes around it: command line, API, file.
-        if self.weak and not self.i_know:
+        if self.weak and not self.allow_weak:
             cells = round(CELLS_PER_FACE / self.strength)
             raise ConfigError(
                 f"strength {self.strength:g} is too weak for {self.name}: up to {cells}x{cells} "
                 "cells of each face would be left, and a face recogniser that was taught with "
                 "masked photos may tell who it is",
-                "Choose a strength of 1 or more, or solid; to insist, add --i-know (i_know: true).",
+                "Choose a strength of 1 or more, or solid; to insist, add --allow-weak "
+                "(allow_weak: true).",
             )
         return self
 
@@ -141,7 +144,7 @@ def cell_size(
         aspect = 0.0 if cut_off else height / max(width, 1.0)
         aspects, shares = zip(*FACE_SHARE, strict=True)
         face = height * float(np.interp(aspect, aspects, shares))
-    wanted = settings.strength * max(height / CELLS_PER_BODY, face / CELLS_PER_FACE, SMALLEST_CELL)
+    wanted = settings.strength * max(height / CELLS_PER_BODY, face / CELLS_PER_FACE, MIN_CELL_PX)
     size = 8
     while size < wanted:
         # 8, 12, 16, 24, 32, ...: a power of two, then one and a half times it.
@@ -149,13 +152,13 @@ def cell_size(
     return size
 
 
-def mosaic(plane: Plane, box: Box, cell: int) -> Plane:
+def mosaic(plane: Plane, box: PixelBox, cell: int) -> Plane:
     """`plane` inside `box` as cells of `cell` x `cell` pixels in their smoothed mean colour."""
     means, x, y = _smoothed_means(plane, box, cell)
     return _cut(means.repeat(cell, axis=0).repeat(cell, axis=1), box, x, y)
 
 
-def blur(plane: Plane, box: Box, cell: int) -> Plane:
+def blur(plane: Plane, box: PixelBox, cell: int) -> Plane:
     """`plane` inside `box` blurred so strongly that it carries no more than its mosaic."""
     means, x, y = _smoothed_means(plane, box, cell)
     size = (means.shape[1] * cell, means.shape[0] * cell)
@@ -163,13 +166,13 @@ def blur(plane: Plane, box: Box, cell: int) -> Plane:
     return _cut(cv2.resize(means, size, interpolation=cv2.INTER_LINEAR), box, x, y)
 
 
-def solid(plane: Plane, box: Box, level: int) -> Plane:
+def solid(plane: Plane, box: PixelBox, level: int) -> Plane:
     """The sample `level` all over `box`, in the sample type of `plane`."""
     x0, y0, x1, y1 = box
     return np.full((y1 - y0, x1 - x0), level, dtype=plane.dtype)
 
 
-def _smoothed_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:
+def _smoothed_means(plane: Plane, box: PixelBox, cell: int) -> tuple[Plane, int, int]:
     """Means of the cells, each mixed with those around it; the first cell's x, y.
 
     Where a person crosses the grid, sharp means are many measurements of the same face,
@@ -179,7 +182,7 @@ def _smoothed_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]
     return cv2.GaussianBlur(means, (3, 3), 0, borderType=cv2.BORDER_REPLICATE), x, y
 
 
-def _cell_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:
+def _cell_means(plane: Plane, box: PixelBox, cell: int) -> tuple[Plane, int, int]:
     """Means of the cells under `box` and one cell around it; the first cell's x, y."""
     height, width = plane.shape
     left, top = (max(0, edge // cell - 1) * cell for edge in box[:2])
@@ -195,7 +198,7 @@ def _cell_means(plane: Plane, box: Box, cell: int) -> tuple[Plane, int, int]:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), left, top
 
 
-def _cut(pixels: Plane, box: Box, x: int, y: int) -> Plane:
+def _cut(pixels: Plane, box: PixelBox, x: int, y: int) -> Plane:
     """`box` out of `pixels`, whose top-left pixel is at x, y."""
     x0, y0, x1, y1 = box
     return pixels[y0 - y : y1 - y, x0 - x : x1 - x]

@@ -17,17 +17,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.coordinates import DisplaySize, GridTransform
-from bystander.masks import Mask
-from bystander.redaction.effects import Box, EffectSettings
+from bystander.geometry.coordinates import DisplaySize, GridTransform
+from bystander.geometry.masks import Mask
+from bystander.geometry.types import PixelBox
+from bystander.redaction.effects import EffectSettings
 
 Alpha = NDArray[np.uint8]
 """uint8 [H, W], 255 where only the effect is seen, 0 where only the picture is."""
 
-SMALLEST_GROWTH = 1.2
+MIN_GROWTH_PX = 1.2
 """Grid pixels: makes interpolation cover the whole silhouette."""
 
-SMALLEST_SOFTNESS = 0.75
+MIN_SOFTNESS_PX = 0.75
 """Grid pixels: with less, the grid's steps show along the edge."""
 
 
@@ -109,17 +110,17 @@ class MatteMaker:
     def _widths(self, extent: float) -> tuple[float, float]:
         """Growth and softness of a person, grid pixels."""
         height = extent / self._display_per_grid
-        growth = max(self._settings.growth * height, SMALLEST_GROWTH)
-        return growth, max(self._settings.softness * height, SMALLEST_SOFTNESS)
+        growth = max(self._settings.growth * height, MIN_GROWTH_PX)
+        return growth, max(self._settings.softness * height, MIN_SOFTNESS_PX)
 
-    def _window(self, mask: Mask, margin: int) -> Box:
+    def _window(self, mask: Mask, margin: int) -> PixelBox:
         """The rectangle around a silhouette on the grid, wider by `margin`."""
         x0, y0, x1, y1 = mask.clipped(*self._grid).box
         width, height = self._grid
         left, top = max(0, x0 - margin), max(0, y0 - margin)
         return left, top, min(width, x1 + margin), min(height, y1 + margin)
 
-    def _upscaled(self, values: Alpha, window: Box) -> tuple[int, int, Alpha]:
+    def _upscaled(self, values: Alpha, window: PixelBox) -> tuple[int, int, Alpha]:
         """x, y of the first source pixel of a window on the grid, and its values there.
 
         0 where the window was widened to begin and end on multiples of `step`.

@@ -18,9 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bystander.masks import Mask
-from bystander.people.vocabulary import Decision, FrameRecord, Origin, Sighting, Tracklet
+from bystander.geometry.masks import Mask
 from bystander.redaction.compositing import Region
+from bystander.timeline.types import (
+    Decision,
+    FrameRecord,
+    Origin,
+    Sighting,
+    Tracklet,
+)
 
 GUESSES: Final = frozenset({Origin.FILLED, Origin.EXTENDED})
 """Nobody saw them there: what was seen of others stands against it."""

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from bystander.errors import BystanderError, PhotoError, VideoError
 from bystander.sandbox.confine import confine
-from bystander.sandbox.limits import Limits
+from bystander.sandbox.protocol import Limits
 
 
 def main(kind: str, file: str, folder: str, limits_json: str) -> None:
@@ -48,13 +48,13 @@ def _examine(kind: str, file: Path, folder: Path, limits: Limits) -> dict[str, A
     # Imported here: what decodes is loaded when nothing can be gained by it any more.
     work: Callable[[Path, Path, Limits], BaseModel]
     if kind == "video":
-        from bystander.sandbox.video import describe_video as work
+        from bystander.sandbox.tasks import describe_video as work
     elif kind == "photo":
-        from bystander.sandbox.photo import copy_photo as work
+        from bystander.sandbox.tasks import copy_photo as work
     elif kind == "picture":
-        from bystander.sandbox.picture import write_picture as work
+        from bystander.sandbox.tasks import write_picture as work
     else:
-        from bystander.sandbox.clip import write_clip as work
+        from bystander.sandbox.tasks import write_clip as work
     return work(file, folder, limits).model_dump(mode="json")
 
 

@@ -19,12 +19,12 @@ from typing import Final
 from bystander.config import CONFIGS_VARIABLE
 from bystander.errors import ConfigError
 from bystander.sandbox import landlock
-from bystander.sandbox.limits import Limits
+from bystander.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
-LARGEST_OUTPUT = 32 * 2**20  # bytes of one file; a 2048x2048 JPEG of noise has 7 MB
-_OPEN_FILES = 64
+MAX_OUTPUT_BYTES = 32 * 2**20  # bytes of one file; a 2048x2048 JPEG of noise has 7 MB
+_MAX_OPEN_FILES = 64
 
 # <linux/sched.h>, <linux/prctl.h>, <linux/capability.h>
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -63,8 +63,8 @@ def confine(limits: Limits, read: Iterable[Path], write: Iterable[Path]) -> bool
     for kind, most in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CPU, math.ceil(limits.cpu)),
-        (resource.RLIMIT_FSIZE, LARGEST_OUTPUT),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(kind)

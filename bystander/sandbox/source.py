@@ -20,10 +20,11 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from bystander.coordinates import display_size
 from bystander.errors import NotAVideo, UnsupportedVideo
-from bystander.media.aspect import pixel_aspects
-from bystander.media.canvas import Canvas, Shape
+from bystander.geometry.coordinates import display_size
+from bystander.geometry.types import Rgb
+from bystander.media.canvas import PictureFitter, PictureShape
+from bystander.media.colour import RgbScaler
 from bystander.media.demux import (
     ANIMATIONS,
     container_name,
@@ -32,9 +33,8 @@ from bystander.media.demux import (
     open_media,
     read_packets,
 )
-from bystander.media.orientation import Orientation
+from bystander.media.display import Orientation, pixel_aspects
 from bystander.media.probe import is_convertible, orientation_of
-from bystander.media.rgb import Rgb, RgbScaler
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Frame:
         return self.orientation.upright(pixels)
 
 
-def size_within(shape: Shape, longest: int) -> tuple[int, int]:
+def size_within(shape: PictureShape, longest: int) -> tuple[int, int]:
     """Width and height of a video's upright picture in square pixels, at most `longest`."""
     width, height = display_size(*shape.size, shape.aspect)
     scale = min(1.0, longest / max(width, height))
@@ -95,7 +95,7 @@ class Source:
             container, stream = self._open(resources)
             if not self._seek(container, stream, start):
                 container, stream = self._open(resources)
-            canvas = Canvas(self.shape, self._coded_aspect, stream, self._path)
+            canvas = PictureFitter(self.shape, self._coded_aspect, stream, self._path)
             for picture in _decoded(container, stream):
                 if picture.pts is None:
                     continue
@@ -133,7 +133,9 @@ class Source:
             log.debug("can't seek to %s: %s", start, error)
             return False
 
-    def _shape(self, container: InputContainer, stream: VideoStream) -> tuple[Shape, Fraction]:
+    def _shape(
+        self, container: InputContainer, stream: VideoStream
+    ) -> tuple[PictureShape, Fraction]:
         picture = next(_decoded(container, stream), None)
         if picture is None:
             raise UnsupportedVideo(f"{self._path} shows nothing that can be decoded")
@@ -142,7 +144,7 @@ class Source:
         orientation = orientation_of(self._path, picture)
         aspect, coded = pixel_aspects(stream, picture)
         upright = 1 / aspect if orientation.is_sideways else aspect
-        return Shape.of_picture(picture, orientation, upright), coded
+        return PictureShape.of_picture(picture, orientation, upright), coded
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:

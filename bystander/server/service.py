@@ -18,31 +18,8 @@ import bentoml
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from bystander.api import logs
-from bystander.api.app import create_app
-from bystander.api.context import Context
-from bystander.api.events import server_stops
-from bystander.api.limits import RateLimiter, UploadSlots
-from bystander.api.metrics import job_metrics
-from bystander.api.patches import patch_bentoml
-from bystander.api.pictures import MOST_BYTES, Pictures
-from bystander.api.reference import Reference
-from bystander.api.security import (
-    Gate,
-    OnlyJson,
-    SmallBodies,
-    path_of,
-    refuse_open_sockets,
-)
+from bystander.cli.serve import CONTAINERIZED, check_host
 from bystander.errors import BystanderError, ConfigError, PhotoError
-from bystander.jobs.janitor import Janitor
-from bystander.jobs.pace import Pace
-from bystander.jobs.runner import USUAL, Runner
-from bystander.jobs.settings import ServiceSettings, load_service_settings
-from bystander.jobs.storage import open_storage
-from bystander.jobs.store import JobStore
-from bystander.jobs.vocabulary import Job
-from bystander.jobs.webhooks import WebhookSender
 from bystander.models import Models, ModelSettings, load_models
 from bystander.redaction.effects import EffectName
 from bystander.sandbox.confine import check_confinement
@@ -52,7 +29,30 @@ from bystander.server.bentos.face_embedder import FaceEmbedder
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.person_segmenter import PersonSegmenter
 from bystander.server.bentos.remote import open_models, services_here
-from bystander.serving import CONTAINERIZED, check_host
+from bystander.server.http import observability
+from bystander.server.http.app import create_app
+from bystander.server.http.auth import (
+    AuthMiddleware,
+    BodyLimit,
+    RequireJson,
+    path_of,
+    refuse_open_sockets,
+)
+from bystander.server.http.deps import Context
+from bystander.server.http.events import server_stops
+from bystander.server.http.limits import RateLimiter, UploadSlots
+from bystander.server.http.observability import job_metrics
+from bystander.server.http.patches import patch_bentoml
+from bystander.server.http.previews import MAX_PICTURE_BYTES, PictureTasks
+from bystander.server.http.reference import Reference
+from bystander.server.jobs.estimates import DurationEstimator
+from bystander.server.jobs.runner import DEFAULT_SECONDS_PER_FRAME, Runner
+from bystander.server.jobs.webhooks import WebhookSender
+from bystander.server.models import Job
+from bystander.server.retention import Janitor
+from bystander.server.settings import ServiceSettings, load_service_settings
+from bystander.server.storage import open_storage
+from bystander.server.store import JobStore
 from bystander.settings import ProfileName
 
 Result = TypeVar("Result")
@@ -107,7 +107,7 @@ class Bystander:
 
     def __init__(self) -> None:
         end_with_supervisor()
-        logs.set_up()
+        observability.set_up()
         refuse_open_sockets(SETTINGS.security)
         data = SETTINGS.data.resolve()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ class Bystander:
         check_confinement(settings.jobs.confinement)
         children = Children(settings.jobs.confinement, services_here())
         in_flight = str(settings.models.in_flight)
-        self._pace = Pace(
+        self._pace = DurationEstimator(
             self._store,
             self._storage,
             lambda video, profile: children.command(
@@ -139,7 +139,7 @@ class Bystander:
         self._janitor = Janitor(self._store, self._storage, settings)
         self._webhooks = WebhookSender(self._store.webhooks, settings.webhooks)
         models = _Once(_models)
-        self._pictures = Pictures(models, settings.limits, data / "work")
+        self._pictures = PictureTasks(models, settings.limits, data / "work")
         late.app = create_app(
             Context(
                 settings=settings,
@@ -183,7 +183,7 @@ class Bystander:
     def _expectations(self, job: Job) -> Mapping[str, float]:
         project = self._store.projects.find(job.project)
         if project is None:  # it is being deleted
-            return USUAL
+            return DEFAULT_SECONDS_PER_FRAME
         return self._pace.at_once(project, ProfileName(job.order["profile"])).stages
 
     def _learn(self, job: Job, took: Mapping[str, float]) -> None:
@@ -205,16 +205,16 @@ entry.mount_asgi_app(late, path=API, name="api")
 entry.add_asgi_middleware(Reference, describe=lambda: late.app.openapi(), prefix=API)
 # The API has gates of its own, that answer with problems: nothing is read from a stranger.
 entry.add_asgi_middleware(
-    Gate,
+    AuthMiddleware,
     settings=SETTINGS.security,
     rates=RATES,
     limits=SETTINGS.limits,
     passes=lambda path: path in HEALTH or _in_api(path),
 )
-entry.add_asgi_middleware(OnlyJson, passes=lambda scope: _in_api(path_of(scope)))
+entry.add_asgi_middleware(RequireJson, passes=lambda scope: _in_api(path_of(scope)))
 entry.add_asgi_middleware(
-    SmallBodies,
-    most=MOST_BYTES,
+    BodyLimit,
+    most=MAX_PICTURE_BYTES,
     seconds=SETTINGS.limits.body_seconds,
     passes=lambda scope: _in_api(path_of(scope)),
 )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from bystander.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask
 
 Lab = NDArray[np.uint8]
 """uint8 [H, W, 3], OpenCV's CIELAB: lightness, a and b, each 0 to 255."""
@@ -26,15 +26,15 @@ MAX_PIXELS: Final = 2000
 MEMORY_FRAMES: Final = 8
 MEMORY_PIXELS: Final = 48
 """Of a silhouette in one frame."""
-NEIGHBOURHOOD: Final = 7
+NEIGHBOURHOOD_PX: Final = 7
 """Grid pixels over which evidence for the owner of a pixel is averaged."""
-OWN_PART: Final = 0.7
+OWN_PART_SHARE: Final = 0.7
 """How much a part of the body has colours of its own: the rest it shares with the others."""
-UNSEEN: Final = 1e-3
+UNSEEN_PROBABILITY: Final = 1e-3
 """Probability of a colour that somebody never showed."""
-COLOUR_UNIT: Final = 25.0
+COLOUR_UNIT_LAB: Final = 25.0
 """Levels of CIELAB that count as much as ..."""
-HEIGHT_UNIT: Final = 1 / 3
+HEIGHT_UNIT_SHARE: Final = 1 / 3
 """... this share of somebody's height."""
 
 
@@ -127,8 +127,8 @@ def pixel_features(
     box: tuple[float, float, float, float],
 ) -> NDArray[np.float32]:
     """float32 [N, 4]: CIELAB, and height within `box`, of the grid's pixels."""
-    colours = lab[rows, columns].astype(np.float32) / COLOUR_UNIT
-    depth = (rows - box[1]) / max(box[3] - box[1], 1.0) / HEIGHT_UNIT
+    colours = lab[rows, columns].astype(np.float32) / COLOUR_UNIT_LAB
+    depth = (rows - box[1]) / max(box[3] - box[1], 1.0) / HEIGHT_UNIT_SHARE
     return np.column_stack((colours, depth.astype(np.float32)))
 
 
@@ -167,7 +167,7 @@ def likelihood_ratio(
     rows = np.arange(y0, y1)
     mine = _log_likelihood(own)[_part(rows, *heights[0])[:, None], bins]
     theirs = _log_likelihood(other)[_part(rows, *heights[1])[:, None], bins]
-    window = (NEIGHBOURHOOD, NEIGHBOURHOOD)
+    window = (NEIGHBOURHOOD_PX, NEIGHBOURHOOD_PX)
     inside = mask.bits.astype(np.float32)
     weight = np.maximum(cv2.blur(inside, window), 1e-3)
     return np.asarray(cv2.blur((theirs - mine) * inside, window) / weight, dtype=np.float32)
@@ -183,7 +183,7 @@ def _log_likelihood(histogram: NDArray[np.float32]) -> NDArray[np.float32]:
     """Log-probability of each colour in each part of the body: float32 [3, 216]."""
     cubes = histogram.reshape(PARTS, LEVELS, LEVELS, LEVELS).astype(np.float64)
     cubes /= np.maximum(cubes.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
-    cubes = OWN_PART * cubes + (1 - OWN_PART) * cubes.mean(axis=0)
+    cubes = OWN_PART_SHARE * cubes + (1 - OWN_PART_SHARE) * cubes.mean(axis=0)
     for axis in (1, 2, 3):  # light changes: a colour vouches for its neighbours
         cubes = convolve1d(cubes, (0.25, 0.5, 0.25), axis=axis, mode="nearest")
-    return np.asarray(np.log(cubes.reshape(PARTS, -1) + UNSEEN), dtype=np.float32)
+    return np.asarray(np.log(cubes.reshape(PARTS, -1) + UNSEEN_PROBABILITY), dtype=np.float32)

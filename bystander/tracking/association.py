@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from bystander.instances import Box, box_iou
-from bystander.masks import Mask, intersection
+from bystander.geometry.instances import box_iou
+from bystander.geometry.masks import Mask, intersection
+from bystander.geometry.types import Box
 from bystander.tracking.appearance import similarity
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import Detection, State, Track
 
-IMPOSSIBLE: Final = -1e3
+IMPOSSIBLE_LOG_RATIO: Final = -1e3
 COAST_FRAMES: Final = 5
 """Frames for which motion is believed in."""
-SAME_COLOURS: Final = 0.85
+NEUTRAL_COLOUR_SIMILARITY: Final = 0.85
 """Colour similarity that speaks neither for nor against one person."""
 MAX_COLOURS: Final = 0.95
 """More of it doesn't speak for one person any more."""
@@ -34,11 +35,11 @@ MAX_REACH_SECONDS: Final = 1.5
 """Somebody out of sight is looked for farther away for so long, and no farther then."""
 EXPECTED_SECONDS: Final = 2.0
 """So long whoever is lost is as likely to come back as just now; ..."""
-RETURN_RATE: Final = 0.8
+RETURN_RATE_PER_SECOND: Final = 0.8
 """... then each second makes it less likely by so much, as log-likelihood."""
-CAME_BACK: Final = 0.8
+RETURN_PROBABILITY: Final = 0.8
 """Probability that whoever comes back out of sight is who was lost there."""
-ALIKE: Final = 0.9
+MIN_ALIKE_SIMILARITY: Final = 0.9
 """Colour similarity of two people from which their colours don't tell whose a pixel is."""
 
 
@@ -84,7 +85,7 @@ def likelihoods(
     out around where they were last, the farther the longer it is ago.
     """
     shape = len(tracks), len(detections)
-    log, places = np.full(shape, IMPOSSIBLE), np.full(shape, IMPOSSIBLE)
+    log, places = np.full(shape, IMPOSSIBLE_LOG_RATIO), np.full(shape, IMPOSSIBLE_LOG_RATIO)
     inside = np.zeros(shape)
     for row, track in enumerate(tracks):
         place = track.place(frame, COAST_FRAMES)
@@ -93,9 +94,9 @@ def likelihoods(
         reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
         returns = settings.hidden_log_likelihood
         if track.state is not State.HIDDEN:
-            returns -= RETURN_RATE * max(0.0, gap / fps - EXPECTED_SECONDS)
+            returns -= RETURN_RATE_PER_SECOND * max(0.0, gap / fps - EXPECTED_SECONDS)
         for column, detection in enumerate(detections):
-            by_place = IMPOSSIBLE
+            by_place = IMPOSSIBLE_LOG_RATIO
             if track.predicted_mask is not None:
                 overlap, inside[row, column] = _overlap(track.predicted_mask, detection)
                 if overlap > 0:
@@ -104,10 +105,12 @@ def likelihoods(
                 away = _distance(place, detection.box) / max(reach, 1.0)
                 if away <= 1.5:
                     by_place = max(by_place, returns - away * away)
-            if by_place > IMPOSSIBLE:
+            if by_place > IMPOSSIBLE_LOG_RATIO:
                 colours = min(similarity(track.histogram, detection.histogram), MAX_COLOURS)
                 places[row, column] = by_place
-                log[row, column] = by_place + settings.colour_weight * (colours - SAME_COLOURS)
+                log[row, column] = by_place + settings.colour_weight * (
+                    colours - NEUTRAL_COLOUR_SIMILARITY
+                )
     return Likelihoods(log, places, inside)
 
 
@@ -153,7 +156,7 @@ def swap_risks(
     for a, column in matches.items():
         track = tracks[a]
         if track.predicted_mask is None and frame - track.frame > COAST_FRAMES:
-            risks.append(SwapRisk(track.id, None, frame, CAME_BACK))
+            risks.append(SwapRisk(track.id, None, frame, RETURN_PROBABILITY))
         for other in sorted(track.contacts & rows.keys()):
             b = rows[other]
             theirs = matches.get(b)
@@ -173,7 +176,9 @@ def _look_alike_meet(track: Track, other: Track, theirs: int | None, frame: int)
     places say nothing, as colours decided whose each pixel is."""
     vanishes = theirs is None and other.frame == frame - 1
     returns = track.frame < frame - 1 or (theirs is not None and other.frame < frame - 1)
-    return (vanishes or returns) and similarity(track.histogram, other.histogram) >= ALIKE
+    return (vanishes or returns) and similarity(
+        track.histogram, other.histogram
+    ) >= MIN_ALIKE_SIMILARITY
 
 
 def _swap_cost(log: NDArray[np.float64], a: tuple[int, int], b: tuple[int, int | None]) -> float:

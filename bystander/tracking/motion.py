@@ -13,19 +13,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
+from bystander.geometry.types import PixelBox, Rgb
 
-Rgb = NDArray[np.uint8]
-"""uint8 [H, W, 3]."""
 Weights = NDArray[np.float32]
-Rectangle = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in grid pixels, end-exclusive."""
 
 FLOW_SCALE: Final = 0.5
+
+
 MISMATCH_GREY_LEVELS: Final = 20.0
 """From this difference on flow hasn't found a pixel again: it was hidden a frame ago."""
+
+
 REACH_PX: Final = 16
 """Grid pixels that somebody may move in a frame."""
+
+
 APART_PX: Final = 1.0
 """Grid pixels a frame from which on two motions differ."""
 
@@ -43,11 +46,11 @@ class Window:
     weights: Weights
 
     @property
-    def box(self) -> Rectangle:
+    def box(self) -> PixelBox:
         height, width = self.weights.shape
         return self.x, self.y, self.x + width, self.y + height
 
-    def within(self, box: Rectangle) -> Weights:
+    def within(self, box: PixelBox) -> Weights:
         """The values in `box`, whatever lies outside the window being 0."""
         x0, y0, x1, y1 = box
         result = np.zeros((y1 - y0, x1 - x0), dtype=np.float32)
@@ -60,7 +63,7 @@ class Window:
         return result
 
 
-def widened(box: Rectangle, margin: int, grid: tuple[int, int]) -> Rectangle:
+def widened(box: PixelBox, margin: int, grid: tuple[int, int]) -> PixelBox:
     """A rectangle wider by `margin` on all sides, clipped to the grid (width, height)."""
     x0, y0, x1, y1 = box
     return (
@@ -137,7 +140,7 @@ class MotionField:
         )
         return Window(box[0], box[1], np.asarray(weights, dtype=np.float32))
 
-    def reliable(self, box: Rectangle) -> Bits:
+    def reliable(self, box: PixelBox) -> Bits:
         """Where flow found the pixels of the frame before again: bool [h, w] of `box`.
 
         It doesn't where something that was hidden comes out.
@@ -146,7 +149,7 @@ class MotionField:
             return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
         return self._reliable[box[1] : box[3], box[0] : box[2]]
 
-    def with_background(self, box: Rectangle, inside: Bits) -> Bits:
+    def with_background(self, box: PixelBox, inside: Bits) -> Bits:
         """Where the picture moves rather with the camera than with somebody: bool [h, w] of `box`.
 
         Args:

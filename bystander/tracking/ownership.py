@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.types import PixelBox
 from bystander.tracking.appearance import Lab, pixel_features, smoothed
 from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
-from bystander.tracking.motion import MotionField, Rectangle, Window, widened
+from bystander.tracking.motion import MotionField, Window, widened
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import CLAIM, Track
+from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, Track
 
 SMOOTHING_PX: Final = 7
 """Neighbouring pixels belong together: evidence is averaged over so many grid pixels."""
@@ -30,12 +31,12 @@ SPECK_PX: Final = 3
 """Grid pixels: narrower new parts are the edge's trembling."""
 KNOWN_HITS: Final = 3
 """Sightings from which on what is new in somebody's silhouette may be somebody else."""
-FADED: Final = 0.1
+MIN_OWNERSHIP: Final = 0.1
 """Ownership down to which pixels that nobody detects any more are still somebody's: for four
 frames."""
 MAX_DISTANCE: Final = 6.0
 """From the nearest remembered pixel: farther ones say no more."""
-UNKNOWN_DISTANCE: Final = 0.75
+UNREMEMBERED_DISTANCE: Final = 0.75
 """Of somebody of whom nothing is remembered yet."""
 
 
@@ -44,7 +45,7 @@ class _Claim:
     """What a track may own: bool [h, w] of `box` each."""
 
     track: Track
-    box: Rectangle
+    box: PixelBox
     detected: Bits
     owned: NDArray[np.float32]
     claimed: Bits
@@ -77,7 +78,7 @@ def share_out(
     detected = np.zeros((height, width), dtype=bool)
     for claim in claims:
         count[_at(claim.box)] += claim.claimed
-        owned[_at(claim.box)] |= claim.owned > CLAIM
+        owned[_at(claim.box)] |= claim.owned > MIN_CLAIM_OWNERSHIP
         if claim.track.hits >= KNOWN_HITS:
             detected[_at(claim.box)] |= claim.detected
     new = detected & ~owned
@@ -171,7 +172,7 @@ def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim |
         # Where something else came before them, or they have walked on.
         lost = ~motion.reliable(box) | (motion.with_background(box, detected) & ~detected)
         owned = np.where(lost, np.float32(0), track.predicted.within(box))
-    return _Claim(track, box, detected, owned, detected | (owned > FADED))
+    return _Claim(track, box, detected, owned, detected | (owned > MIN_OWNERSHIP))
 
 
 def _emerging_claim(
@@ -244,9 +245,9 @@ def _weigh(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings)
     supported = claim.detected[rows, columns] | (not claim.track.detections)
     values += settings.detection_weight * claim.track.confidence * supported
     if not claim.track.detections:
-        new = claim.owned[rows, columns] <= FADED
+        new = claim.owned[rows, columns] <= MIN_OWNERSHIP
         values = np.where(new, np.float32(settings.emerging_log_likelihood), values)
-    distance = np.full(rows.size, UNKNOWN_DISTANCE, dtype=np.float32)
+    distance = np.full(rows.size, UNREMEMBERED_DISTANCE, dtype=np.float32)
     if claim.track.memory and settings.memory_weight:
         body = claim.track.place(claim.track.frame, 0)
         features = pixel_features(lab, rows + claim.box[1], columns + claim.box[0], body)
@@ -266,5 +267,5 @@ def _without_specks(bits: Bits) -> Bits:
     return np.asarray(opened, dtype=bool)
 
 
-def _at(box: Rectangle) -> tuple[slice, slice]:
+def _at(box: PixelBox) -> tuple[slice, slice]:
     return slice(box[1], box[3]), slice(box[0], box[2])

@@ -7,12 +7,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from bystander.instances import Box, Instance, shift
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance, shift
+from bystander.geometry.masks import Mask
+from bystander.geometry.types import Box
 from bystander.tracking.appearance import Histogram, PixelMemory
 from bystander.tracking.motion import Window
 
-CLAIM: float = 0.25
+MIN_CLAIM_OWNERSHIP: float = 0.25
 """Ownership from which a pixel is somebody's by what was known a frame ago."""
 
 
@@ -118,7 +119,7 @@ class Track:
             self.box = x0 + camera[0], y0 + camera[1], x1 + camera[0], y1 + camera[1]
         self.predicted, self.predicted_mask, self.detections = moved, None, []
         if moved is not None and moved.weights.size:
-            mask = Mask.from_frame(moved.weights > CLAIM, moved.x, moved.y)
+            mask = Mask.from_frame(moved.weights > MIN_CLAIM_OWNERSHIP, moved.x, moved.y)
             self.predicted_mask = mask if mask.area else None
 
     def place(self, frame: int, coast_frames: int) -> Box:

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Box, Instance, box_iou, shared
-from bystander.masks import Mask, union
+from bystander.geometry.instances import Instance, box_iou, shared
+from bystander.geometry.masks import Mask, union
+from bystander.geometry.types import Box
 from bystander.tracking.appearance import Histogram, colour_histogram, to_lab
 from bystander.tracking.association import (
     COAST_FRAMES,

@@ -26,8 +26,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from bystander.cli.demo import SHOT_SECONDS, run_demo
 from bystander.client import Client
-from bystander.demo import SHOT_SECONDS, run_demo
 
 STEPS: Final = ("upload", "confirm", "estimate", "progress", "review", "result")
 PART: Final = 16 * 2**20

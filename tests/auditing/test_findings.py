@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bystander.auditing.findings import Finding, Gatherer, Kind, Severity, in_frame
-from bystander.coordinates import DisplayBox
+from bystander.auditing.findings import (
+    Finding,
+    FindingMerger,
+    Kind,
+    Severity,
+    in_frame,
+)
+from bystander.geometry.coordinates import DisplayBox
 
 HERE = DisplayBox((0, 0, 100, 200))
 ELSEWHERE = DisplayBox((500, 0, 600, 200))
@@ -19,7 +25,7 @@ def sign(
 
 
 def gathered(*signs: Finding) -> list[Finding]:
-    gatherer = Gatherer()
+    gatherer = FindingMerger()
     for one in signs:
         gatherer.add([one])
     return gatherer.findings()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.auditing.kept import Kept, KeptArea
-from bystander.masks import Mask
-from bystander.people.vocabulary import (
+from bystander.auditing.kept import KeptArea, KeptPeople
+from bystander.geometry.masks import Mask
+from bystander.timeline.types import (
     Decision,
     Evidence,
     EvidenceKind,
@@ -53,7 +53,7 @@ def record(frame: int, **people: int) -> FrameRecord:
     return FrameRecord(frame, frame, sightings)
 
 
-def seen(area: KeptArea, shown: Pixels, known: FrameRecord) -> Kept:
+def seen(area: KeptArea, shown: Pixels, known: FrameRecord) -> KeptPeople:
     kept = area.see(shown, known)
     assert kept is not None
     return kept

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bystander.auditing.masked import _within
-from bystander.masks import Mask
+from bystander.geometry.masks import Mask
 
 
 @pytest.mark.parametrize("shape", [(360, 640), (540, 960), (270, 480), (300, 501)])

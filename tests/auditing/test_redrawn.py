@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.auditing.redrawn import Plan, Redrawing, fitting, showing
-from bystander.coordinates import DisplaySize
-from bystander.masks import Mask
-from bystander.media.planes import copy_of, planes_of
-from bystander.people.vocabulary import Sighting
+from bystander.auditing.redrawn import (
+    ExpectedFrame,
+    Redrawer,
+    fitting,
+    showing,
+)
+from bystander.geometry.coordinates import DisplaySize
+from bystander.geometry.masks import Mask
+from bystander.media.colour import copy_of, planes_of
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.timeline.types import Sighting
 
 GRID, SIZE = (320, 240), (640, 480)
 SMALL_GROWTH = EffectSettings(growth=0.0, softness=0.0)
@@ -47,19 +52,19 @@ def noisy(picture: av.VideoFrame, noise: float = 1.0) -> av.VideoFrame:
     return result
 
 
-def drawn(source: av.VideoFrame, effect: EffectSettings, shift: int = 0) -> Plan:
+def drawn(source: av.VideoFrame, effect: EffectSettings, shift: int = 0) -> ExpectedFrame:
     """The frame with its mask `shift` grid pixels to the right of where it should be."""
     compositor = Compositor(GRID, SIZE, DisplaySize(SIZE), effect)
     output = compositor.apply(source, [Region(BODY.moved(shift, 0), 320)])
     sighting = Sighting(1, (120, 40, 180, 200), 0.9, BODY)
-    return Plan(source, noisy(output), [Region(BODY, 320)], [], [sighting])
+    return ExpectedFrame(source, noisy(output), [Region(BODY, 320)], [], [sighting])
 
 
-def redrawing(effect: EffectSettings, size: tuple[int, int] = SIZE) -> Redrawing:
-    return Redrawing(effect, GRID, size, DisplaySize(size), "yuv420p")
+def redrawing(effect: EffectSettings, size: tuple[int, int] = SIZE) -> Redrawer:
+    return Redrawer(effect, GRID, size, DisplaySize(size), "yuv420p")
 
 
-def shown(plan: Plan, effect: EffectSettings) -> tuple[float, float, float, float] | None:
+def shown(plan: ExpectedFrame, effect: EffectSettings) -> tuple[float, float, float, float] | None:
     return showing(redrawing(effect).evidence(plan), SILHOUETTE)
 
 
@@ -93,7 +98,7 @@ def test_a_gap_before_a_plain_wall_gives_nothing_away() -> None:
 def test_a_whole_person_left_out_shows() -> None:
     source = scene()
     plan = drawn(source, SMALL_GROWTH)
-    bare = Plan(source, noisy(source), plan.masked, plan.kept, plan.silhouettes)
+    bare = ExpectedFrame(source, noisy(source), plan.masked, plan.kept, plan.silhouettes)
     box = shown(bare, SMALL_GROWTH)
     assert box == (240, 80, 360, 400)
 
@@ -105,7 +110,7 @@ def test_whoever_is_kept_before_a_masked_person_may_be_seen() -> None:
     compositor = Compositor(GRID, SIZE, DisplaySize(SIZE), effect)
     output = compositor.apply(source, [Region(BODY, 320)], [kept])
     sighting = Sighting(1, (120, 40, 180, 200), 0.9, BODY)
-    plan = Plan(source, noisy(output), [Region(BODY, 320)], [kept], [sighting])
+    plan = ExpectedFrame(source, noisy(output), [Region(BODY, 320)], [kept], [sighting])
     assert shown(plan, effect) is None
 
 
@@ -124,7 +129,7 @@ def test_an_effect_of_another_program_fits_none() -> None:
     plan = drawn(scene(), EffectSettings())
     luma = np.array(planes_of(plan.source)[0], dtype=np.float64)
     luma[80:400, 240:360] = cv2.GaussianBlur(luma, (0, 0), 3)[80:400, 240:360] + 20
-    strange = Plan(plan.source, picture_of(luma), plan.masked, plan.kept, plan.silhouettes)
+    strange = ExpectedFrame(plan.source, picture_of(luma), plan.masked, plan.kept, plan.silhouettes)
     assert fitting([strange], candidates) is None
 
 
@@ -142,6 +147,6 @@ def test_the_edge_of_somebody_kept_beside_a_mask_is_no_leak(name: EffectName) ->
     effect = EffectSettings(name=name)
     regions, sighting = [Region(body, 300)], Sighting(1, (62, 33, 99, 183), 0.9, body)
     output = Compositor(GRID, size, DisplaySize(size), effect).apply(source, regions, [kept])
-    plan = Plan(source, output, regions, [kept], [sighting])
+    plan = ExpectedFrame(source, output, regions, [kept], [sighting])
     evidence = redrawing(effect, size).evidence(plan)
     assert showing(evidence, np.ones((480, 854), dtype=bool)) is None

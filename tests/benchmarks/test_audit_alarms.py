@@ -11,7 +11,7 @@ import pytest
 from benchmarks.audit_alarms import Shown, Span, bystanders, covers, leaking
 from benchmarks.quality.truth import Truth
 from bystander.auditing.findings import Kind, Severity, in_frame
-from bystander.coordinates import DisplayBox
+from bystander.geometry.coordinates import DisplayBox
 
 SIZE = (100, 200)
 

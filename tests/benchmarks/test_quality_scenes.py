@@ -23,8 +23,8 @@ from benchmarks.quality.scenes import FRAMES, PLACE_SIZE, SCENES, SIZE, Crew, Sc
 from benchmarks.quality.stage import Camera, Pose, Role, SeenFace, Shot, Take, film
 from benchmarks.quality.truth import Truth
 from bystander.errors import UnreadablePhoto
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 
 Colour = tuple[int, int, int]
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.strength.attackers import attackers, collect, compared
+from benchmarks.strength.attacks import Picture
 from benchmarks.strength.portraits import FACE, GREY, Portrait, Set, cell_of, clear
+from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, as_markdown
-from bystander.auditing.attacks import Picture
-from bystander.auditing.reidentification import judge
-from bystander.instances import Face
-from bystander.models.face_alignment import align
-from bystander.models.face_model import Embeddings, FaceThresholds, normalised
+from bystander.geometry.instances import Face
+from bystander.models.face_model import Embeddings, FaceThresholds, align, normalised
 from bystander.redaction.effects import EffectName, EffectSettings
 
 LANDMARKS = np.array([[62, 60], [98, 60], [80, 82], [66, 102], [94, 102]], dtype=np.float32)
@@ -78,7 +77,7 @@ def test_the_person_is_elsewhere_on_the_grid_in_every_frame() -> None:
 
 
 def test_cells_are_those_of_the_product() -> None:
-    weak = EffectSettings(strength=0.25, i_know=True)
+    weak = EffectSettings(strength=0.25, allow_weak=True)
     assert cell_of(portrait(0, 0), EffectSettings()) > cell_of(portrait(0, 0), weak)
 
 
@@ -86,7 +85,7 @@ def test_cells_are_those_of_the_product() -> None:
 def test_a_weak_mosaic_is_seen_through_and_a_solid_colour_is_not(
     portraits: list[Portrait],
 ) -> None:
-    weak = reached(portraits, EffectSettings(name="mosaic", strength=0.25, i_know=True))
+    weak = reached(portraits, EffectSettings(name="mosaic", strength=0.25, allow_weak=True))
     solid = reached(portraits, EffectSettings(name="solid"))
     assert weak["taught with pixels"] > 0.9
     assert weak["informed recogniser, 8 frames averaged"] > 0.9

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 pytest.importorskip("bentoml", reason="needs the extra serve")
 

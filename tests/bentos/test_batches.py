@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import ModelContract
-from bystander.instances import Face, Instance
-from bystander.models.face_crops import around
+from bystander.geometry.instances import Face, Instance
+from bystander.models.face_model import face_region
 from bystander.server.bentos.protocol import decode
 
 ASTRONAUT: NDArray[np.uint8] = pytest.importorskip("skimage.data").astronaut()
@@ -78,7 +78,7 @@ def test_a_frame_that_is_none_fails_alone(segmenter: Any) -> None:
 def test_the_faces_of_several_calls_are_embedded_in_one_run(embedder: Any) -> None:
     [[face]] = decode(b"".join(embedder.detect([ASTRONAUT])))
     assert isinstance(face, Face)
-    sight = around(ASTRONAUT, face)
+    sight = face_region(ASTRONAUT, face)
     found = outcomes(embedder.embed([[sight], [], [sight, sight], [(0, face)], 7]))
     one, none, two, refused, nonsense = found
     assert isinstance(one, np.ndarray)

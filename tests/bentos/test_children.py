@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.models.catalogue import Catalogue
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore
 from bystander.sandbox.launch import Confinement
 from bystander.server.bentos.children import Children
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bystander.serving import CONTAINERIZED
+from bystander.cli.serve import CONTAINERIZED
 from tests.conftest import REPOSITORY
 
 

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import AmbiguousFace, ModelContract, ModelError
-from bystander.instances import Face, Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Face, Instance
+from bystander.geometry.masks import Mask
 from bystander.models.face_model import FaceThresholds
 from bystander.server.bentos.protocol import (
     MEDIA_TYPE,

@@ -20,15 +20,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import ConfigError, ModelContract, ModelError
-from bystander.instances import Face, Instance
+from bystander.geometry.instances import Face, Instance
 from bystander.models import Models, ModelSettings, load_models
-from bystander.models.catalogue import Catalogue, Variant
 from bystander.models.segmenter import SegmenterSettings
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore, Variant
 from bystander.server.bentos.protocol import FACE_EMBEDDER, MEDIA_TYPE, PERSON_SEGMENTER
 from bystander.server.bentos.remote import ModelService, open_models
 from tests.bentos.conftest import Server
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 

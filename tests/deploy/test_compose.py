@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bystander.jobs import settings as service_settings
+from bystander.server import settings as service_settings
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, Compose, run
 

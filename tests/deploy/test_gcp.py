@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.jobs import settings as service_settings
+from bystander.server import settings as service_settings
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, run
 

@@ -35,7 +35,7 @@ def test_no_code_of_an_image_imports_what_was_taken_out(image: str) -> None:
 
 
 def test_dlib_keeps_the_networks_that_it_loads() -> None:
-    source = (REPOSITORY / "bystander/models/dlib_pack.py").read_text()
+    source = (REPOSITORY / "bystander/models/face_packs.py").read_text()
     models = [pattern for pattern in SERVICE if "face_recognition_models" in pattern]
     names = [pattern.rpartition("/")[2].partition("*")[0] for pattern in models]
     assert names

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from frontend import settings
 from frontend.texts import Language
-from tests.frontend.staged import PROJECT, StagedService, staged_service
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.staged import PROJECT, StagedService, staged_service
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 MAIN = Path(settings.__file__).with_name("main.py")
 Open = Callable[..., AppTest]

@@ -17,12 +17,17 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from bystander.jobs.settings import load_service_settings
+from bystander.server.settings import load_service_settings
 from frontend.access import COOKIE, Access
 from frontend.proxy import PREFIX, Proxy
-from tests.api.asking import ask, messages
-from tests.api.stage import TOKENS, Stage, serving, staged
-from tests.frontend.upstream import served
+from tests.support.asking import ask, messages
+from tests.support.stage import (
+    TOKENS,
+    Stage,
+    serving,
+    staged,
+)
+from tests.support.upstream import served
 
 APP = "http://127.0.0.1:8501"
 NAME = "video.example.com"

@@ -19,8 +19,13 @@ import pytest
 pytest.importorskip("streamlit", reason="needs the extra app")
 
 from tests.conftest import REPOSITORY
-from tests.frontend.upstream import PROJECT, VIDEO, FakeService, served
-from tests.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.upstream import (
+    PROJECT,
+    VIDEO,
+    FakeService,
+    served,
+)
+from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 TOKEN = "a-token-that-nobody-may-see"
 HERE = f"/service/projects/{PROJECT}"

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Error, expect
 
 from benchmarks.app.webapp import WebApp
 from frontend.texts import texts
-from tests.frontend.browsing import chromium, violations  # skips where it can't run
-from tests.frontend.staged import StagedService
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.browsing import chromium, violations
+from tests.support.staged import StagedService
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import pytest
 
 from frontend.up import UNDER_MAKE, Part, PortInUse, address_of, check_port, run
 from tests.conftest import REPOSITORY
-from tests.jobs.house import alive
-from tests.waiting import until
+from tests.support.house import alive
+from tests.support.waiting import until
 
 STARTER = """
 import os, sys, time

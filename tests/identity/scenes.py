@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.identity.segments import Continuity, FaceSample, Segment
-from bystander.identity.settings import IdentitySettings
+from bystander.identity.cast import CastMember
+from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment
 from bystander.identity.verdicts import resolve
-from bystander.people.cast import CastMember
-from bystander.people.vocabulary import Decision, Evidence, Person, Tracklet
+from bystander.timeline.types import (
+    Decision,
+    Evidence,
+    Person,
+    Tracklet,
+)
 
 Vector = NDArray[np.float32]
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bystander.identity.likelihood import BODIES, Line
+from bystander.identity.segments import BODIES, BoundedLogRatio
 
-LINE = Line(even=0.8, slope=20.0, bound=5.0, noise=0.05)
+LINE = BoundedLogRatio(even=0.8, slope=20.0, bound=5.0, noise=0.05)
 
 
 def test_the_ratio_is_none_at_even_and_grows_with_the_likeness() -> None:
@@ -16,7 +16,7 @@ def test_the_ratio_is_none_at_even_and_grows_with_the_likeness() -> None:
 
 @pytest.mark.parametrize(("similarity", "bound"), [(1.0, 5.0), (-1.0, -5.0)])
 def test_no_likeness_proves_everything(similarity: float, bound: float) -> None:
-    line = Line(even=0.0, slope=100.0, bound=5.0)
+    line = BoundedLogRatio(even=0.0, slope=100.0, bound=5.0)
     assert line.at(similarity, 10**6) == pytest.approx(bound, abs=1e-3)
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bystander.identity.segments import Segment
-from bystander.identity.settings import IdentitySettings
-from bystander.people.cast import CastMember
-from bystander.people.vocabulary import Decision, EvidenceKind
+from bystander.identity.cast import CastMember
+from bystander.identity.segments import IdentitySettings, Segment
+from bystander.timeline.types import Decision, EvidenceKind
 
 from .scenes import MINJI, Scene, axis, clothes, crossing, like
 

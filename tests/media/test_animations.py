@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from bystander.errors import NotAVideo, TruncatedVideo
-from bystander.media.planes import planes_of
+from bystander.media.colour import planes_of
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from tests.conftest import shared
-from tests.media.videos import picture_array
+from tests.support.videos import picture_array
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
 DELAYS_MS = [100, 0, 50, 10, 20, 300]

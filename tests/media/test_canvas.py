@@ -13,13 +13,18 @@ import pytest
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from bystander.media.canvas import Shape, fitted
-from bystander.media.orientation import UPRIGHT, Orientation
-from bystander.media.planes import PixelFormat, planes_of, to_planar
+from bystander.media.canvas import PictureShape, fitted
+from bystander.media.colour import PixelFormat, RgbScaler, planes_of, to_planar
+from bystander.media.display import UPRIGHT, Orientation
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.media.rgb import RgbScaler
-from tests.media.videos import Clip, joined, make_video, picture_array, remuxed
+from tests.support.videos import (
+    Clip,
+    joined,
+    make_video,
+    picture_array,
+    remuxed,
+)
 
 SHORT = tuple(range(0, 6 * 512, 512))
 
@@ -135,8 +140,8 @@ def test_every_kind_of_picture_is_fitted_into_every_kind(
 ) -> None:
     stored = Clip(rotation=90, mirrored=True).stored(picture_array(0, 100, 200))
     picture = av.VideoFrame.from_ndarray(stored, "rgb24")
-    found = Shape.of_picture(picture, SIDEWAYS, Fraction(2))
-    shape = Shape(*orientation.size(*size), pixel_format, 1, False, orientation, Fraction(1))
+    found = PictureShape.of_picture(picture, SIDEWAYS, Fraction(2))
+    shape = PictureShape(*orientation.size(*size), pixel_format, 1, False, orientation, Fraction(1))
 
     result, turn = fitted(picture, found, shape)
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.transcode import transcode
 from bystander.media.cropping import hide_padding, read_padding
 from bystander.media.encoder import Codec
+from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
+from tests.benchmarks.test_transcode import packets
 from tests.conftest import shared
-from tests.media.test_transcode import packets
-from tests.media.videos import Clip, Sound, make_video
+from tests.support.videos import Clip, Sound, make_video
 
 SIZES = [(321, 240), (320, 241), (321, 241)]
 GOOD = EncoderSettings(preset="ultrafast", crf=10)

@@ -8,13 +8,14 @@ from pathlib import Path
 import av
 import pytest
 
+from benchmarks.transcode import transcode
 from bystander.errors import OutputUnwritable, UnsupportedVideo
 from bystander.media.encoder import Codec
-from bystander.media.probe import VideoInfo, probe
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
+from bystander.media.facts import VideoInfo
+from bystander.media.muxer import EncoderSettings
+from bystander.media.probe import probe
 from tests.conftest import shared
-from tests.media.videos import Clip, make_video
+from tests.support.videos import Clip, make_video
 
 QUIET = {"preset": "ultrafast", "x265-params": "log-level=error"}
 SDR, HLG, PQ = (1, 1, 1, 1), (9, 18, 9, 1), (9, 16, 9, 1)

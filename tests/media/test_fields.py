@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import pytest
 
+from benchmarks.transcode import transcode
+from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader, frames_after
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
 from tests.conftest import shared
-from tests.media.field_coded import (
+from tests.support.field_coded import (
     FRAME_TICKS,
     STEP,
     CodedPicture,
@@ -24,7 +24,7 @@ from tests.media.field_coded import (
     mpeg2,
     write,
 )
-from tests.media.videos import remuxed
+from tests.support.videos import remuxed
 
 TOP, BOTTOM, FRAME = Shape.TOP_FIRST, Shape.BOTTOM_FIRST, Shape.FRAME
 SHAPES = {

@@ -15,17 +15,18 @@ from av.codec.context import Flags
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from benchmarks.transcode import transcode
 from bystander.errors import UnsupportedVideo
+from bystander.media.colour import planes_of, to_planar
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import Codec, Deinterlace, Deinterlacing
-from bystander.media.planes import planes_of, to_planar
-from bystander.media.probe import FieldOrder, probe
+from bystander.media.facts import FieldOrder
+from bystander.media.muxer import EncoderSettings
+from bystander.media.probe import probe
 from bystander.media.reader import VideoReader, frames_after
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
 from tests.conftest import shared
-from tests.media.field_coded import Shape, h264, write
-from tests.media.videos import Clip, make_video
+from tests.support.field_coded import Shape, h264, write
+from tests.support.videos import Clip, make_video
 
 TOP, BOTTOM, PROGRESSIVE = FieldOrder.TOP_FIRST, FieldOrder.BOTTOM_FIRST, FieldOrder.PROGRESSIVE
 AUTO, ON, OFF = Deinterlace.AUTO, Deinterlace.ON, Deinterlace.OFF

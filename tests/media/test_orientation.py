@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bystander.media.orientation import Orientation
+from bystander.media.display import Orientation
 
 ONE = 65_536
 

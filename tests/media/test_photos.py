@@ -10,7 +10,7 @@ from PIL import Image
 
 from bystander.errors import UnreadablePhoto
 from bystander.media.photos import PhotoLimits, load_photo, photo_files
-from tests.media.videos import picture_array
+from tests.support.videos import picture_array
 
 
 @pytest.mark.parametrize(

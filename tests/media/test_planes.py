@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from bystander.errors import UnsupportedVideo
-from bystander.media.orientation import Orientation
-from bystander.media.planes import (
+from bystander.media.colour import (
     Matrix,
     PixelFormat,
     copy_of,
@@ -17,6 +16,7 @@ from bystander.media.planes import (
     to_planar,
     ycbcr,
 )
+from bystander.media.display import Orientation
 from tests.conftest import shared
 from tests.redaction.pictures import noise, samples
 

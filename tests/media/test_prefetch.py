@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bystander.media.prefetch import map_ahead, prefetch
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 
 def test_items_come_in_order_from_another_thread() -> None:

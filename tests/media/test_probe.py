@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoError
-from bystander.media.orientation import UPRIGHT, Orientation
+from bystander.media.display import UPRIGHT, Orientation
 from bystander.media.probe import ProbeLimits, probe
 from tests.conftest import shared
-from tests.media.videos import (
+from tests.support.videos import (
     Clip,
     Sound,
     make_audio,

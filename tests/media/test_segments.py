@@ -16,20 +16,31 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.transcode import transcode
 from bystander.errors import OutputExists, OutputUnwritable
-from bystander.media.checkpoints import Checkpoints, SegmentedWriter
 from bystander.media.encoder import Codec
+from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.media.segments import DamagedSegment, Segment, SegmentWriter, decoding_times
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
+from bystander.media.resuming import (
+    DamagedSegment,
+    RenderCheckpoints,
+    Segment,
+    SegmentedWriter,
+    SegmentWriter,
+    decoding_times,
+)
+from tests.benchmarks.test_transcode import CLOCKS, packets
 from tests.conftest import sampled
 from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
-from tests.media.test_transcode import CLOCKS, packets
 from tests.media.test_writer import largest_file
-from tests.media.videos import Clip, Sound, make_video, remuxed
+from tests.support.videos import (
+    Clip,
+    Sound,
+    make_video,
+    remuxed,
+)
 
 LENGTH = 10
 FAST = EncoderSettings(preset="veryfast")
@@ -59,7 +70,7 @@ def segmented(
     """Encode `source` in segments; returns the frame it went on from."""
     info = probe(source)
     with SegmentedWriter(
-        out, info, source, settings, Checkpoints(folder, LENGTH), digest, overwrite=True
+        out, info, source, settings, RenderCheckpoints(folder, LENGTH), digest, overwrite=True
     ) as writer:
         done = writer.done
         for frame in () if writer.complete else frames_from(source, done):
@@ -306,7 +317,7 @@ def test_what_belongs_to_something_else_is_discarded_and_said_so(
 
 def test_another_segment_length_starts_anew(source: Path, folder: Path, tmp_path: Path) -> None:
     stopped(source, folder, after=34)
-    checkpoints = Checkpoints(folder, LENGTH + 1)
+    checkpoints = RenderCheckpoints(folder, LENGTH + 1)
     out = tmp_path / "o.mp4"
     with SegmentedWriter(out, probe(source), source, FAST, checkpoints, "") as writer:
         assert writer.done == 0
@@ -321,7 +332,9 @@ def test_an_existing_output_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "o.mp4").write_text("older")
     with pytest.raises(OutputExists):
-        SegmentedWriter(tmp_path / "o.mp4", probe(source), source, FAST, Checkpoints(folder), "")
+        SegmentedWriter(
+            tmp_path / "o.mp4", probe(source), source, FAST, RenderCheckpoints(folder), ""
+        )
     assert names(folder) == []
 
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.media.hidden import hidden_sound, hides_pictures
-from bystander.media.sound import plan_sound
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings
+from benchmarks.transcode import transcode
+from bystander.media.muxer import EncoderSettings
+from bystander.media.sound import hidden_sound, hides_pictures, plan_sound
 from tests.conftest import shared
-from tests.media.videos import run_ffmpeg, with_edits
+from tests.support.videos import run_ffmpeg, with_edits
 
 FAST = EncoderSettings(preset="ultrafast")
 SUFFIXES = (".mp4", ".mov", ".mkv")

@@ -11,13 +11,13 @@ import av
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.transcode import transcode
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
 from bystander.media.encoder import Codec
+from bystander.media.muxer import EncoderSettings, VideoWriter, check_output
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.media.transcode import transcode
-from bystander.media.writer import EncoderSettings, VideoWriter, check_output
-from tests.media.videos import Clip, Sound, make_video
+from tests.support.videos import Clip, Sound, make_video
 
 FAST = EncoderSettings(preset="ultrafast")
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from bystander.errors import ConfigError, ModelNotFound
-from bystander.models.bento_store import import_model
-from bystander.models.catalogue import Catalogue, ModelFile
-from bystander.models.store import ModelStore, sha256
+from bystander.models.store import Catalogue, ModelFile, ModelStore, import_model, sha256
 
 
 def store_with(folder: Path, bentoml: Path, content: bytes = b"network") -> ModelStore:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bystander.errors import ConfigError
-from bystander.models.catalogue import Catalogue
+from bystander.models.store import Catalogue
 
 ENTRY = """
   net:

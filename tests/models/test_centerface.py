@@ -11,9 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import ModelContract, ModelCorrupt
-from bystander.instances import box_iou
+from bystander.geometry.instances import box_iou
 from bystander.media.photos import load_photo
-from bystander.models.centerface import CenterFace, _for_any_size, _suppressed, _weights
+from bystander.models.face_packs import (
+    CenterFace,
+    _for_any_size,
+    _suppressed,
+    _weights,
+)
 from bystander.models.sessions import SessionSettings
 from tests.conftest import REPOSITORY
 

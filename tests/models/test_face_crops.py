@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.instances import Face
-from bystander.models.catalogue import Catalogue
-from bystander.models.face_alignment import align
-from bystander.models.face_crops import around
-from bystander.models.faces import open_faces
-from bystander.models.store import ModelStore
+from bystander.geometry.instances import Face
+from bystander.models.face_model import align, face_region
+from bystander.models.face_packs import open_faces
+from bystander.models.store import Catalogue, ModelStore
 
 SIZE = 400
 RNG = np.random.default_rng(0)
@@ -42,7 +40,7 @@ PLACES = [
 
 @pytest.mark.parametrize("face", PLACES)
 def test_the_aligned_face_is_the_same_in_the_crop(face: Face) -> None:
-    crop, moved = around(NOISE, face)
+    crop, moved = face_region(NOISE, face)
     whole, cut = align(NOISE, face).astype(int), align(crop, moved).astype(int)
     # Coordinates that are rounded elsewhere may move a sample by a fraction of a pixel; a pixel
     # that the crop lacks would be black.
@@ -52,18 +50,18 @@ def test_the_aligned_face_is_the_same_in_the_crop(face: Face) -> None:
 
 @pytest.mark.parametrize("face", PLACES[:2])
 def test_the_crop_is_small(face: Face) -> None:
-    crop, _ = around(NOISE, face)
+    crop, _ = face_region(NOISE, face)
     assert max(crop.shape[:2]) < SIZE / 2
 
 
 def test_landmarks_in_one_point_take_the_whole_picture() -> None:
     face = Face((10.0, 10.0, 30.0, 30.0), 0.5, np.full((5, 2), 20, dtype=np.float32))
-    crop, _ = around(NOISE, face)
+    crop, _ = face_region(NOISE, face)
     assert crop.shape == NOISE.shape
 
 
 def test_a_face_outside_of_the_picture_still_has_a_crop() -> None:
-    crop, _ = around(NOISE, face_at(-900, -900, 10))
+    crop, _ = face_region(NOISE, face_at(-900, -900, 10))
     assert crop.size
 
 
@@ -75,5 +73,5 @@ def test_a_face_at_the_edge_is_embedded_as_in_the_whole_picture(tmp_path: Path) 
     picture = np.ascontiguousarray(astronaut[60:, 165:])  # hair and one side are cut off
     [face] = faces.detect(picture)
     [whole], [cut] = faces.embed_each([(picture, face)]), faces.embed(picture, [face])
-    assert around(picture, face)[0].size < picture.size
+    assert face_region(picture, face)[0].size < picture.size
     assert float(whole @ cut) > 0.9999

@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import ConfigError, ModelContract, ModelNotFound
-from bystander.identity.settings import IdentitySettings
-from bystander.instances import Face
-from bystander.models.catalogue import Catalogue
-from bystander.models.faces import (
+from bystander.geometry.instances import Face
+from bystander.identity.segments import IdentitySettings
+from bystander.models.face_packs import (
     FaceModel,
     FaceThresholds,
     InsightFacePack,
@@ -22,7 +21,7 @@ from bystander.models.faces import (
     quality,
 )
 from bystander.models.sessions import SessionSettings
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import shared
 
 ONE_THREAD = SessionSettings(threads=1)

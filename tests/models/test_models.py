@@ -7,9 +7,8 @@ import pytest
 
 from bystander.errors import ModelNotFound
 from bystander.models import ModelSettings, load_models
-from bystander.models.catalogue import Catalogue
 from bystander.models.sessions import SessionSettings
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import shared
 from tests.models.networks import yolo
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.errors import ModelContract
-from bystander.masks import intersection
+from bystander.geometry.masks import intersection
 from bystander.models.segmenter import (
     PersonSegmenter,
     SegmenterSettings,

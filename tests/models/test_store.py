@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from bystander.errors import ConfigError, ModelCorrupt, ModelError, ModelNotFound
-from bystander.models.catalogue import Catalogue, Download, ModelFile
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, Download, ModelFile, ModelStore
 
 WEIGHTS = b"weights " * 100_000
 CHECKSUM = hashlib.sha256(WEIGHTS).hexdigest()

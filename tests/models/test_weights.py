@@ -11,9 +11,8 @@ import pytest
 
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
-from bystander.models.catalogue import Catalogue, Variant
 from bystander.models.segmenter import SegmenterSettings, analysis_size
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore, Variant
 from tests.conftest import REPOSITORY
 
 WEIGHTS = REPOSITORY / "bystander" / "weights"

@@ -19,12 +19,21 @@ from bystander.errors import (
     UnreadablePhoto,
 )
 from bystander.media.probe import probe
-from bystander.people.timeline import Timeline
 from bystander.pipeline.mask import MaskResult, mask_video
 from bystander.progress import Progress
 from bystander.settings import Profile
-from tests import drawn
-from tests.drawn import LOSSLESS, MAGENTA, SETTINGS, Figure, Masked, Scene, cast_of, standing
+from bystander.timeline.archive import Timeline
+from tests.support import drawn
+from tests.support.drawn import (
+    LOSSLESS,
+    MAGENTA,
+    SETTINGS,
+    Figure,
+    Masked,
+    Scene,
+    cast_of,
+    standing,
+)
 
 ANNA, BEN = Figure(drawn.BLUE, standing(60)), Figure(drawn.RED, standing(260))
 SCENE = Scene([ANNA, BEN], frames=24)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Mask
-from bystander.media.planes import planes_of
+from bystander.geometry.masks import Mask
+from bystander.media.colour import planes_of
 
 GRID = 160, 90
 SIZE = 480, 270

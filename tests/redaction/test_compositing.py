@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.coordinates import DisplaySize
 from bystander.errors import UnsupportedVideo
-from bystander.masks import Mask
-from bystander.media.planes import PixelFormat, planes_of, ycbcr
+from bystander.geometry.coordinates import DisplaySize
+from bystander.geometry.masks import Mask
+from bystander.media.colour import PixelFormat, planes_of, ycbcr
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.edges import INTO_MASKED_PX
 from bystander.redaction.effects import EffectName, EffectSettings

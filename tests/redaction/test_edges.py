@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.masks import Mask
+from bystander.geometry.masks import Mask
 from bystander.redaction.edges import BAND_PX, INTO_MASKED_PX, EdgeRefiner
 from bystander.redaction.effects import Plane
 from tests.redaction.pictures import GRID, SIZE, rectangle

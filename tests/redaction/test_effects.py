@@ -187,7 +187,7 @@ def test_strength_enlarges_cells() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"strength": 0.2, "i_know": True},
+        {"strength": 0.2, "allow_weak": True},
         {"strength": float("nan")},
         {"color": "red"},
         {"color": "#ff00f"},
@@ -202,9 +202,9 @@ def test_settings_that_would_not_protect_are_refused(wrong: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", [EffectName.BLUR, EffectName.MOSAIC])
 def test_a_weak_effect_is_refused_unless_one_insists(name: EffectName) -> None:
-    with pytest.raises(ConfigError, match=r"4x4 cells of each face.*--i-know"):
+    with pytest.raises(ConfigError, match=r"4x4 cells of each face.*--allow-weak"):
         EffectSettings(name=name, strength=0.5)
-    insisted = EffectSettings(name=name, strength=0.5, i_know=True)
+    insisted = EffectSettings(name=name, strength=0.5, allow_weak=True)
     assert cell_size(insisted, 900, 300) < cell_size(DEFAULT, 900, 300)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bystander.coordinates import DisplaySize
-from bystander.media.planes import planes_of
-from bystander.people.vocabulary import (
+from bystander.geometry.coordinates import DisplaySize
+from bystander.media.colour import planes_of
+from bystander.redaction.compositing import Compositor
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.regions import drawn
+from bystander.timeline.types import (
     Decision,
     Evidence,
     EvidenceKind,
@@ -17,9 +20,6 @@ from bystander.people.vocabulary import (
     Tracklet,
     Verdict,
 )
-from bystander.redaction.compositing import Compositor
-from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.redaction.regions import drawn
 from tests.redaction.pictures import GRID, SIZE, in_source, noise, rectangle
 
 STRANGER, FRIEND = 1, 2

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.media import videos
 from tests.sandbox.made import (
     HUGE,
     box,
@@ -31,6 +30,7 @@ from tests.sandbox.made import (
     with_size,
 )
 from tests.sandbox.making import Holes, Maker, Row, wrong_types
+from tests.support import videos
 
 _HUGE_FILE = 5 * 2**30  # bytes, nearly all of them a hole
 _DREF = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref")

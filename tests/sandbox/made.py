@@ -16,7 +16,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from PIL import Image
 
-from tests.media.videos import Clip, make_video, picture_array
+from tests.support.videos import Clip, make_video, picture_array
 
 HUGE = 20_000  # pixels a side
 
@@ -36,7 +36,7 @@ def clip(suffix: str = ".mp4", size: tuple[int, int] = (320, 240)) -> bytes:
 
 
 def from_maker(suffix: str, make: object) -> bytes:
-    """What `make(path, folder)` of tests.media.videos writes."""
+    """What `make(path, folder)` of tests.support.videos writes."""
     assert callable(make)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"made{suffix}"

@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 CONFINED = """
 import os, resource, socket, sys
 from bystander.sandbox.confine import confine
-from bystander.sandbox.limits import Limits
+from bystander.sandbox.protocol import Limits
 offline = confine(Limits(memory=2**29, cpu=1), [sys.argv[-1]], [])
 """
 

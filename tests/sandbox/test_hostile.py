@@ -15,8 +15,13 @@ from PIL import Image
 from bystander.errors import PhotoError, VideoError
 from bystander.sandbox import Limits, PhotoFacts, VideoFacts, examine_photo, examine_video
 from tests.conftest import sampled
-from tests.hostile import PHOTOS, VIDEOS, Hostile, asked_for
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.hostile import (
+    PHOTOS,
+    VIDEOS,
+    Hostile,
+    asked_for,
+)
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 LIMITS = Limits(memory=2**30, cpu=10, wall=HANGS_AFTER_SECONDS)
 """Time enough for the honest ones on a slow machine."""

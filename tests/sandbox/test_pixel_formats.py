@@ -11,16 +11,16 @@ import pytest
 from bystander.errors import UnsupportedVideo
 from bystander.media.probe import probe
 from tests.conftest import REPOSITORY
-from tests.media.videos import Clip, make_video
+from tests.support.videos import Clip, make_video
 
 SURVIVES = """
 import av, numpy as np
 from av.video.format import names
-from bystander.media.aspect import AspectMeter
-from bystander.media.orientation import UPRIGHT, Orientation
+from bystander.media.display import AspectMeter
+from bystander.media.display import UPRIGHT, Orientation
 from bystander.media.probe import _PIXEL_FORMATS
 from bystander.media.reader import Frame
-from bystander.media.rgb import RgbScaler
+from bystander.media.colour import RgbScaler
 
 for name in sorted(filter(_PIXEL_FORMATS.fullmatch, names)):
     for size in ((64, 48), (33, 17)):

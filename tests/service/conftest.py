@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("bentoml", reason="needs the extra serve")
 
 from benchmarks.service.server import Server
-from bystander import demo
+from bystander.cli import demo
 from bystander.client import Client, RemoteJob, RemoteProject
 from bystander.models import load_models
-from tests.service.stranger import open_client, open_project
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.stranger import open_client, open_project
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 FRAMES, SEGMENT_FRAMES = 50, 20
 BODY_SECONDS = 8
@@ -54,7 +54,7 @@ def filmed(folder: Path, frames: int, size: tuple[int, int]) -> tuple[Path, Path
     with pytest.MonkeyPatch.context() as patch:
         use_shipped_models(patch, folder)
         patch.setattr(demo, "SHOT_SECONDS", frames // (2 * demo.FPS))
-        patch.setattr(demo, "SIZE", size)
+        patch.setattr(demo, "SIZE_PX", size)
         return demo.film(folder, load_models().faces)
 
 

@@ -18,7 +18,7 @@ from bystander.sandbox import landlock
 from bystander.sandbox.launch import Confinement, confined_command
 from tests.conftest import REPOSITORY
 from tests.service.conftest import Material, begin
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

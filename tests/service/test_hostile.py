@@ -16,19 +16,24 @@ import httpx
 import pytest
 
 from benchmarks.service.server import Server
-from tests.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.sandbox.making import Holes
 from tests.service.attacks import BODIES, FOREIGN_TYPES, NAMES, PATHS, PROJECT, RANGES, RAW, TOKEN
 from tests.service.conftest import Material
-from tests.service.stranger import (
+from tests.service.wire import connect, exchange, read, request
+from tests.support.hostile import (
+    PHOTOS,
+    VIDEOS,
+    Hostile,
+    asked_for,
+)
+from tests.support.stranger import (
     assert_gives_nothing_away,
     assert_says_why,
     open_client,
     open_project,
 )
-from tests.service.unharmed import unharmed
-from tests.service.wire import connect, exchange, read, request
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.unharmed import unharmed
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 

@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks.service.server import Server
 from tests.service.conftest import Material
-from tests.service.stranger import assert_says_why, open_project
-from tests.service.unharmed import unharmed
 from tests.service.wire import connect, read, request
-from tests.waiting import until
+from tests.support.stranger import assert_says_why, open_project
+from tests.support.unharmed import unharmed
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from benchmarks.service.server import ENTRY, Server
-from bystander.checkpoints import STATE
 from bystander.client import Client, RemoteJob
+from bystander.pipeline.checkpoints import STATE_FILE
 from tests.service.conftest import FRAMES, SEGMENT_FRAMES, Material, begin
 from tests.service.pictures import same
-from tests.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 pytestmark = pytest.mark.long
 
@@ -123,7 +123,7 @@ def disturbed(
 def analysed(work: Path) -> int:
     """Frames that the checkpoint of an analysis has behind it."""
     try:
-        with gzip.open(work / "checkpoints" / "analysis" / STATE) as file:
+        with gzip.open(work / "checkpoints" / "analysis" / STATE_FILE) as file:
             _, state = pickle.load(file)
     except FileNotFoundError:
         return 0

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.service.server import Server
 from bystander.client import Client
 from tests.service.conftest import Material
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 

@@ -17,9 +17,9 @@ import pytest
 from benchmarks.service.server import Server
 from bystander.client import Client, RemoteProject
 from tests.service.conftest import Material
-from tests.service.stranger import open_client
-from tests.service.unharmed import temporary
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.stranger import open_client
+from tests.support.unharmed import temporary
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.long
 

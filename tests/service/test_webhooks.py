@@ -9,8 +9,8 @@ import json
 import httpx
 import pytest
 
-from tests.jobs.receiver import receiving
-from tests.waiting import until
+from tests.support.receiver import receiving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

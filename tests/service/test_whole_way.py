@@ -21,7 +21,7 @@ from bystander.errors import Cancelled, ServiceError
 from tests.conftest import REPOSITORY
 from tests.service.conftest import FRAMES, Material, use_shipped_models
 from tests.service.pictures import blocks, sound
-from tests.waiting import until
+from tests.support.waiting import until
 
 NAME, ANOTHER = "Xanthippe", "Ermintrude"
 """Rare: they must be found nowhere afterwards."""

@@ -9,8 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
-from bystander.masks import Bits, Mask, intersection, union
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import (
+    Bits,
+    Mask,
+    intersection,
+    union,
+)
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedFrame, TrackedPerson, Tracker
 

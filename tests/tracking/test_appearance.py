@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.masks import Mask
+from bystander.geometry.masks import Mask
 from bystander.tracking.appearance import (
     Lab,
     PixelMemory,

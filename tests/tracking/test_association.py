@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bystander.instances import Instance
-from bystander.masks import Mask
-from bystander.tracking.association import IMPOSSIBLE, Likelihoods, assign
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
+from bystander.tracking.association import IMPOSSIBLE_LOG_RATIO, Likelihoods, assign
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import Detection
 from bystander.tracking.tracker import TrackedFrame
@@ -52,12 +52,12 @@ def test_the_matching_is_the_best_for_all_and_not_for_the_first() -> None:
 def test_what_fits_nobody_better_than_somebody_new_is_nobodys() -> None:
     assert assigned([[SETTINGS.new_log_likelihood - 0.1]], SURE) == {}
     assert assigned([[SETTINGS.new_log_likelihood + 0.1]], SURE) == {0: 0}
-    assert assigned([[IMPOSSIBLE]], SURE) == {}
+    assert assigned([[IMPOSSIBLE_LOG_RATIO]], SURE) == {}
 
 
 def test_confident_detections_choose_first_however_well_a_weak_one_fits() -> None:
     assert assigned([[-0.1, -0.5]], WEAK, SURE) == {0: 1}
-    assert assigned([[-0.1, -0.5], [-0.6, IMPOSSIBLE]], WEAK, SURE) == {0: 1, 1: 0}
+    assert assigned([[-0.1, -0.5], [-0.6, IMPOSSIBLE_LOG_RATIO]], WEAK, SURE) == {0: 1, 1: 0}
 
 
 def test_nobody_and_nothing_match_nothing() -> None:

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 
-from bystander.masks import Mask, iou
+from bystander.geometry.masks import Mask, iou
 from bystander.tracking.motion import MotionField, Window, widened
 
 from .bodies import GREEN, GRID, RED, Body, Picture, picture, share, textured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bystander.masks import Mask
+from bystander.geometry.masks import Mask
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedFrame
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 from training.cleaning.findings import Finding
 from training.cleaning.settings import CleaningSettings
 from training.cleaning.shapes import silhouette

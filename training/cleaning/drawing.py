@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Box
+from bystander.geometry.types import Box
 from training.cleaning.crowds import grey_region
 from training.cleaning.files import load
 from training.cleaning.findings import Finding

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bystander.config import Settings, describe
 from bystander.errors import OutputUnwritable
-from bystander.instances import Box
+from bystander.geometry.types import Box
 from training.cleaning.settings import CleaningSettings
 from training.errors import DataError
 

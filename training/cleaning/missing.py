@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
-from bystander.masks import Bits
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Bits
 from bystander.models import Segmenter
 from bystander.models.segmenter import analysis_size
 from training.cleaning.findings import Finding, Sighting

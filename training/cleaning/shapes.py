@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from bystander.instances import Box
-from bystander.masks import Bits, Mask, iou
+from bystander.geometry.masks import Bits, Mask, iou
+from bystander.geometry.types import Box
 from training.cleaning.findings import Action, Check, Finding
 from training.cleaning.settings import CleaningSettings
 from training.labels import area

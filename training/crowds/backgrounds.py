@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 from bystander.models import Segmenter
 from training.crowds.cutouts import Rgb
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 from training.crowds.camera import photograph
 from training.crowds.cutouts import Cutout, Floats, Rgb
 from training.crowds.layouts import LAYOUTS, Place

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask
 from training.errors import DataError
 
 Rgb = NDArray[np.uint8]

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bystander.config import Settings
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 from bystander.models import Segmenter
 from training.cleaning import CleaningSettings
 from training.cleaning.duplicates import fingerprint, pairs

@@ -9,8 +9,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 from training.evaluation.metrics import Floats, match
 from training.evaluation.networks import Network
 from training.evaluation.scores import operating

@@ -11,8 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
-from bystander.masks import Bits, Mask, intersection, iou
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import (
+    Bits,
+    Mask,
+    intersection,
+    iou,
+)
 
 Floats = NDArray[np.float64]
 

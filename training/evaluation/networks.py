@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
+from bystander.geometry.instances import Instance
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import Session, Tensor, open_session
 from training.evaluation.scores import SENSITIVE

@@ -15,8 +15,8 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 from bystander.models.segmenter import SegmenterSettings
 from bystander.tracking.settings import TrackingSettings
 from training.evaluation.metrics import (

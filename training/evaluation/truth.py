@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_masks
 
-from bystander.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models.segmenter import analysis_size

@@ -16,7 +16,7 @@ import onnx
 from pydantic import Field
 
 from bystander.config import Settings
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from bystander.models.sessions import Session, open_session
 from bystander.models.store import sha256
 from training.errors import CheckpointError, DataError
@@ -87,8 +87,8 @@ def export(
     checkpoint: Path,
     folder: Path,
     settings: ExportSettings,
-    calibration_frames: Iterable[Frame],
-    measuring_frames: Sequence[Frame],
+    calibration_frames: Iterable[Rgb],
+    measuring_frames: Sequence[Rgb],
 ) -> Exported:
     """Write every variant of a checkpoint, with its parity, to `folder`.
 
@@ -124,8 +124,8 @@ def export_network(
     network: onnx.ModelProto,
     folder: Path,
     settings: ExportSettings,
-    calibration_frames: Iterable[Frame],
-    measuring_frames: Sequence[Frame],
+    calibration_frames: Iterable[Rgb],
+    measuring_frames: Sequence[Rgb],
     reference: Session,
     facts: Mapping[str, str],
 ) -> Exported:
@@ -172,7 +172,7 @@ def export_network(
 def _measure(
     paths: Mapping[str, Path],
     reference: Session,
-    frames: Sequence[Frame],
+    frames: Sequence[Rgb],
     settings: ParitySettings,
 ) -> dict[str, dict[str, Parity]]:
     """Each variant against the checkpoint and, but for itself, against fp32."""

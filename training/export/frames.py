@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from training.errors import DataError
 
 ANALYSIS = 640
@@ -17,7 +17,7 @@ ANALYSIS = 640
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
-def frames_in(folder: Path) -> Iterator[Frame]:
+def frames_in(folder: Path) -> Iterator[Rgb]:
     """The pictures of `folder` in the order of their names, shrunk to analysis size.
 
     Yields:
@@ -32,7 +32,7 @@ def frames_in(folder: Path) -> Iterator[Frame]:
     yield from frames(paths)
 
 
-def frames(paths: Iterable[Path]) -> Iterator[Frame]:
+def frames(paths: Iterable[Path]) -> Iterator[Rgb]:
     """The pictures at `paths`, shrunk to analysis size, as `frames_in`."""
     for path in paths:
         bgr = cv2.imread(str(path))

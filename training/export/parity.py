@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
-from bystander.masks import iou
-from bystander.models.letterbox import Frame
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import iou
+from bystander.geometry.types import Rgb
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import Array, Session
 
@@ -60,9 +60,7 @@ class Parity:
         return 1 - self.lost / self.people if self.people else 1.0
 
 
-def compare(
-    original: Session, other: Session, frames: Iterable[Frame], confidence: float
-) -> Parity:
+def compare(original: Session, other: Session, frames: Iterable[Rgb], confidence: float) -> Parity:
     """Run both networks on each frame.
 
     Args:

@@ -27,7 +27,8 @@ from onnxruntime.quantization import (
 from pydantic import Field
 
 from bystander.config import Settings
-from bystander.models.letterbox import Frame, Letterbox
+from bystander.geometry.types import Rgb
+from bystander.models.letterbox import Letterbox
 from training.errors import CheckpointError, DataError
 
 Group = Literal[
@@ -80,7 +81,7 @@ class QuantiseSettings(Settings):
 
 def quantise(
     network: onnx.ModelProto,
-    frames: Iterable[Frame],
+    frames: Iterable[Rgb],
     settings: QuantiseSettings | None = None,
     ranges: Path | None = None,
 ) -> onnx.ModelProto:
@@ -175,8 +176,8 @@ def _group_in_head(path: str) -> Group:
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """The frames as a network's feeds, one at a time."""
 
-    def __init__(self, frames: Iterable[Frame], limit: int) -> None:
-        self._frames: Iterator[Frame] = iter(frames)
+    def __init__(self, frames: Iterable[Rgb], limit: int) -> None:
+        self._frames: Iterator[Rgb] = iter(frames)
         self._left = limit
         self._limit = limit
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import onnx
 
 from bystander.errors import BystanderError
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from bystander.models.sessions import open_session
 from training.export import ParitySettings
 from training.export.frames import frames_in
@@ -43,8 +43,8 @@ class Sensitivity:
 
 def sensitivities(
     network: onnx.ModelProto,
-    calibration: Sequence[Frame],
-    measuring: Sequence[Frame],
+    calibration: Sequence[Rgb],
+    measuring: Sequence[Rgb],
     confidence: float,
 ) -> Iterator[Sensitivity]:
     """One measurement per part of `network` (float32), each against `network` itself.

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bystander.errors import BystanderError
-from bystander.models.catalogue import Catalogue
-from bystander.models.faces import open_faces
+from bystander.models.face_packs import open_faces
 from bystander.models.sessions import SessionSettings
-from bystander.models.store import ModelStore
+from bystander.models.store import Catalogue, ModelStore
 from bystander.settings import ProfileName, load_profile
 from training.faces import report
 from training.faces.experiments import Bench, Material, draw_curves, examine

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bystander.identity.segments import USABLE_QUALITY
-from bystander.models.faces import FaceModel, FaceThresholds
+from bystander.identity.segments import MIN_IDENTIFYING_QUALITY
+from bystander.models.face_packs import FaceModel, FaceThresholds
 from bystander.settings import AnalysisSettings
 from training.faces import conditions, groups, several, truth, verdicts
 from training.faces.curves import histogram_figure, pixels, roc_figure
@@ -97,7 +97,7 @@ def on_photos(bench: Bench, findings: Findings, clean: Album) -> None:
 def under_conditions(bench: Bench, findings: Findings, photos: list[Photo], clean: Album) -> None:
     """Experiment 2: what size, blur, compression and pose do."""
     rows, probed = conditions.spoilt(photos, clean, bench.model, bench.settings)
-    pool = conditions.usable(probed, USABLE_QUALITY, bench.model.min_face)
+    pool = conditions.usable(probed, MIN_IDENTIFYING_QUALITY, bench.model.min_face)
     if len(pool[0]) and len(pool[1]):
         findings.pools["spoilt photos that count"] = pool
         findings.rocs[PHOTOS]["spoilt, counting"] = roc(*pool)
@@ -136,13 +136,15 @@ def on_clips(
     findings.add(
         "Face tracks",
         f"Faces linked at {settings.looks_per_second:g} looks a second. A face counts from "
-        f"quality {USABLE_QUALITY:g} on.",
+        f"quality {MIN_IDENTIFYING_QUALITY:g} on.",
         [
             {
                 "clip": clip.stem,
                 "tracks": len(tracks),
                 "faces": sum(len(track.samples) for track in tracks),
-                "that count": sum(len(track.usable(USABLE_QUALITY).samples) for track in tracks),
+                "that count": sum(
+                    len(track.usable(MIN_IDENTIFYING_QUALITY).samples) for track in tracks
+                ),
                 "tracks of a second": sum(bool(np.ptp(track.seconds) >= 1) for track in tracks),
                 "median width": _median([track.samples.width for track in tracks]),
             }
@@ -150,7 +152,7 @@ def on_clips(
         ],
     )
     everything = [track for tracks in found.values() for track in tracks]
-    usable = [track.usable(USABLE_QUALITY) for track in everything]
+    usable = [track.usable(MIN_IDENTIFYING_QUALITY) for track in everything]
     mine = several.within_tracks(usable, settings.apart)
     rivals = several.between_tracks(usable)
     strangers = several.to_photos(usable, clean.samples)
@@ -230,7 +232,9 @@ def by_the_product(
 ) -> None:
     """What the product says of the tracks, with its thresholds and with those by the rule."""
     tracks = [track for those in found.values() for track in those]
-    own, swapped = several.after_earlier([track.usable(USABLE_QUALITY) for track in tracks])
+    own, swapped = several.after_earlier(
+        [track.usable(MIN_IDENTIFYING_QUALITY) for track in tracks]
+    )
     if len(own) and len(swapped):
         at_tar = threshold_at_tar(own, bench.settings.tar)
         findings.add(

@@ -10,8 +10,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Face
-from bystander.models.faces import FaceModel, quality
+from bystander.geometry.instances import Face
+from bystander.models.face_packs import FaceModel, quality
 from training.faces.metrics import Scores
 from training.pages import Rgb
 
@@ -26,7 +26,7 @@ class Samples:
 
     Attributes:
         vectors: float32 [N, D] of length 1.
-        quality: float64 [N], see `bystander.models.faces.quality`.
+        quality: float64 [N], see `bystander.models.face_packs.quality`.
         width: float64 [N], of the detected box in pixels.
         yaw: float64 [N], degrees from frontal, 0 to 90, estimated.
     """
@@ -76,7 +76,7 @@ def yaw(landmarks: NDArray[np.float32]) -> float:
     middle between them with its sine: their ratio is the tangent, times the nose's depth.
 
     Args:
-        landmarks: float32 [5, 2], see `bystander.instances.Face`.
+        landmarks: float32 [5, 2], see `bystander.geometry.instances.Face`.
     """
     right, left, nose = (landmarks[i].astype(np.float64) for i in range(3))
     across = left - right

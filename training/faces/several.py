@@ -179,7 +179,7 @@ def by_yaw(
 
 
 def after_earlier(tracks: Sequence[FaceTrack]) -> tuple[Scores, Scores]:
-    """What `different` is compared with in `bystander.people.dossier`: the median similarity
+    """What `different` is compared with in `bystander.tracking.evidence`: the median similarity
     of a face to those before it.
 
     Returns:

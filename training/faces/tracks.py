@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Box, box_iou
+from bystander.geometry.instances import box_iou
+from bystander.geometry.types import Box
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.models.faces import FaceModel
-from bystander.people.heads import find_faces
-from bystander.people.shots import mark_cuts, thumbnail
+from bystander.models.face_packs import FaceModel
+from bystander.tracking.face_assignment import detect_faces
+from bystander.tracking.shots import detect_cuts, thumbnail
 from training.errors import DataError
 from training.faces.metrics import Scores
 from training.faces.samples import Samples, joined, measure
@@ -152,12 +153,12 @@ def _looks(video: Path, model: FaceModel, settings: FaceExperimentSettings) -> I
     with VideoReader(video, info) as reader:
         shown = ((frame, frame.rgb()) for frame in reader)
         items = ((frame, picture, thumbnail(picture)) for frame, picture in shown)
-        for (frame, picture, _), cut in mark_cuts(items, lambda item: item[2]):
+        for (frame, picture, _), cut in detect_cuts(items, lambda item: item[2]):
             shot += cut
             now = float(frame.pts * info.time_base)
             if not cut and now < due - 1e-6:
                 continue
             due = now + 1 / settings.looks_per_second
-            faces = find_faces(picture, model, settings.long_side)
+            faces = detect_faces(picture, model, settings.long_side)
             boxes = tuple(face.box for face in faces)
             yield Look(frame.index, now, shot, boxes, measure(picture, faces, model))

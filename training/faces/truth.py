@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from bystander.identity.cast import main_face
 from bystander.media.photos import load_photo, photo_files
-from bystander.models.faces import FaceModel
-from bystander.people.cast import the_face
+from bystander.models.face_packs import FaceModel
 from training.errors import DataError
 from training.faces.samples import Samples, measure
 from training.faces.tracks import Case, FaceTrack
@@ -67,7 +67,7 @@ def cast_photos(clip: Path, model: FaceModel) -> dict[str, Samples]:
     found = {}
     for home in sorted((clip / "cast").glob("*/")):
         photo = photo_files(home)[0]
-        image, face = the_face(load_photo(photo), model, str(photo))
+        image, face = main_face(load_photo(photo), model, str(photo))
         found[home.name] = measure(image, [face], model)
     return found
 

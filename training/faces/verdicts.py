@@ -13,15 +13,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.identity.segments import USABLE_QUALITY, FaceSample
-from bystander.identity.settings import IdentitySettings
+from bystander.identity.cast import CastMember
+from bystander.identity.segments import MIN_IDENTIFYING_QUALITY, FaceSample, IdentitySettings
 from bystander.identity.verdicts import FaceRule
-from bystander.models.faces import FaceThresholds
-from bystander.people.cast import CastMember
-from bystander.people.dossier import Stretch
-from bystander.people.follow import FAINT
-from bystander.people.vocabulary import EvidenceKind
+from bystander.models.face_packs import FaceThresholds
 from bystander.settings import AnalysisSettings
+from bystander.timeline.types import EvidenceKind
+from bystander.tracking.evidence import SegmentEvidence
+from bystander.tracking.frame_analysis import MIN_FACE_QUALITY
 from training.faces.settings import FaceExperimentSettings
 from training.faces.several import references
 from training.faces.tracks import Case, FaceTrack
@@ -48,7 +47,7 @@ def verdict(
     Returns:
         FACE: kept. DOUBT: not enough. NONE: another one, or no usable face.
     """
-    stretch = Stretch(0)
+    stretch = SegmentEvidence(0)
     due = -np.inf
     for now, worth, vector in zip(
         track.seconds, track.samples.quality, track.samples.vectors, strict=True
@@ -56,7 +55,7 @@ def verdict(
         if now < due - 1e-6:
             continue
         due = now + 1 / looks_per_second
-        if worth >= FAINT and stretch.wants_face(worth):
+        if worth >= MIN_FACE_QUALITY and stretch.wants_face(worth):
             stretch.add_face(FaceSample(round(FPS * now), vector, worth, 0.0))
     rule = FaceRule(settings, thresholds.same, thresholds.different, FPS)
     return rule.best(stretch.faces, [CastMember("photo", photos)]).kind
@@ -66,7 +65,7 @@ def against_own(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings) -
     """Faces that count as photos, each with its own track from `settings.apart` seconds away."""
     cases = []
     for track in tracks:
-        photos = track.usable(USABLE_QUALITY)
+        photos = track.usable(MIN_IDENTIFYING_QUALITY)
         for row in references(photos, settings):
             away = np.flatnonzero(np.abs(track.seconds - photos.seconds[row]) >= settings.apart)
             if len(away):
@@ -79,7 +78,7 @@ def against_rivals(tracks: Sequence[FaceTrack], settings: FaceExperimentSettings
     return [
         (track, photos.samples.vectors[[row]])
         for other in tracks
-        for photos in [other.usable(USABLE_QUALITY)]
+        for photos in [other.usable(MIN_IDENTIFYING_QUALITY)]
         for row in references(photos, settings)
         for track in tracks
         if track is not other and track.meets(other)

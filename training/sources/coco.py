@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from bystander.config import describe
-from bystander.instances import Box
+from bystander.geometry.types import Box
 from training.errors import DataError, InvalidAnnotation
 from training.pictures import Annotation, Picture, Polygon, Split
 from training.sources.base import PERSON, SourceSettings, resolve

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, Field
 
-from bystander.masks import Bits
+from bystander.geometry.masks import Bits
 from training.labels import joined
 from training.pictures import Polygon
 

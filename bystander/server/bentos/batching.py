@@ -18,8 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bystander.errors import ConfigError, ModelContract
-from bystander.jobs.settings import ModelServiceSettings, load_service_settings
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from bystander.models.sessions import SessionSettings, onnx_runtime, open_session
 from bystander.models.store import ModelStore
 from bystander.server.bentos.protocol import (
@@ -29,6 +28,7 @@ from bystander.server.bentos.protocol import (
     packed,
     packed_error,
 )
+from bystander.server.settings import ModelServiceSettings, load_service_settings
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ class OneByOne:
             return packed_error(error, self._service)
 
 
-def check_picture(picture: object) -> Frame:
+def check_picture(picture: object) -> Rgb:
     """The picture, if it is one that networks take: uint8 [H, W, 3], not empty.
 
     Raises:

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import bystander
 from bystander.config import CONFIGS_VARIABLE
-from bystander.models.catalogue import Catalogue
-from bystander.models.store import MODELS_VARIABLE, SEGMENTER_VARIABLE, ModelStore
+from bystander.models.store import MODELS_VARIABLE, SEGMENTER_VARIABLE, Catalogue, ModelStore
 from bystander.sandbox.launch import (
     Confinement,
     ConfinementMode,

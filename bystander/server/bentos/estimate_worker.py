@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bystander.estimate import estimate
 from bystander.models import ModelSettings, load_models
+from bystander.pipeline.estimate import estimate
 from bystander.server.bentos.job_worker import SERVICES_VARIABLE
 from bystander.server.bentos.lifeline import end_with_parent
 from bystander.server.bentos.remote import open_models

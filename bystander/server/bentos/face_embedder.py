@@ -10,13 +10,12 @@ from typing import Any
 import bentoml
 import numpy as np
 
-from bystander.api.logs import hide_mistakes
 from bystander.errors import BystanderError, ModelContract
-from bystander.instances import Face
-from bystander.models.catalogue import Catalogue
-from bystander.models.face_model import Embeddings, Image
-from bystander.models.faces import open_faces
-from bystander.models.store import ModelStore, sha256
+from bystander.geometry.instances import Face
+from bystander.geometry.types import Rgb
+from bystander.models.face_model import Embeddings
+from bystander.models.face_packs import open_faces
+from bystander.models.store import Catalogue, ModelStore, sha256
 from bystander.server.bentos.batching import (
     SERVICE,
     SETTINGS,
@@ -30,12 +29,13 @@ from bystander.server.bentos.batching import (
 )
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.protocol import FACE_EMBEDDER, FaceFacts, packed
+from bystander.server.http.observability import hide_client_errors
 
 _log = logging.getLogger(__name__)
 
 _BLANK = 128  # side of the picture that warms the networks up
 
-Sights = list[tuple[Image, Face]]
+Sights = list[tuple[Rgb, Face]]
 
 
 @bentoml.service(name=FACE_EMBEDDER, **SERVICE)
@@ -48,7 +48,7 @@ class FaceEmbedder:
 
     def __init__(self) -> None:
         end_with_supervisor()
-        hide_mistakes()
+        hide_client_errors()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)
         self._model = open_faces("auto", store, sessions)
@@ -80,7 +80,7 @@ class FaceEmbedder:
 
         Args:
             groups: of one call each: pairs of a crop, uint8 [h, w, 3] RGB, and a `Face` in it
-                (`bystander.models.face_crops`).
+                (`bystander.models.face_model`).
 
         Returns:
             For each group float32 [N, D]. On a processor each group is a run of the network,

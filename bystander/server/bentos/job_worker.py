@@ -14,19 +14,19 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from bystander.jobs import worker
-from bystander.logs import SayOnce
 from bystander.models import load_models
+from bystander.progress import OncePerMessage
 from bystander.server.bentos.remote import open_models
+from bystander.server.jobs import worker
 
 SERVICES_VARIABLE = "BYSTANDER_SERVICES"
 
 
 def main(folder: Path, environ: Mapping[str, str] = os.environ) -> int:
-    """Do the job in `folder`; gives the exit code, see `bystander.jobs.worker.main`."""
+    """Do the job in `folder`; gives the exit code, see `bystander.server.jobs.worker.main`."""
     # What the library complains about goes to whoever started this process, once.
     complaints = logging.StreamHandler()
-    complaints.addFilter(SayOnce())
+    complaints.addFilter(OncePerMessage())
     logging.basicConfig(handlers=[complaints], level=logging.WARNING, format="%(message)s")
     services = json.loads(environ.get(SERVICES_VARIABLE, "{}"))
     return worker.main(folder, partial(open_models, services) if services else load_models)

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Final
 
-from bystander.serving import SUPERVISOR_VARIABLE
+from bystander.cli.serve import SUPERVISOR_VARIABLE
 
 PR_SET_PDEATHSIG: Final = 1
 """Of prctl(2)."""

@@ -9,15 +9,13 @@ from typing import Any
 
 import bentoml
 
-from bystander.api.logs import hide_mistakes
 from bystander.errors import BystanderError
-from bystander.instances import Instance
-from bystander.models.catalogue import Catalogue, Variant
-from bystander.models.letterbox import Frame
+from bystander.geometry.instances import Instance
+from bystander.geometry.types import Rgb
 from bystander.models.segmenter import PersonSegmenter as Network
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.sessions import open_session
-from bystander.models.store import ModelStore, sha256
+from bystander.models.store import Catalogue, ModelStore, Variant, sha256
 from bystander.server.bentos.batching import (
     SERVICE,
     SETTINGS,
@@ -32,6 +30,7 @@ from bystander.server.bentos.batching import (
 )
 from bystander.server.bentos.lifeline import end_with_supervisor
 from bystander.server.bentos.protocol import PERSON_SEGMENTER, SEGMENT, packed
+from bystander.server.http.observability import hide_client_errors
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class PersonSegmenter:
 
     def __init__(self) -> None:
         end_with_supervisor()
-        hide_mistakes()
+        hide_client_errors()
         store = ModelStore.from_environment(Catalogue.load())
         sessions = session_settings(SETTINGS.providers, store)
         files = {variant: _network_file(store, variant) for variant in SEGMENT}
@@ -97,7 +96,7 @@ class PersonSegmenter:
         return self._one_by_one(look, frames)
 
 
-def _by_shape(frames: Sequence[Frame], network: Network) -> list[list[Instance]]:
+def _by_shape(frames: Sequence[Rgb], network: Network) -> list[list[Instance]]:
     """Who is in each frame, those of one shape looked at in one run of the network."""
     found: list[list[Instance]] = [[] for _ in frames]
     for positions in positions_by([frame.shape for frame in frames]).values():

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 
 from bystander import errors
 from bystander.errors import BystanderError, ModelContract, ModelError
-from bystander.instances import Face, Instance
-from bystander.masks import Mask
-from bystander.models.catalogue import Variant
+from bystander.geometry.instances import Face, Instance
+from bystander.geometry.masks import Mask
 from bystander.models.face_model import FaceThresholds
+from bystander.models.store import Variant
 
 _log = logging.getLogger(__name__)
 

@@ -17,16 +17,14 @@ import httpx
 import numpy as np
 
 from bystander.errors import ConfigError, ModelError
-from bystander.instances import Face, Instance
+from bystander.geometry.instances import Face, Instance
+from bystander.geometry.types import Rgb
 from bystander.models import Models, ModelSettings
 from bystander.models.bodies import HistogramBodies, OSNetBodies
-from bystander.models.catalogue import Catalogue, Variant
-from bystander.models.face_crops import around
-from bystander.models.face_model import Embeddings, Image
-from bystander.models.letterbox import Frame
+from bystander.models.face_model import Embeddings, face_region
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.sessions import SessionSettings
-from bystander.models.store import ModelStore, sha256
+from bystander.models.store import Catalogue, ModelStore, Variant, sha256
 from bystander.server.bentos.protocol import (
     FACE_EMBEDDER,
     PERSON_SEGMENTER,
@@ -93,7 +91,7 @@ class RemoteSegmenter:
         name, checksum = facts[variant]
         self.checksums: dict[str, str] = {name: checksum}
 
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         return self._service.call(self._api, frames=list(frames)) if frames else []
 
 
@@ -109,14 +107,14 @@ class RemoteFaces:
         self.min_face = facts.min_face
         self.checksums = facts.checksums
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Rgb) -> list[Face]:
         found: list[Face]
         [found] = self._service.call("detect", images=[image])
         return found
 
-    def embed(self, image: Image, faces: Sequence[Face]) -> Embeddings:
+    def embed(self, image: Rgb, faces: Sequence[Face]) -> Embeddings:
         vectors: Embeddings
-        sights = [around(image, face) for face in faces]
+        sights = [face_region(image, face) for face in faces]
         crops = [(np.ascontiguousarray(crop), face) for crop, face in sights]
         [vectors] = self._service.call("embed", groups=[crops])
         return vectors

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.frontend.browsing import chromium  # skips where it can't run
+from tests.support.browsing import chromium
 
 pytest.importorskip("bentoml", reason="needs the extra serve")
 
@@ -22,8 +22,8 @@ from bystander.client import Client, RemoteProject
 from frontend.texts import Language
 from tests.conftest import shared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
-from tests.frontend.staged import StagedService, staged_service
 from tests.service.conftest import filmed, use_shipped_models
+from tests.support.staged import StagedService, staged_service
 
 FRAMES, SIZE = 50, (640, 360)
 CHANGES: dict[str, dict[str, object]] = {

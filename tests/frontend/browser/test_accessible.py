@@ -13,8 +13,8 @@ from benchmarks.app.webapp import WebApp
 from bystander.client import Client, RemoteProject
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import Visitor
-from tests.frontend.browsing import violations
-from tests.frontend.staged import (
+from tests.support.browsing import violations
+from tests.support.staged import (
     PROJECT,
     StagedService,
     job,

@@ -8,8 +8,13 @@ from playwright.sync_api import expect
 from benchmarks.app.webapp import WebApp
 from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import Come
-from tests.frontend.staged import PROJECT, StagedService, job, photo
-from tests.waiting import until
+from tests.support.staged import (
+    PROJECT,
+    StagedService,
+    job,
+    photo,
+)
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

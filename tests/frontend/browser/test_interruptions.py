@@ -14,7 +14,7 @@ from bystander.client import Client, RemoteJob
 from frontend.texts import texts
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import Visitor
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

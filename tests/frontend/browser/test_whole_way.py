@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from benchmarks.service.server import Server
 from bystander.client import Client
 from bystander.errors import ServiceError
-from bystander.people.timeline import Timeline
+from bystander.timeline.archive import Timeline
 from frontend.steps.review import AT_ONCE
 from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import FRAMES, Come, Material

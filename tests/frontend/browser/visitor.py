@@ -10,7 +10,7 @@ from typing import Final
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 from frontend.texts import Language, texts
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 PATIENCE: Final = HANGS_AFTER_SECONDS
 BUILT: Final = 60

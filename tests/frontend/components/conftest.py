@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.frontend.browsing import chromium, running_app  # skips where they can't run
-from tests.media.videos import Clip, make_video
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.support.browsing import chromium, running_app
+from tests.support.videos import Clip, make_video
+from tests.support.waiting import HANGS_AFTER_SECONDS
 
 expect.set_options(timeout=1000 * HANGS_AFTER_SECONDS)
 

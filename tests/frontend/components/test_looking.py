@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from frontend.texts import texts
-from tests.frontend.browsing import violations
 from tests.frontend.components.conftest import Fake, Visit, events, expect_event
+from tests.support.browsing import violations
 
 pytestmark = pytest.mark.long
 

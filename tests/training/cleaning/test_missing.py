@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bystander.instances import Instance
-from bystander.masks import Mask
-from bystander.models.letterbox import Frame
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
+from bystander.geometry.types import Rgb
 from tests.training.cleaning.made import person, picture
 from training.cleaning import Finding, apply, clean
 from training.pictures import Annotation
@@ -23,7 +23,7 @@ class Sees:
 
     people: tuple[tuple[int, float], ...]
 
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         assert [frame.shape for frame in frames] == [(480, 640, 3)]
         seen = []
         for x, score in self.people:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bystander.errors import ConfigError
-from bystander.instances import Instance
-from bystander.masks import Mask
-from bystander.models.letterbox import Frame
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
+from bystander.geometry.types import Rgb
 from training.crowds.backgrounds import panorama, strips_beside
 from training.crowds.cutouts import list_cutouts
 from training.crowds.make import (
@@ -33,12 +33,12 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 class Nobody:
     """A segmenter that sees no one."""
 
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         return [[] for _ in frames]
 
 
 class Somebody:
-    def segment(self, frames: Sequence[Frame]) -> list[list[Instance]]:
+    def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         mask = Mask(0, 0, np.ones((4, 4), dtype=bool))
         return [[Instance((0, 0, 4, 4), 0.3, mask)] for _ in frames]
 

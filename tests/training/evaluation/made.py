@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 from training.evaluation.networks import Network
 from training.evaluation.truth import Rgb
 

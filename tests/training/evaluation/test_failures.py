@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bystander.instances import Instance
+from bystander.geometry.instances import Instance
 from tests.training.evaluation.made import (
     HEIGHT,
     WIDTH,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_cdt
 
-from bystander.instances import Instance
-from bystander.masks import Bits, Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Bits, Mask
 from tests.training.evaluation.made import block
 from training.evaluation.metrics import (
     Ranking,

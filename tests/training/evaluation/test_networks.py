@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bystander.errors import ModelError
-from bystander.instances import Instance
+from bystander.geometry.instances import Instance
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import open_session
 from tests.conftest import shared

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import COCOeval
 
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 from tests.training.evaluation.made import Block, Sees, picture
 from training.evaluation.metrics import resamples
 from training.evaluation.scores import FLOOR, OPERATING, Scores, Tally, parts_of

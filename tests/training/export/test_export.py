@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from bystander.models.sessions import Array, Session, open_session
 from bystander.models.store import sha256
 from tests.training.export.networks import tiny
@@ -19,7 +19,7 @@ SETTINGS = ExportSettings(name="tiny", version="1.2.3")
 FACTS = {"classes": "person", "date": "2026-11-22", "source_sha256": "0" * 64}
 
 
-def frames(seed: int, count: int) -> list[Frame]:
+def frames(seed: int, count: int) -> list[Rgb]:
     drawn = np.random.default_rng(seed)
     return [drawn.integers(0, 256, (64, 96, 3), dtype=np.uint8) for _ in range(count)]
 

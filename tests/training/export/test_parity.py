@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bystander.instances import Instance
-from bystander.masks import Mask
+from bystander.geometry.instances import Instance
+from bystander.geometry.masks import Mask
 from bystander.models.sessions import open_session
 from tests.models.networks import SIDE, Drawn, yolo
 from training.export.parity import compare, match

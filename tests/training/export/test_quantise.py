@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from bystander.models.letterbox import Frame
+from bystander.geometry.types import Rgb
 from bystander.models.sessions import open_session
 from tests.conftest import shared
 from tests.training.export.networks import tiny
@@ -26,7 +26,7 @@ from training.export.quantise import (
 )
 
 
-def noise(count: int, width: int = 96, height: int = 64) -> Iterator[Frame]:
+def noise(count: int, width: int = 96, height: int = 64) -> Iterator[Rgb]:
     drawn = np.random.default_rng(1)
     for _ in range(count):
         yield drawn.integers(0, 256, (height, width, 3), dtype=np.uint8)

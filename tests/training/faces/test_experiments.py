@@ -9,11 +9,21 @@ import cv2
 import numpy as np
 import pytest
 
-from bystander.identity.settings import IdentitySettings
-from bystander.models.faces import FaceThresholds
-from bystander.people.vocabulary import EvidenceKind
+from bystander.identity.segments import IdentitySettings
+from bystander.models.face_packs import FaceThresholds
 from bystander.settings import AnalysisSettings
-from tests.drawn import BLUE, CYAN, GREEN, RED, YELLOW, DrawnFaces, Figure, Scene, standing
+from bystander.timeline.types import EvidenceKind
+from tests.support.drawn import (
+    BLUE,
+    CYAN,
+    GREEN,
+    RED,
+    YELLOW,
+    DrawnFaces,
+    Figure,
+    Scene,
+    standing,
+)
 from tests.training.faces.test_tracks import track
 from training.errors import DataError
 from training.faces import report

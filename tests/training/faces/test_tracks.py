@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from bystander.instances import Box
+from bystander.geometry.types import Box
 from training.faces.metrics import Scores
 from training.faces.samples import Samples, yaw
 from training.faces.settings import FaceExperimentSettings

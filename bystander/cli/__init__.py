@@ -1,0 +1,1 @@
+"""The command line: one module for the commands, the others for what they print and take."""

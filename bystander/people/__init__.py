@@ -1,1 +1,0 @@
-"""Who is in the picture, from when to when, and whether they may be seen."""

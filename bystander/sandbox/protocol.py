@@ -1,0 +1,137 @@
+"""What is asked of the sandbox's child, what it answers, and its limits.
+
+What a file from a stranger may be, and what looking at it may cost.
+
+What examining a file found, as the API tells it.
+
+What the child is to show of a video: `order.json` in the folder that it writes to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bystander.config import Settings
+
+GIB = 2**30
+
+
+class Limits(Settings):
+    """The first four are of what is in the file, the last three of examining it."""
+
+    max_duration: float = Field(4 * 3600.0, gt=0, description="seconds of a video")
+    max_side: int = Field(8192, ge=16, le=16384, description="pixels of a video's side")
+    max_frames: int = Field(1_000_000, ge=1, description="of a video")
+    max_pixels_photo: int = Field(89_000_000, ge=1, description="of a photo, before decoding")
+    memory: int = Field(
+        4 * GIB, ge=GIB // 4, description="bytes of address space; libraries take 200 MB of it"
+    )
+    cpu: float = Field(120.0, gt=0, description="seconds of CPU")
+    wall: float = Field(180.0, gt=0, description="seconds on the clock, the start included")
+
+
+MAX_POSTERS = 5
+
+
+class _Facts(BaseModel):
+    # The child that reports them may have been taken over: nothing is coerced or added.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class AudioFacts(_Facts):
+    """One audio stream."""
+
+    codec: str = Field(max_length=64, description="FFmpeg's name")
+    channels: int = Field(ge=0)
+    sample_rate: int = Field(ge=0, description="Hz")
+
+
+class VideoFacts(_Facts):
+    """What a video holds."""
+
+    container: str = Field(max_length=64, description="FFmpeg's name")
+    codec: str = Field(max_length=64, description="FFmpeg's name")
+    width: int = Field(gt=0, description="display pixels: turned upright, pixels made square")
+    height: int = Field(gt=0, description="display pixels")
+    duration: float = Field(ge=0, description="seconds")
+    frame_count: int = Field(gt=0)
+    average_rate: float = Field(gt=0, description="frames per second")
+    variable_frame_rate: bool = Field(description="the frames are not evenly spaced")
+    rotation: int = Field(
+        ge=0, lt=360, description="clockwise degrees from the stored to the displayed picture"
+    )
+    mirrored: bool = Field(
+        default=False, description="left and right of the stored picture are swapped, then turned"
+    )
+    hdr: bool = Field(description="perceptual quantiser or hybrid log-gamma")
+    bit_depth: int = Field(gt=0, description="bits per colour component")
+    audio: tuple[AudioFacts, ...] = Field(max_length=1000)
+    posters: int = Field(ge=0, le=MAX_POSTERS, description="pictures 0.jpg, 1.jpg, ...")
+
+
+class PhotoFacts(_Facts):
+    """The re-encoded photo, or a picture of a video."""
+
+    width: int = Field(gt=0, description="pixels")
+    height: int = Field(gt=0, description="pixels")
+
+
+class ClipFacts(_Facts):
+    """A clip that was cut."""
+
+    width: int = Field(gt=0, description="pixels")
+    height: int = Field(gt=0, description="pixels")
+    frames: int = Field(gt=0)
+
+
+ORDER = "order.json"
+
+
+CLIP = "clip.mp4"
+
+
+PICTURE = "0.jpg"
+
+Share = Annotated[float, Field(ge=-1, le=2, allow_inf_nan=False)]
+"""Of the picture's width or height; somebody may reach beyond its edge."""
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def save(self, folder: Path) -> None:
+        """Write it where the child looks for it."""
+        (folder / ORDER).write_text(self.model_dump_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls.model_validate_json((folder / ORDER).read_bytes())
+
+
+class PictureOrder(_Order):
+    """One picture of a video."""
+
+    seconds: float = Field(ge=0, allow_inf_nan=False, description="after its first frame")
+    longest: int = Field(ge=16, description="pixels of the picture's longer side, at most")
+
+
+class Moment(BaseModel):
+    """Where somebody is from `pts` on, until the next moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pts: int = Field(description="ticks of the video's time base")
+    box: tuple[Share, Share, Share, Share] | None = Field(
+        description="x0, y0, x1, y1 of the upright picture; null where they aren't in it"
+    )
+
+
+class ClipOrder(_Order):
+    """A short video with a frame around one person."""
+
+    start: int = Field(description="pts of the first picture, ticks of the video's time base")
+    seconds: float = Field(gt=0, le=60, description="how long it is, at most")
+    moments: tuple[Moment, ...] = Field(description="in the order of time")

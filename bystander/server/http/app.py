@@ -1,0 +1,86 @@
+"""The application: routes, and what every request passes on its way to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+from prometheus_client import CollectorRegistry
+
+from bystander import __version__
+from bystander.server.http import (
+    errors,
+    estimates,
+    events,
+    jobs,
+    limits_route,
+    people,
+    photos,
+    previews,
+    projects,
+    results,
+    uploads,
+    videos,
+    webhooks,
+)
+from bystander.server.http.auth import AuthMiddleware, BodyLimit
+from bystander.server.http.deps import Context
+from bystander.server.http.idempotency import Idempotency
+from bystander.server.http.observability import AccessLog, MetricsMiddleware
+from bystander.server.http.tus import TusMiddleware
+
+ROUTERS: Final = (
+    limits_route,
+    projects,
+    uploads,
+    videos,
+    photos,
+    estimates,
+    previews,
+    jobs,
+    events,
+    people,
+    results,
+    webhooks,
+)
+
+DESCRIPTION = """Give a video and photos of the people who may be seen: everyone else's whole
+body is masked. Begin with `POST /projects`, send the video and the photos, start a job, follow
+its events, download the result. Photos are deleted when a job ends, everything else after a
+day or with `DELETE /projects/{project}`.
+"""
+
+
+def create_app(context: Context) -> FastAPI:
+    """The API, to be mounted wherever it is to be found."""
+    app = FastAPI(
+        title="Bystander",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # it would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # to an address made of what the client calls this host
+        responses=errors.responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
+        # For the description alone: who comes in is the gate's business.
+        dependencies=[Security(HTTPBearer(auto_error=False, description="one of the tokens"))],
+    )
+    errors.install(app, context.data)
+    app.state.context = context
+    for module in ROUTERS:
+        app.include_router(module.router)
+    # The last one added is the first that a request meets.
+    app.add_middleware(
+        Idempotency, keys=context.store.idempotency_keys, limits=context.settings.limits
+    )
+    app.add_middleware(BodyLimit, seconds=context.settings.limits.body_seconds)
+    app.add_middleware(
+        AuthMiddleware,
+        settings=context.settings.security,
+        rates=context.rates,
+        limits=context.settings.limits,
+    )
+    app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
+    app.add_middleware(AccessLog)
+    app.add_middleware(TusMiddleware)
+    return app

@@ -1,0 +1,465 @@
+"""Starting jobs from what clients ask for, looking at them, stopping them.
+
+From what a client asks for to a job's order, or the reason why not.
+
+Starting jobs, looking at them, and stopping them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Self
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bystander.errors import NotStored
+from bystander.media.encoder import Codec, Deinterlace
+from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.server.http.callers import Caller
+from bystander.server.http.deps import (
+    Context,
+    CurrentContext,
+    CurrentJob,
+    CurrentProject,
+    job_url,
+    project_url,
+    ready_video,
+)
+from bystander.server.http.errors import ApiError, responses
+from bystander.server.http.idempotency import key_described
+from bystander.server.http.job_watcher import preview_url
+from bystander.server.http.pages import LINKED, Page, unknown_cursor
+from bystander.server.http.webhooks import no_webhooks
+from bystander.server.jobs.outbound import MAX_URL_CHARACTERS, parse
+from bystander.server.jobs.queue import QueuePosition, position_of
+from bystander.server.jobs.spec import TIMELINE_FILE, ClickSpec, JobSpec
+from bystander.server.models import (
+    Job,
+    JobKind,
+    JobProgress,
+    JobState,
+    Photo,
+    Problem,
+    Project,
+    Webhook,
+)
+from bystander.server.settings import ServiceSettings
+from bystander.settings import ProfileName
+
+MAX_CLICKS: Final = 1000
+
+
+class EffectRequest(BaseModel):
+    """What is drawn over the people who are masked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: EffectName = EffectName.BLUR
+    color: str = Field(
+        "#202020", pattern="^#[0-9a-fA-F]{6}$", description="of the solid effect, #rrggbb"
+    )
+    strength: float = Field(
+        1.0,
+        ge=1.0,
+        le=8.0,
+        strict=True,
+        description="how many times larger the cells of blur and mosaic are than they must be; "
+        "below 1 people could be recognised, so that isn't offered",
+    )
+
+    @property
+    def settings(self) -> EffectSettings:
+        return EffectSettings(name=self.name, color=self.color, strength=self.strength)
+
+
+class JobRequest(BaseModel):
+    """What is to be done with the project's video."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "mask", "effect": {"name": "blur"}}]},
+    )
+
+    kind: JobKind = Field(
+        description="mask: everything; analyze: find everyone, to choose from; render: once more "
+        "from the last analysis, with other verdicts or another effect"
+    )
+    profile: ProfileName | None = Field(None, description="null: as the service is set up")
+    effect: EffectRequest = EffectRequest()
+    codec: Codec | None = Field(
+        None,
+        description="of the result. auto: h264 for 8 bits a colour, hevc for 10 bits and HDR; "
+        "h264 always has 8 bits, and is refused for HDR; null: as the service is set up",
+    )
+    deinterlace: Deinterlace | None = Field(
+        None,
+        description="auto: interlaced pictures stay interlaced as h264, and are deinterlaced for "
+        "the other codecs, which can't hold them; on: all pictures are; off: none are, and the "
+        "job fails where the codec can't hold them; null: as the service is set up",
+    )
+    audit: bool = Field(
+        False, strict=True, description="look at the result and report what could be wrong"
+    )
+    webhook: str | None = Field(
+        None,
+        max_length=MAX_URL_CHARACTERS,
+        description="an https address that is told by a signed POST when the job has ended, see "
+        "/webhook-secret; 409 where the operator has set webhooks up for nobody",
+        examples=["https://example.com/bystander"],
+    )
+    clicks: tuple[ClickSpec, ...] = Field(
+        (),
+        max_length=MAX_CLICKS,
+        description="people to keep who were pointed at in the video: seconds from its first "
+        "frame, and display pixels, as the video's facts give its width and height",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_would_be_ignored(self) -> Self:
+        if self.kind is JobKind.RENDER and self.clicks:
+            raise ValueError(
+                "a render job looks for nobody: use the project's verdicts instead of clicks"
+            )
+        if self.kind is JobKind.ANALYZE and self.audit:
+            raise ValueError("an analyze job has no result that could be audited")
+        if self.kind is JobKind.ANALYZE and (self.codec or self.deinterlace):
+            raise ValueError("an analyze job has no result that could be encoded")
+        return self
+
+
+def order_for(request: JobRequest, project: Project, settings: ServiceSettings) -> JobSpec:
+    """The order without its cast; the photos are put to it when the job begins."""
+    # The ids in decisions are of the last timeline, and an analysis makes a new one.
+    decided = request.kind is JobKind.RENDER
+    return JobSpec(
+        kind=request.kind,
+        profile=request.profile or settings.profile,
+        clicks=request.clicks,
+        keep=project.keep if decided else (),
+        mask=project.mask if decided else (),
+        effect=request.effect.settings,
+        codec=request.codec,
+        deinterlace=request.deinterlace,
+        audit=request.audit,
+        in_flight=settings.models.in_flight,
+        checkpoint_seconds=settings.jobs.checkpoint_seconds,
+        segment_frames=settings.jobs.segment_frames,
+    )
+
+
+def clicks_outside(clicks: Sequence[ClickSpec], project: Project) -> int | None:
+    """Which click, from 0, lies beside the video; None if none does."""
+    facts = project.video.facts or {}
+    for number, click in enumerate(clicks):
+        beside = click.x >= facts["width"] or click.y >= facts["height"]
+        if beside or click.seconds > facts["duration"]:
+            return number
+    return None
+
+
+def is_hdr_as_h264(codec: Codec | None, project: Project) -> bool:
+    """Whether the job could only fail: see `encoding_of`."""
+    return codec is Codec.H264 and bool((project.video.facts or {}).get("hdr"))
+
+
+def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:
+    """What the client may not have meant, though it can be done."""
+    if request.kind is JobKind.RENDER:
+        return []
+    warnings = []
+    unused = [photo for photo in photos if photo.chosen is None]
+    if unused:
+        warnings.append(f"{len(unused)} of {len(photos)} photos can't be used, see their problems")
+    without = {photo.person for photo in unused} - {
+        photo.person for photo in photos if photo.chosen is not None
+    }
+    warnings += [f"{person} has no usable photo and will be masked" for person in sorted(without)]
+    if len(unused) == len(photos) and not request.clicks:
+        warnings.append("nobody is to be kept: everyone will be masked")
+    return warnings
+
+
+MAX_RESULT_GROWTH: Final = 2.0
+"""A result and what it is made from may take this many times the video's bytes ..."""
+
+
+SPARE_BYTES: Final = 64 * 2**20
+"""... and this many bytes beside."""
+
+
+class JobView(BaseModel):
+    """A job as its owner sees it. Times are seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(examples=["70d1f4a1c2a2459d8f6b2b0e4c8a9d13"])
+    project: str = Field(examples=["3cce35c33bb1217160aef28929d22215"])
+    kind: JobKind = Field(examples=["mask"])
+    state: JobState = Field(examples=["queued"])
+    profile: ProfileName
+    effect: EffectRequest
+    codec: Codec | None
+    deinterlace: Deinterlace | None
+    audit: bool
+    keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
+    mask: tuple[str, ...]
+    created: float
+    started: float | None
+    finished: float | None
+    expected: float | None = Field(
+        description="seconds that it was estimated to take", examples=[42.0]
+    )
+    queue_position: int | None = Field(
+        description="how many jobs will probably begin before it; null when it doesn't wait"
+    )
+    starts_in: float | None = Field(description="seconds until it will probably begin, or null")
+    attempts: int = Field(description="how often a worker was started for it")
+    resumed: int = Field(description="how often one went on where another one had stopped")
+    cancelling: bool = Field(description="a cancel was asked for, and is being carried out")
+    progress: JobProgress | None
+    preview: str | None = Field(description="where the newest preview picture is")
+    problem: Problem | None = Field(description="why it failed")
+    summary: dict[str, Any] | None = Field(
+        description="of a finished job: people found, kept and masked; `sound`: which audio "
+        "streams were kept, transcoded and left out"
+    )
+    warnings: tuple[str, ...] = Field((), description="only in the answer that creates it")
+
+
+class JobsView(BaseModel):
+    """The jobs of a project, the oldest first."""
+
+    jobs: tuple[JobView, ...]
+
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.post(
+    "/projects/{project}/jobs",
+    status_code=202,
+    summary="Start a job",
+    dependencies=[Depends(key_described)],
+    responses=responses(409, 507),
+)
+def start(
+    here: CurrentProject,
+    wanted: JobRequest,
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+) -> JobView:
+    """Queues it. Refused with a reason while another job of the project is queued or
+    running, without a video, and to render without an analysis."""
+    video = ready_video(here)
+    _refuse_clicks(wanted, here)
+    if is_hdr_as_h264(wanted.codec, here):
+        raise ApiError(
+            422,
+            "The video is HDR, which players don't take as H.264",
+            "Ask for the codec hevc, av1 or auto.",
+        )
+    if wanted.kind is JobKind.RENDER:
+        _need_timeline(context, here)
+    context.janitor.room_for(round(MAX_RESULT_GROWTH * (video.size or 0)) + SPARE_BYTES)
+    webhook = _webhook_of(context, wanted, request, here)
+    warnings = warnings_for(wanted, context.store.photos.list(here.id))
+    order = order_for(wanted, here, context.settings)
+    expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
+    with context.adding:
+        _refuse_crowd(context, here)
+        if webhook:
+            _refuse_webhooks(context, here)
+        job = context.store.jobs.add(
+            here.id, wanted.kind, order.model_dump(mode="json"), expected, webhook
+        )
+    if job is None:
+        raise ApiError.missing("There is no such project")
+    context.runner.wake()
+    response.headers["Location"] = job_url(request, job)
+    return _told(context, request, job, warnings)
+
+
+@router.get("/projects/{project}/jobs", summary="All jobs of a project", responses=LINKED)
+def list_jobs(
+    here: CurrentProject,
+    request: Request,
+    response: Response,
+    context: CurrentContext,
+    page: Annotated[Page, Depends()],
+) -> JobsView:
+    """Those that have ended, too."""
+    jobs = context.store.jobs
+    if page.after is not None and jobs.get(here.id, page.after) is None:
+        raise unknown_cursor()
+    found = jobs.list(here.id, page.after, page.fetched)
+    part = page.cut(found, lambda job: job.id, request, response)
+    return JobsView(jobs=tuple(_told(context, request, job) for job in part))
+
+
+@router.get("/projects/{project}/jobs/{job}", summary="One job")
+def get_job(here: CurrentJob, request: Request, context: CurrentContext) -> JobView:
+    """Its state, how far it is, why it failed or what came of it."""
+    return _told(context, request, here)
+
+
+@router.get(
+    "/projects/{project}/jobs/{job}/preview",
+    summary="The newest preview picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def get_preview(here: CurrentJob, context: CurrentContext) -> Response:
+    """A frame of the masked video that is being made. 404 before there is one, and after
+    the job has ended."""
+    jpeg = None if here.state.ended else context.runner.preview(here.id)
+    if jpeg is None:
+        raise ApiError.missing("There is no preview picture of this job now")
+    return Response(jpeg, media_type="image/jpeg")
+
+
+@router.post(
+    "/projects/{project}/jobs/{job}/cancel",
+    status_code=202,
+    summary="Stop a job",
+    responses=responses(409),
+)
+def cancel(here: CurrentJob, request: Request, context: CurrentContext) -> JobView:
+    """May be asked again. A job that has ended otherwise is refused with 409."""
+    now = context.store.jobs.request_cancel(here.id)
+    if now is None:
+        raise ApiError.missing("There is no such job")
+    context.runner.wake()
+    if not now.cancelling:
+        raise ApiError(
+            409,
+            "The job can't be cancelled any more: it has ended, or its result is being stored",
+            "Look at its state.",
+        )
+    return view(request, now)
+
+
+def _told(
+    context: Context, request: Request, job: Job, warnings: list[str] | None = None
+) -> JobView:
+    """The job with its place in the queue."""
+    lineup = context.store.jobs.lineup() if job.state is JobState.QUEUED else None
+    entry = next((one for one in lineup.queued if one.id == job.id), None) if lineup else None
+    if lineup is None or entry is None:
+        return view(request, job, warnings)
+    at_once = context.settings.jobs.at_once
+    return view(request, job, warnings, position_of(entry, lineup, at_once))
+
+
+def view(
+    request: Request,
+    job: Job,
+    warnings: list[str] | None = None,
+    place: QueuePosition | None = None,
+) -> JobView:
+    """The job in the words of the API."""
+    order = JobSpec.model_validate(job.order)
+    return JobView(
+        id=job.id,
+        project=job.project,
+        kind=job.kind,
+        state=job.state,
+        profile=order.profile,
+        effect=EffectRequest(
+            name=order.effect.name, color=order.effect.color, strength=order.effect.strength
+        ),
+        codec=order.codec,
+        deinterlace=order.deinterlace,
+        audit=order.audit,
+        keep=order.keep,
+        mask=order.mask,
+        created=job.created,
+        started=job.started,
+        finished=job.finished,
+        expected=job.expected,
+        queue_position=place.position if place else None,
+        starts_in=place.starts_in if place else None,
+        attempts=job.attempts,
+        resumed=job.resumed,
+        cancelling=job.cancelling and not job.state.ended,
+        progress=job.progress,
+        preview=preview_url(job, job_url(request, job)),
+        problem=job.problem,
+        summary=job.summary,
+        warnings=tuple(warnings or ()),
+    )
+
+
+def _refuse_clicks(wanted: JobRequest, project: Project) -> None:
+    number = clicks_outside(wanted.clicks, project)
+    if number is not None:
+        raise ApiError(
+            422,
+            f"clicks.{number} lies outside the video",
+            "Give seconds from its first frame, and pixels of the upright picture.",
+        )
+
+
+def _webhook_of(
+    context: Context, wanted: JobRequest, request: Request, project: Project
+) -> Webhook | None:
+    """Raises Refusal, AddressRefused: nobody is told, or not there."""
+    if wanted.webhook is None:
+        return None
+    settings = context.settings.webhooks
+    if not settings.secret:
+        raise no_webhooks()
+    parse(wanted.webhook, settings.hosts)
+    return Webhook(wanted.webhook, project_url(request, project.id))
+
+
+def _refuse_webhooks(context: Context, project: Project) -> None:
+    """Not too many that wait for receivers who don't answer."""
+    most = context.settings.webhooks.pending_per_owner
+    if context.store.webhooks.pending(project.owner) >= most:
+        raise ApiError(
+            429,
+            f"{most} webhooks of this token wait already to be delivered",
+            "Have the receiver answer with 204, or order without a webhook.",
+            {"Retry-After": "60"},
+            "rate-limited",
+            {"limit": "token"},
+        )
+
+
+def _need_timeline(context: Context, project: Project) -> None:
+    try:
+        context.storage.size(f"{project.id}/{TIMELINE_FILE}")
+    except NotStored as error:
+        raise ApiError(
+            409,
+            "There is no analysis to render from",
+            "Start a job of kind mask or analyze first.",
+        ) from error
+
+
+def _refuse_crowd(context: Context, project: Project) -> None:
+    """One job of a project at a time, and not too many of one token, network or visitor."""
+    jobs, settings = context.store.jobs, context.settings
+    if jobs.active(project.id):
+        raise ApiError(
+            409,
+            "A job of this project is queued or running",
+            "Wait for its end, or cancel it.",
+            code="busy",
+        )
+    # Whom the project was made for: the app's pages ask for all of its visitors alike.
+    caller = Caller(project.owner, project.visitor, project.network)
+    for party in caller.parties(settings.limits):
+        most = party.of(settings.jobs.queued_per_owner)
+        if jobs.waiting(*party.key) >= most:
+            raise ApiError(
+                429,
+                f"{most} jobs of {party.words} are waiting already",
+                "Start this one when some of them have ended.",
+                {"Retry-After": "60"},
+                "rate-limited",
+                {"limit": party.scope},
+            )

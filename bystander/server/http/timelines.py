@@ -1,0 +1,100 @@
+"""The timelines of projects, as the API looks at them: opened once, kept while they are new."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bystander.server.jobs.spec import TIMELINE_FILE
+from bystander.server.storage.base import Storage
+from bystander.timeline.archive import Timeline
+from bystander.timeline.header import Header
+
+MAX_CACHED_PROJECTS: Final = 16
+MAX_CACHED_BYTES: Final = 64 * 2**20
+"""Of pictures, over all projects; the newest timeline stays even if it alone has more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimelineSummary:
+    """What a timeline says and shows of people, without its frames.
+
+    Attributes:
+        header: with the verdicts of the analysis.
+        pictures: JPEG of each tracklet that has one, by its id.
+        times: when a player shows each frame, and the end of the last one: seconds, [F + 1].
+    """
+
+    header: Header
+    pictures: Mapping[int, bytes]
+    times: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return sum(map(len, self.pictures.values()))
+
+
+class TimelineCache:
+    """Keeps the albums that were asked for last; nothing of them is left on the disk.
+
+    Safe to use from several threads.
+
+    Args:
+        storage: where the timelines are.
+        scratch: folder for what is being read; made where it is missing. What a process that
+            was killed left there is swept away with the work of jobs.
+    """
+
+    def __init__(self, storage: Storage, scratch: Path) -> None:
+        self._storage = storage
+        self._scratch = scratch
+        self._albums: OrderedDict[str, tuple[object, TimelineSummary]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def album(self, project: str, version: object) -> TimelineSummary:
+        """The album of a project.
+
+        Args:
+            project: id.
+            version: what changes when the project's timeline is replaced.
+
+        Raises:
+            NotStored: there is no timeline.
+            StorageError: it can't be fetched.
+            InvalidTimeline: it is damaged.
+        """
+        key = f"{project}/{TIMELINE_FILE}"
+        version = (version, self._storage.size(key))
+        with self._lock:
+            known, album = self._albums.get(project, (None, None))
+            if album is not None and known == version:
+                self._albums.move_to_end(project)
+                return album
+        album = self._open(key)
+        with self._lock:
+            self._albums[project] = (version, album)
+            self._albums.move_to_end(project)
+            while len(self._albums) > 1 and self._too_much():
+                self._albums.popitem(last=False)
+        return album
+
+    def _too_much(self) -> bool:
+        size = sum(album.size for _, album in self._albums.values())
+        return len(self._albums) > MAX_CACHED_PROJECTS or size > MAX_CACHED_BYTES
+
+    def _open(self, key: str) -> TimelineSummary:
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            path = Path(folder) / TIMELINE_FILE
+            self._storage.fetch(key, path)
+            timeline = Timeline.load(path)
+            return TimelineSummary(timeline.header, dict(timeline.pictures()), timeline.times())

@@ -1,5 +1,0 @@
-"""What the tests of the API share with those of the storages."""
-
-from tests.jobs.storage.conftest import emulator
-
-__all__ = ["emulator"]

@@ -1,0 +1,277 @@
+"""A service that says what a test tells it to: for the pages alone, over real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from benchmarks.service.server import free_port
+from tests.support.waiting import until
+
+PROJECT = "0" * 31 + "1"
+JOB = "0" * 31 + "2"
+HERE = f"/v1/projects/{PROJECT}"
+BOX = [10.0, 10.0, 60.0, 70.0]
+
+
+def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
+    facts = {
+        "duration": 80.0,
+        "width": 1920,
+        "height": 1080,
+        "average_rate": 30.0,
+        "frame_count": 2400,
+        "audio": [{}],
+    }
+    return {
+        "state": state,
+        "size": 23_000_000,
+        "received": 23_000_000,
+        "upload": None,
+        "facts": facts if state == "ready" else None,
+        "posters": [f"{HERE}/video/posters/0"] if state == "ready" else [],
+        "problem": told(problem),
+    }
+
+
+def told(kind: str | None) -> dict[str, str] | None:
+    """A problem as the service tells it, in words that no page may show."""
+    return kind and {"type": kind, "what": f"TECHNICAL {kind}", "advice": "TECHNICAL"}  # type: ignore[return-value]
+
+
+def photo(problem: str | None = None, faces: int = 1, number: int = 3) -> dict[str, Any]:
+    chosen = 0 if problem in (None, "PoorFace") else None
+    return {
+        "id": f"{number:032x}",
+        "person": "Anna",
+        "width": 100,
+        "height": 100,
+        "faces": [{"box": BOX, "quality": 0.9}] * faces,
+        "chosen": chosen,
+        "problem": told(problem),
+        "picture": f"{HERE}/photos/{number:032x}/picture",
+    }
+
+
+def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
+    running = state == "running"
+    progress = {"stage": "analyze", "done": 60, "total": 240, "fps": 9.0, "share": 0.2, "eta": 83.0}
+    return {
+        "id": JOB,
+        "kind": kind,
+        "state": state,
+        "effect": {"name": "blur", "color": "#202020", "strength": 1.0},
+        "audit": True,
+        "created": 1.0,
+        "expected": 100.0,
+        "queue_position": None,
+        "starts_in": None,
+        "resumed": 0,
+        "cancelling": False,
+        "keep": [],
+        "mask": [],
+        "progress": progress if running else None,
+        "preview": f"{HERE}/jobs/{JOB}/preview?number=4" if running else None,
+        "problem": None,
+        "summary": {"people": 1, "kept": 0, "unrecognised": 0} if state == "done" else None,
+        **more,
+    }
+
+
+def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
+    span = {
+        "tracklet": f"t{number}",
+        "start": 1.0,
+        "end": 5.0,
+        "verdict": verdict,
+        "kind": "none",
+        "similarity": 0.0,
+        "samples": 0,
+        "doubtful": more.get("doubtful", False),
+    }
+    return {
+        "id": f"p{number}",
+        "name": None,
+        "verdict": verdict,
+        "analysis": verdict,
+        "pointed_at": [],
+        "kind": "none",
+        "similarity": 0.0,
+        "samples": 0,
+        "seconds": 4.0,
+        "first": 1.0,
+        "doubtful": False,
+        "review": number,
+        "picture": f"{HERE}/people/p{number}/picture",
+        "clip": f"{HERE}/people/p{number}/clip",
+        "spans": [span],
+        **more,
+    }
+
+
+class StagedService:
+    """One project, as a test sets it up.
+
+    Attributes:
+        url: its address.
+        project: False: there is none (any more).
+        estimate: what an estimate says, once `measured` is set.
+        refuse: what requests are answered with, by (method, end of the path): (status, type).
+        asked: what came in: method, path, and body of writing requests.
+        queries: of the estimates that were asked for.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.reset()
+
+    def reset(self) -> None:
+        """A project with a video, and nothing else."""
+        self.project = True
+        self.video = video()
+        self.photos: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
+        self.people: list[dict[str, Any]] = []
+        self.keep: list[str] = []
+        self.mask: list[str] = []
+        self.estimate = {
+            "seconds": 80.0,
+            "low": 60.0,
+            "high": 108.0,
+            "sampled": True,
+            "queue_position": 0,
+            "starts_in": 0.0,
+        }
+        self.measured = threading.Event()
+        self.measured.set()
+        self.audit: dict[str, Any] | None = None
+        self.result = False
+        self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
+        self.asked: list[tuple[str, str, Any]] = []
+        self.queries: list[dict[str, str]] = []
+
+    async def answer(self, request: Request) -> Response:
+        method, path = request.method, request.url.path
+        body = await request.json() if await request.body() else None
+        self.asked.append((method, path, body))
+        if path.endswith("/estimate"):
+            self.queries.append(dict(request.query_params))
+            await run_in_threadpool(self.measured.wait)
+        for (refused, end), (status, kind) in self.refuse.items():
+            if refused == method and path.endswith(end):
+                return _problem(status, kind)
+        if path == "/v1/limits":
+            return JSONResponse(
+                {
+                    "video_bytes": 10**9,
+                    "max_duration": 7200.0,
+                    "photo_bytes": 5 * 10**7,
+                    "photo_suffixes": [".jpg", ".heic"],
+                    "photos": 100,
+                    "hours": 24.0,
+                }
+            )
+        if not self.project or not path.startswith(HERE):
+            return _problem(404, "missing")
+        return self._answer(method, path.removeprefix(HERE).strip("/"), body)
+
+    def _answer(self, method: str, path: str, body: Any) -> Response:
+        match method, path.split("/"):
+            case "DELETE", [""]:
+                self.project = False
+                return Response(status_code=204)
+            case "GET", [""]:
+                return JSONResponse(self._described())
+            case "GET", ["photos"]:
+                return JSONResponse({"photos": self.photos})
+            case "DELETE", ["photos", number]:
+                self.photos = [p for p in self.photos if p["id"] != number]
+                return Response(status_code=204)
+            case "PATCH", ["photos", number]:
+                for found in self.photos:
+                    if found["id"] == number:
+                        found["person"] = body["person"]
+                return JSONResponse({})
+            case "GET", ["estimate"]:
+                return JSONResponse(self.estimate)
+            case "POST", ["jobs"]:
+                self.jobs.append(job("running", body["kind"]))
+                return JSONResponse(self.jobs[-1], 202)
+            case "GET", ["jobs"]:
+                return JSONResponse({"jobs": self.jobs})
+            case "GET", ["jobs", _]:
+                return JSONResponse(self.jobs[-1])
+            case "POST", ["jobs", _, "cancel"]:
+                self.jobs[-1] = job("cancelled")
+                return JSONResponse(self.jobs[-1], 202)
+            case "GET", ["people"] if self.people:
+                return JSONResponse({"people": self.people})
+            case "PUT", ["verdicts"]:
+                self.keep, self.mask = body["keep"], body["mask"]
+                return JSONResponse({"people": self.people})
+            case "GET", ["audit.json"] if self.audit:
+                return JSONResponse(self.audit)
+        return _problem(404, "missing")
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "id": PROJECT,
+            "created": time.time(),
+            "expires": time.time() + 24 * 3600,
+            "video": self.video,
+            "photos": len(self.photos),
+            "keep": self.keep,
+            "mask": self.mask,
+            "verdicts_digest": "0",
+            "result": self._made(),
+        }
+
+    def _made(self) -> dict[str, Any] | None:
+        """The result: of the last job that made one, current until something has changed."""
+        made = [job for job in self.jobs if job["state"] == "done" and job["kind"] != "analyze"]
+        if not self.result or not made:
+            return None
+        ended = self.jobs[-1]["state"]
+        stale = f"job-{ended}" if ended in ("failed", "cancelled") else None
+        if (self.keep, self.mask) != (made[-1]["keep"], made[-1]["mask"]):
+            stale = stale or "verdicts-changed"
+        return {
+            "job": made[-1]["id"],
+            "verdicts_digest": "0",
+            "made_at": 1.0,
+            "current": stale is None,
+            "stale": stale,
+        }
+
+
+@contextlib.contextmanager
+def staged_service() -> Iterator[StagedService]:
+    """It runs in a thread until the end."""
+    port = free_port()
+    staged = StagedService(f"http://127.0.0.1:{port}")
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", staged.answer, methods=methods)])
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield staged
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _problem(status: int, kind: str) -> Response:
+    content = {"type": f"urn:bystander:{kind}", "status": status, "detail": "TECHNICAL"}
+    return JSONResponse(content, status, media_type="application/problem+json")
