@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bystander.sandbox.protocol import VideoFacts
+
 
 class VideoState(StrEnum):
     ABSENT = "absent"  # nothing was uploaded yet
@@ -64,7 +66,7 @@ class Video:
     Attributes:
         size: bytes announced, None where it isn't known.
         received: bytes that have arrived.
-        facts: what examining it found (`sandbox.VideoFacts`), once it is ready.
+        facts: what examining it found , once it is ready.
         posters: how many poster frames there are.
         problem: why it was refused.
         upload: id of the upload that it came by; None where it never was on its way here.
@@ -74,11 +76,17 @@ class Video:
     state: VideoState = VideoState.ABSENT
     size: int | None = None
     received: int = 0
-    facts: dict[str, Any] | None = None
+    facts: VideoFacts | None = None
     posters: int = 0
     problem: Problem | None = None
     upload: str | None = None
     metadata: str = ""
+
+    @property
+    def ready_facts(self) -> VideoFacts:
+        """Its facts; to be asked only of a video that is ready."""
+        assert self.facts is not None, f"the video is {self.state}"
+        return self.facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from bystander.server.models import (
 from bystander.server.settings import JobSettings, RetentionSettings, ServiceSettings
 from bystander.server.storage import LocalStorage
 from bystander.server.store import JobStore
+from tests.support.facts import FACTS
 from tests.support.waiting import until
 
 WORKER = Path(__file__).with_name("worker_script.py")
@@ -104,7 +105,8 @@ class House:
         """With a video, and a photo."""
         project = self.store.projects.create(owner, lifetime)
         self.put(project, "video", VIDEO)
-        self.store.projects.set_video(project.id, Video(VideoState.READY, len(VIDEO), len(VIDEO)))
+        ready = Video(VideoState.READY, len(VIDEO), len(VIDEO), FACTS)
+        self.store.projects.set_video(project.id, ready)
         self.photo(project)
         return project
 

@@ -22,6 +22,7 @@ from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.jobs.estimates import DurationEstimator
 from bystander.server.jobs.runner import Runner
 from bystander.server.jobs.spec import key_of
+from bystander.sandbox.protocol import VideoFacts
 from bystander.server.models import (
     Job,
     JobKind,
@@ -36,6 +37,7 @@ from bystander.server.storage import LocalStorage, Storage
 from bystander.server.store import JobStore
 from bystander.settings import ProfileName
 from tests.support.drawn import drawn_models
+from tests.support.facts import FACTS
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 TOKENS = ("a" * 20, "b" * 20)
@@ -55,7 +57,7 @@ class Stage:
         headers = {"Authorization": f"Bearer {TOKENS[token]}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=HANGS_AFTER_SECONDS)
 
-    def project(self, video: Path | None = None, facts: dict[str, Any] | None = None) -> Project:
+    def project(self, video: Path | None = None, facts: VideoFacts | None = None) -> Project:
         """A project of the first token, with a video if one is given."""
         with self.client() as client:
             made = client.post("/projects")
@@ -107,24 +109,6 @@ class Stage:
         found = jobs.find(job.id)
         assert found is not None
         return found
-
-
-FACTS: dict[str, Any] = {
-    "container": "mov,mp4,m4a,3gp,3g2,mj2",
-    "codec": "h264",
-    "width": 384,
-    "height": 216,
-    "duration": 1.6,
-    "frame_count": 40,
-    "average_rate": 25.0,
-    "variable_frame_rate": False,
-    "rotation": 0,
-    "hdr": False,
-    "bit_depth": 8,
-    "audio": [],
-    "posters": 0,
-}
-"""Of a scene as `tests.support.drawn` films it."""
 
 
 @contextmanager

@@ -151,17 +151,17 @@ def order_for(request: JobRequest, project: Project, settings: ServiceSettings) 
 
 def clicks_outside(clicks: Sequence[ClickSpec], project: Project) -> int | None:
     """Which click, from 0, lies beside the video; None if none does."""
-    facts = project.video.facts or {}
+    facts = project.video.ready_facts
     for number, click in enumerate(clicks):
-        beside = click.x >= facts["width"] or click.y >= facts["height"]
-        if beside or click.seconds > facts["duration"]:
+        beside = click.x >= facts.width or click.y >= facts.height
+        if beside or click.seconds > facts.duration:
             return number
     return None
 
 
 def is_hdr_as_h264(codec: Codec | None, project: Project) -> bool:
     """Whether the job could only fail: see `encoding_of`."""
-    return codec is Codec.H264 and bool((project.video.facts or {}).get("hdr"))
+    return codec is Codec.H264 and project.video.ready_facts.hdr
 
 
 def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:

@@ -290,7 +290,7 @@ def _very_frame(context: Context, project: Project, at: float) -> Rgb:
 
 def _poster(storage: Storage, project: Project, at: float) -> Rgb:
     """The poster nearest to `at`: uint8 [H, W, 3] RGB."""
-    number, duration = project.video.posters, float((project.video.facts or {})["duration"])
+    number, duration = project.video.posters, project.video.ready_facts.duration
     nearest = min(number - 1, int(at / max(duration, 1e-6) * number))
     try:
         jpeg = b"".join(storage.read(f"{project.id}/posters/{nearest}.jpg"))

@@ -249,8 +249,7 @@ class Uploads:
             self._note(project, path, replace(video, state=VideoState.REFUSED, problem=problem))
             remove(path)
         else:
-            found = facts.model_dump(mode="json")
-            ready = replace(video, state=VideoState.READY, facts=found, posters=facts.posters)
+            ready = replace(video, state=VideoState.READY, facts=facts, posters=facts.posters)
             self._note(project, path, ready)
         finally:
             remove(posters)

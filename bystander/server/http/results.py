@@ -122,8 +122,8 @@ router = APIRouter(tags=["results"])
 )
 async def video(here: CurrentProject, request: Request, context: CurrentContext) -> Response:
     """As it was sent, nobody masked."""
-    container = str((here.video.facts or {}).get("container"))
-    filename, media_type = CONTAINERS.get(container, OTHER_CONTAINER)
+    facts = here.video.facts
+    filename, media_type = CONTAINERS.get(facts.container if facts else "", OTHER_CONTAINER)
     return await _send(
         request, context, StoredFile(f"{here.id}/{VIDEO_FILE}", filename, media_type)
     )

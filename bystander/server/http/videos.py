@@ -44,8 +44,7 @@ def view_of(request: Request, project: Project) -> VideoView:
         state=video.state,
         size=video.size,
         received=video.received,
-        # From JSON, where lists are tuples: the facts are strict.
-        facts=None if video.facts is None else VideoFacts.model_validate(video.facts, strict=False),
+        facts=video.facts,
         posters=tuple(f"{address}/video/posters/{number}" for number in range(video.posters)),
         problem=video.problem,
         upload=f"{address}/uploads/{video.upload}" if video.upload else None,

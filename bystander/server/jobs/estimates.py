@@ -13,7 +13,6 @@ sample has no long queue.
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import threading
@@ -285,9 +284,8 @@ class DurationEstimator:
             * (self._store.speed(_correction(profile, stage, sample is not None)) or 1)
             for stage, seconds in _raw(project, sample).items()
         }
-        frames = int((project.video.facts or {}).get("frame_count", 0))
         return DurationForecast(
-            frames=frames,
+            frames=project.video.ready_facts.frame_count,
             stages=each,
             sampled=sample is not None,
             people=None if sample is None else sample.people,
@@ -326,9 +324,8 @@ def _remember(known: OrderedDict[_Key, _What], key: _Key, what: _What) -> None:
 
 
 def _key(project: Project, profile: ProfileName) -> _Key:
-    facts = project.video.facts or {}
     # A project's video may be replaced by another one.
-    return project.id, json.dumps(facts, sort_keys=True, default=str), profile
+    return project.id, project.video.ready_facts.model_dump_json(), profile
 
 
 def _correction(profile: ProfileName, stage: str, sampled: bool) -> str:
@@ -340,7 +337,7 @@ def _raw(project: Project, sample: Sample | None) -> dict[str, float]:
     if sample is not None:
         found = {"analyze": sample.analyze, "render": sample.render}
     else:
-        facts = project.video.facts or {}
-        pixels = facts.get("width", 1280) * facts.get("height", 720) / 1e6
+        facts = project.video.ready_facts
+        pixels = facts.width * facts.height / 1e6
         found = {stage: base + each * pixels for stage, (base, each) in GUESS.items()}
     return found | {"audit": AUDIT_SHARE * found["analyze"]}

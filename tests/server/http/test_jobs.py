@@ -32,8 +32,8 @@ from bystander.server.models import (
 from bystander.server.retention import Janitor
 from bystander.server.settings import JobSettings, RetentionSettings, ServiceSettings
 from tests.support.drawn import Figure, Scene, standing
+from tests.support.facts import FACTS
 from tests.support.stage import (
-    FACTS,
     TOKENS,
     Stage,
     serving,
@@ -209,7 +209,7 @@ def test_what_makes_no_sense_or_gives_people_away_is_refused(
 
 
 def test_high_dynamic_range_as_h264_is_refused(stage: Stage, film: Path) -> None:
-    project = stage.project(film, {**FACTS, "hdr": True})
+    project = stage.project(film, FACTS.model_copy(update={"hdr": True}))
 
     status, answer = start(stage, project, codec="h264")
     assert (status, "HDR" in answer["title"] + answer["detail"]) == (422, True)

@@ -26,7 +26,8 @@ from bystander.server.settings import (
     RetentionSettings,
     ServiceSettings,
 )
-from tests.support.stage import FACTS, Stage, staged
+from tests.support.facts import FACTS
+from tests.support.stage import Stage, staged
 
 MOST = 3
 EMPTY_MOST = 5

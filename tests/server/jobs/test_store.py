@@ -24,6 +24,7 @@ from bystander.server.models import (
     new_id,
 )
 from bystander.server.store import JobStore
+from tests.support.facts import FACTS
 
 NAME = "Annabel Quartermain"
 SECRET = "zebra-crossing"
@@ -71,7 +72,7 @@ def test_nobody_else_on_the_machine_may_read_it(store: JobStore, tmp_path: Path)
 def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     first = JobStore(tmp_path / "store")
     project = first.projects.create("ann", 60)
-    video = Video(VideoState.REFUSED, 10, 10, {"width": 3}, 2, Problem("NotAVideo", "no", "else"))
+    video = Video(VideoState.REFUSED, 10, 10, FACTS, 2, Problem("NotAVideo", "no", "else"))
     assert first.projects.set_video(project.id, video)
     assert first.projects.set_decisions(project.id, ["p2"], ["t17", "p1"], "d1")
     photo = photo_of(project)
