@@ -229,7 +229,7 @@ def people(
             check_file(sheet, overwrite, timeline)
         console.table(
             "people",
-            describe_people(loaded.header, loaded.times()),
+            [person.as_row() for person in describe_people(loaded.header, loaded.times())],
             PEOPLE_COLUMNS,
         )
         if sheet is not None:

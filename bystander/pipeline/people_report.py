@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
 from bystander.timeline.types import (
     Decision,
+    Evidence,
     Person,
+    PointedAt,
     Tracklet,
     Verdict,
 )
@@ -29,40 +31,74 @@ COLUMNS: Final = 5
 GREEN, RED, INK, PAPER = (22, 128, 60), (176, 32, 48), (32, 32, 36), (248, 248, 246)
 
 
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """Somebody in a timeline, in short.
+
+    Attributes:
+        id: "p1".
+        name: of a cast member, or the click that meant them; empty for a bystander.
+        seconds: in the picture.
+        first: when they are first there, seconds as a player shows them.
+        verdict: "mixed" where it isn't the same all the time.
+        evidence: what the leading verdict rests on: one that keeps if there is one, else the
+            longest.
+        tracklets: ids, "t3".
+        pointed_at: clicks that meant them.
+    """
+
+    id: str
+    name: str
+    seconds: float
+    first: float
+    verdict: Literal["keep", "mask", "mixed"]
+    evidence: Evidence
+    tracklets: tuple[str, ...]
+    pointed_at: tuple[PointedAt, ...]
+
+    def as_row(self) -> dict[str, object]:
+        """For a table or JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "seconds": self.seconds,
+            "from": self.first,
+            "verdict": self.verdict,
+            "evidence": self.evidence.kind.value,
+            "similarity": self.evidence.similarity,
+            "samples": self.evidence.samples,
+            "reason": self.evidence.reason,
+            "tracklets": " ".join(self.tracklets),
+            "pointed_at": [{"seconds": at.seconds, "x": at.x, "y": at.y} for at in self.pointed_at],
+        }
+
+
 def describe_people(
     header: Header, times: NDArray[np.float64] | None = None
-) -> list[dict[str, object]]:
-    """One row a person: id, name, seconds, verdict, evidence and tracklets.
+) -> list[PersonSummary]:
+    """Everyone in a timeline, in its order: who is longest in the picture first.
 
     Args:
-        times: `Timeline.times`, of which "from" is told; by default frames are evenly spaced
+        times: `Timeline.times`, of which `first` is told; by default frames are evenly spaced
             from 0 on.
     """
     times = header.even_times() if times is None else times
-    rows: list[dict[str, object]] = []
+    summaries = []
     for person in header.persons:
         tracklets = header.tracklets_of(person)
-        leading = _leading(tracklets)
-        rows.append(
-            {
-                "id": person.id,
-                "name": person.name or "",
-                "seconds": person.seconds,
-                "from": round(float(times[min(t.start for t in tracklets)]), 2),
-                "verdict": _verdict(tracklets),
-                "evidence": leading.evidence.kind.value,
-                "similarity": leading.evidence.similarity,
-                "samples": leading.evidence.samples,
-                "reason": leading.evidence.reason,
-                "tracklets": " ".join(f"t{t.id}" for t in tracklets),
-                "pointed_at": [
-                    {"seconds": at.seconds, "x": at.x, "y": at.y}
-                    for at in header.pointed_at
-                    if at.tracklet in person.tracklets
-                ],
-            }
+        summaries.append(
+            PersonSummary(
+                person.id,
+                person.name or "",
+                person.seconds,
+                round(float(times[min(t.start for t in tracklets)]), 2),
+                _verdict(tracklets),
+                _leading(tracklets).evidence,
+                tuple(f"t{t.id}" for t in tracklets),
+                tuple(at for at in header.pointed_at if at.tracklet in person.tracklets),
+            )
         )
-    return rows
+    return summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +177,12 @@ def contact_sheet(timeline: Timeline, path: Path) -> None:
         picture = _picture(timeline, person)
         if picture is not None:
             sheet.paste(picture, (x + (PICTURE[0] - picture.width) // 2, y))
-        colour = GREEN if row["verdict"] == "keep" else RED
+        colour = GREEN if row.verdict == "keep" else RED
         draw.rectangle((x, y, x + PICTURE[0], y + PICTURE[1]), outline=colour, width=3)
         draw.text((x, y + 206), f"{person.id} {person.name or ''}"[:22], INK, font)
-        draw.text((x, y + 230), f"{row['verdict']}, {person.seconds:.1f} s", colour, font)
-        draw.text((x, y + 256), str(row["reason"])[:34], INK, small)
-        draw.text((x, y + 272), str(row["reason"])[34:68], INK, small)
+        draw.text((x, y + 230), f"{row.verdict}, {person.seconds:.1f} s", colour, font)
+        draw.text((x, y + 256), row.evidence.reason[:34], INK, small)
+        draw.text((x, y + 272), row.evidence.reason[34:68], INK, small)
     try:
         sheet.save(path)
     except (OSError, ValueError) as error:
@@ -173,6 +209,8 @@ def _leading(tracklets: Sequence[Tracklet]) -> Verdict:
     return max(verdicts, key=lambda v: (v.decision is Decision.KEEP, v.end - v.start))
 
 
-def _verdict(tracklets: Sequence[Tracklet]) -> str:
+def _verdict(tracklets: Sequence[Tracklet]) -> Literal["keep", "mask", "mixed"]:
     decisions = {verdict.decision for tracklet in tracklets for verdict in tracklet.verdicts}
-    return "keep and mask" if len(decisions) > 1 else decisions.pop().value
+    if len(decisions) > 1:
+        return "mixed"
+    return "keep" if decisions == {Decision.KEEP} else "mask"

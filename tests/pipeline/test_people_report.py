@@ -68,22 +68,26 @@ def party(tmp_path_factory: pytest.TempPathFactory) -> Masked:
 def test_there_is_a_row_for_everyone_with_verdict_and_evidence(party: Masked) -> None:
     rows = describe_people(party.timeline.header)
 
-    assert [row["id"] for row in rows] == [f"p{i}" for i in range(1, NUMBER + 1)]
-    assert sorted(str(row["verdict"]) for row in rows) == ["keep"] * 2 + ["mask"] * 4
-    anna = next(row for row in rows if row["name"] == "anna")
-    assert (anna["verdict"], anna["evidence"], anna["from"]) == ("keep", "face", 0)
-    assert anna["seconds"] == FRAMES / 25
-    assert anna["similarity"] == pytest.approx(1, abs=0.02)
-    clicked = next(row for row in rows if row["evidence"] == "click")
-    assert (clicked["verdict"], clicked["name"]) == ("keep", "0.4 s at 88,150")
-    assert rows[-1]["seconds"] < anna["seconds"]  # type: ignore[operator]
-    assert rows[-1]["from"] == pytest.approx(15 / 25)  # seen in frame 20, masked a bit before
+    assert [row.id for row in rows] == [f"p{i}" for i in range(1, NUMBER + 1)]
+    assert sorted(row.verdict for row in rows) == ["keep"] * 2 + ["mask"] * 4
+    anna = next(row for row in rows if row.name == "anna")
+    assert (anna.verdict, anna.evidence.kind, anna.first) == ("keep", "face", 0)
+    assert anna.seconds == FRAMES / 25
+    assert anna.evidence.similarity == pytest.approx(1, abs=0.02)
+    clicked = next(row for row in rows if row.evidence.kind == "click")
+    assert (clicked.verdict, clicked.name) == ("keep", "0.4 s at 88,150")
+    assert rows[-1].seconds < anna.seconds
+    assert rows[-1].first == pytest.approx(15 / 25)  # seen in frame 20, masked a bit before
 
 
 def test_a_decision_by_hand_is_what_the_row_tells(party: Masked) -> None:
     row = describe_people(with_decisions(party.timeline.header, keep=[], mask=["p1"]))[0]
 
-    assert (row["verdict"], row["evidence"], row["reason"]) == ("mask", "user", "decided by hand")
+    assert (row.verdict, row.evidence.kind, row.evidence.reason) == (
+        "mask",
+        "user",
+        "decided by hand",
+    )
 
 
 def test_someone_kept_for_a_part_of_the_time_is_both(party: Masked) -> None:
@@ -96,8 +100,8 @@ def test_someone_kept_for_a_part_of_the_time_is_both(party: Masked) -> None:
     tracklets = (replace(anna, verdicts=both), *(t for t in header.tracklets if t.id != anna.id))
     rows = describe_people(replace(header, tracklets=tracklets))
 
-    row = next(row for row in rows if row["name"] == "anna")
-    assert (row["verdict"], row["evidence"]) == ("keep and mask", "face")
+    row = next(row for row in rows if row.name == "anna")
+    assert (row.verdict, row.evidence.kind) == ("mixed", "face")
 
 
 def test_the_sheet_shows_everyone_once_framed_in_their_verdicts_colour(
@@ -117,7 +121,7 @@ def test_the_sheet_shows_everyone_once_framed_in_their_verdicts_colour(
         if position >= NUMBER:
             assert (cell == PAPER).all()
             continue
-        expected = GREEN if rows[position]["verdict"] == "keep" else RED
+        expected = GREEN if rows[position].verdict == "keep" else RED
         assert tuple(cell[8, 100]) == expected
         picture = cell[12 : 8 + PICTURE[1] - 4, 12 : 8 + PICTURE[0] - 4]
         share = [float(drawn.shows(picture, colour).mean()) for colour in COLOURS]
@@ -131,8 +135,8 @@ def test_people_appear_when_a_player_shows_them(party: Masked) -> None:
     rows = describe_people(party.timeline.header)
     late = describe_people(party.timeline.header, party.timeline.times() + 0.8)
 
-    assert {str(row["from"]) for row in rows} == {"0.0", "0.6"}
-    assert {str(row["from"]) for row in late} == {"0.8", "1.4"}
+    assert {str(row.first) for row in rows} == {"0.0", "0.6"}
+    assert {str(row.first) for row in late} == {"0.8", "1.4"}
 
 
 def test_a_sheet_of_nobody_is_an_empty_page(tmp_path: Path) -> None:
@@ -158,11 +162,11 @@ def test_a_sheet_that_cannot_be_written_says_where(
 def test_whom_a_click_chose_is_told_with_their_picture_of_that_moment(party: Masked) -> None:
     (chosen,) = pointed_people(party.timeline)
     rows = describe_people(party.timeline.header)
-    (row,) = (row for row in rows if row["pointed_at"])
+    (row,) = (row for row in rows if row.pointed_at)
 
-    assert row["pointed_at"] == [{"seconds": 0.4, "x": 88, "y": 150}]
-    assert (chosen.person, row["verdict"], row["evidence"]) == (row["id"], "keep", "click")
-    assert str(chosen).startswith(f"0.4 s at 88,150: {row['id']}, seen 0:00-0:0")
+    assert row.as_row()["pointed_at"] == [{"seconds": 0.4, "x": 88, "y": 150}]
+    assert (chosen.person, row.verdict, row.evidence.kind) == (row.id, "keep", "click")
+    assert str(chosen).startswith(f"0.4 s at 88,150: {row.id}, seen 0:00-0:0")
     assert chosen.picture is not None
     head, _, data = chosen.picture.partition(",")
     assert head == "data:image/jpeg;base64"

@@ -16,13 +16,13 @@ import httpx
 import uvicorn
 
 from bystander.models import Models
+from bystander.sandbox.protocol import VideoFacts
 from bystander.server.http.app import create_app
 from bystander.server.http.deps import Context
 from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.jobs.estimates import DurationEstimator
 from bystander.server.jobs.runner import Runner
 from bystander.server.jobs.spec import key_of
-from bystander.sandbox.protocol import VideoFacts
 from bystander.server.models import (
     Job,
     JobKind,

@@ -119,22 +119,28 @@ def describe(
     """
     times = header.even_times() if times is None else times
     owned = {tracklet.id: tracklet for tracklet in header.tracklets}
-    rows = {str(row["id"]): row for row in describe_people(header)}
+    summaries = {summary.id: summary for summary in describe_people(header)}
     spans = {p.id: _spans([owned[t] for t in p.tracklets], times) for p in header.persons}
     found = {tracklet.id: tracklet for tracklet in (analysed or header).tracklets}
     order = sorted(header.persons, key=lambda p: _urgency(p, spans[p.id]))
     turn = {person.id: number for number, person in enumerate(order, 1)}
     people = []
     for person in header.persons:
-        row, here = rows[person.id], spans[person.id]
+        summary, here = summaries[person.id], spans[person.id]
         shown = any(tracklet in pictured for tracklet in person.tracklets)
         people.append(
             PersonView.model_validate(
                 {
-                    **{k: row[k] for k in ("id", "reason", "similarity", "samples", "seconds")},
-                    "pointed_at": row["pointed_at"],
+                    "id": person.id,
                     "name": person.name,
-                    "kind": row["evidence"],
+                    "kind": summary.evidence.kind,
+                    "reason": summary.evidence.reason,
+                    "similarity": summary.evidence.similarity,
+                    "samples": summary.evidence.samples,
+                    "seconds": person.seconds,
+                    "pointed_at": [
+                        PointView(seconds=at.seconds, x=at.x, y=at.y) for at in summary.pointed_at
+                    ],
                     "verdict": _verdict(here),
                     "analysis": _verdict(_spans([found[t] for t in person.tracklets], times)),
                     "first": min(span.start for span in here),
