@@ -24,8 +24,8 @@ from bystander.server.models import (
     VideoState,
     new_id,
 )
+from tests.support.facts import FACTS
 from tests.support.stage import (
-    FACTS,
     TOKENS,
     Stage,
     staged,

@@ -17,7 +17,8 @@ from bystander.server.jobs.idempotency import KEPT_SECONDS, Answered, Idempotenc
 from bystander.server.models import JobState, Video, VideoState
 from bystander.server.store import JobStore
 from tests.server.http.wire import Wire
-from tests.support.stage import FACTS, Stage, staged
+from tests.support.facts import FACTS
+from tests.support.stage import Stage, staged
 from tests.support.waiting import until
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
