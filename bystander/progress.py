@@ -1,9 +1,4 @@
-"""How far long work is, and what it says about damage on its way.
-
-How far a long job has come, and how to stop it.
-
-What is said about damage: in one line, and once.
-"""
+"""How far long work is, and what it says about damage on its way."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""How an audit looks, and what it finds, joined to spans.
-
-How an audit looks. By default at other scales than the analysis did.
-
-What an audit finds, in single frames and joined to spans.
-"""
+"""How an audit looks, and what it finds, joined to spans."""
 
 from __future__ import annotations
 
@@ -74,8 +69,6 @@ class AuditSettings(Settings):
 
 JOIN_SECONDS: Final = 1.0
 """Signs of the same thing no further apart than this are one finding."""
-
-
 MIN_SAME_PLACE_IOU: Final = 0.2
 """IoU from which two signs without a name are about the same person."""
 

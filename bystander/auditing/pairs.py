@@ -1,9 +1,4 @@
-"""Source and output -> pairs of frames in step, and what threads share of a pair.
-
-Source and output, frame by frame, in step by their timestamps.
-
-One frame as the audit looks at it: arrays only, so that threads may share the work.
-"""
+"""Source and output -> pairs of frames in step, and what threads share of a pair."""
 
 from __future__ import annotations
 
@@ -38,12 +33,8 @@ from bystander.tracking.shots import ShotSettings, detect_cuts, thumbnail
 
 MILLISECOND: Final = Fraction(1, 1000)
 """Matroska counts in these."""
-
-
 BESIDE_CUT_FRAMES: Final = 2
 """Frames before and after a cut, and at both ends of the video, that are looked at closely."""
-
-
 _THUMBNAIL: Final = (96, 54)
 
 

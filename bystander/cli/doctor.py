@@ -1,7 +1,4 @@
-"""What is installed here and works, and the networks: found, downloaded, imported.
-
-Is everything there, and does it work?
-"""
+"""What is installed here and works, and the networks: found, downloaded, imported."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The commands' arguments and options, and what is made of them.
-
-What the commands take: each argument and option once, with its help.
-
-What the commands make of their arguments: effects and clicks.
-"""
+"""The commands' arguments and options, and what is made of them."""
 
 from __future__ import annotations
 
@@ -21,18 +16,12 @@ from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
 
 DEFAULT_COLOR = EffectSettings().color
-
-
 DEFAULT_STRENGTH = EffectSettings().strength
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
-
-
 TimelineFile = Annotated[
     Path, typer.Argument(metavar="TIMELINE", help="A file that 'analyze' made.")
 ]
-
-
 Cast = Annotated[
     list[Path] | None,
     typer.Option(
@@ -43,8 +32,6 @@ Cast = Annotated[
         "is masked.",
     ),
 ]
-
-
 KeepAt = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,21 +42,13 @@ KeepAt = Annotated[
         "full size, upright, pixels made square. May be repeated.",
     ),
 ]
-
-
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
 ]
-
-
 Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over people.")]
-
-
 Color = Annotated[
     str, typer.Option("--color", metavar="'#rrggbb'", help="The colour of --effect solid.")
 ]
-
-
 Strength = Annotated[
     float,
     typer.Option(
@@ -79,13 +58,9 @@ Strength = Annotated[
         "people may be recognised: that also needs --allow-weak.",
     ),
 ]
-
-
 AllowWeak = Annotated[
     bool, typer.Option("--allow-weak", help="Take a --strength below 1, that gives people away.")
 ]
-
-
 ProfileOption = Annotated[
     ProfileName,
     typer.Option(
@@ -94,8 +69,6 @@ ProfileOption = Annotated[
         "longer. What each one means is in configs/pipeline.yaml.",
     ),
 ]
-
-
 CodecOption = Annotated[
     Codec | None,
     typer.Option(
@@ -106,8 +79,6 @@ CodecOption = Annotated[
         show_default=False,
     ),
 ]
-
-
 DeinterlaceOption = Annotated[
     Deinterlace | None,
     typer.Option(
@@ -118,8 +89,6 @@ DeinterlaceOption = Annotated[
         show_default=False,
     ),
 ]
-
-
 Audit = Annotated[
     bool,
     typer.Option(
@@ -128,16 +97,10 @@ Audit = Annotated[
         "with 11 if something shows; the masked video stays.",
     ),
 ]
-
-
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
-
-
 Json = Annotated[
     bool, typer.Option("--json", help="Progress, results and errors as JSON lines, for programs.")
 ]
-
-
 Keep = Annotated[
     list[str] | None,
     typer.Option(
@@ -147,8 +110,6 @@ Keep = Annotated[
         "(t17, from 'people --json'). May be repeated.",
     ),
 ]
-
-
 Mask = Annotated[
     list[str] | None,
     typer.Option("--mask", metavar="ID", help="Mask this person or tracklet. May be repeated."),

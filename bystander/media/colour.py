@@ -1,9 +1,5 @@
 """Decoded pictures -> RGB arrays or planes, by their colour matrix and range.
 
-Decoded pictures as RGB arrays, at the lowest cost: what the networks look at.
-
-Decoded pictures as numpy planes: formats, orientation, colours.
-
 Redaction works on the Y, Cb and Cr planes themselves: a round trip through RGB
 would change every pixel of the video, and cost more than the redaction.
 """
@@ -25,8 +21,6 @@ from bystander.media.display import UPRIGHT, Orientation
 
 # Above standard definition, players take an untagged picture for BT.709.
 _MAX_BT601_HEIGHT_PX = 576
-
-
 _MATRICES = {int(matrix) for matrix in Colorspace}
 
 
@@ -109,8 +103,6 @@ def _known_range(picture: av.VideoFrame) -> ColorRange:
 
 
 PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
-
-
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
 # Deprecated names of FFmpeg for the same samples in full range.
@@ -120,14 +112,8 @@ _HALVED_BY_FIELDS = {"yuv422p", "yuvj422p"}
 
 # Code points of ITU-T H.273, which FFmpeg uses too.
 SPACE_BT709 = 1
-
-
 MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
-
-
 MAX_BT601_HEIGHT_PX = 576
-
-
 RANGE_LIMITED, RANGE_FULL = 1, 2
 
 # Kr and Kb: BT.601-7 2.5.1, BT.709-6 3.2, BT.2020-2 table 4 (non-constant luminance).

@@ -1,15 +1,9 @@
 """A local file -> its packets, opened safely; whether it is whole, and its fingerprint.
 
-Whether a file ends before what its own header announces.
-
 A copy that was interrupted, a full memory card or a camera that lost power leave a
 file whose outermost structure promises more bytes than there are. FFmpeg reads such
 a file up to the gap and says nothing, so the structure is checked here: ISO base
 media boxes (ISO/IEC 14496-12, section 4.2), RIFF chunks, EBML elements (RFC 8794).
-
-What ties a timeline to the file it was made from.
-
-Opening a video safely, and its packets in file order.
 
 Reader, prober and writer all see a file through this module, so that they agree on
 which stream is the video and which packets show a picture.
@@ -41,17 +35,9 @@ from bystander.media.photos import (
 )
 
 _ISO_FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
-
-
 _ISO_ESSENTIAL_BOXES = {b"moov", b"mdat", b"moof"}
-
-
 _EBML_HEADER = bytes.fromhex("1a45dfa3")
-
-
 _EBML_SEGMENT = bytes.fromhex("18538067")
-
-
 _RIFF_SIZE_UNKNOWN = {0, 0xFFFFFFFF}
 
 
@@ -148,8 +134,6 @@ log = logging.getLogger(__name__)
 # Containers that hold their own frames. Playlists (HLS, DASH, concat, image sequences)
 # are left out: they would make this process open files or addresses of their choice.
 _DEMUXERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,apng"
-
-
 _OPEN_OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": _DEMUXERS,

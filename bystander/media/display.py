@@ -1,9 +1,4 @@
-"""Stored pixels -> how a player shows them: turned, mirrored, stretched.
-
-How stored pictures are turned and mirrored to be seen as they were filmed.
-
-How wide a stored pixel is: what the container says, and what the pictures themselves say.
-"""
+"""Stored pixels -> how a player shows them: turned, mirrored, stretched."""
 
 from __future__ import annotations
 
@@ -87,11 +82,7 @@ UPRIGHT: Final = Orientation()
 log = logging.getLogger(__name__)
 
 _STEPS: Final = 4096
-
-
 _MAX_ASPECT: Final = 8
-
-
 _MAX_DENOMINATOR: Final = 100
 """Of the usual aspects: 16/15, 40/33, 64/45, 160/99, ..."""
 

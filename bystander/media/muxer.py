@@ -1,9 +1,4 @@
-"""Encoded or new pictures -> the finished file, with the source's sound and nothing else.
-
-The file that is written: one video track, the source's sound, nothing else.
-
-The masked video: new pictures at the source's timestamps, its sound, nothing else.
-"""
+"""Encoded or new pictures -> the finished file, with the source's sound and nothing else."""
 
 from __future__ import annotations
 
@@ -46,8 +41,6 @@ log = logging.getLogger(__name__)
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """FFmpeg's name of the muxer, by the output's suffix."""
-
-
 _MAX_TIMESCALE = 2**31 - 1
 
 

@@ -1,9 +1,5 @@
 """Photo files -> upright RGB arrays; an animated WebP -> raw pictures.
 
-Photos of the cast, as upright RGB arrays.
-
-An animated WebP -> raw pictures in Matroska, made while they are read.
-
 FFmpeg decodes still WebP only. Pillow decodes animations, picture by picture; wrapped like this
 they look to everyone else as any video does, at the cost of one picture in memory.
 """
@@ -33,11 +29,7 @@ _SUFFIXES: Final = {
     "TIFF": (".tif", ".tiff"),
 }
 """By Pillow's name of the format. What is in a file counts, not how it is called."""
-
-
 PHOTO_SUFFIXES: Final = tuple(suffix for group in _SUFFIXES.values() for suffix in group)
-
-
 PHOTO_FORMATS: Final = "JPEG, PNG, WebP, HEIC, AVIF, BMP and TIFF"
 
 pillow_heif.register_heif_opener()
@@ -143,29 +135,15 @@ log = logging.getLogger(__name__)
 
 SLOWEST_IGNORED_MS: Final = 10
 """Delays up to this are shown ..."""
-
-
 INSTEAD_MS: Final = 100
 """... as this one, in every browser."""
-
-
 _MAX_SIDE_PX: Final = 8192
-
-
 _MAX_FILE_BYTES: Final = 256_000_000
 """Pillow reads the whole file."""
-
-
 _ANIMATION: Final = 0b10
 """The flag in the VP8X chunk, see the WebP container specification (RFC 9649, 2.7)."""
-
-
 _UNKNOWN_SIZE: Final = b"\x01" + b"\xff" * 7
-
-
 _RGB24: Final = b"RGB\x18"
-
-
 _DAMAGE: Final = (EOFError, OSError, ValueError, SyntaxError)
 """What Pillow raises for it."""
 

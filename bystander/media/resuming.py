@@ -1,7 +1,5 @@
 """The masked video in segments, so that an interrupted rendering goes on where it was.
 
-A stretch of encoded video in a file of its own, as the packets left the encoder.
-
 No container: those round timestamps and add edit lists. All numbers little-endian:
 
     "BYSTSEG1", uint32 size of the extradata, the extradata
@@ -10,8 +8,6 @@ No container: those round timestamps and add edit lists. All numbers little-endi
     uint8 0, uint8 1 for the last segment of the video, uint32 CRC-32 of all before it
 
 A segment appears under its name when it is whole; one that is damaged doesn't load.
-
-The masked video, written so that an interrupted run can be gone on with.
 
 Every `length` frames an encoder ends and another begins; what one has encoded lies in a
 file of its own in a folder. At the end their packets are joined, without encoding.
@@ -44,23 +40,11 @@ from bystander.media.facts import VideoInfo
 from bystander.media.muxer import Muxer, check_encoding, check_output, disk_errors
 
 MAGIC: Final = b"BYSTSEG1"
-
-
 _SIZE: Final = struct.Struct("<I")
-
-
 _PACKET: Final = struct.Struct("<qqBI")
-
-
 _MORE, _END = b"\x01", b"\x00"
-
-
 _TRAILER: Final = struct.Struct("<BI")
-
-
 _BLOCK_BYTES: Final = 2**20
-
-
 _AGAIN: Final = "Render again: what is damaged is made anew."
 
 
@@ -211,8 +195,6 @@ def _read_head(file: BinaryIO) -> bytes:
 log = logging.getLogger(__name__)
 
 SEGMENT_FRAMES: Final = 240
-
-
 OWNER_FILE: Final = "render.json"
 
 

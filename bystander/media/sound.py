@@ -1,12 +1,8 @@
 """A file's audio streams -> what becomes of each, and what of them players would hide.
 
-Sound that a file holds but its players skip: what an edit list or a codec's delay hides.
-
 Encoders hide their own silence: up to a few thousand samples of priming before the sound, and
 what fills its last packet up. Cutting without encoding hides what was said there. Both look
 alike in the file; the difference can be heard.
-
-A file's audio streams -> what becomes of each in the output: copied, encoded, or left out.
 """
 
 from __future__ import annotations
@@ -34,28 +30,16 @@ from bystander.media.demux import has_decoder, open_media, read_packets
 
 _EDITABLE_FORMATS: Final = ("mov", "matroska")
 """How FFmpeg's names of the formats begin whose files can say that players skip a part."""
-
-
 MAX_PRIMING_SECONDS: Final = 0.15
 """More is no encoder's; the longest common one is HE-AAC's, 5186 samples at 44.1 kHz."""
-
-
 MAX_PRIMING_DBFS: Final = -40.0
 """Root mean square of what may stay. Encoders' priming before an abrupt, loud tone has at most
 -55, what fills the last packet -44; a loud sound that was cut off in the midst of a packet more."""
-
-
 MIN_AUDIBLE_SECONDS: Final = 0.005
 """Less is no sound that anybody recognises; Vorbis hides so much, as loud as what follows."""
-
-
 _EXTRAPOLATED: Final = frozenset({"vorbis", "opus"})
 """Codecs whose encoders fill the last packet up with what might have followed, not silence."""
-
-
 _WARM_UP_PACKETS: Final = 8  # those before the last ones, for decoders that look back
-
-
 _MAX_HEAD_PACKETS: Final = 400  # of a fortieth of a millisecond each, as TrueHD's
 
 
@@ -222,16 +206,10 @@ def _loudness(samples: NDArray[np.float64]) -> float:
 
 # What players take in an MP4 file; the muxer itself would accept more.
 _MP4_AUDIO: Final = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
-
-
 _MOV_AUDIO: Final = _MP4_AUDIO - {"opus", "flac"} | {
     "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
 }  # fmt: skip
-
-
 _PLAYED: Final = {"mp4": _MP4_AUDIO, "mov": _MOV_AUDIO}
-
-
 _TELEPHONE: Final = frozenset({"pcm_alaw", "pcm_mulaw", "pcm_vidc"})  # no longer linear
 
 

@@ -1,11 +1,5 @@
 """What every face model does, and faces cut out and aligned for it.
 
-What every face model can do, whoever made it.
-
-Cutting faces out upright and in one size, and judging how much such a cut-out shows.
-
-Cutting out the part of a picture that a face model looks at to embed one face.
-
 A face is compared in another process by sending this part of it, not the picture; packs
 embed the same parts in this process, so that both give the same vectors, bit for bit.
 """
@@ -103,8 +97,6 @@ _TEMPLATE = np.array(
 # blurred and compressed. Over these, quality and the similarity to photos of the same person
 # have a rank correlation of 0.51; hard compression is what it fails to notice.
 _EYE_DISTANCE_PX = 16.0  # pixels; a face 38 pixels wide
-
-
 _SHARP_VARIANCE = 80.0  # variance of the chip's Laplacian
 
 
@@ -159,12 +151,8 @@ def _eye_distance(landmarks: NDArray[np.float32]) -> float:
 GROWTH_SHARE: Final = 1.0
 """Of the box's longer side, on each side: dlib's aligned square is wider than ArcFace's, and
 its image pyramid reads around it."""
-
-
 INTERPOLATION_PX: Final = 2
 """Pixels beyond the aligned square that interpolating its edge may read."""
-
-
 _MIN_SCALE: Final = 1e-4  # chip pixels per picture pixel: a million pixels are in any chip
 
 

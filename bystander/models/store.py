@@ -1,11 +1,4 @@
-"""The networks of `configs/models.yaml`, and where their files are found or downloaded.
-
-Finding a network's file on this machine, and downloading it.
-
-Putting networks into BentoML's model store, from where services and Bentos take them.
-
-The networks that `configs/models.yaml` lists, and what is known of each.
-"""
+"""The networks of `configs/models.yaml`, and where their files are found or downloaded."""
 
 from __future__ import annotations
 
@@ -29,17 +22,11 @@ from bystander.config import Settings, config_path, read_config
 from bystander.errors import ConfigError, ModelCorrupt, ModelError, ModelNotFound
 
 MODELS_VARIABLE = "BYSTANDER_MODELS"
-
-
 SEGMENTER_VARIABLE = "BYSTANDER_SEGMENTER"
-
-
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived and the bytes expected, None if unknown."""
 
 _CHUNK_BYTES = 1 << 20
-
-
 _TIMEOUT_SECONDS = 30.0  # seconds without a byte before a download is given up
 
 
@@ -252,14 +239,8 @@ def import_model(store: ModelStore, name: str) -> str:
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
 Similarity = Annotated[float, Field(ge=-1, le=1)]
-
-
 Role = Literal["segmenter", "face-detector", "face-embedder", "body"]
-
-
 Variant = Literal["float", "int8"]
 
 

@@ -1,9 +1,5 @@
 """Files from strangers -> facts, pictures and clips, by a confined child.
 
-Finding out what a stranger's file is, and keeping only what was made of it.
-
-Showing a part of a stranger's video: one picture, or a few seconds around one person.
-
 Like examining, it decodes what a stranger sent, and is done by the same confined child.
 """
 
@@ -67,8 +63,6 @@ def examine_photo(path: Path, limits: Limits, target: Path) -> PhotoFacts:
 
 
 _PICTURE_SECONDS = 10.0
-
-
 _CLIP_SECONDS = 60.0
 
 

@@ -1,11 +1,4 @@
-"""What is asked of the sandbox's child, what it answers, and its limits.
-
-What a file from a stranger may be, and what looking at it may cost.
-
-What examining a file found, as the API tells it.
-
-What the child is to show of a video: `order.json` in the folder that it writes to.
-"""
+"""What is asked of the sandbox's child, what it answers, and its limits."""
 
 from __future__ import annotations
 
@@ -88,11 +81,7 @@ class ClipFacts(_Facts):
 
 
 ORDER = "order.json"
-
-
 CLIP = "clip.mp4"
-
-
 PICTURE = "0.jpg"
 
 Share = Annotated[float, Field(ge=-1, le=2, allow_inf_nan=False)]

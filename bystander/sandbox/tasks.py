@@ -1,13 +1,5 @@
 """What the confined child does: photos, pictures, videos and clips.
 
-In the child: a plain copy of a photo, without anything that hides in its file.
-
-In the child: one picture of a video, the one that is shown at a given time.
-
-In the child: what a video holds, and a few pictures of it.
-
-In the child: a few seconds of a video, small, with a frame around the person in question.
-
 For whoever reviews: a face in a small picture may be anybody's; somebody who moves among others
 is recognised. It plays in every browser, whatever the video is stored as.
 """
@@ -52,8 +44,6 @@ from bystander.sandbox.protocol import (
 from bystander.sandbox.source import Frame, Source, size_within
 
 _PHOTO_LONG_SIDE_PX = 2048  # pixels; faces need no more
-
-
 _PHOTO_QUALITY = 95  # JPEG's; what recognition sees of a face isn't changed
 
 
@@ -99,17 +89,9 @@ def write_picture(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
 log = logging.getLogger(__name__)
 
 _POSTER_SIDE_PX = 640  # pixels, the longer side
-
-
 _POSTER_QUALITY = 85  # JPEG's
-
-
 _PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
-
-
 _MOST_ANIMATION_PIXELS = 2_000_000_000  # decoded for posters; 8 s of 1080p at 120 a second
-
-
 _VIDEO_MAX_FPS = 1000  # frames per second; slow motion is recorded at 960
 
 
@@ -236,32 +218,16 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
 
 
 _CLIP_LONG_SIDE_PX: Final = 640  # pixels
-
-
 _CLIP_MAX_FPS: Final = 30  # pictures a second; of more, some are left out
-
-
 _TICK: Final = Fraction(1, 90_000)  # seconds; MPEG's clock divides all usual rates
-
-
 _OPTIONS: Final = {"preset": "veryfast", "crf": "25", "g": "60"}
-
-
 _BT709: Final = 1  # code point of ITU-T H.273 for primaries and transfer
 
 # A bright line between dark ones is seen on anything.
 _ACCENT: Final = (255, 190, 0)
-
-
 _DARK: Final = (20, 20, 24)
-
-
 _FRAME_EDGE_PX: Final = 2  # pixels of the dark line on either side
-
-
 _LINE: Final = 3  # ... and of the bright one
-
-
 _FRAME_MARGIN_PX: Final = 2  # pixels left free around the person
 
 Box = tuple[float, float, float, float]

@@ -1,10 +1,6 @@
 """What the service remembers, as frozen dataclasses; whether a result is stale.
 
-What the service remembers, as frozen dataclasses: store, runner and API speak these words.
-
 Times are seconds since the epoch. Ids are unguessable and carry no meaning.
-
-Whether a project's masked video is still what its verdicts ask for.
 """
 
 from __future__ import annotations

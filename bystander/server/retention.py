@@ -1,9 +1,4 @@
-"""The data folder's budget of bytes, and the deletion of what has expired.
-
-The data folder: what may still come in, and how what isn't needed any more leaves it.
-
-Deletes: projects whose time has come, and those that somebody wants gone now.
-"""
+"""The data folder's budget of bytes, and the deletion of what has expired."""
 
 from __future__ import annotations
 
@@ -23,14 +18,8 @@ from bystander.server.storage import Storage
 from bystander.server.store import JobStore
 
 WORK: Final = "work"
-
-
 PHOTOS: Final = "photos"
-
-
 UPLOADS: Final = "uploads"
-
-
 GB_BYTES: Final = 1e9
 
 

@@ -1,11 +1,4 @@
-"""Everything that outlives the server's process, in one SQLite file.
-
-Photos of the cast in the store: what was found in them. The pictures are files beside it.
-
-Projects in the store: a video, the decisions over its people, and when all of it goes.
-
-Everything that outlives the server's process, in one SQLite file beside the objects.
-"""
+"""Everything that outlives the server's process, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -34,8 +27,6 @@ from bystander.server.models import (
 )
 
 _FACES = TypeAdapter(tuple[PhotoFace, ...])
-
-
 _PROBLEM = TypeAdapter(Problem | None)
 
 
@@ -111,11 +102,7 @@ def _photo(row: Any) -> Photo:
 
 
 _VIDEO = TypeAdapter(Video)
-
-
 _RESULT = TypeAdapter(Result)
-
-
 EMPTY: Final = (
     "(json_extract(video, '$.state') = 'absent' "
     "AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.project = projects.id))"

@@ -1,7 +1,4 @@
-"""What a timeline says of the whole video: its facts, shots, tracklets, persons and verdicts.
-
-Changing verdicts by hand: a person decides, and only that person changes.
-"""
+"""What a timeline says of the whole video: its facts, shots, tracklets, persons and verdicts."""
 
 from __future__ import annotations
 
@@ -31,14 +28,8 @@ from bystander.timeline.types import (
 )
 
 FORMAT: Final = "bystander-timeline"
-
-
 VERSION: Final = 3
-
-
 ORIGINS: Final = frozenset(Origin)
-
-
 MAX_GRID: Final = 4096
 
 

@@ -1,13 +1,8 @@
 """Tracked frames -> frames of the timeline, gaps between sightings filled.
 
-Frames as they were tracked -> frames of the timeline: one sighting a person, with the mask
-that is drawn if they are to be masked.
-
 Silhouettes flicker: an arm is there, gone for a frame, and there again. So a mask also covers
 what was carried on from the frames before and the person's silhouette in the next frame, moved
 along, but not where somebody else is. Pixels that two people may share are in both their masks.
-
-Time is a witness: someone seen in frame n-1 and n+1 was there in n.
 
 Gaps inside a tracklet are filled, and tracklets are continued a little before
 their first and after their last sighting, within the shot. Both need to know what
@@ -108,8 +103,6 @@ class GapFillerSettings(BaseModel):
 
 
 _VELOCITY_SIGHTING_COUNT = 4
-
-
 EDGE_MARGIN_PX = 2.0
 """Grid pixels from the edge at which somebody is cut off by it."""
 

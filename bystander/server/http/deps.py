@@ -1,11 +1,5 @@
 """What routes share: the context, and a request's project and job.
 
-What the routes work with, handed in when the application is made.
-
-What every route of a project begins with: whose it is, and whether it is there.
-
-What the routes depend on: the context of their application, and what their path names.
-
     @router.get("/projects/{project}/jobs/{job}")
     def get_job(here: CurrentJob) -> JobView: ...
 
@@ -49,11 +43,7 @@ from bystander.server.store import JobStore
 
 MAX_WAITING_ESTIMATES: Final = 16
 """Requests that may wait for a sample; further ones wait for these."""
-
-
 MAX_CONCURRENT_CLIPS: Final = 2
-
-
 MAX_CONCURRENT_PREVIEWS: Final = 1
 """Being made at the same time; jobs need the processors more."""
 

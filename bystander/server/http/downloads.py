@@ -1,9 +1,4 @@
-"""Stored files -> answers: whole, in part (RFC 9110), or by the bucket itself.
-
-Which bytes of a file a client asks for: `Range` of RFC 9110, section 14, single ranges.
-
-Sending stored files: whole, in part, or by sending the client to the bucket itself.
-"""
+"""Stored files -> answers: whole, in part (RFC 9110), or by the bucket itself."""
 
 from __future__ import annotations
 
@@ -73,8 +68,6 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
 URL_LIFETIME_SECONDS: Final = timedelta(minutes=2)
 """Of an address in a bucket: to be followed at once, since nothing takes it back when what it
 leads to isn't to be had any more."""
-
-
 FINGERPRINT_BYTES: Final = 64 * 1024
 """Bytes at either end of a file that tell it from the one stored there before. The index of
 a video, with the sizes and offsets of all its frames, begins or ends it."""

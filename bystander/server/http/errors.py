@@ -1,11 +1,4 @@
-"""Every error as a problem (RFC 9457): what happened, and what to do.
-
-What browsers are told to keep away from, with every answer that doesn't say otherwise.
-
-Saying no to a client, with the reason.
-
-Every error as a problem (RFC 9457): what happened, and what to do.
-"""
+"""Every error as a problem (RFC 9457): what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -83,20 +76,10 @@ class ApiError(HTTPException):
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-
-
 JSON: Final = "application/json"
-
-
 NAMESPACE: Final = "urn:bystander:"
-
-
 NO_TYPE: Final = "about:blank"
-
-
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-
-
 SCHEMA: Final = "#/components/schemas/{model}"
 
 

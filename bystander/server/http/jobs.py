@@ -1,9 +1,4 @@
-"""Starting jobs from what clients ask for, looking at them, stopping them.
-
-From what a client asks for to a job's order, or the reason why not.
-
-Starting jobs, looking at them, and stopping them.
-"""
+"""Starting jobs from what clients ask for, looking at them, stopping them."""
 
 from __future__ import annotations
 
@@ -183,8 +178,6 @@ def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:
 
 MAX_RESULT_GROWTH: Final = 2.0
 """A result and what it is made from may take this many times the video's bytes ..."""
-
-
 SPARE_BYTES: Final = 64 * 2**20
 """... and this many bytes beside."""
 

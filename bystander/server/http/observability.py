@@ -1,9 +1,5 @@
 """Logs as JSON lines, and metrics for Prometheus: no names, no pictures.
 
-What the service tells about itself: one JSON object a line, no names, no pictures.
-
-What Prometheus is told about requests and jobs, beside what BentoML tells of its own.
-
 Requests are counted by the template of their route ("/projects/{project}"): their paths have
 ids in them, and every id would be a time series of its own, for ever.
 """
@@ -29,12 +25,8 @@ from bystander.server.models import JobState, new_id
 log = logging.getLogger("bystander.access")
 
 LOGGER: Final = "bystander"
-
-
 BENTOML: Final = "bentoml._internal.server.http_app"
 """Tells of what an endpoint raised."""
-
-
 FIELDS: Final = (
     "request",
     "method",
@@ -149,8 +141,6 @@ class AccessLog:
 
 
 UNKNOWN_ROUTE: Final = "none"
-
-
 BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
 """Seconds; the last ones are uploads of large videos."""
 

@@ -1,9 +1,4 @@
-"""Who was found in the video, in a client's words, and decisions about them.
-
-Who is in a timeline, in the words and seconds that a client shows.
-
-Who was found in the video, and deciding about them by hand.
-"""
+"""Who was found in the video, in a client's words, and decisions about them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
 """A frame with everyone masked, and the same for single pictures.
 
-Single pictures: who is in one, their faces as vectors, and the picture with all masked.
-
 For BentoML's own endpoints. A picture comes as base64 in JSON: BentoML's file fields would
 also take an address, and fetch it.
-
-What an effect looks like on this video: one frame of it with everyone masked.
 """
 
 from __future__ import annotations
@@ -153,16 +149,10 @@ class PictureTasks:
 log = logging.getLogger(__name__)
 
 LONG_SIDE_PX: Final = 1280
-
-
 JPEG_QUALITY: Final = 88
 """JPEG's."""
-
-
 MAX_FETCH_BYTES: Final = 2**28
 """Bytes of a video that is fetched from a bucket for one picture."""
-
-
 router = APIRouter(tags=["results"])
 
 

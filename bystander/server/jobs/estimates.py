@@ -1,9 +1,5 @@
 """How long jobs take, and how far a whole job is.
 
-How far a whole job has come, from how far the stage has that it is at.
-
-How long a job will take: from a sample of its video, and from how earlier jobs went.
-
 The sample is measured by a child process that runs the pipeline over a few frames
 (`bystander.pipeline.estimate`), with the same networks as a job. How jobs that are done compare
 with
@@ -36,8 +32,6 @@ from bystander.settings import ProfileName
 TRUSTED_SHARE: Final = 0.4
 """Of a stage: once so much is done, its own speed counts alone, and not what was expected.
 The beginning of a video may be emptier than the rest."""
-
-
 ENCODER_LAG_FRAMES: Final = 40
 """Frames that an encoder holds when it has been given the last one."""
 
@@ -92,58 +86,34 @@ log = logging.getLogger(__name__)
 START_SECONDS: Final = 1.5
 """Seconds: starting the worker, probing, joining the result, putting it away; of jobs over five
 frames, which took 1.6 to 1.8."""
-
-
 AUDIT_SHARE: Final = 0.9
 """Of the analysis' time a frame; what an audit takes, before it was learnt."""
-
-
 MAX_SAMPLES: Final = 500
 """Samples that are kept."""
-
-
 SAMPLE_SECONDS: Final = 90.0
-
-
 MAX_CONCURRENT_SAMPLES: Final = 2
 """More would measure each other."""
-
-
 WAIT_SECONDS: Final = 20.0
 """For a place, or for the sample that somebody else takes of the same video; then the answer is
 what is known without."""
-
-
 RETRY_SECONDS: Final = 300.0
 """After which a video is tried again that couldn't be sampled in time: the machine may have been
 busy with something else."""
-
-
 MAX_FETCH_BYTES: Final = 4 * 2**30
 """Bytes of a video that is fetched from a bucket for a sample."""
 
 
 # Seconds a frame where there is no sample: for any frame, and for each million pixels.
 GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
-
-
 SPREAD: Final = (0.75, 1.35)
 """The range, of what a sample says."""
-
-
 WIDE_SPREAD: Final = (0.4, 2.5)
 """... and of a guess."""
-
-
 MAX_CORRECTION: Final = 4.0
 """How much a job may correct: one that ran beside many others tells little."""
 
 Command = Callable[[Path, ProfileName], Sequence[str]]
-
-
 _Key = tuple[str, str, ProfileName]
-
-
 _What = TypeVar("_What")
 
 

@@ -1,9 +1,4 @@
-"""A worker's process: started, listened to line by line, and ended.
-
-What a worker says on its standard output: one JSON object a line.
-
-A worker's process: how it is started, listened to, and ended without a trace.
-"""
+"""A worker's process: started, listened to line by line, and ended."""
 
 from __future__ import annotations
 
@@ -141,12 +136,8 @@ class LineReader:
 
 
 READ_BYTES: Final = 65536
-
-
 DRAIN_SECONDS: Final = 1.0
 """For the end of its output; a process that left the session may hold it open for ever."""
-
-
 TAIL_LINES: Final = 20
 """Of what it complained about, kept to be logged should it crash."""
 

@@ -1,7 +1,5 @@
 """Jobs in the store: the fair queue, their states, and when each will begin.
 
-Jobs in the store: the fair queue, and every way in which a job changes its state.
-
     queued ──claim──▶ running ──finish──▶ done, failed, cancelled
        ▲                 │
        └────requeue──────┘   a crash, or the server's end
@@ -9,8 +7,6 @@ Jobs in the store: the fair queue, and every way in which a job changes its stat
 A cancel asked for while it is queued ends a job at once; while it is running it is a wish that
 the runner fulfils, until `commit`: from there on the work is done and only being stored. What
 has ended stays as it is: of two ends that race, the first counts.
-
-What is running and waiting -> when a job will probably begin.
 
 The queue's own rule, `queue.NEXT`, is played through with the seconds that jobs are expected
 to take: first comes the owner with fewest running, then the one served least recently, then the
@@ -42,11 +38,7 @@ from bystander.server.models import (
 )
 
 _PROGRESS = TypeAdapter(JobProgress)
-
-
 _PROBLEM = TypeAdapter(Problem)
-
-
 _RESULT = TypeAdapter(Result)
 
 NEXT: Final = """

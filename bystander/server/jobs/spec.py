@@ -1,9 +1,4 @@
-"""One job as its worker sees it, and the folder that is prepared for it.
-
-What a worker is told to do: `job.json` in its folder, and the names of the files there.
-
-What a worker needs, laid into its folder.
-"""
+"""One job as its worker sees it, and the folder that is prepared for it."""
 
 from __future__ import annotations
 
@@ -31,43 +26,19 @@ from bystander.server.storage import Storage
 from bystander.settings import ProfileName
 
 SPEC_FILE: Final = "job.json"
-
-
 VIDEO_FILE: Final = "video"
-
-
 CAST_FOLDER: Final = "cast"
-
-
 TIMELINE_FILE: Final = "timeline"
 """Of the analysis; given to a worker that only renders, written by the others."""
-
-
 RENDERED_FILE: Final = "rendered.timeline"
 """The same with the decisions that the result was rendered by."""
-
-
 RESULT_FILE: Final = "result.mp4"
-
-
 AUDIT_PAGE_FILE: Final = "audit.html"
-
-
 AUDIT_FILE: Final = "audit.json"
-
-
 PREVIEW_FILE: Final = "preview.jpg"
-
-
 CHECKPOINTS_FOLDER: Final = "checkpoints"
-
-
 LOCK_FILE_NAME: Final = "lock"
-
-
 OF_RENDERING: Final = (RENDERED_FILE, RESULT_FILE, AUDIT_PAGE_FILE, AUDIT_FILE)
-
-
 OUTPUTS: Final = (TIMELINE_FILE, *OF_RENDERING)
 
 

@@ -1,13 +1,4 @@
-"""What a storage does, the names of its objects, and how its errors are told.
-
-The names of stored objects, checked wherever they come in, whoever calls.
-
-The files on both ends of a storage: what is taken over, and what is still being written.
-
-What went wrong underneath, told so that a client may read it: no path, no host.
-
-What a storage does, wherever its objects lie.
-"""
+"""What a storage does, the names of its objects, and how its errors are told."""
 
 from __future__ import annotations
 
@@ -28,8 +19,6 @@ MOST_CHARACTERS: Final = 400
 
 # A leading dot is for files that are still being written.
 _SEGMENT: Final = r"(?!\.)(?!\S*\.\.)[A-Za-z0-9._-]{1,120}"
-
-
 _KEY: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 
 
@@ -74,8 +63,6 @@ def private(path: str, flags: int) -> int:
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 

@@ -1,17 +1,11 @@
 """Objects in a bucket of Google Cloud Storage, links to them, and its errors.
 
-What went wrong with a bucket, told so that a client may read it: no path, no host.
-
 gcsfs raises whatever lies underneath: aiohttp for its requests, requests for credentials,
 plain OSErrors without a number for what the bucket answered (`gcsfs.retry.validate_response`).
-
-Links that let a client send to, or fetch from, a bucket for a while, and nothing else.
 
 Signature V4, https://cloud.google.com/storage/docs/access-control/signed-urls: with the key of
 a service account where there is one, else, on Google's machines, by the IAM API (the account
 needs "Service Account Token Creator" on itself).
-
-Objects in a bucket of Google Cloud Storage, through gcsfs.
 
 gcsfs offers put_file and get_file, but both are left aside. The first sends files below 5 MiB
 between boundaries that it doesn't choose at random, so that a hostile file can end its own
@@ -61,11 +55,7 @@ _UNREACHABLE: Final = (
     TransportError,
     TimeoutError,
 )
-
-
 _DENIED: Final = frozenset({401, 403})
-
-
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
