@@ -1,5 +1,5 @@
 -- The job store as a new one is made. One of before is led here by migrations/, which are only
--- added to; tests/jobs/test_migrations.py holds that both ways end at the same tables.
+-- added to; tests/server/jobs/test_migrations.py holds that both ways end at the same tables.
 
 CREATE TABLE projects (
     id TEXT PRIMARY KEY,

@@ -30,7 +30,7 @@ LINK = "/projects/{project}/video/upload-url"
 ESTIMATE = "/projects/{project}/estimate"
 """Takes seconds for each of its many questions about a real video."""
 TUS = "^(create_upload|append_to_upload)_"
-"""Operations whose bodies schemathesis can't write: clients of tus try them (tests/api)."""
+"""Operations whose bodies schemathesis can't write: clients of tus try them (tests/server/http)."""
 EXCLUDED = (
     # A valid request may be refused for what no schema can say: sizes beyond the limit that is
     # set, names of blanks.
