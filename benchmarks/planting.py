@@ -22,12 +22,7 @@ from bystander.geometry.masks import intersection
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.timeline.archive import Timeline
-from bystander.timeline.types import (
-    Decision,
-    FrameRecord,
-    Origin,
-    Sighting,
-)
+from bystander.timeline.types import Decision, FrameRecord, Origin, Sighting
 
 APART: Final = 1.2
 """Seconds between leaks of one video: the audit joins what is nearer than one."""

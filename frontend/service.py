@@ -7,17 +7,7 @@ from typing import Any, Final, cast
 
 import httpx
 
-from frontend.shapes import (
-    Audit,
-    Effect,
-    Estimate,
-    Job,
-    JobKind,
-    Limits,
-    Person,
-    Photo,
-    Project,
-)
+from frontend.shapes import Audit, Effect, Estimate, Job, JobKind, Limits, Person, Photo, Project
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
 MEASURING: Final = httpx.Timeout(300.0, connect=3.0)

@@ -12,12 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from bystander import client as module
-from bystander.client import (
-    DOWNLOAD_BYTES,
-    MAX_TRIES,
-    Client,
-    RemoteProject,
-)
+from bystander.client import DOWNLOAD_BYTES, MAX_TRIES, Client, RemoteProject
 from bystander.errors import (
     Cancelled,
     OutputExists,

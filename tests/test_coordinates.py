@@ -10,12 +10,7 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from bystander.errors import SelectionError
-from bystander.geometry.coordinates import (
-    DisplayPoint,
-    DisplaySize,
-    GridTransform,
-    display_size,
-)
+from bystander.geometry.coordinates import DisplayPoint, DisplaySize, GridTransform, display_size
 from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size

@@ -3,14 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bystander.geometry.masks import (
-    Mask,
-    decode_runs,
-    encode_runs,
-    intersection,
-    iou,
-    union,
-)
+from bystander.geometry.masks import Mask, decode_runs, encode_runs, intersection, iou, union
 
 
 def block(x: int, y: int, width: int, height: int) -> Mask:

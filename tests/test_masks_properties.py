@@ -8,15 +8,7 @@ from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
 from bystander.geometry.instances import box_area, box_iou, shared
-from bystander.geometry.masks import (
-    Bits,
-    Mask,
-    decode_runs,
-    encode_runs,
-    intersection,
-    iou,
-    union,
-)
+from bystander.geometry.masks import Bits, Mask, decode_runs, encode_runs, intersection, iou, union
 from bystander.geometry.types import Box
 
 WIDTH, HEIGHT = 12, 9

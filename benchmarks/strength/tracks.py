@@ -21,13 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.material import Clip, frames
 from benchmarks.strength.attacks import ATTACKS, Picture, averaged_body
 from benchmarks.strength.portraits import GREY, moved
-from benchmarks.strength.reidentification import (
-    Scores,
-    face_probes,
-    judge,
-    likeness_of,
-    pooled,
-)
+from benchmarks.strength.reidentification import Scores, face_probes, judge, likeness_of, pooled
 from benchmarks.strength.table import Row, label
 from bystander.geometry.instances import Face
 from bystander.geometry.masks import Bits

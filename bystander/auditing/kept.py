@@ -17,12 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits
-from bystander.timeline.types import (
-    Decision,
-    FrameRecord,
-    Origin,
-    Tracklet,
-)
+from bystander.timeline.types import Decision, FrameRecord, Origin, Tracklet
 
 EDGE_MARGIN_PX: Final = 3
 """Grid pixels around a kept silhouette that count as the person's: hair, and what they hold."""

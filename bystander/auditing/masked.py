@@ -22,12 +22,7 @@ from bystander.auditing.likeness import (
     luma,
 )
 from bystander.auditing.pairs import FrameComparison
-from bystander.auditing.redrawn import (
-    MIN_SOURCE_EVIDENCE,
-    Redrawer,
-    enlarged,
-    showing,
-)
+from bystander.auditing.redrawn import MIN_SOURCE_EVIDENCE, Redrawer, enlarged, showing
 from bystander.geometry.coordinates import GridTransform
 from bystander.geometry.masks import Bits, Mask
 from bystander.redaction.effects import EffectSettings, cell_size

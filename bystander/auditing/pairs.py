@@ -12,12 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from bystander.auditing.findings import (
-    FindingMerger,
-    Kind,
-    Severity,
-    in_frame,
-)
+from bystander.auditing.findings import FindingMerger, Kind, Severity, in_frame
 from bystander.auditing.kept import KeptPeople
 from bystander.auditing.likeness import Likeness
 from bystander.auditing.redrawn import ExpectedFrame

@@ -40,10 +40,7 @@ from bystander.cli.options import (
     effect_of,
 )
 from bystander.cli.serve import serve
-from bystander.errors import (
-    AuditFailed,
-    ModelError,
-)
+from bystander.errors import AuditFailed, ModelError
 from bystander.files import check_file, named_after
 from bystander.media.muxer import MUXERS, check_encoding, check_output
 from bystander.media.probe import probe

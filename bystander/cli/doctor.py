@@ -17,12 +17,8 @@ import numpy as np
 import typer
 
 from bystander.cli.console import open_console
-from bystander.cli.options import (
-    Json,
-)
-from bystander.errors import (
-    BystanderError,
-)
+from bystander.cli.options import Json
+from bystander.errors import BystanderError
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
 from bystander.models.sessions import onnx_runtime

@@ -22,14 +22,7 @@ import numpy as np
 from bystander.identity.cast import CastMember
 from bystander.identity.graph import Cluster, IdentityGraph
 from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment, comebacks
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    EvidenceKind,
-    Person,
-    Tracklet,
-    Verdict,
-)
+from bystander.timeline.types import Decision, Evidence, EvidenceKind, Person, Tracklet, Verdict
 
 BRIEF_SECONDS: Final = 0.4
 """Who was seen for less, and for less than half of a video, resembling nobody, isn't listed."""

@@ -27,12 +27,7 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo
 from bystander.files import exists, is_file
-from bystander.media.photos import (
-    INSTEAD_MS,
-    SLOWEST_IGNORED_MS,
-    WebpAsMatroska,
-    is_animated_webp,
-)
+from bystander.media.photos import INSTEAD_MS, SLOWEST_IGNORED_MS, WebpAsMatroska, is_animated_webp
 
 _ISO_FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 _ISO_ESSENTIAL_BOXES = {b"moov", b"mdat", b"moof"}

@@ -22,13 +22,7 @@ from bystander.errors import UnsupportedVideo
 from bystander.files import StrPath
 from bystander.geometry.coordinates import GridTransform
 from bystander.geometry.instances import Face, Instance
-from bystander.identity.cast import (
-    Cast,
-    CastMember,
-    is_read,
-    load_cast,
-    unrecognised,
-)
+from bystander.identity.cast import Cast, CastMember, is_read, load_cast, unrecognised
 from bystander.identity.clicks import Click
 from bystander.identity.verdicts import resolve
 from bystander.media.demux import fingerprint

@@ -16,14 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bystander.errors import OutputUnwritable
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    Person,
-    PointedAt,
-    Tracklet,
-    Verdict,
-)
+from bystander.timeline.types import Decision, Evidence, Person, PointedAt, Tracklet, Verdict
 
 CELL: Final = (220, 300)
 PICTURE: Final = (204, 200)

@@ -13,13 +13,7 @@ from bystander.errors import UnsupportedVideo
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import PixelBox
-from bystander.media.colour import (
-    Matrix,
-    PixelFormat,
-    copy_of,
-    planes_of,
-    ycbcr,
-)
+from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import (
     EffectName,

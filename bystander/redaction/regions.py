@@ -20,13 +20,7 @@ from typing import Final
 
 from bystander.geometry.masks import Mask
 from bystander.redaction.compositing import Region
-from bystander.timeline.types import (
-    Decision,
-    FrameRecord,
-    Origin,
-    Sighting,
-    Tracklet,
-)
+from bystander.timeline.types import Decision, FrameRecord, Origin, Sighting, Tracklet
 
 GUESSES: Final = frozenset({Origin.FILLED, Origin.EXTENDED})
 """Nobody saw them there: what was seen of others stands against it."""

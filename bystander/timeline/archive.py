@@ -41,11 +41,7 @@ from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
 from bystander.files import StrPath, replacing, temporary_beside
 from bystander.geometry.masks import decode_runs, encode_runs
 from bystander.timeline.header import MAX_GRID, ORIGINS, Header, dump_header, parse_header
-from bystander.timeline.types import (
-    FrameRecord,
-    Origin,
-    Sighting,
-)
+from bystander.timeline.types import FrameRecord, Origin, Sighting
 
 CHUNK_FRAMES: Final = 250
 

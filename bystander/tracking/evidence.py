@@ -18,12 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.types import Box
-from bystander.identity.segments import (
-    MIN_IDENTIFYING_QUALITY,
-    Continuity,
-    FaceSample,
-    Segment,
-)
+from bystander.identity.segments import MIN_IDENTIFYING_QUALITY, Continuity, FaceSample, Segment
 from bystander.timeline.types import (
     Decision,
     Evidence,

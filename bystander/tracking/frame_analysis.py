@@ -23,13 +23,7 @@ from bystander.identity.clicks import Click, choose
 from bystander.identity.segments import FaceSample
 from bystander.models import Models
 from bystander.models.face_packs import quality
-from bystander.timeline.types import (
-    FrameRecord,
-    Origin,
-    PointedAt,
-    Shot,
-    Sighting,
-)
+from bystander.timeline.types import FrameRecord, Origin, PointedAt, Shot, Sighting
 from bystander.tracking.evidence import EvidenceStore
 from bystander.tracking.face_assignment import assign_face, head_and_shoulders
 from bystander.tracking.interpolation import GapFiller, GapFillerSettings, MaskFinalizer

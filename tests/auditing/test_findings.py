@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bystander.auditing.findings import (
-    Finding,
-    FindingMerger,
-    Kind,
-    Severity,
-    in_frame,
-)
+from bystander.auditing.findings import Finding, FindingMerger, Kind, Severity, in_frame
 from bystander.geometry.coordinates import DisplayBox
 
 HERE = DisplayBox((0, 0, 100, 200))

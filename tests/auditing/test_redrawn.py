@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.auditing.redrawn import (
-    ExpectedFrame,
-    Redrawer,
-    fitting,
-    showing,
-)
+from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting, showing
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.media.colour import copy_of, planes_of

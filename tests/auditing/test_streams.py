@@ -8,13 +8,7 @@ import av
 
 from bystander.auditing.streams import carried, carried_in_frame
 from tests.media.test_sound import make_cut
-from tests.support.videos import (
-    Clip,
-    Sound,
-    make_tell_tale_video,
-    make_video,
-    remuxed,
-)
+from tests.support.videos import Clip, Sound, make_tell_tale_video, make_video, remuxed
 
 
 def test_a_plain_file_carries_nothing_else(tmp_path: Path) -> None:

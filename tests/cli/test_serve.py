@@ -12,13 +12,7 @@ from pathlib import Path
 import pytest
 
 from bystander.cli import serve
-from bystander.cli.serve import (
-    ENTRY,
-    check_host,
-    check_installed,
-    check_port,
-    working_folder,
-)
+from bystander.cli.serve import ENTRY, check_host, check_installed, check_port, working_folder
 from bystander.errors import ConfigError
 from bystander.server.settings import SecuritySettings, ServiceSettings, is_loopback
 from tests.conftest import REPOSITORY

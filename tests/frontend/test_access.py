@@ -21,12 +21,7 @@ from bystander.server.settings import load_service_settings
 from frontend.access import COOKIE, Access
 from frontend.proxy import PREFIX, Proxy
 from tests.support.asking import ask, messages
-from tests.support.stage import (
-    TOKENS,
-    Stage,
-    serving,
-    staged,
-)
+from tests.support.stage import TOKENS, Stage, serving, staged
 from tests.support.upstream import served
 
 APP = "http://127.0.0.1:8501"

@@ -19,12 +19,7 @@ import pytest
 pytest.importorskip("streamlit", reason="needs the extra app")
 
 from tests.conftest import REPOSITORY
-from tests.support.upstream import (
-    PROJECT,
-    VIDEO,
-    FakeService,
-    served,
-)
+from tests.support.upstream import PROJECT, VIDEO, FakeService, served
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 TOKEN = "a-token-that-nobody-may-see"

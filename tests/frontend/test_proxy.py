@@ -15,14 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from frontend.proxy import MOST_PHOTO, PREFIX, Proxy
-from tests.support.upstream import (
-    ETAG,
-    PROJECT,
-    VIDEO,
-    FakeService,
-    Seen,
-    served,
-)
+from tests.support.upstream import ETAG, PROJECT, VIDEO, FakeService, Seen, served
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 TOKEN = "a-token-that-nobody-may-see"

@@ -8,14 +8,7 @@ from streamlit.testing.v1 import AppTest
 from frontend.steps import result, review
 from frontend.texts import LANGUAGES, Language, texts
 from tests.frontend.conftest import Open
-from tests.support.staged import (
-    HERE,
-    StagedService,
-    job,
-    person,
-    photo,
-    video,
-)
+from tests.support.staged import HERE, StagedService, job, person, photo, video
 
 ENGLISH = texts("en")
 

@@ -12,12 +12,7 @@ from frontend.texts import LANGUAGES, Language, texts
 from tests.conftest import sampled
 from tests.frontend.conftest import Open
 from tests.frontend.test_steps import seen
-from tests.support.staged import (
-    StagedService,
-    job,
-    photo,
-    video,
-)
+from tests.support.staged import StagedService, job, photo, video
 
 TECHNICAL = re.compile(r"TECHNICAL|Traceback|http|urn:|\b[45]\d\d\b|Error\b|Exception|None\b")
 

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from bystander.identity.cast import CastMember
 from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment
 from bystander.identity.verdicts import resolve
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    Person,
-    Tracklet,
-)
+from bystander.timeline.types import Decision, Evidence, Person, Tracklet
 
 Vector = NDArray[np.float32]
 

@@ -18,13 +18,7 @@ from bystander.media.colour import PixelFormat, RgbScaler, planes_of, to_planar
 from bystander.media.display import UPRIGHT, Orientation
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
-from tests.support.videos import (
-    Clip,
-    joined,
-    make_video,
-    picture_array,
-    remuxed,
-)
+from tests.support.videos import Clip, joined, make_video, picture_array, remuxed
 
 SHORT = tuple(range(0, 6 * 512, 512))
 

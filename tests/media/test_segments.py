@@ -35,12 +35,7 @@ from tests.conftest import sampled
 from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
 from tests.media.test_writer import largest_file
-from tests.support.videos import (
-    Clip,
-    Sound,
-    make_video,
-    remuxed,
-)
+from tests.support.videos import Clip, Sound, make_video, remuxed
 
 LENGTH = 10
 FAST = EncoderSettings(preset="veryfast")

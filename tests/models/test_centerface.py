@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 from bystander.errors import ModelContract, ModelCorrupt
 from bystander.geometry.instances import box_iou
 from bystander.media.photos import load_photo
-from bystander.models.face_packs import (
-    CenterFace,
-    _for_any_size,
-    _suppressed,
-    _weights,
-)
+from bystander.models.face_packs import CenterFace, _for_any_size, _suppressed, _weights
 from bystander.models.sessions import SessionSettings
 from tests.conftest import REPOSITORY
 

@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 
 from bystander.errors import ModelContract
 from bystander.geometry.masks import intersection
-from bystander.models.segmenter import (
-    PersonSegmenter,
-    SegmenterSettings,
-    analysis_size,
-    suppress,
-)
+from bystander.models.segmenter import PersonSegmenter, SegmenterSettings, analysis_size, suppress
 from bystander.models.sessions import SessionSettings, open_session
 from tests.conftest import shared
 from tests.models.networks import Drawn, save, yolo

@@ -40,12 +40,7 @@ from tests.support.drawn import (
     use_models,
     walking,
 )
-from tests.support.videos import (
-    Clip,
-    Sound,
-    make_video,
-    remuxed,
-)
+from tests.support.videos import Clip, Sound, make_video, remuxed
 
 SETTINGS = AuditSettings(every=3, people_long_side=384, source_long_side=400)
 

@@ -26,22 +26,9 @@ from bystander.pipeline.people_report import (
 )
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import with_decisions
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    EvidenceKind,
-    Verdict,
-)
+from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
 from tests.support import drawn
-from tests.support.drawn import (
-    COLOURS,
-    Figure,
-    Masked,
-    Scene,
-    cast_of,
-    mask_scene,
-    standing,
-)
+from tests.support.drawn import COLOURS, Figure, Masked, Scene, cast_of, mask_scene, standing
 
 FRAMES = 40
 NUMBER = 6

@@ -54,13 +54,7 @@ from tests.support.drawn import (
     standing,
     walking,
 )
-from tests.support.videos import (
-    Clip,
-    Sound,
-    joined,
-    make_tell_tale_video,
-    make_video,
-)
+from tests.support.videos import Clip, Sound, joined, make_tell_tale_video, make_video
 
 UNEVEN = [0, 512, 812, 1712, 2224, 2736, 2737, 6737, 6937, *range(7270, 13000, 333)]
 EVEN = range(0, 24 * 512, 512)

@@ -45,12 +45,7 @@ from tests.support.drawn import (
     standing,
     walking,
 )
-from tests.support.videos import (
-    Clip,
-    Sound,
-    damaged,
-    remuxed,
-)
+from tests.support.videos import Clip, Sound, damaged, remuxed
 
 FRAMES, LENGTH = 65, 10
 REORDERED = {"preset": "ultrafast", "crf": "10", "bf": "3", "g": "24", "b-adapt": "0"}

@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bystander.errors import ConfigError
-from bystander.redaction.effects import (
-    EffectName,
-    EffectSettings,
-    blur,
-    cell_size,
-    mosaic,
-    solid,
-)
+from bystander.redaction.effects import EffectName, EffectSettings, blur, cell_size, mosaic, solid
 from tests.conftest import shared
 
 DEFAULT = EffectSettings()

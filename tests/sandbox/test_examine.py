@@ -24,13 +24,7 @@ from bystander.sandbox import AudioFacts, Limits, examine_photo, examine_video
 from bystander.sandbox.child import _environment
 from tests.conftest import REPOSITORY, shared
 from tests.media.test_probe import hlg_clip
-from tests.support.videos import (
-    Clip,
-    Sound,
-    damaged,
-    make_video,
-    picture_array,
-)
+from tests.support.videos import Clip, Sound, damaged, make_video, picture_array
 
 LIMITS = Limits()
 

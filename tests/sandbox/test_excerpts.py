@@ -17,13 +17,7 @@ from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.sandbox import ClipOrder, Limits, Moment, PictureOrder, cut_clip, take_picture
 from tests.conftest import sampled
-from tests.support.videos import (
-    Clip,
-    Sound,
-    damaged,
-    joined,
-    make_video,
-)
+from tests.support.videos import Clip, Sound, damaged, joined, make_video
 
 LIMITS = Limits()
 SOMEBODY = (0.25, 0.25, 0.75, 0.75)

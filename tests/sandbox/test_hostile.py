@@ -15,12 +15,7 @@ from PIL import Image
 from bystander.errors import PhotoError, VideoError
 from bystander.sandbox import Limits, PhotoFacts, VideoFacts, examine_photo, examine_video
 from tests.conftest import sampled
-from tests.support.hostile import (
-    PHOTOS,
-    VIDEOS,
-    Hostile,
-    asked_for,
-)
+from tests.support.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.support.waiting import HANGS_AFTER_SECONDS
 
 LIMITS = Limits(memory=2**30, cpu=10, wall=HANGS_AFTER_SECONDS)

@@ -20,12 +20,7 @@ from tests.sandbox.making import Holes
 from tests.service.attacks import BODIES, FOREIGN_TYPES, NAMES, PATHS, PROJECT, RANGES, RAW, TOKEN
 from tests.service.conftest import Material
 from tests.service.wire import connect, exchange, read, request
-from tests.support.hostile import (
-    PHOTOS,
-    VIDEOS,
-    Hostile,
-    asked_for,
-)
+from tests.support.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.support.stranger import (
     assert_gives_nothing_away,
     assert_says_why,

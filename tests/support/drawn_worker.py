@@ -25,12 +25,7 @@ from bystander.media.resuming import SegmentWriter
 from bystander.models import Models, ModelSettings
 from bystander.server.jobs import worker
 from bystander.server.jobs.previews import INTERVAL_SECONDS, PreviewWriter
-from tests.support.drawn import (
-    DrawnBodies,
-    DrawnFaces,
-    DrawnSegmenter,
-    Pixels,
-)
+from tests.support.drawn import DrawnBodies, DrawnFaces, DrawnSegmenter, Pixels
 
 LOOKED: Final = "looked"
 NOWHERE, RENDERING, NO_NETWORKS = "nowhere", "rendering", "no networks"

@@ -23,14 +23,7 @@ from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.jobs.estimates import DurationEstimator
 from bystander.server.jobs.runner import Runner
 from bystander.server.jobs.spec import key_of
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobState,
-    Project,
-    Video,
-    VideoState,
-)
+from bystander.server.models import Job, JobKind, JobState, Project, Video, VideoState
 from bystander.server.retention import Janitor
 from bystander.server.settings import SecuritySettings, ServiceSettings
 from bystander.server.storage import LocalStorage, Storage

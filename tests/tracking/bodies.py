@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.instances import Instance
-from bystander.geometry.masks import (
-    Bits,
-    Mask,
-    intersection,
-    union,
-)
+from bystander.geometry.masks import Bits, Mask, intersection, union
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedFrame, TrackedPerson, Tracker
 

@@ -12,20 +12,7 @@ from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import Detection
 from bystander.tracking.tracker import TrackedFrame
 
-from .bodies import (
-    BLUE,
-    FPS,
-    GREEN,
-    RED,
-    Body,
-    Film,
-    found,
-    ids,
-    mask_of,
-    share,
-    visible,
-    whose,
-)
+from .bodies import BLUE, FPS, GREEN, RED, Body, Film, found, ids, mask_of, share, visible, whose
 
 SETTINGS = TrackingSettings()
 SURE, WEAK = 0.9, 0.3

@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.instances import Instance
-from bystander.geometry.masks import (
-    Bits,
-    Mask,
-    intersection,
-    iou,
-)
+from bystander.geometry.masks import Bits, Mask, intersection, iou
 
 Floats = NDArray[np.float64]
 

@@ -30,12 +30,7 @@ from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.http.timelines import TimelineCache
 from bystander.server.jobs.estimates import DurationEstimator
 from bystander.server.jobs.runner import Runner
-from bystander.server.models import (
-    Job,
-    Project,
-    Video,
-    VideoState,
-)
+from bystander.server.models import Job, Project, Video, VideoState
 from bystander.server.retention import Janitor
 from bystander.server.settings import ServiceSettings
 from bystander.server.storage.base import Storage

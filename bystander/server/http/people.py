@@ -28,12 +28,7 @@ from bystander.server.http.results import FILE
 from bystander.server.http.timelines import TimelineSummary
 from bystander.server.models import JobKind, JobState, Project
 from bystander.timeline.header import Header, verdicts_digest, with_decisions
-from bystander.timeline.types import (
-    Decision,
-    EvidenceKind,
-    Person,
-    Tracklet,
-)
+from bystander.timeline.types import Decision, EvidenceKind, Person, Tracklet
 
 
 class _View(BaseModel):

@@ -25,13 +25,7 @@ from bystander.server.http.errors import ApiError
 from bystander.server.http.limits import read_chunks, too_large
 from bystander.server.http.videos import poster_key
 from bystander.server.jobs.spec import VIDEO_FILE
-from bystander.server.models import (
-    Problem,
-    Project,
-    Video,
-    VideoState,
-    new_id,
-)
+from bystander.server.models import Problem, Project, Video, VideoState, new_id
 from bystander.server.retention import UPLOADS, remove
 from bystander.server.storage.base import translating_disk_errors
 

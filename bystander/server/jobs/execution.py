@@ -37,13 +37,7 @@ from bystander.server.jobs.spec import (
     prepared,
     rendering_of,
 )
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobProgress,
-    JobState,
-    Problem,
-)
+from bystander.server.models import Job, JobKind, JobProgress, JobState, Problem
 from bystander.server.retention import DataFolder, remove
 from bystander.server.sanitize import Sanitizer
 from bystander.server.settings import ServiceSettings

@@ -15,12 +15,7 @@ from bystander.config import Settings, describe
 from bystander.errors import ConfigError
 from bystander.media.encoder import Codec, Deinterlace
 from bystander.redaction.effects import EffectSettings
-from bystander.server.models import (
-    Job,
-    JobKind,
-    Photo,
-    Project,
-)
+from bystander.server.models import Job, JobKind, Photo, Project
 from bystander.server.settings import ServiceSettings
 from bystander.server.storage import Storage
 from bystander.settings import ProfileName

@@ -14,14 +14,7 @@ from bystander.client import Client, RemoteProject
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import Visitor
 from tests.support.browsing import violations
-from tests.support.staged import (
-    PROJECT,
-    StagedService,
-    job,
-    person,
-    photo,
-    video,
-)
+from tests.support.staged import PROJECT, StagedService, job, person, photo, video
 
 pytestmark = pytest.mark.long
 

@@ -8,12 +8,7 @@ from playwright.sync_api import expect
 from benchmarks.app.webapp import WebApp
 from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import Come
-from tests.support.staged import (
-    PROJECT,
-    StagedService,
-    job,
-    photo,
-)
+from tests.support.staged import PROJECT, StagedService, job, photo
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.long

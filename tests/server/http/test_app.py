@@ -15,21 +15,9 @@ from fastapi import APIRouter
 from bystander.server.http.auth import MAX_JSON_BYTES
 from bystander.server.http.errors import HEADERS
 from bystander.server.jobs.spec import RESULT_FILE, VIDEO_FILE, key_of
-from bystander.server.models import (
-    JobKind,
-    JobState,
-    Photo,
-    PhotoFace,
-    Video,
-    VideoState,
-    new_id,
-)
+from bystander.server.models import JobKind, JobState, Photo, PhotoFace, Video, VideoState, new_id
 from tests.support.facts import FACTS
-from tests.support.stage import (
-    TOKENS,
-    Stage,
-    staged,
-)
+from tests.support.stage import TOKENS, Stage, staged
 
 PROBLEM = "application/problem+json"
 NEVER = "0" * 32

@@ -7,12 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bystander.server.http.job_watcher import EventPosition, events_since
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobProgress,
-    JobState,
-)
+from bystander.server.models import Job, JobKind, JobProgress, JobState
 
 QUEUED = Job("j", "p", "owner", JobKind.MASK, JobState.QUEUED, {}, created=0)
 PROGRESS = JobProgress("analyze", 40, 275, 21.3, 0.1, 11.0)

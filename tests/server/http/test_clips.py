@@ -18,20 +18,9 @@ from bystander.server.http.clips import MAX_CLIP_SECONDS, MIN_CLIP_SECONDS, span
 from bystander.server.http.errors import ApiError
 from bystander.server.models import JobKind, JobState, Project
 from bystander.timeline.header import Header
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    EvidenceKind,
-    Verdict,
-)
+from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
 from tests.support import drawn
-from tests.support.drawn import (
-    Figure,
-    Masked,
-    Scene,
-    mask_scene,
-    standing,
-)
+from tests.support.drawn import Figure, Masked, Scene, mask_scene, standing
 from tests.support.stage import Stage, staged
 
 FRAMES = 40

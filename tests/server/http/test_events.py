@@ -16,13 +16,7 @@ import httpx
 import pytest
 
 from bystander.server.http.job_watcher import POLL_SECONDS, JobWatcher
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobProgress,
-    JobState,
-    Project,
-)
+from bystander.server.models import Job, JobKind, JobProgress, JobState, Project
 from tests.conftest import REPOSITORY
 from tests.support.stage import Stage, staged
 from tests.support.waiting import HANGS_AFTER_SECONDS, until

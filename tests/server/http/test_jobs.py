@@ -33,12 +33,7 @@ from bystander.server.retention import Janitor
 from bystander.server.settings import JobSettings, RetentionSettings, ServiceSettings
 from tests.support.drawn import Figure, Scene, standing
 from tests.support.facts import FACTS
-from tests.support.stage import (
-    TOKENS,
-    Stage,
-    serving,
-    staged,
-)
+from tests.support.stage import TOKENS, Stage, serving, staged
 
 QUEUED_MOST = 3
 SETTINGS = ServiceSettings(jobs=JobSettings(queued_per_owner=QUEUED_MOST))

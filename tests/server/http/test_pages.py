@@ -11,12 +11,7 @@ import pytest
 
 from bystander.server.models import JobState
 from tests.support import drawn
-from tests.support.drawn import (
-    Figure,
-    Scene,
-    mask_scene,
-    standing,
-)
+from tests.support.drawn import Figure, Scene, mask_scene, standing
 from tests.support.stage import Stage, staged
 
 

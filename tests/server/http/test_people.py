@@ -18,22 +18,9 @@ from bystander.server.http.timelines import TimelineCache
 from bystander.server.models import JobKind, JobState, Project
 from bystander.server.storage.local import LocalStorage
 from bystander.timeline.header import Header
-from bystander.timeline.types import (
-    Decision,
-    Evidence,
-    EvidenceKind,
-    Verdict,
-)
+from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
 from tests.support import drawn
-from tests.support.drawn import (
-    Figure,
-    Masked,
-    Scene,
-    cast_of,
-    mask_scene,
-    standing,
-    walking,
-)
+from tests.support.drawn import Figure, Masked, Scene, cast_of, mask_scene, standing, walking
 from tests.support.stage import Stage, staged
 
 FRAMES = 40

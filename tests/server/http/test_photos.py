@@ -29,14 +29,7 @@ from bystander.server.models import JobState, Project
 from bystander.server.retention import PHOTOS
 from bystander.server.settings import LimitSettings, RetentionSettings, ServiceSettings
 from tests.server.http.wire import Wire
-from tests.support.drawn import (
-    GREEN,
-    DrawnFaces,
-    Figure,
-    Scene,
-    drawn_models,
-    standing,
-)
+from tests.support.drawn import GREEN, DrawnFaces, Figure, Scene, drawn_models, standing
 from tests.support.stage import Stage, impatient, staged
 from tests.support.waiting import until
 

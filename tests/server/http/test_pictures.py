@@ -15,15 +15,7 @@ from bystander.geometry.masks import decode_runs
 from bystander.redaction.effects import EffectName
 from bystander.server.http.previews import PictureTasks
 from bystander.server.settings import LimitSettings
-from tests.support.drawn import (
-    GREEN,
-    RED,
-    SIZE,
-    Figure,
-    Scene,
-    drawn_models,
-    standing,
-)
+from tests.support.drawn import GREEN, RED, SIZE, Figure, Scene, drawn_models, standing
 
 LEFT, RIGHT = Figure(RED, standing(60)), Figure(GREEN, standing(250))
 SCENE = Scene([LEFT, RIGHT])

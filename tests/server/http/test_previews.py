@@ -23,14 +23,7 @@ from bystander.server.models import Project
 from bystander.server.storage import LocalStorage
 from bystander.settings import AnalysisSettings
 from tests.support import drawn
-from tests.support.drawn import (
-    MAGENTA,
-    Figure,
-    Scene,
-    drawn_models,
-    is_magenta,
-    standing,
-)
+from tests.support.drawn import MAGENTA, Figure, Scene, drawn_models, is_magenta, standing
 from tests.support.stage import Stage, staged
 
 SCENE = Scene([Figure(drawn.BLUE, standing(20)), Figure(drawn.RED, standing(200))], frames=1)

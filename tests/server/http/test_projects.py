@@ -12,20 +12,9 @@ import httpx
 import pytest
 
 from bystander.server.http.callers import NETWORK_HEADER, VISITOR_HEADER
-from bystander.server.models import (
-    JobState,
-    Photo,
-    PhotoFace,
-    Video,
-    VideoState,
-)
+from bystander.server.models import JobState, Photo, PhotoFace, Video, VideoState
 from bystander.server.retention import PHOTOS, UPLOADS, WORK, Janitor
-from bystander.server.settings import (
-    JobSettings,
-    LimitSettings,
-    RetentionSettings,
-    ServiceSettings,
-)
+from bystander.server.settings import JobSettings, LimitSettings, RetentionSettings, ServiceSettings
 from tests.support.facts import FACTS
 from tests.support.stage import Stage, staged
 

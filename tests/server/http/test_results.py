@@ -18,27 +18,12 @@ import pytest
 from bystander.server.http.app import create_app
 from bystander.server.http.downloads import URL_LIFETIME_SECONDS
 from bystander.server.jobs.spec import key_of
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobState,
-    Project,
-)
+from bystander.server.models import Job, JobKind, JobState, Project
 from bystander.server.storage.local import LocalStorage
 from bystander.timeline.header import verdicts_digest
 from tests.support import drawn
-from tests.support.drawn import (
-    Figure,
-    Scene,
-    mask_scene,
-    standing,
-)
-from tests.support.stage import (
-    TOKENS,
-    Stage,
-    serving,
-    staged,
-)
+from tests.support.drawn import Figure, Scene, mask_scene, standing
+from tests.support.stage import TOKENS, Stage, serving, staged
 from tests.support.waiting import until
 
 SIZE = 3 * 2**20 + 17

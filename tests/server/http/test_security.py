@@ -20,22 +20,12 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from bystander.errors import ConfigError
-from bystander.server.http.auth import (
-    LOCAL,
-    AuthMiddleware,
-    Tokens,
-    refuse_open_sockets,
-)
+from bystander.server.http.auth import LOCAL, AuthMiddleware, Tokens, refuse_open_sockets
 from bystander.server.http.errors import HEADERS
 from bystander.server.http.limits import RateLimiter
 from bystander.server.settings import LimitSettings, SecuritySettings
 from tests.conftest import REPOSITORY
-from tests.support.asking import (
-    HERE,
-    STRANGER,
-    ask,
-    messages,
-)
+from tests.support.asking import HERE, STRANGER, ask, messages
 from tests.support.stage import serving
 
 TOKEN, ANOTHER = "a" * 20, "b" * 20

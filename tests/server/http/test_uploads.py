@@ -15,12 +15,7 @@ import pytest
 
 from bystander.server.http import receiving
 from bystander.server.jobs.spec import OUTPUTS, VIDEO_FILE, key_of
-from bystander.server.models import (
-    JobState,
-    Project,
-    Video,
-    VideoState,
-)
+from bystander.server.models import JobState, Project, Video, VideoState
 from bystander.server.retention import UPLOADS
 from bystander.server.settings import LimitSettings, RetentionSettings, ServiceSettings
 from tests.sandbox.made import box

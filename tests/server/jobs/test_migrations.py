@@ -13,13 +13,7 @@ from bystander.server import database
 from bystander.server.database import Database, statements_in
 from bystander.server.models import JobState
 from bystander.server.store import JobStore
-from tests.support.house import (
-    AT_ONCE,
-    NAME,
-    PICTURE,
-    VIDEO,
-    House,
-)
+from tests.support.house import AT_ONCE, NAME, PICTURE, VIDEO, House
 
 DUMP = Path(__file__).with_name("store_version_3.sql").read_text(encoding="utf-8")
 PROJECT, JOB, PHOTO = "a" * 32, "c" * 32, "b" * 32

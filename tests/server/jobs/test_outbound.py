@@ -12,12 +12,7 @@ import anyio
 import pytest
 
 from bystander.errors import AddressRefused
-from bystander.server.jobs.outbound import (
-    Target,
-    is_public,
-    parse,
-    post,
-)
+from bystander.server.jobs.outbound import Target, is_public, parse, post
 from tests.support.receiver import Receiver, receiving
 
 

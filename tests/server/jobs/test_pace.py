@@ -21,12 +21,7 @@ from bystander.server.jobs.estimates import (
     DurationEstimator,
     DurationForecast,
 )
-from bystander.server.models import (
-    JobKind,
-    Project,
-    Video,
-    VideoState,
-)
+from bystander.server.models import JobKind, Project, Video, VideoState
 from bystander.settings import ProfileName
 from tests.support.facts import FACTS as READY_FACTS
 from tests.support.house import VIDEO, House

@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobProgress,
-    JobState,
-    Problem,
-)
+from bystander.server.models import Job, JobKind, JobProgress, JobState, Problem
 from tests.support.house import NAME, House
 
 

@@ -9,12 +9,7 @@ import pytest
 from bystander.server.jobs import execution
 from bystander.server.jobs.process import SoundSummary
 from bystander.server.jobs.spec import JobSpec, key_of
-from bystander.server.models import (
-    JobKind,
-    JobProgress,
-    JobState,
-    new_id,
-)
+from bystander.server.models import JobKind, JobProgress, JobState, new_id
 from tests.support.house import (
     DONE,
     LONG,

@@ -13,12 +13,7 @@ from PIL import Image
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
-from bystander.server.jobs.previews import (
-    GREY_LEVEL,
-    INTERVAL_SECONDS,
-    LONG_SIDE_PX,
-    PreviewWriter,
-)
+from bystander.server.jobs.previews import GREY_LEVEL, INTERVAL_SECONDS, LONG_SIDE_PX, PreviewWriter
 from bystander.tracking.frame_analysis import AnalysisFrame, Detections
 
 HEIGHT, WIDTH = 90, 160

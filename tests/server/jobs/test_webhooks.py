@@ -21,13 +21,7 @@ from bystander.server.jobs.webhooks import (
     signing_key,
     written,
 )
-from bystander.server.models import (
-    Job,
-    JobKind,
-    JobState,
-    Problem,
-    Webhook,
-)
+from bystander.server.models import Job, JobKind, JobState, Problem, Webhook
 from bystander.server.settings import WebhookSettings
 from bystander.server.store import JobStore
 from tests.support.house import AT_ONCE, NAME, House

@@ -19,13 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bystander.errors import (
-    ConfigError,
-    InvalidTimeline,
-    ModelError,
-    NotAVideo,
-    PhotoError,
-)
+from bystander.errors import ConfigError, InvalidTimeline, ModelError, NotAVideo, PhotoError
 from bystander.media.probe import probe
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.sandbox.launch import Confinement, confined_command
@@ -52,21 +46,8 @@ from bystander.server.models import JobKind
 from bystander.settings import ProfileName
 from bystander.timeline.archive import Timeline
 from tests.conftest import REPOSITORY, sampled, shared
-from tests.support.drawn import (
-    GREEN,
-    RED,
-    Figure,
-    Scene,
-    pictures,
-    standing,
-    walking,
-)
-from tests.support.drawn_worker import (
-    LOOKED,
-    NO_NETWORKS,
-    NOWHERE,
-    RENDERING,
-)
+from tests.support.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
+from tests.support.drawn_worker import LOOKED, NO_NETWORKS, NOWHERE, RENDERING
 from tests.support.house import alive
 from tests.support.videos import remuxed
 from tests.support.waiting import HANGS_AFTER_SECONDS, until

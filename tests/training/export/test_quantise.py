@@ -17,13 +17,7 @@ from tests.training.export.networks import tiny
 from training.errors import CheckpointError, DataError
 from training.export.frames import frames_in
 from training.export.parity import compare
-from training.export.quantise import (
-    Group,
-    QuantiseSettings,
-    group_of,
-    kept_nodes,
-    quantise,
-)
+from training.export.quantise import Group, QuantiseSettings, group_of, kept_nodes, quantise
 
 
 def noise(count: int, width: int = 96, height: int = 64) -> Iterator[Rgb]:

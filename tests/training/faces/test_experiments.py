@@ -13,17 +13,7 @@ from bystander.identity.segments import IdentitySettings
 from bystander.models.face_packs import FaceThresholds
 from bystander.settings import AnalysisSettings
 from bystander.timeline.types import EvidenceKind
-from tests.support.drawn import (
-    BLUE,
-    CYAN,
-    GREEN,
-    RED,
-    YELLOW,
-    DrawnFaces,
-    Figure,
-    Scene,
-    standing,
-)
+from tests.support.drawn import BLUE, CYAN, GREEN, RED, YELLOW, DrawnFaces, Figure, Scene, standing
 from tests.training.faces.test_tracks import track
 from training.errors import DataError
 from training.faces import report
