@@ -42,7 +42,7 @@ from benchmarks.quality.truth import point_inside
 from bystander.auditing.findings import AuditSettings, Finding
 from bystander.auditing.report import Result
 from bystander.auditing.streams import carried, carried_in_frame
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models, load_models

@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bystander.media.deinterlacing import deinterlaced
-from bystander.media.muxer import EncoderSettings, VideoWriter
+from bystander.media.encoder import EncoderSettings
+from bystander.media.muxer import VideoWriter
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bystander.config import config_path
 from bystander.errors import ConfigError
 from bystander.identity.segments import IdentitySettings
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.models.segmenter import SegmenterSettings
 from bystander.tracking.interpolation import GapFillerSettings
 from bystander.tracking.settings import TrackingSettings

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from bystander.errors import NoFaceFound, UnreadablePhoto
 from bystander.geometry.instances import Face
 from bystander.geometry.types import Box
-from bystander.models.face_model import FaceModel
-from bystander.models.face_packs import quality
+from bystander.models.face_model import FaceModel, quality
 
 Rgb = NDArray[np.uint8]
 """uint8 [H, W, 3] RGB."""

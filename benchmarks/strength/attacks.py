@@ -139,7 +139,7 @@ def _height(face: Face) -> float:
 def _similarity(here: NDArray[np.float32], there: NDArray[np.float32]) -> NDArray[np.float64]:
     """Rotation, scale and shift that bring points nearest to others, float64 [2, 3].
 
-    The least squares of `models.face_alignment.align`, towards any points.
+    The least squares of `models.face_model.align`, towards any points.
     """
     a, b = (points[:, 0] + 1j * points[:, 1] for points in (here, there))
     spread = a - a.mean()

@@ -14,6 +14,11 @@ from bystander.geometry.coordinates import DisplayBox
 from bystander.geometry.instances import box_iou
 from bystander.tracking.shots import ShotSettings
 
+JOIN_SECONDS: Final = 1.0
+"""Signs of the same thing no further apart than this are one finding."""
+MIN_SAME_PLACE_IOU: Final = 0.2
+"""IoU from which two signs without a name are about the same person."""
+
 
 class AuditSettings(Settings):
     """How thoroughly a masked video is attacked."""
@@ -65,12 +70,6 @@ class AuditSettings(Settings):
     )
     pictures: int = Field(default=12, ge=0, le=100, description="seconds shown in the report")
     shots: ShotSettings = ShotSettings()
-
-
-JOIN_SECONDS: Final = 1.0
-"""Signs of the same thing no further apart than this are one finding."""
-MIN_SAME_PLACE_IOU: Final = 0.2
-"""IoU from which two signs without a name are about the same person."""
 
 
 class Kind(StrEnum):

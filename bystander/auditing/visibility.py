@@ -22,7 +22,7 @@ from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Bits, Mask
 from bystander.geometry.types import Box, Rgb
 from bystander.models import Segmenter
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 
 MIN_VISIBLE_SHARE: Final = 0.6
 """Share of someone's detail that makes them visible: less is a hand or the edge of a mask."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bystander.errors import OutputUnwritable
 from bystander.media.photos import load_photo
 from bystander.models import ModelSettings, load_models
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from bystander.pipeline.mask import mask_video
 from bystander.pipeline.people_report import contact_sheet
 from bystander.progress import Report

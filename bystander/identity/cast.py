@@ -19,7 +19,7 @@ from bystander.files import StrPath, exists, is_file
 from bystander.geometry.instances import Face, box_iou
 from bystander.geometry.types import Box
 from bystander.media.photos import PHOTO_FORMATS, load_photo, photo_files
-from bystander.models.face_packs import FaceModel, quality
+from bystander.models.face_model import FaceModel, quality
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class CastMember:
         name: shown in reports.
         references: float32 [R, D], one L2-normalised embedding a photo; independent
             exemplars, never averaged.
-        quality: of the poorest reference, 0 to 1, see `models.faces.quality`; 0 if unknown.
+        quality: of the poorest reference, 0 to 1, see `models.face_model.quality`; 0 if unknown.
     """
 
     name: str

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from bystander.identity.cast import CastMember
 from bystander.identity.segments import (
-    BODIES,
-    COLOURS,
-    FACES,
+    BODY_LOG_RATIO,
+    COLOUR_LOG_RATIO,
+    FACE_LOG_RATIO,
     Continuity,
     FaceSample,
     Segment,
@@ -137,7 +137,7 @@ class IdentityGraph:
         self._place: dict[tuple[int, int], float] = {}
         self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
         self._next = max(self._clusters, default=0) + 1
-        self._bodies, self._colours = BODIES, COLOURS
+        self._bodies, self._colours = BODY_LOG_RATIO, COLOUR_LOG_RATIO
         self._forbid(segments, fps)
         for member in cast:
             self._add_member(member)
@@ -196,7 +196,10 @@ class IdentityGraph:
             likeness, looks = _colours(one, other)
             if looks:
                 colours.append(likeness)
-        self._bodies, self._colours = BODIES.adapted(bodies), COLOURS.adapted(colours)
+        self._bodies, self._colours = (
+            BODY_LOG_RATIO.adapted(bodies),
+            COLOUR_LOG_RATIO.adapted(colours),
+        )
 
     def _add_member(self, member: CastMember) -> None:
         cluster = Cluster([], 0, set(), member)
@@ -252,7 +255,7 @@ class IdentityGraph:
         if similarity is None:
             return 0.0
         share = (similarity - self._different) / (self._same - self._different)
-        return FACES.at(share, min(one.face.count, other.face.count))
+        return FACE_LOG_RATIO.at(share, min(one.face.count, other.face.count))
 
     def _looks(self, one: Cluster, other: Cluster) -> float:
         """By the clothes' colours and the body within a shot, by the body over a cut."""
@@ -265,7 +268,7 @@ class IdentityGraph:
 
     def _recognised(self, one: Cluster, other: Cluster) -> float | None:
         found = [
-            FACES.slope * similarity / (self._same - self._different)
+            FACE_LOG_RATIO.slope * similarity / (self._same - self._different)
             for seen, known in ((one, other), (other, one))
             if known.cast is not None and seen.cast is None and seen.faces
             if (similarity := self._recognise(seen.faces, known.cast)) is not None

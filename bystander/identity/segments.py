@@ -1,8 +1,9 @@
 """What the tracker learnt of people -> nodes and weighted links of the identity graph.
 
-Each is a straight line with two bounds, fitted to pairs of one person and of two people seen
-together (docs/identity.md). How alike strangers are differs from video to video - an ensemble
-in costume, a dark stage - so the video's own people who were seen together set the level.
+The weights are log-likelihood ratios, each a straight line with two bounds over likeness, fitted
+to pairs of one person and of two people seen together (docs/identity.md). How alike strangers are
+differs from video to video - an ensemble in costume, a dark stage - so the video's own people who
+were seen together set the level.
 
 A *segment* is a part of a track that certainly shows one person: a new one begins wherever two
 people may have been swapped. Segments hold embeddings: they live in memory, for one analysis,
@@ -27,6 +28,19 @@ MIN_PAIRS: Final = 8
 """Pairs of strangers from which they tell how alike strangers are in this video."""
 STRANGERS_SHARE: Final = 0.9
 """Share of the strangers whose likeness speaks against being one person."""
+
+
+HANDOVER_SECONDS = 0.2
+"""So long two segments of one person may be seen together, one ending as the other begins: of
+someone half hidden, two parts can pass for two people."""
+COMEBACK_PROBABILITY = 0.75
+"""That who appears where somebody was lost a moment ago is the same person."""
+COMEBACK_SECONDS = 2.5
+"""After this time nobody is expected to come back."""
+REACH_HEIGHTS = 1.0
+"""How far away somebody may come back, in body heights; as much again for every second."""
+MIN_IDENTIFYING_QUALITY = 0.15
+"""From this quality on a face can tell two people apart: worse ones resemble nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +69,12 @@ class BoundedLogRatio:
         return replace(self, even=even)
 
 
-BODIES: Final = BoundedLogRatio(0.75, 31.0, 5.0, 0.05)
+BODY_LOG_RATIO: Final = BoundedLogRatio(0.75, 31.0, 5.0, 0.05)
 """Cosine of mean OSNet embeddings."""
-COLOURS: Final = BoundedLogRatio(0.87, 36.0, 5.0, 0.06)
+COLOUR_LOG_RATIO: Final = BoundedLogRatio(0.87, 36.0, 5.0, 0.06)
 """Bhattacharyya coefficient of mean colour histograms within a shot."""
-FACES: Final = BoundedLogRatio(0.5, 8.8, 8.0)
+FACE_LOG_RATIO: Final = BoundedLogRatio(0.5, 8.8, 8.0)
 """Mean cosine of two people's faces, from 'different' (0) to 'same' (1)."""
-
-HANDOVER_SECONDS = 0.2
-"""So long two segments of one person may be seen together, one ending as the other begins: of
-someone half hidden, two parts can pass for two people."""
-COMEBACK_PROBABILITY = 0.75
-"""That who appears where somebody was lost a moment ago is the same person."""
-COMEBACK_SECONDS = 2.5
-"""After this time nobody is expected to come back."""
-REACH_HEIGHTS = 1.0
-"""How far away somebody may come back, in body heights; as much again for every second."""
-MIN_IDENTIFYING_QUALITY = 0.15
-"""From this quality on a face can tell two people apart: worse ones resemble nobody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,21 @@ _MAX_BT601_HEIGHT_PX = 576
 _MATRICES = {int(matrix) for matrix in Colorspace}
 
 
+# Deprecated names of FFmpeg for the same samples in full range.
+FULL_RANGE_NAMES = {"yuvj420p": "yuv420p", "yuvj444p": "yuv444p"}
+_HALVED_BY_FIELDS = {"yuv422p", "yuvj422p"}
+# Code points of ITU-T H.273, which FFmpeg uses too.
+SPACE_BT709 = 1
+MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
+MAX_BT601_HEIGHT_PX = 576
+# Kr and Kb: BT.601-7 2.5.1, BT.709-6 3.2, BT.2020-2 table 4 (non-constant luminance).
+LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+}
+
+
 class RgbScaler(threading.local):
     """Scales and converts pictures, keeping swscale's tables from frame to frame.
 
@@ -105,23 +120,8 @@ def _known_range(picture: av.VideoFrame) -> ColorRange:
 PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
-# Deprecated names of FFmpeg for the same samples in full range.
-FULL_RANGE_NAMES = {"yuvj420p": "yuv420p", "yuvj444p": "yuv444p"}
 
-_HALVED_BY_FIELDS = {"yuv422p", "yuvj422p"}
-
-# Code points of ITU-T H.273, which FFmpeg uses too.
-SPACE_BT709 = 1
-MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
-MAX_BT601_HEIGHT_PX = 576
 RANGE_LIMITED, RANGE_FULL = 1, 2
-
-# Kr and Kb: BT.601-7 2.5.1, BT.709-6 3.2, BT.2020-2 table 4 (non-constant luminance).
-LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
-    "bt601": (0.299, 0.114),
-    "bt709": (0.2126, 0.0722),
-    "bt2020": (0.2627, 0.0593),
-}
 
 
 def planes_of(picture: av.VideoFrame) -> list[NDArray[Any]]:

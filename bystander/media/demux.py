@@ -36,6 +36,27 @@ _EBML_SEGMENT = bytes.fromhex("18538067")
 _RIFF_SIZE_UNKNOWN = {0, 0xFFFFFFFF}
 
 
+END_BYTES: Final = 2**20
+# Containers that hold their own frames. Playlists (HLS, DASH, concat, image sequences)
+# are left out: they would make this process open files or addresses of their choice.
+_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,apng"
+_OPEN_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": _DEMUXERS,
+    # Of animated PNG, as browsers do: above 99 pictures a second, that is up to 10 ms each, ...
+    "max_fps": "99",
+    "default_fps": str(1000 // INSTEAD_MS),  # ... the file doesn't mean it
+}
+ANIMATIONS = frozenset({"gif", "apng", "webp"})
+"""`container_name`s of moving pictures. Each builds on those before it, and there is no index:
+they are read from the beginning."""
+_PICTURES_NOT_VIDEO = (
+    Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+)
+# A damaged region makes a demuxer fail once or a few times before it finds its way again.
+_DEMUX_FAILURES_IN_A_ROW = 100
+
+
 def truncation(path: Path) -> str | None:
     """What is missing from the file's end, as a clause; None if nothing is.
 
@@ -107,9 +128,6 @@ def _ebml_length(file: BinaryIO) -> int | None:
     return None if value == (1 << value_bits) - 1 else value
 
 
-END_BYTES: Final = 2**20
-
-
 def fingerprint(path: Path) -> str:
     """SHA-256 over a file's size, first and last MiB, as hexadecimal digits.
 
@@ -125,29 +143,6 @@ def fingerprint(path: Path) -> str:
 
 
 log = logging.getLogger(__name__)
-
-# Containers that hold their own frames. Playlists (HLS, DASH, concat, image sequences)
-# are left out: they would make this process open files or addresses of their choice.
-_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,dv,gif,apng"
-_OPEN_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": _DEMUXERS,
-    # Of animated PNG, as browsers do: above 99 pictures a second, that is up to 10 ms each, ...
-    "max_fps": "99",
-    "default_fps": str(1000 // INSTEAD_MS),  # ... the file doesn't mean it
-}
-
-ANIMATIONS = frozenset({"gif", "apng", "webp"})
-"""`container_name`s of moving pictures. Each builds on those before it, and there is no index:
-they are read from the beginning."""
-
-_PICTURES_NOT_VIDEO = (
-    Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-)
-
-
-# A damaged region makes a demuxer fail once or a few times before it finds its way again.
-_DEMUX_FAILURES_IN_A_ROW = 100
 
 
 def open_media(path: Path) -> InputContainer:

@@ -21,6 +21,12 @@ _MAX_SLANT: Final = 0.0175
 """Tangent of one degree: players take what is less askew for a quarter turn."""
 
 
+_STEPS: Final = 4096
+_MAX_ASPECT: Final = 8
+_MAX_DENOMINATOR: Final = 100
+"""Of the usual aspects: 16/15, 40/33, 64/45, 160/99, ..."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orientation:
     """What makes a stored picture upright: first it is mirrored, then turned.
@@ -80,11 +86,6 @@ class Orientation:
 UPRIGHT: Final = Orientation()
 
 log = logging.getLogger(__name__)
-
-_STEPS: Final = 4096
-_MAX_ASPECT: Final = 8
-_MAX_DENOMINATOR: Final = 100
-"""Of the usual aspects: 16/15, 40/33, 64/45, 160/99, ..."""
 
 
 def pixel_aspects(stream: VideoStream, first: av.VideoFrame) -> tuple[Fraction, Fraction]:

@@ -1,4 +1,4 @@
-"""What a video file holds, and whether it can be processed, before any work begins."""
+"""What `probe` says of a video: sizes, rate, colours, fields, sound."""
 
 from __future__ import annotations
 

@@ -315,9 +315,6 @@ def _muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
     }
 
 
-__all__ = ["MUXERS", "EncoderSettings", "VideoWriter", "check_output"]
-
-
 class VideoWriter:
     """Writes a video with new pictures; a context manager.
 

@@ -35,6 +35,21 @@ PHOTO_FORMATS: Final = "JPEG, PNG, WebP, HEIC, AVIF, BMP and TIFF"
 pillow_heif.register_heif_opener()
 
 
+SLOWEST_IGNORED_MS: Final = 10
+"""Delays up to this are shown ..."""
+INSTEAD_MS: Final = 100
+"""... as this one, in every browser."""
+_MAX_SIDE_PX: Final = 8192
+_MAX_FILE_BYTES: Final = 256_000_000
+"""Pillow reads the whole file."""
+_ANIMATION: Final = 0b10
+"""The flag in the VP8X chunk, see the WebP container specification (RFC 9649, 2.7)."""
+_UNKNOWN_SIZE: Final = b"\x01" + b"\xff" * 7
+_RGB24: Final = b"RGB\x18"
+_DAMAGE: Final = (EOFError, OSError, ValueError, SyntaxError)
+"""What Pillow raises for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoLimits:
     """What a photo may cost to read.
@@ -132,20 +147,6 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
 
 
 log = logging.getLogger(__name__)
-
-SLOWEST_IGNORED_MS: Final = 10
-"""Delays up to this are shown ..."""
-INSTEAD_MS: Final = 100
-"""... as this one, in every browser."""
-_MAX_SIDE_PX: Final = 8192
-_MAX_FILE_BYTES: Final = 256_000_000
-"""Pillow reads the whole file."""
-_ANIMATION: Final = 0b10
-"""The flag in the VP8X chunk, see the WebP container specification (RFC 9649, 2.7)."""
-_UNKNOWN_SIZE: Final = b"\x01" + b"\xff" * 7
-_RGB24: Final = b"RGB\x18"
-_DAMAGE: Final = (EOFError, OSError, ValueError, SyntaxError)
-"""What Pillow raises for it."""
 
 
 def is_animated_webp(path: Path) -> bool:

@@ -48,6 +48,10 @@ _BLOCK_BYTES: Final = 2**20
 _AGAIN: Final = "Render again: what is damaged is made anew."
 
 
+SEGMENT_FRAMES: Final = 240
+OWNER_FILE: Final = "render.json"
+
+
 class DamagedSegment(OutputUnwritable):
     """The file is no segment, is cut short, or its checksum differs."""
 
@@ -193,9 +197,6 @@ def _read_head(file: BinaryIO) -> bytes:
 
 
 log = logging.getLogger(__name__)
-
-SEGMENT_FRAMES: Final = 240
-OWNER_FILE: Final = "render.json"
 
 
 @dataclass(frozen=True, slots=True)

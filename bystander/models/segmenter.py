@@ -158,12 +158,14 @@ class PersonSegmenter:
         boxes = letterbox.to_frame(_corners(proposals[:_BOX_VALUES, likely]))
         kept = suppress(boxes, settings.nms_iou)[: settings.max_instances]
         coefficients = proposals[-len(prototypes) :, likely[kept]].T
-        sights = [
-            _sight(box, float(score), weights, prototypes, letterbox, settings)
+        candidates = [
+            _decode(box, float(score), weights, prototypes, letterbox, settings)
             for box, score, weights in zip(boxes[kept], scores[kept], coefficients, strict=True)
         ]
-        sights = _without_duplicates(sights, settings)
-        return [_instance(sight) for sight in _shared_out(sights, letterbox.frame, settings)]
+        candidates = _without_duplicates(candidates, settings)
+        return [
+            _instance(candidate) for candidate in _shared_out(candidates, letterbox.frame, settings)
+        ]
 
 
 def suppress(boxes: Floats, iou: float) -> list[int]:
@@ -238,7 +240,7 @@ def _corners(boxes: Floats) -> Floats:
     return np.concatenate((centres - halves, centres + halves), axis=1)
 
 
-def _sight(
+def _decode(
     box: Floats,
     score: float,
     weights: Floats,
@@ -287,31 +289,33 @@ def _prototypes_under(
     return slice(begin, min(math.floor(last) + 2, count)), first - begin
 
 
-def _without_duplicates(sights: list[_Proposal], settings: SegmenterSettings) -> list[_Proposal]:
-    """Leave one sight of each person, the largest of them with the best of their scores."""
+def _without_duplicates(
+    candidates: list[_Proposal], settings: SegmenterSettings
+) -> list[_Proposal]:
+    """Leave one candidate of each person, the largest of them with the best of their scores."""
     kept: list[tuple[_Proposal, Mask]] = []
-    for sight in sights:  # the most certain first
-        mask = sight.mask
+    for candidate in candidates:  # the most certain first
+        mask = candidate.mask
         twins = (
-            i for i, (_, other) in enumerate(kept) if _same_person(sight, mask, other, settings)
+            i for i, (_, other) in enumerate(kept) if _same_person(candidate, mask, other, settings)
         )
         twin = next(twins, None)
         if twin is None:
-            kept.append((sight, mask))
+            kept.append((candidate, mask))
         elif mask.area > kept[twin][1].area:
-            kept[twin] = replace(sight, score=kept[twin][0].score), mask
-    return [sight for sight, _ in kept]
+            kept[twin] = replace(candidate, score=kept[twin][0].score), mask
+    return [candidate for candidate, _ in kept]
 
 
 def _same_person(
-    sight: _Proposal, mask: Mask, certain_mask: Mask, settings: SegmenterSettings
+    candidate: _Proposal, mask: Mask, certain_mask: Mask, settings: SegmenterSettings
 ) -> bool:
-    """Whether `sight` shows the person of a more certain one, or a part of that person.
+    """Whether `candidate` shows the person of a more certain one, or a part of that person.
 
     A child in front of an adult must not pass for a part of the adult. The limits were set
     by hand: in 40 frames of schoolgirls, against its true silhouettes, no two people's
-    contained each other by more than 0.79, while second sights of one person reached from
-    0.5 to 1; below the limit a second sight stays an instance of its own.
+    contained each other by more than 0.79, while second candidates of one person reached from
+    0.5 to 1; below the limit a second candidate stays an instance of its own.
     """
     both = intersection(mask, certain_mask)
     if both == 0:
@@ -320,33 +324,35 @@ def _same_person(
     if both <= settings.duplicate_containment * min(area, certain_area):
         return False
     if area <= certain_area:
-        return sight.score < settings.duplicate_confidence
+        return candidate.score < settings.duplicate_confidence
     return area <= settings.duplicate_growth * certain_area
 
 
 def _shared_out(
-    sights: list[_Proposal], size: tuple[int, int], settings: SegmenterSettings
+    candidates: list[_Proposal], size: tuple[int, int], settings: SegmenterSettings
 ) -> list[_Proposal]:
     """Give each pixel that several claim to the one whose logit is clearly highest."""
     width, height = size
     highest = np.full((height, width), -np.inf, dtype=np.float32)
-    for sight in sights:
-        if sight.score >= settings.claim_confidence:
-            there = highest[sight.region]
-            np.maximum(there, sight.logits, out=there, where=sight.claimed)
+    for candidate in candidates:
+        if candidate.score >= settings.claim_confidence:
+            there = highest[candidate.region]
+            np.maximum(there, candidate.logits, out=there, where=candidate.claimed)
     shared = []
-    for sight in sights:
-        own = sight.claimed & (sight.logits >= highest[sight.region] - settings.overlap_margin)
+    for candidate in candidates:
+        own = candidate.claimed & (
+            candidate.logits >= highest[candidate.region] - settings.overlap_margin
+        )
         # Who would be left with nothing keeps all: an empty silhouette masks nobody.
-        shared.append(replace(sight, claimed=own) if own.any() else sight)
+        shared.append(replace(candidate, claimed=own) if own.any() else candidate)
     return shared
 
 
-def _instance(sight: _Proposal) -> Instance:
-    mask = sight.mask
-    x0, y0, x1, y1 = (float(v) for v in sight.box)
+def _instance(candidate: _Proposal) -> Instance:
+    mask = candidate.mask
+    x0, y0, x1, y1 = (float(v) for v in candidate.box)
     if mask.area:
         left, top, right, bottom = mask.box
         x0, y0, x1, y1 = min(x0, left), min(y0, top), max(x1, right), max(y1, bottom)
     box: Box = (x0, y0, x1, y1)
-    return Instance(box, sight.score, mask)
+    return Instance(box, candidate.score, mask)

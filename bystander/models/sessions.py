@@ -24,6 +24,16 @@ from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelErro
 log = logging.getLogger(__name__)
 
 
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_MAX_COMPILED_SHAPES = 4  # of one network; a video needs one, its last batch another
+_UNREADABLE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
+_REFUSED = ("InvalidArgument", "Fail", "RuntimeException")
+
+
 def release_memory() -> None:
     """Return what is free to the system, where the C library can (glibc).
 
@@ -40,15 +50,6 @@ def release_memory() -> None:
 Array = NDArray[Any]
 
 _log = logging.getLogger(__name__)
-
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-_MAX_COMPILED_SHAPES = 4  # of one network; a video needs one, its last batch another
-_UNREADABLE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
-_REFUSED = ("InvalidArgument", "Fail", "RuntimeException")
 
 
 class SessionSettings(Settings):

@@ -88,7 +88,7 @@ class ModelStore:
                 _check(path, entry.sha256)
                 return path
         own = (
-            f", or name any YOLO segmentation export in {SEGMENTER_VARIABLE} (README, Weights)"
+            f", or name any YOLO segmentation export in {SEGMENTER_VARIABLE} (README, Networks)"
             if entry.role == "segmenter"
             else ""
         )

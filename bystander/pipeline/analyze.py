@@ -92,11 +92,11 @@ def analyze(
     state = None
     if checkpoints is not None:
         state = checkpoints.resume(_what_decides(key, models, settings, clicks))
-    follower = state.follower if state else begin(info, models, settings, clicks)
-    follower.models = models
+    analyzer = state.analyzer if state else begin(info, models, settings, clicks)
+    analyzer.models = models
     standing = state.standing if state else None
-    frames = frames_after(video, info, follower.frames, standing.pts if standing else None)
-    meter = ProgressMeter("analyze", info.frame_count, report, done=follower.frames)
+    frames = frames_after(video, info, analyzer.frames, standing.pts if standing else None)
+    meter = ProgressMeter("analyze", info.frame_count, report, done=analyzer.frames)
     if state:
         meter.report()
     with (
@@ -106,17 +106,17 @@ def analyze(
         closing(observe(frames, info, models, settings, standing)) as observed,
     ):
         for seen, standing in observed:
-            for record in follower.take(seen):
+            for record in analyzer.take(seen):
                 writer.add_frame(record)
             meter.step()
             if watch is not None:
                 watch(seen)
             if checkpoints is not None:
-                checkpoints.offer(partial(_state, standing, follower, writer))
-        for record in follower.finish():
+                checkpoints.offer(partial(_state, standing, analyzer, writer))
+        for record in analyzer.finish():
             writer.add_frame(record)
-        header = _verdicts(video, info, grid, follower, settings, members, key)
-        writer.finish(header, follower.pictures(), (jpeg for _, jpeg in follower.pointed))
+        header = _verdicts(video, info, grid, analyzer, settings, members, key)
+        writer.finish(header, analyzer.pictures(), (jpeg for _, jpeg in analyzer.pointed))
     if not is_read(cast):
         recognised = {person.name for person in header.persons if person.name}
         for sentence in unrecognised(members, recognised, models.faces.thresholds.same):
@@ -175,49 +175,49 @@ def _what_decides(
 
 
 def _state(
-    standing: ReaderPosition, follower: FrameAnalyzer, writer: TimelineWriter
+    standing: ReaderPosition, analyzer: FrameAnalyzer, writer: TimelineWriter
 ) -> AnalysisState:
-    return AnalysisState(standing, follower, writer.state)
+    return AnalysisState(standing, analyzer, writer.state)
 
 
 def _verdicts(
     video: Path,
     info: VideoInfo,
     grid: tuple[int, int],
-    follower: FrameAnalyzer,
+    analyzer: FrameAnalyzer,
     settings: AnalysisSettings,
     cast: Sequence[CastMember],
     key: str,
 ) -> Header:
     """Now that the whole video is known, decide who may be seen."""
-    if not follower.frames:
+    if not analyzer.frames:
         raise UnsupportedVideo(
             f"{video} has no frame that can be decoded", "Export it again from its source."
         )
-    models = follower.models
-    segments, continuities = follower.archive.segments()
+    models = analyzer.models
+    segments, continuities = analyzer.evidence.segments()
     tracklets, persons = resolve(
-        follower.archive.tracklets(),
+        analyzer.evidence.tracklets(),
         segments,
         continuities,
         cast,
         settings.identity,
         same=models.faces.thresholds.same,
         different=models.faces.thresholds.different,
-        fps=follower.fps,
+        fps=analyzer.fps,
         bodies_across_shots=models.bodies.across_shots,
     )
     facts = VideoFacts(
         width=info.display_size[0],
         height=info.display_size[1],
         time_base=(info.time_base.numerator, info.time_base.denominator),
-        frames=follower.frames,
-        rate=follower.fps,
+        frames=analyzer.frames,
+        rate=analyzer.fps,
         fingerprint=key,
         origin_pts=info.origin_pts,
     )
-    pointed = tuple(at for at, _ in follower.pointed)
-    shots = tuple(follower.shots)
+    pointed = tuple(at for at, _ in analyzer.pointed)
+    shots = tuple(analyzer.shots)
     return Header(facts, grid, shots, tracklets, persons, models.describe(), pointed)
 
 

@@ -57,7 +57,7 @@ class AnalysisState:
     """Everything an analysis knows after a frame, but for its networks."""
 
     standing: ReaderPosition
-    follower: FrameAnalyzer
+    analyzer: FrameAnalyzer
     writer: WriterState
 
 

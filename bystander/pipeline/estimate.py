@@ -149,7 +149,7 @@ class _Sample:
     def analyze(self) -> Timeline:
         """Find and follow everyone, as an analysis does; everybody is to be masked."""
         settings, info = self._profile.analysis, self._info
-        follower = begin(info, self._models, settings)
+        analyzer = begin(info, self._models, settings)
         path = self._folder / "timeline"
         frames = _frames(self._video, info)
         times = [self._clock()]
@@ -158,10 +158,10 @@ class _Sample:
             closing(observe(frames, info, self._models, settings)) as observed,
         ):
             for seen, _ in observed:
-                self._add(follower.take(seen), writer)
+                self._add(analyzer.take(seen), writer)
                 times.append(self._clock())
-            self._add(follower.finish(), writer)
-            writer.finish(self._header(follower))
+            self._add(analyzer.finish(), writer)
+            writer.finish(self._header(analyzer))
             timeline = Timeline.load(path)
         # The first frames wait for networks to warm up, and for the frames ahead of them.
         warm = times[PIPELINE_FILL_FRAMES:] if len(times) > 2 * PIPELINE_FILL_FRAMES else times
@@ -185,19 +185,19 @@ class _Sample:
             self.frames += 1
             self.people += len({sighting.tracklet for sighting in record.sightings})
 
-    def _header(self, follower: FrameAnalyzer) -> Header:
+    def _header(self, analyzer: FrameAnalyzer) -> Header:
         info, settings = self._info, self._profile.analysis
         tracklets, persons = resolve(
-            follower.archive.tracklets(),
-            *follower.archive.segments(),
+            analyzer.evidence.tracklets(),
+            *analyzer.evidence.segments(),
             (),
             settings.identity,
             same=1,
             different=0,
-            fps=follower.fps,
+            fps=analyzer.fps,
             bodies_across_shots=False,
         )
         base = (info.time_base.numerator, info.time_base.denominator)
-        facts = VideoFacts(*info.display_size, base, self.frames, follower.fps, "")
+        facts = VideoFacts(*info.display_size, base, self.frames, analyzer.fps, "")
         grid = analysis_size(*info.display_size, settings.long_side)
-        return Header(facts, grid, tuple(follower.shots), tracklets, persons, {})
+        return Header(facts, grid, tuple(analyzer.shots), tracklets, persons, {})

@@ -52,7 +52,7 @@ class Compositor:
         size: width, height of the pictures, stored pixels.
         display: width, height at which they are shown; no side is smaller than stored.
         settings: what is drawn.
-        pixel_format: the format of the pictures, see `planes.to_planar`.
+        pixel_format: the format of the pictures, see `colour.to_planar`.
         matrix: how the video codes colours; only the solid colour depends on it.
         full_range: whether samples use their full range; likewise.
     """

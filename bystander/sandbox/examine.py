@@ -21,6 +21,9 @@ from bystander.sandbox.protocol import (
     VideoFacts,
 )
 
+_PICTURE_SECONDS = 10.0
+_CLIP_SECONDS = 60.0
+
 
 def examine_video(path: Path, limits: Limits, posters: Path) -> VideoFacts:
     """What `path` holds, found out by a child process under `limits`. Safe in threads.
@@ -60,10 +63,6 @@ def examine_photo(path: Path, limits: Limits, target: Path) -> PhotoFacts:
         facts = ask("photo", path, Path(folder), limits, PhotoFacts)
         take_over(Path(folder) / "0.jpg", target, "photo")
     return facts
-
-
-_PICTURE_SECONDS = 10.0
-_CLIP_SECONDS = 60.0
 
 
 # On the clock: somebody is waiting. A keyframe may be some seconds of decoding away.

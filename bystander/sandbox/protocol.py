@@ -12,6 +12,12 @@ from bystander.config import Settings
 GIB = 2**30
 
 
+MAX_POSTERS = 5
+ORDER = "order.json"
+CLIP = "clip.mp4"
+PICTURE = "0.jpg"
+
+
 class Limits(Settings):
     """The first four are of what is in the file, the last three of examining it."""
 
@@ -24,9 +30,6 @@ class Limits(Settings):
     )
     cpu: float = Field(120.0, gt=0, description="seconds of CPU")
     wall: float = Field(180.0, gt=0, description="seconds on the clock, the start included")
-
-
-MAX_POSTERS = 5
 
 
 class _Facts(BaseModel):
@@ -79,10 +82,6 @@ class ClipFacts(_Facts):
     height: int = Field(gt=0, description="pixels")
     frames: int = Field(gt=0)
 
-
-ORDER = "order.json"
-CLIP = "clip.mp4"
-PICTURE = "0.jpg"
 
 Share = Annotated[float, Field(ge=-1, le=2, allow_inf_nan=False)]
 """Of the picture's width or height; somebody may reach beyond its edge."""

@@ -47,6 +47,24 @@ _PHOTO_LONG_SIDE_PX = 2048  # pixels; faces need no more
 _PHOTO_QUALITY = 95  # JPEG's; what recognition sees of a face isn't changed
 
 
+_PICTURE_QUALITY = 92  # JPEG's
+_POSTER_SIDE_PX = 640  # pixels, the longer side
+_POSTER_QUALITY = 85  # JPEG's
+_PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
+_MOST_ANIMATION_PIXELS = 2_000_000_000  # decoded for posters; 8 s of 1080p at 120 a second
+_VIDEO_MAX_FPS = 1000  # frames per second; slow motion is recorded at 960
+_CLIP_LONG_SIDE_PX: Final = 640  # pixels
+_CLIP_MAX_FPS: Final = 30  # pictures a second; of more, some are left out
+_OPTIONS: Final = {"preset": "veryfast", "crf": "25", "g": "60"}
+_BT709: Final = 1  # code point of ITU-T H.273 for primaries and transfer
+# A bright line between dark ones is seen on anything.
+_ACCENT: Final = (255, 190, 0)
+_DARK: Final = (20, 20, 24)
+_FRAME_EDGE_PX: Final = 2  # pixels of the dark line on either side
+_LINE: Final = 3  # ... and of the bright one
+_FRAME_MARGIN_PX: Final = 2  # pixels left free around the person
+
+
 def copy_photo(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
     """Write `path` as the RGB JPEG 0.jpg in `folder`: upright, without metadata.
 
@@ -58,9 +76,6 @@ def copy_photo(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
     Image.fromarray(pixels).save(folder / "0.jpg", "JPEG", quality=_PHOTO_QUALITY)
     height, width, _ = pixels.shape
     return PhotoFacts(width=width, height=height)
-
-
-_PICTURE_QUALITY = 92  # JPEG's
 
 
 def write_picture(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
@@ -87,12 +102,6 @@ def write_picture(path: Path, folder: Path, limits: Limits) -> PhotoFacts:
 
 
 log = logging.getLogger(__name__)
-
-_POSTER_SIDE_PX = 640  # pixels, the longer side
-_POSTER_QUALITY = 85  # JPEG's
-_PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
-_MOST_ANIMATION_PIXELS = 2_000_000_000  # decoded for posters; 8 s of 1080p at 120 a second
-_VIDEO_MAX_FPS = 1000  # frames per second; slow motion is recorded at 960
 
 
 def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
@@ -217,18 +226,8 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
     return None
 
 
-_CLIP_LONG_SIDE_PX: Final = 640  # pixels
-_CLIP_MAX_FPS: Final = 30  # pictures a second; of more, some are left out
 _TICK: Final = Fraction(1, 90_000)  # seconds; MPEG's clock divides all usual rates
-_OPTIONS: Final = {"preset": "veryfast", "crf": "25", "g": "60"}
-_BT709: Final = 1  # code point of ITU-T H.273 for primaries and transfer
 
-# A bright line between dark ones is seen on anything.
-_ACCENT: Final = (255, 190, 0)
-_DARK: Final = (20, 20, 24)
-_FRAME_EDGE_PX: Final = 2  # pixels of the dark line on either side
-_LINE: Final = 3  # ... and of the bright one
-_FRAME_MARGIN_PX: Final = 2  # pixels left free around the person
 
 Box = tuple[float, float, float, float]
 

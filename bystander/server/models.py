@@ -126,7 +126,7 @@ class Result:
 
     Attributes:
         job: id of the job that made it.
-        verdicts_digest: of the verdicts that it was rendered by, see `people.edits`.
+        verdicts_digest: of the verdicts that it was rendered by, see `timeline.header`.
         made_at: seconds since the epoch.
     """
 
@@ -189,7 +189,7 @@ class Job:
     """One run over a project's video.
 
     Attributes:
-        order: what is to be done, the JSON form of `WorkOrder` without its files.
+        order: what is to be done, the JSON form of `JobSpec` without its files.
         expected: seconds that it was estimated to take, before it began.
         attempts: how often a worker was started for it.
         resumed: how often a worker went on from a checkpoint.

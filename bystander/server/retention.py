@@ -15,12 +15,17 @@ from typing import Final
 from bystander.errors import OutputUnwritable
 from bystander.server.settings import RetentionSettings, ServiceSettings
 from bystander.server.storage import Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 
 WORK: Final = "work"
 PHOTOS: Final = "photos"
 UPLOADS: Final = "uploads"
 GB_BYTES: Final = 1e9
+
+
+PURGE_WAIT_SECONDS: Final = 15.0
+"""Seconds that a purge waits for jobs to end; cancelled ones take up to two."""
+SWEEP_SECONDS: Final = 60.0
 
 
 class DataFolder:
@@ -31,7 +36,7 @@ class DataFolder:
     """
 
     def __init__(
-        self, data: Path, store: JobStore, storage: Storage, settings: RetentionSettings
+        self, data: Path, store: ServiceStore, storage: Storage, settings: RetentionSettings
     ) -> None:
         self._data, self._store = data, store
         self._storage, self._settings = storage, settings
@@ -120,11 +125,6 @@ def _entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-PURGE_WAIT_SECONDS: Final = 15.0
-"""Seconds that a purge waits for jobs to end; cancelled ones take up to two."""
-
-SWEEP_SECONDS: Final = 60.0
-
 log = logging.getLogger(__name__)
 
 
@@ -137,7 +137,7 @@ class Janitor:
 
     def __init__(
         self,
-        store: JobStore,
+        store: ServiceStore,
         storage: Storage,
         settings: ServiceSettings,
         clock: Callable[[], float] = time.time,

@@ -52,7 +52,7 @@ from bystander.server.models import Job
 from bystander.server.retention import Janitor
 from bystander.server.settings import ServiceSettings, load_service_settings
 from bystander.server.storage import open_storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from bystander.settings import ProfileName
 
 Result = TypeVar("Result")
@@ -112,12 +112,12 @@ class Bystander:
         data = SETTINGS.data.resolve()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = SETTINGS.model_copy(update={"data": data})
-        self._store = JobStore(data / "bystander.sqlite")
+        self._store = ServiceStore(data / "bystander.sqlite")
         self._storage = open_storage(settings.storage, data)
         check_confinement(settings.jobs.confinement)
         children = Children(settings.jobs.confinement, services_here())
         in_flight = str(settings.models.in_flight)
-        self._pace = DurationEstimator(
+        self._durations = DurationEstimator(
             self._store,
             self._storage,
             lambda video, profile: children.command(
@@ -148,7 +148,7 @@ class Bystander:
                 runner=self._runner,
                 janitor=self._janitor,
                 models=models,
-                pace=self._pace,
+                durations=self._durations,
                 uploads=UploadSlots(settings.limits.uploads_at_once),
                 rates=RATES,
             )
@@ -184,12 +184,12 @@ class Bystander:
         project = self._store.projects.find(job.project)
         if project is None:  # it is being deleted
             return DEFAULT_SECONDS_PER_FRAME
-        return self._pace.at_once(project, ProfileName(job.order["profile"])).stages
+        return self._durations.at_once(project, ProfileName(job.order["profile"])).stages
 
     def _learn(self, job: Job, took: Mapping[str, float]) -> None:
         project = self._store.projects.find(job.project)
         if project is not None:
-            self._pace.learn(project, ProfileName(job.order["profile"]), took)
+            self._durations.learn(project, ProfileName(job.order["profile"]), took)
 
     def __is_ready__(self) -> bool:
         return self._runner.alive

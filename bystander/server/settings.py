@@ -21,6 +21,15 @@ from bystander.sandbox import Limits
 from bystander.sandbox.launch import ConfinementMode
 from bystander.settings import ProfileName
 
+DATA_VARIABLE = "BYSTANDER_DATA"
+STORAGE_VARIABLE = "BYSTANDER_STORAGE"
+TOKENS_VARIABLE = "BYSTANDER_TOKENS"
+TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
+ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
+WEBHOOK_SECRET_VARIABLE = "BYSTANDER_WEBHOOK_SECRET"
+WEBHOOK_SECRET_FILE_VARIABLE = "BYSTANDER_WEBHOOK_SECRET_FILE"
+GIB = 2**30
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`, a name or an address."""
@@ -30,17 +39,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-DATA_VARIABLE = "BYSTANDER_DATA"
-STORAGE_VARIABLE = "BYSTANDER_STORAGE"
-TOKENS_VARIABLE = "BYSTANDER_TOKENS"
-TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
-ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
-WEBHOOK_SECRET_VARIABLE = "BYSTANDER_WEBHOOK_SECRET"
-WEBHOOK_SECRET_FILE_VARIABLE = "BYSTANDER_WEBHOOK_SECRET_FILE"
-
-GIB = 2**30
 
 
 class ModelServiceSettings(Settings):

@@ -30,6 +30,15 @@ _FACES = TypeAdapter(tuple[PhotoFace, ...])
 _PROBLEM = TypeAdapter(Problem | None)
 
 
+EMPTY: Final = (
+    "(json_extract(video, '$.state') = 'absent' "
+    "AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.project = projects.id))"
+)
+"""Nothing was sent for it, or nothing of that is left."""
+NEWEST_WEIGHT: Final = 0.2
+"""Weight of the newest measurement of a speed, once there are a few."""
+
+
 class Photos:
     """The photos. Their rows go when a job is done (`Jobs.finish`), or with the project."""
 
@@ -103,11 +112,6 @@ def _photo(row: Any) -> Photo:
 
 _VIDEO = TypeAdapter(Video)
 _RESULT = TypeAdapter(Result)
-EMPTY: Final = (
-    "(json_extract(video, '$.state') = 'absent' "
-    "AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.project = projects.id))"
-)
-"""Nothing was sent for it, or nothing of that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,11 +300,7 @@ def _project(row: Any) -> Project:
     )
 
 
-NEWEST_WEIGHT: Final = 0.2
-"""Weight of the newest measurement of a speed, once there are a few."""
-
-
-class JobStore:
+class ServiceStore:
     """Projects, photos, jobs, speeds. Safe from any thread; other processes may look on.
 
     Args:

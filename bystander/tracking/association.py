@@ -27,7 +27,7 @@ COAST_FRAMES: Final = 5
 """Frames for which motion is believed in."""
 NEUTRAL_COLOUR_SIMILARITY: Final = 0.85
 """Colour similarity that speaks neither for nor against one person."""
-MAX_COLOURS: Final = 0.95
+MAX_COLOUR_SIMILARITY: Final = 0.95
 """More of it doesn't speak for one person any more."""
 
 
@@ -106,7 +106,9 @@ def likelihoods(
                 if away <= 1.5:
                     by_place = max(by_place, returns - away * away)
             if by_place > IMPOSSIBLE_LOG_RATIO:
-                colours = min(similarity(track.histogram, detection.histogram), MAX_COLOURS)
+                colours = min(
+                    similarity(track.histogram, detection.histogram), MAX_COLOUR_SIMILARITY
+                )
                 places[row, column] = by_place
                 log[row, column] = by_place + settings.colour_weight * (
                     colours - NEUTRAL_COLOUR_SIMILARITY

@@ -1,7 +1,7 @@
 """What is learnt about each tracklet while the video is read.
 
 A dossier is divided into *stretches*: whenever two tracklets may have been swapped
-(`tracking.Doubt`), a new stretch begins, and evidence from before does not speak
+(`tracking.SwapRisk`), a new stretch begins, and evidence from before does not speak
 for what comes after. Samples are thinned so that a dossier's size is bounded.
 
 Dossiers hold embeddings: they live in memory, for one analysis, and are never saved.

@@ -1,4 +1,4 @@
-"""The second net: people of whom only the face was found.
+"""Faces and silhouettes -> whose each face is, and masks for faces that are nobody's.
 
 A face that lies in no silhouette gets a head-and-shoulders mask drawn from its box,
 so that nobody stays visible because their body was not recognised as one.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Box
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 
 # In face heights (hairline to chin, as detectors box it), from drawing manuals'
 # proportions with room for hair: the head reaches 0.45 above the face and 0.35 to

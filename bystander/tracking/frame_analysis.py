@@ -22,7 +22,7 @@ from bystander.geometry.masks import Mask
 from bystander.identity.clicks import Click, choose
 from bystander.identity.segments import FaceSample
 from bystander.models import Models
-from bystander.models.face_packs import quality
+from bystander.models.face_model import quality
 from bystander.timeline.types import FrameRecord, Origin, PointedAt, Shot, Sighting
 from bystander.tracking.evidence import EvidenceStore
 from bystander.tracking.face_assignment import assign_face, head_and_shoulders
@@ -102,7 +102,7 @@ class FrameAnalyzer:
         clicks: Sequence[Click] = (),
     ) -> None:
         self.fps = fps
-        self.archive = EvidenceStore(transform.display_per_grid)
+        self.evidence = EvidenceStore(transform.display_per_grid)
         self.shots: list[Shot] = []
         self.models = models
         self._transform, self._tick = transform, tick
@@ -116,7 +116,7 @@ class FrameAnalyzer:
             round(filling.edge_extension * fps),
             round(filling.shot_extension * fps),
         )
-        self._finaliser = MaskFinalizer()
+        self._finalizer = MaskFinalizer()
         self.pointed: list[tuple[PointedAt, bytes]] = []
         """Whom the clicks meant, in the order of time, and a JPEG of them then."""
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
@@ -144,7 +144,7 @@ class FrameAnalyzer:
         tracked = self._tracker.step(view.index, instances, view.grid)
         first_drawn = len(seen.instances)
         for risk in tracked.risks:
-            self.archive.doubt(risk.track, risk.other, risk.frame, risk.probability)
+            self.evidence.doubt(risk.track, risk.other, risk.frame, risk.probability)
         sightings = [self._take_in(person, view.index, first_drawn) for person in tracked.people]
         if view.detail is not None:
             self._gather(view, view.detail, seen.faces, owners, tracked.people)
@@ -160,11 +160,11 @@ class FrameAnalyzer:
         Args:
             first_drawn: detections from this position on were drawn from faces.
         """
-        self.archive.open(person.track, len(self.shots) - 1, frame)
+        self.evidence.open(person.track, len(self.shots) - 1, frame)
         box = person.box
         if not person.detections:
             return Sighting(person.track, box, person.score, person.mask, Origin.FILLED)
-        stretch = self.archive.dossiers[person.track].stretches[-1]
+        stretch = self.evidence.dossiers[person.track].stretches[-1]
         stretch.see(frame, box)
         if person.histogram is not None:
             stretch.add_colours(person.histogram, person.apart)
@@ -178,7 +178,7 @@ class FrameAnalyzer:
             SelectionError: a click hit nobody, or lies after the end.
         """
         yield from self._completed(self._filler.flush())
-        yield from self._finaliser.flush()
+        yield from self._finalizer.flush()
         if self.shots:
             self.shots[-1] = Shot(self.shots[-1].start, self.frames)
         if self._previous is not None:
@@ -197,11 +197,11 @@ class FrameAnalyzer:
 
     def _completed(self, records: Iterable[FrameRecord]) -> Iterator[FrameRecord]:
         for record in records:
-            self.archive.count(record)
+            self.evidence.count(record)
             if self._previous is not None:
                 self._answer_clicks(self._previous, self._seconds(record.pts))
             self._previous = record
-            yield from self._finaliser.push(record)
+            yield from self._finalizer.push(record)
 
     def _seconds(self, pts: int) -> float:
         """Since the first frame."""
@@ -237,7 +237,7 @@ class FrameAnalyzer:
                 assert self._latest is not None  # the last frame
                 frame = self._latest.grid
             looks = {
-                sighting.tracklet: self.archive.dossiers[sighting.tracklet]
+                sighting.tracklet: self.evidence.dossiers[sighting.tracklet]
                 .stretch(record.index)
                 .colours
                 for sighting in record.sightings
@@ -252,7 +252,7 @@ class FrameAnalyzer:
         out later, too, and a click speaks for the stretch in which the person was seen."""
         for at, _ in self.pointed:
             name = Click(at.seconds, at.x, at.y).name
-            self.archive.dossiers[at.tracklet].stretch(at.frame).clicks.append(name)
+            self.evidence.dossiers[at.tracklet].stretch(at.frame).clicks.append(name)
 
     def _give_faces(self, seen: Detections, instances: list[Instance]) -> list[int | None]:
         """Which instance each face belongs to; faces without one are added to `instances`."""
@@ -295,7 +295,7 @@ class FrameAnalyzer:
                 best[owner] = face
         wanted: list[tuple[int, Face, float, float]] = []
         for owner, face in best.items():
-            dossier = self.archive.dossiers[tracklet_of[owner]]
+            dossier = self.evidence.dossiers[tracklet_of[owner]]
             height = (face.box[3] - face.box[1]) * to_display
             dossier.face = max(height, dossier.face or 0.0)
             if face.box[2] - face.box[0] < self.models.faces.min_face:
@@ -308,7 +308,7 @@ class FrameAnalyzer:
             for (tracklet, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
                 sample = FaceSample(view.index, embedding, worth, height)
                 different = self.models.faces.thresholds.different
-                self.archive.add_face(tracklet, sample, different)
+                self.evidence.add_face(tracklet, sample, different)
 
         crops, masks, stretches = [], [], []
         with_face = {tracklet_of[owner] for owner in best}
@@ -316,7 +316,7 @@ class FrameAnalyzer:
             if not person.detections:
                 continue
             tracklet = person.track
-            stretch = self.archive.dossiers[tracklet].stretches[-1]
+            stretch = self.evidence.dossiers[tracklet].stretches[-1]
             crop, mask = _crop(detail, person.mask, self._grid)
             if crop.shape[0] < MIN_BODY_HEIGHT_PX or crop.shape[1] < MIN_BODY_HEIGHT_PX // 2:
                 continue

@@ -24,6 +24,10 @@ from bystander.geometry.masks import union
 from bystander.geometry.types import Box
 from bystander.timeline.types import FrameRecord, Origin, Sighting
 
+_VELOCITY_SIGHTING_COUNT = 4
+EDGE_MARGIN_PX = 2.0
+"""Grid pixels from the edge at which somebody is cut off by it."""
+
 
 class MaskFinalizer:
     """Completes frames, each when the next one is known.
@@ -102,11 +106,6 @@ class GapFillerSettings(BaseModel):
     )
 
 
-_VELOCITY_SIGHTING_COUNT = 4
-EDGE_MARGIN_PX = 2.0
-"""Grid pixels from the edge at which somebody is cut off by it."""
-
-
 @dataclass(slots=True)
 class _Trail:
     """The first and the latest sightings of one tracklet, for its motion at both ends."""
@@ -133,7 +132,7 @@ class GapFiller:
 
     Args:
         grid: width, height of the analysis grid.
-        max_gap: frames a gap may last, see `Tracker.max_gap`.
+        max_gap: frames a gap may last, see `Tracker.max_gap_frames`.
         extension: frames that tracklets are continued at both ends.
         face_extension: the same where only a face was found.
         edge_extension: the same at the left and right edge of the picture.

@@ -13,8 +13,7 @@ import pytest
 
 from benchmarks.transcode import transcode
 from bystander.media.display import UPRIGHT
-from bystander.media.encoder import Codec
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import Codec, EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from tests.conftest import shared

@@ -14,7 +14,7 @@ from bystander.geometry.instances import Face, box_iou
 from bystander.media.photos import load_photo
 from bystander.media.probe import probe
 from bystander.models import load_models
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from tests.conftest import shared
 from tests.support.drawn import Pixels, pictures
 

@@ -16,7 +16,8 @@ from bystander.geometry.instances import Face
 from bystander.geometry.types import Box
 from bystander.identity.cast import faces_in, load_cast, member_of
 from bystander.media.photos import load_photo
-from bystander.models.face_packs import FaceModel, open_faces
+from bystander.models.face_model import FaceModel
+from bystander.models.face_packs import open_faces
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import sampled
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
 from bystander.media.cropping import hide_padding, read_padding
-from bystander.media.encoder import Codec
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import Codec, EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from tests.benchmarks.test_transcode import packets

@@ -10,9 +10,8 @@ import pytest
 
 from benchmarks.transcode import transcode
 from bystander.errors import OutputUnwritable, UnsupportedVideo
-from bystander.media.encoder import Codec
+from bystander.media.encoder import Codec, EncoderSettings
 from bystander.media.facts import VideoInfo
-from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from tests.conftest import shared
 from tests.support.videos import Clip, make_video

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from benchmarks.transcode import transcode
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from tests.conftest import shared

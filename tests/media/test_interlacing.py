@@ -19,9 +19,8 @@ from benchmarks.transcode import transcode
 from bystander.errors import UnsupportedVideo
 from bystander.media.colour import planes_of, to_planar
 from bystander.media.deinterlacing import deinterlaced
-from bystander.media.encoder import Codec, Deinterlace, Deinterlacing
+from bystander.media.encoder import Codec, Deinterlace, Deinterlacing, EncoderSettings
 from bystander.media.facts import FieldOrder
-from bystander.media.muxer import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader, frames_after
 from tests.conftest import shared

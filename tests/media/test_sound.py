@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.sound import hidden_sound, hides_pictures, plan_sound
 from tests.conftest import shared
 from tests.support.videos import run_ffmpeg, with_edits

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from bystander.errors import ConfigError, ModelContract, ModelNotFound
 from bystander.geometry.instances import Face
 from bystander.identity.segments import IdentitySettings
-from bystander.models.face_packs import (
+from bystander.models.face_model import (
     FaceModel,
     FaceThresholds,
-    InsightFacePack,
     align,
     frontality,
-    open_faces,
     quality,
 )
+from bystander.models.face_packs import InsightFacePack, open_faces
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import shared

@@ -35,7 +35,7 @@ from bystander.geometry.types import Rgb
 from bystander.identity.cast import CastMember, load_cast
 from bystander.identity.clicks import Click
 from bystander.media.cropping import read_padding
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.models import Models
 from bystander.models.bodies import Silhouette
 from bystander.models.face_model import FaceThresholds, normalised

@@ -19,4 +19,4 @@ FACTS = VideoFacts(
     audio=(),
     posters=0,
 )
-"""Of a scene as `tests.drawn` films it."""
+"""Of a scene as `tests.support.drawn` films it."""

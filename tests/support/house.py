@@ -27,7 +27,7 @@ from bystander.server.models import (
 )
 from bystander.server.settings import JobSettings, RetentionSettings, ServiceSettings
 from bystander.server.storage import LocalStorage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from tests.support.facts import FACTS
 from tests.support.waiting import until
 
@@ -74,7 +74,7 @@ class House:
     ) -> None:
         self.data = data
         data.mkdir(mode=0o700, exist_ok=True)
-        self.store = JobStore(data / "bystander.sqlite")
+        self.store = ServiceStore(data / "bystander.sqlite")
         self.storage = LocalStorage(data / "objects")
         self.settings = ServiceSettings(
             data=data,

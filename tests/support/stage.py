@@ -27,7 +27,7 @@ from bystander.server.models import Job, JobKind, JobState, Project, Video, Vide
 from bystander.server.retention import Janitor
 from bystander.server.settings import SecuritySettings, ServiceSettings
 from bystander.server.storage import LocalStorage, Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from bystander.settings import ProfileName
 from tests.support.drawn import drawn_models
 from tests.support.facts import FACTS
@@ -117,7 +117,7 @@ def staged(
         update={"data": folder / "data", "security": SecuritySettings(tokens=TOKENS)}
     )
     settings.data.mkdir(mode=0o700)
-    store = JobStore(settings.data / "bystander.sqlite")
+    store = ServiceStore(settings.data / "bystander.sqlite")
     storage = storage or LocalStorage(settings.data / "objects")
     context = make_context(settings, store, storage, models)
     app = create_app(context)
@@ -155,7 +155,7 @@ def serving(app: Any) -> Iterator[str]:
 
 
 def make_context(
-    settings: ServiceSettings, store: JobStore, storage: Storage, models: Callable[[], Models]
+    settings: ServiceSettings, store: ServiceStore, storage: Storage, models: Callable[[], Models]
 ) -> Context:
     """A context whose runner and janitor aren't started: tests move jobs on themselves."""
     return Context(
@@ -165,7 +165,7 @@ def make_context(
         runner=Runner(store, storage, settings, worker_command, dict(os.environ)),
         janitor=Janitor(store, storage, settings),
         models=models,
-        pace=DurationEstimator(store, storage, no_sample, {}, settings.data / "work"),
+        durations=DurationEstimator(store, storage, no_sample, {}, settings.data / "work"),
         uploads=UploadSlots(settings.limits.uploads_at_once),
         rates=RateLimiter(1000, 1000),
     )

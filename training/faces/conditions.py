@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from training.faces.degrade import levels
 from training.faces.metrics import Scores, accepted, eer, roc
 from training.faces.photos import Album, Photo, degraded, pairs, similarities

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bystander.identity.segments import MIN_IDENTIFYING_QUALITY
-from bystander.models.face_packs import FaceModel, FaceThresholds
+from bystander.models.face_model import FaceModel, FaceThresholds
 from bystander.settings import AnalysisSettings
 from training.faces import conditions, groups, several, truth, verdicts
 from training.faces.curves import histogram_figure, pixels, roc_figure

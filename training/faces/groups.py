@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bystander.media.photos import load_photo, photo_files
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from training.faces.metrics import Scores
 from training.faces.photos import Album, similarities
 from training.faces.samples import Samples, measure

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.media.photos import load_photo, photo_files
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from training.errors import DataError
 from training.faces.degrade import Level
 from training.faces.metrics import Scores

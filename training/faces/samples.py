@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.instances import Face
-from bystander.models.face_packs import FaceModel, quality
+from bystander.models.face_model import FaceModel, quality
 from training.faces.metrics import Scores
 from training.pages import Rgb
 
@@ -26,7 +26,7 @@ class Samples:
 
     Attributes:
         vectors: float32 [N, D] of length 1.
-        quality: float64 [N], see `bystander.models.face_packs.quality`.
+        quality: float64 [N], see `bystander.models.face_model.quality`.
         width: float64 [N], of the detected box in pixels.
         yaw: float64 [N], degrees from frontal, 0 to 90, estimated.
     """

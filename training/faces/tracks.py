@@ -18,7 +18,7 @@ from bystander.geometry.instances import box_iou
 from bystander.geometry.types import Box
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from bystander.tracking.face_assignment import detect_faces
 from bystander.tracking.shots import detect_cuts, thumbnail
 from training.errors import DataError

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from bystander.identity.cast import main_face
 from bystander.media.photos import load_photo, photo_files
-from bystander.models.face_packs import FaceModel
+from bystander.models.face_model import FaceModel
 from training.errors import DataError
 from training.faces.samples import Samples, measure
 from training.faces.tracks import Case, FaceTrack

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bystander.identity.cast import CastMember
 from bystander.identity.segments import MIN_IDENTIFYING_QUALITY, FaceSample, IdentitySettings
 from bystander.identity.verdicts import FaceRule
-from bystander.models.face_packs import FaceThresholds
+from bystander.models.face_model import FaceThresholds
 from bystander.settings import AnalysisSettings
 from bystander.timeline.types import EvidenceKind
 from bystander.tracking.evidence import SegmentEvidence

@@ -28,7 +28,7 @@ Row = dict[str, str | int | float]
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`same` and `different` as `bystander.models.face_packs.FaceThresholds` means them."""
+    """`same` and `different` as `bystander.models.face_model.FaceThresholds` means them."""
 
     same: float
     different: float

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _BLANK = 128  # side of the picture that warms the networks up
 
-Sights = list[tuple[Rgb, Face]]
+FaceCrops = list[tuple[Rgb, Face]]
 
 
 @bentoml.service(name=FACE_EMBEDDER, **SERVICE)
@@ -99,7 +99,7 @@ class FaceEmbedder:
         """One `FaceFacts`."""
         return [packed(self._facts)]
 
-    def _together(self, groups: Sequence[Sights]) -> list[Embeddings]:
+    def _together(self, groups: Sequence[FaceCrops]) -> list[Embeddings]:
         vectors = self._model.embed_each(list(chain.from_iterable(groups)))
         edges = accumulate((len(group) for group in groups), initial=0)
         return [vectors[start:stop] for start, stop in pairwise(edges)]
@@ -112,7 +112,7 @@ class FaceEmbedder:
         self._model.embed(blank, [face])
 
 
-def _checked(group: Any) -> Sights:
+def _checked(group: Any) -> FaceCrops:
     """Raises ModelContract: they aren't pairs of a picture and a face in it."""
     if not isinstance(group, list) or any(
         not isinstance(sight, list | tuple) or len(sight) != 2 or not isinstance(sight[1], Face)

@@ -114,8 +114,8 @@ class RemoteFaces:
 
     def embed(self, image: Rgb, faces: Sequence[Face]) -> Embeddings:
         vectors: Embeddings
-        sights = [face_region(image, face) for face in faces]
-        crops = [(np.ascontiguousarray(crop), face) for crop, face in sights]
+        crops = [face_region(image, face) for face in faces]
+        crops = [(np.ascontiguousarray(crop), face) for crop, face in crops]
         [vectors] = self._service.call("embed", groups=[crops])
         return vectors
 

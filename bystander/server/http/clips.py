@@ -53,7 +53,7 @@ class ClipCache:
 
         Raises:
             VideoError: nothing can be decoded there.
-            Refusal: the project, or the analysis, was replaced meanwhile.
+            ApiError: the project, or the analysis, was replaced meanwhile.
             OutputUnwritable, StorageError: it can't be kept.
         """
         folder = f"{project.id}/clips/{analysis}/"
@@ -108,7 +108,7 @@ def span_of(
             evenly spaced from 0 on.
 
     Raises:
-        Refusal: the seconds lie outside the video, or end before they start.
+        ApiError: the seconds lie outside the video, or end before they start.
     """
     rate, frames = header.video.rate, header.video.frames
     longest = max(1, round(MAX_CLIP_SECONDS * rate))

@@ -34,7 +34,7 @@ from bystander.server.models import Job, Project, Video, VideoState
 from bystander.server.retention import Janitor
 from bystander.server.settings import ServiceSettings
 from bystander.server.storage.base import Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 
 MAX_WAITING_ESTIMATES: Final = 16
 """Requests that may wait for a sample; further ones wait for these."""
@@ -49,7 +49,7 @@ class Context:
 
     Attributes:
         models: gives the networks; the first call may wait for the model services.
-        pace: how long jobs will take.
+        durations: how long jobs will take.
         clock: seconds since the epoch.
         adding: held between looking whether a project or job may be added, and adding it.
         uploads: how many uploads of one party are under way.
@@ -57,12 +57,12 @@ class Context:
     """
 
     settings: ServiceSettings
-    store: JobStore
+    store: ServiceStore
     storage: Storage
     runner: Runner
     janitor: Janitor
     models: Callable[[], Models]
-    pace: DurationEstimator
+    durations: DurationEstimator
     uploads: UploadSlots
     rates: RateLimiter
     clock: Callable[[], float] = time.time
@@ -103,7 +103,7 @@ class Context:
 
 
 def project_of(context: Context, request: Request, project: str) -> Project:
-    """Raises Refusal: there is none, or it is of another token."""
+    """Raises ApiError: there is none, or it is of another token."""
     found = context.store.projects.get(project, request.state.owner)
     if found is None:
         raise ApiError.missing("There is no such project")
@@ -111,7 +111,7 @@ def project_of(context: Context, request: Request, project: str) -> Project:
 
 
 def job_of(context: Context, request: Request, project: str, job: str) -> Job:
-    """Raises Refusal: there is none, or it is of another token or project."""
+    """Raises ApiError: there is none, or it is of another token or project."""
     here = project_of(context, request, project)
     found = context.store.jobs.get(here.id, job)
     if found is None:
@@ -124,7 +124,7 @@ def while_it_is_there(context: Context, project: Project) -> Iterator[None]:
     """What fails because the project is deleted meanwhile: as if it had never been.
 
     Raises:
-        Refusal: it was deleted. What failed otherwise stays as it is.
+        ApiError: it was deleted. What failed otherwise stays as it is.
     """
     try:
         yield
@@ -146,7 +146,7 @@ async def while_project_is_there(context: Context, project: Project) -> AsyncIte
 
 
 def ready_video(project: Project) -> Video:
-    """Raises Refusal: it was not uploaded yet, is being looked at, or was refused."""
+    """Raises ApiError: it was not uploaded yet, is being looked at, or was refused."""
     if project.video.state is not VideoState.READY:
         raise ApiError(
             409, f"The project's video is {project.video.state}", "Upload one that can be masked."
@@ -175,7 +175,7 @@ CurrentContext = Annotated[Context, Depends(current_context)]
 
 
 def current_project(project: str, request: Request, context: CurrentContext) -> Project:
-    """Raises Refusal (404): there is none, or it is of another token."""
+    """Raises ApiError (404): there is none, or it is of another token."""
     return project_of(context, request, project)
 
 
@@ -183,7 +183,7 @@ CurrentProject = Annotated[Project, Depends(current_project)]
 
 
 def current_job(project: str, job: str, request: Request, context: CurrentContext) -> Job:
-    """Raises Refusal (404): there is none, or it is of another token or project."""
+    """Raises ApiError (404): there is none, or it is of another token or project."""
     return job_of(context, request, project, job)
 
 

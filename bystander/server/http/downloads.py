@@ -18,6 +18,14 @@ from bystander.server.storage.base import Storage
 _SINGLE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII | re.IGNORECASE)
 
 
+URL_LIFETIME_SECONDS: Final = timedelta(minutes=2)
+"""Of an address in a bucket: to be followed at once, since nothing takes it back when what it
+leads to isn't to be had any more."""
+FINGERPRINT_BYTES: Final = 64 * 1024
+"""Bytes at either end of a file that tell it from the one stored there before. The index of
+a video, with the sizes and offsets of all its frames, begins or ends it."""
+
+
 class RangeNotSatisfiable(ValueError):
     """The range begins beyond the file's end: 416."""
 
@@ -63,14 +71,6 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     if start >= end:
         raise RangeNotSatisfiable(f"{header} of {size} bytes")
     return ByteRange(start, end)
-
-
-URL_LIFETIME_SECONDS: Final = timedelta(minutes=2)
-"""Of an address in a bucket: to be followed at once, since nothing takes it back when what it
-leads to isn't to be had any more."""
-FINGERPRINT_BYTES: Final = 64 * 1024
-"""Bytes at either end of a file that tell it from the one stored there before. The index of
-a video, with the sizes and offsets of all its frames, begins or ends it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,29 @@ HEADERS: Final = {
 }
 
 
+MEDIA_TYPE: Final = "application/problem+json"
+JSON: Final = "application/json"
+NAMESPACE: Final = "urn:bystander:"
+NO_TYPE: Final = "about:blank"
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+SCHEMA: Final = "#/components/schemas/{model}"
+# The first that fits counts.
+STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
+    (VideoError, 422),
+    (PhotoError, 422),
+    (SelectionError, 422),
+    (TimelineError, 409),
+    (OutputError, 507),
+    (NotStored, 404),
+    (StorageError, 503),
+    (ModelError, 503),
+    (Cancelled, 409),
+    (AddressRefused, 422),
+    (AuditFailed, 409),
+    (ConfigError, 500),
+)
+
+
 class ApiError(HTTPException):
     """What is asked for can't be done.
 
@@ -74,30 +97,6 @@ class ApiError(HTTPException):
 
 
 log = logging.getLogger(__name__)
-
-MEDIA_TYPE: Final = "application/problem+json"
-JSON: Final = "application/json"
-NAMESPACE: Final = "urn:bystander:"
-NO_TYPE: Final = "about:blank"
-METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-SCHEMA: Final = "#/components/schemas/{model}"
-
-
-# The first that fits counts.
-STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
-    (VideoError, 422),
-    (PhotoError, 422),
-    (SelectionError, 422),
-    (TimelineError, 409),
-    (OutputError, 507),
-    (NotStored, 404),
-    (StorageError, 503),
-    (ModelError, 503),
-    (Cancelled, 409),
-    (AddressRefused, 422),
-    (AuditFailed, 409),
-    (ConfigError, 500),
-)
 
 
 class ProblemView(BaseModel):

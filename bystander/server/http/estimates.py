@@ -46,7 +46,9 @@ async def estimate(
     after a few minutes. Waiting in the queue is told apart, in `starts_in`."""
     ready_video(here)
     chosen = profile or context.settings.profile
-    found = await run_sync(context.pace.estimate, here, chosen, limiter=context.estimate_limiter)
+    found = await run_sync(
+        context.durations.estimate, here, chosen, limiter=context.estimate_limiter
+    )
     low, high = found.range_of(kind, audit)
     job = QueueEntry("", here.owner, found.of(kind, audit))
     lineup = await run_sync(context.store.jobs.lineup)

@@ -44,7 +44,7 @@ def key_described(
 
 
 class Idempotency:
-    """Answers requests that were answered already. Lies behind the gate and `SmallBodies`.
+    """Answers requests that were answered already. Lies behind the gate and `BodyLimit`.
 
     Args:
         limits: of the bodies that are compared.

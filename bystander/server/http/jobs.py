@@ -45,6 +45,12 @@ from bystander.settings import ProfileName
 MAX_CLICKS: Final = 1000
 
 
+MAX_RESULT_GROWTH: Final = 2.0
+"""A result and what it is made from may take this many times the video's bytes ..."""
+SPARE_BYTES: Final = 64 * 2**20
+"""... and this many bytes beside."""
+
+
 class EffectRequest(BaseModel):
     """What is drawn over the people who are masked."""
 
@@ -176,12 +182,6 @@ def warnings_for(request: JobRequest, photos: Sequence[Photo]) -> list[str]:
     return warnings
 
 
-MAX_RESULT_GROWTH: Final = 2.0
-"""A result and what it is made from may take this many times the video's bytes ..."""
-SPARE_BYTES: Final = 64 * 2**20
-"""... and this many bytes beside."""
-
-
 class JobView(BaseModel):
     """A job as its owner sees it. Times are seconds since the epoch."""
 
@@ -260,7 +260,7 @@ def start(
     webhook = _webhook_of(context, wanted, request, here)
     warnings = warnings_for(wanted, context.store.photos.list(here.id))
     order = order_for(wanted, here, context.settings)
-    expected = context.pace.at_once(here, order.profile).of(wanted.kind, wanted.audit)
+    expected = context.durations.at_once(here, order.profile).of(wanted.kind, wanted.audit)
     with context.adding:
         _refuse_crowd(context, here)
         if webhook:
@@ -398,7 +398,7 @@ def _refuse_clicks(wanted: JobRequest, project: Project) -> None:
 def _webhook_of(
     context: Context, wanted: JobRequest, request: Request, project: Project
 ) -> Webhook | None:
-    """Raises Refusal, AddressRefused: nobody is told, or not there."""
+    """Raises ApiError, AddressRefused: nobody is told, or not there."""
     if wanted.webhook is None:
         return None
     settings = context.settings.webhooks

@@ -126,7 +126,7 @@ class UploadSlots:
 
     @asynccontextmanager
     async def place(self, *parties: LimitedParty) -> AsyncIterator[None]:
-        """Hold a place of each. Raises Refusal (429): all of one are taken."""
+        """Hold a place of each. Raises ApiError (429): all of one are taken."""
         for party in parties:
             if self._under_way[party.key] >= party.of(self._most):
                 raise ApiError(
@@ -182,7 +182,7 @@ async def read_chunks(
         idle_seconds: in which at least `MIN_PROGRESS_BYTES` must arrive, or the end.
 
     Raises:
-        Refusal: it is too large (413), or too slow (408).
+        ApiError: it is too large (413), or too slow (408).
         ClientDisconnect: the client has gone.
     """
     announced = request.headers.get("content-length", "")

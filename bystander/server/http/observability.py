@@ -39,6 +39,11 @@ FIELDS: Final = (
 )
 
 
+UNKNOWN_ROUTE: Final = "none"
+BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
+"""Seconds; the last ones are uploads of large videos."""
+
+
 class JsonLines(logging.Formatter):
     """A record as a JSON object: time, level, logger, message, and the fields given as extra."""
 
@@ -138,11 +143,6 @@ class AccessLog:
                     "owner": str(scope.get("state", {}).get("owner", ""))[:8],
                 },
             )
-
-
-UNKNOWN_ROUTE: Final = "none"
-BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
-"""Seconds; the last ones are uploads of large videos."""
 
 
 class MetricsMiddleware:

@@ -1,8 +1,7 @@
 """Two of BentoML's own middlewares -> ours in their place, where it has no setting (1.4).
 
-Both are private to BentoML. tests/server/http/test_patches.py holds that the version is one that
-was
-looked at, and that a service is really built with what is put here.
+Both are private to BentoML. tests/server/http/test_patches.py holds that the version is
+one that was looked at, and that a service is really built with what is put here.
 """
 
 from __future__ import annotations

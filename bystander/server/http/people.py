@@ -30,6 +30,8 @@ from bystander.server.models import JobKind, JobState, Project
 from bystander.timeline.header import Header, verdicts_digest, with_decisions
 from bystander.timeline.types import Decision, EvidenceKind, Person, Tracklet
 
+MAX_DECISIONS = 10_000
+
 
 class _View(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -211,8 +213,6 @@ def _seconds(frame: int, times: NDArray[np.float64]) -> float:
     return round(float(times[frame]), 3)
 
 
-MAX_DECISIONS = 10_000
-
 Seconds = Annotated[
     float | None, Query(ge=0, allow_inf_nan=False, description="as a player shows them")
 ]
@@ -243,27 +243,27 @@ class PeopleView(BaseModel):
 router = APIRouter(tags=["people"])
 
 
-def current_album(here: CurrentProject, context: CurrentContext) -> TimelineSummary:
-    """Raises Refusal (404): the video wasn't analysed."""
+def current_summary(here: CurrentProject, context: CurrentContext) -> TimelineSummary:
+    """Raises ApiError (404): the video wasn't analysed."""
     try:
-        return context.timelines.album(here.id, _analysis(context, here))
+        return context.timelines.summary(here.id, _analysis(context, here))
     except NotStored as error:
         raise ApiError.missing("Nobody was looked for in this video yet") from error
 
 
-CurrentAlbum = Annotated[TimelineSummary, Depends(current_album)]
+CurrentSummary = Annotated[TimelineSummary, Depends(current_summary)]
 
 
 @router.get("/projects/{project}/people", summary="Everyone in the video", responses=LINKED)
 def list_people(
     here: CurrentProject,
-    album: CurrentAlbum,
+    summary: CurrentSummary,
     request: Request,
     response: Response,
     page: Annotated[Page, Depends()],
 ) -> PeopleView:
     """404 before the first analysis."""
-    everyone = _view(request, here, album, Verdicts(keep=here.keep, mask=here.mask)).people
+    everyone = _view(request, here, summary, Verdicts(keep=here.keep, mask=here.mask)).people
     ids = [person.id for person in everyone]
     if page.after is not None and page.after not in ids:  # analysed anew, say
         raise unknown_cursor()
@@ -288,9 +288,9 @@ def put_verdicts(
     """Replaces all earlier decisions; the next render job goes by them. Answers with the
     people as they would be rendered then."""
     _refuse_while_analysing(context, here)
-    album = current_album(here, context)
-    view = _view(request, here, album, verdicts)
-    digest = verdicts_digest(_decided(album.header, verdicts))
+    summary = current_summary(here, context)
+    view = _view(request, here, summary, verdicts)
+    digest = verdicts_digest(_decided(summary.header, verdicts))
     projects = context.store.projects
     if not projects.set_decisions(here.id, verdicts.keep, verdicts.mask, digest):
         raise ApiError.missing("There is no such project")
@@ -303,21 +303,21 @@ def put_verdicts(
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}}},
 )
-def person_picture(person: str, album: CurrentAlbum) -> Response:
+def person_picture(person: str, summary: CurrentSummary) -> Response:
     """From the moment in which they show best, unmasked."""
-    return _jpeg(picture_of(album.header, person, album.pictures))
+    return _jpeg(picture_of(summary.header, person, summary.pictures))
 
 
 def _clip_of(
     context: Context, here: Project, person: str, start: float | None, end: float | None
 ) -> str:
     """Where storage has the clip, made now if need be."""
-    album = current_album(here, context)
-    header = album.header
+    summary = current_summary(here, context)
+    header = summary.header
     wanted = next((p for p in header.persons if p.id == person), None)
     if wanted is None:
         raise ApiError.missing("There is no such person in this video")
-    span = span_of(header, wanted, start, end, album.times)
+    span = span_of(header, wanted, start, end, summary.times)
     with while_it_is_there(context, here):
         analysis = _analysis(context, here) or "unknown"
         return ClipCache(context).ensure(here, analysis, header, wanted, span)
@@ -356,9 +356,9 @@ async def person_clip(
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}}},
 )
-def tracklet_picture(tracklet: str, album: CurrentAlbum) -> Response:
+def tracklet_picture(tracklet: str, summary: CurrentSummary) -> Response:
     """From the moment in which they show best, unmasked."""
-    named = {f"t{number}": jpeg for number, jpeg in album.pictures.items()}
+    named = {f"t{number}": jpeg for number, jpeg in summary.pictures.items()}
     return _jpeg(named.get(tracklet))
 
 
@@ -370,12 +370,12 @@ def _analysis(context: Context, project: Project) -> str | None:
 
 
 def _view(
-    request: Request, project: Project, album: TimelineSummary, verdicts: Verdicts
+    request: Request, project: Project, summary: TimelineSummary, verdicts: Verdicts
 ) -> PeopleView:
-    header = _decided(album.header, verdicts)
+    header = _decided(summary.header, verdicts)
     address = project_url(request, project.id)
     return PeopleView(
-        people=tuple(describe(header, album.pictures, address, album.header, album.times))
+        people=tuple(describe(header, summary.pictures, address, summary.header, summary.times))
     )
 
 

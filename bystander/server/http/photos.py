@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bystander.identity.cast import faces_in
 from bystander.identity.segments import MIN_IDENTIFYING_QUALITY
 from bystander.media.photos import load_photo
-from bystander.models.face_packs import FaceModel, quality
+from bystander.models.face_model import FaceModel, quality
 from bystander.sandbox import examine_photo
 from bystander.server.http.callers import caller_of
 from bystander.server.http.deps import (
@@ -105,7 +105,7 @@ router = APIRouter(tags=["photos"])
 
 
 def current_photo(photo: str, here: CurrentProject, context: CurrentContext) -> Photo:
-    """Raises Refusal (404): there is none, or it is of another project."""
+    """Raises ApiError (404): there is none, or it is of another project."""
     found = context.store.photos.get(here.id, photo)
     if found is None:
         raise ApiError.missing("There is no such photo")
@@ -239,7 +239,7 @@ def _prepare(context: Context, here: Project) -> Path:
     """Where to write a photo that may be added.
 
     Raises:
-        Refusal: a job is at work, or there are enough photos. OutputUnwritable: no room.
+        ApiError: a job is at work, or there are enough photos. OutputUnwritable: no room.
     """
     limits = context.settings.limits
     if context.store.jobs.active(here.id):

@@ -1,7 +1,7 @@
 """A frame with everyone masked, and the same for single pictures.
 
-For BentoML's own endpoints. A picture comes as base64 in JSON: BentoML's file fields would
-also take an address, and fetch it.
+The first is a route; the second is for BentoML's own endpoints, where a picture comes as base64
+in JSON: BentoML's file fields would also take an address, and fetch it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bystander.geometry.types import Rgb
 from bystander.media.colour import RgbScaler, to_planar
 from bystander.media.photos import load_photo
 from bystander.models import Models
-from bystander.models.face_packs import quality
+from bystander.models.face_model import quality
 from bystander.models.segmenter import analysis_size
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
@@ -47,6 +47,13 @@ from bystander.tracking.face_assignment import assign_face, detect_faces, head_a
 
 MAX_PICTURE_BYTES: Final = 32 * 2**20
 """Of a request with a picture in it."""
+
+
+LONG_SIDE_PX: Final = 1280
+JPEG_QUALITY: Final = 88
+"""JPEG's."""
+MAX_FETCH_BYTES: Final = 2**28
+"""Bytes of a video that is fetched from a bucket for one picture."""
 
 
 class PictureTasks:
@@ -148,11 +155,6 @@ class PictureTasks:
 
 log = logging.getLogger(__name__)
 
-LONG_SIDE_PX: Final = 1280
-JPEG_QUALITY: Final = 88
-"""JPEG's."""
-MAX_FETCH_BYTES: Final = 2**28
-"""Bytes of a video that is fetched from a bucket for one picture."""
 router = APIRouter(tags=["results"])
 
 

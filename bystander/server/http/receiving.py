@@ -61,7 +61,7 @@ class Uploads:
             upload: that must be the project's; None where any is as good.
 
         Raises:
-            Refusal: there is no such project or upload (404), another request is at it or a job
+            ApiError: there is no such project or upload (404), another request is at it or a job
                 (409), or too many uploads are under way (429).
         """
         here = await run_sync(self.project_with, request, project, upload)
@@ -88,7 +88,7 @@ class Uploads:
         """The project that an upload is of, if one is given.
 
         Raises:
-            Refusal: there is no such project or upload (404).
+            ApiError: there is no such project or upload (404).
         """
         here = project_of(self._context, request, project)
         if upload is not None and here.video.upload != upload:
@@ -99,7 +99,7 @@ class Uploads:
         """A video on its way, and the bytes of it that have arrived.
 
         Raises:
-            Refusal: there is no such project or upload (404), or its file is lost (410).
+            ApiError: there is no such project or upload (404), or its file is lost (410).
         """
         here = self.project_with(request, project, upload)
         if here.video.state not in UNDER_WAY:
@@ -117,7 +117,7 @@ class Uploads:
         """Examine a video that is whole and nobody looks at: its server ended, or had no time.
 
         Raises:
-            Refusal: there is no time again (423: clients of tus ask once more then).
+            ApiError: there is no time again (423: clients of tus ask once more then).
         """
         try:
             async with self.of(request, project, upload) as (here, path):
@@ -139,7 +139,7 @@ class Uploads:
             metadata: as the client says it, see `tus.decode_metadata`.
 
         Raises:
-            Refusal: it is too large. OutputUnwritable: there is no room for it; the earlier
+            ApiError: it is too large. OutputUnwritable: there is no room for it; the earlier
                 one has made what room it could.
         """
         limit = self._context.settings.limits.video_bytes
@@ -172,7 +172,7 @@ class Uploads:
             video: as it was begun, with its size.
 
         Raises:
-            Refusal: there is more (413), it comes too slowly (408), or the project has been
+            ApiError: there is more (413), it comes too slowly (408), or the project has been
                 deleted (404).
             StorageError: the disk is full.
         """
@@ -205,7 +205,7 @@ class Uploads:
         """Find out what the file is, and keep or refuse it: the project's video says which.
 
         Raises:
-            Refusal: too many are waiting (503); the same request may be made again.
+            ApiError: too many are waiting (503); the same request may be made again.
         """
         if self._limiter.statistics().tasks_waiting >= WAITING:
             raise ApiError(
@@ -250,7 +250,7 @@ class Uploads:
             storage.delete(f"{project.id}/{INCOMING}/")
 
     def _note(self, project: Project, path: Path, video: Video) -> None:
-        """Raises Refusal: the project was deleted meanwhile; nothing of it stays."""
+        """Raises ApiError: the project was deleted meanwhile; nothing of it stays."""
         if not self._context.store.projects.set_video(project.id, video):
             self._forget(project, path)
             raise ApiError.missing("There is no such project")

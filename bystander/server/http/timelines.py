@@ -57,11 +57,11 @@ class TimelineCache:
     def __init__(self, storage: Storage, scratch: Path) -> None:
         self._storage = storage
         self._scratch = scratch
-        self._albums: OrderedDict[str, tuple[object, TimelineSummary]] = OrderedDict()
+        self._summaries: OrderedDict[str, tuple[object, TimelineSummary]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def album(self, project: str, version: object) -> TimelineSummary:
-        """The album of a project.
+    def summary(self, project: str, version: object) -> TimelineSummary:
+        """The summary of a project.
 
         Args:
             project: id.
@@ -75,21 +75,21 @@ class TimelineCache:
         key = f"{project}/{TIMELINE_FILE}"
         version = (version, self._storage.size(key))
         with self._lock:
-            known, album = self._albums.get(project, (None, None))
-            if album is not None and known == version:
-                self._albums.move_to_end(project)
-                return album
-        album = self._open(key)
+            known, summary = self._summaries.get(project, (None, None))
+            if summary is not None and known == version:
+                self._summaries.move_to_end(project)
+                return summary
+        summary = self._open(key)
         with self._lock:
-            self._albums[project] = (version, album)
-            self._albums.move_to_end(project)
-            while len(self._albums) > 1 and self._too_much():
-                self._albums.popitem(last=False)
-        return album
+            self._summaries[project] = (version, summary)
+            self._summaries.move_to_end(project)
+            while len(self._summaries) > 1 and self._too_much():
+                self._summaries.popitem(last=False)
+        return summary
 
     def _too_much(self) -> bool:
-        size = sum(album.size for _, album in self._albums.values())
-        return len(self._albums) > MAX_CACHED_PROJECTS or size > MAX_CACHED_BYTES
+        size = sum(summary.size for _, summary in self._summaries.values())
+        return len(self._summaries) > MAX_CACHED_PROJECTS or size > MAX_CACHED_BYTES
 
     def _open(self, key: str) -> TimelineSummary:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -79,7 +79,7 @@ def require_version(
     """A dependency of every route but OPTIONS.
 
     Raises:
-        Refusal: the client speaks another version, or none (412).
+        ApiError: the client speaks another version, or none (412).
     """
     if tus_resumable != VERSION:
         raise ApiError(
@@ -96,7 +96,7 @@ def sends_bytes(headers: Headers) -> bool:
 
 
 def require_bytes(request: Request) -> None:
-    """Raises Refusal: the body is said to be something else (415)."""
+    """Raises ApiError: the body is said to be something else (415)."""
     if not sends_bytes(request.headers):
         raise ApiError(
             415,
@@ -112,7 +112,7 @@ def decode_metadata(header: str) -> dict[str, bytes]:
     The values are only ever handed back to the client: none becomes a name on the disk.
 
     Raises:
-        Refusal: it isn't keys, each once, with values in base64 (400).
+        ApiError: it isn't keys, each once, with values in base64 (400).
     """
     found: dict[str, bytes] = {}
     for pair in filter(None, header.split(",")):

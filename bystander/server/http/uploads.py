@@ -320,7 +320,7 @@ def _announced(request: Request) -> int:
     """The length of a body. Without it no room can be kept for it, nor could it be gone on with.
 
     Raises:
-        Refusal: the client doesn't tell it.
+        ApiError: the client doesn't tell it.
         NotAVideo: there is nothing.
     """
     length = request.headers.get("content-length", "")

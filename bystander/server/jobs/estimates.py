@@ -26,7 +26,7 @@ from bystander.errors import BystanderError
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import JobKind, Project
 from bystander.server.storage.base import Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from bystander.settings import ProfileName
 
 TRUSTED_SHARE: Final = 0.4
@@ -34,6 +34,34 @@ TRUSTED_SHARE: Final = 0.4
 The beginning of a video may be emptier than the rest."""
 ENCODER_LAG_FRAMES: Final = 40
 """Frames that an encoder holds when it has been given the last one."""
+
+
+START_SECONDS: Final = 1.5
+"""Seconds: starting the worker, probing, joining the result, putting it away; of jobs over five
+frames, which took 1.6 to 1.8."""
+AUDIT_SHARE: Final = 0.9
+"""Of the analysis' time a frame; what an audit takes, before it was learnt."""
+MAX_SAMPLES: Final = 500
+"""Samples that are kept."""
+SAMPLE_SECONDS: Final = 90.0
+MAX_CONCURRENT_SAMPLES: Final = 2
+"""More would measure each other."""
+WAIT_SECONDS: Final = 20.0
+"""For a place, or for the sample that somebody else takes of the same video; then the answer is
+what is known without."""
+RETRY_SECONDS: Final = 300.0
+"""After which a video is tried again that couldn't be sampled in time: the machine may have been
+busy with something else."""
+MAX_FETCH_BYTES: Final = 4 * 2**30
+"""Bytes of a video that is fetched from a bucket for a sample."""
+# Seconds a frame where there is no sample: for any frame, and for each million pixels.
+GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
+SPREAD: Final = (0.75, 1.35)
+"""The range, of what a sample says."""
+WIDE_SPREAD: Final = (0.4, 2.5)
+"""... and of a guess."""
+MAX_CORRECTION: Final = 4.0
+"""How much a job may correct: one that ran beside many others tells little."""
 
 
 def stages(kind: JobKind, audit: bool) -> tuple[str, ...]:
@@ -83,34 +111,6 @@ def overall_progress(
 
 log = logging.getLogger(__name__)
 
-START_SECONDS: Final = 1.5
-"""Seconds: starting the worker, probing, joining the result, putting it away; of jobs over five
-frames, which took 1.6 to 1.8."""
-AUDIT_SHARE: Final = 0.9
-"""Of the analysis' time a frame; what an audit takes, before it was learnt."""
-MAX_SAMPLES: Final = 500
-"""Samples that are kept."""
-SAMPLE_SECONDS: Final = 90.0
-MAX_CONCURRENT_SAMPLES: Final = 2
-"""More would measure each other."""
-WAIT_SECONDS: Final = 20.0
-"""For a place, or for the sample that somebody else takes of the same video; then the answer is
-what is known without."""
-RETRY_SECONDS: Final = 300.0
-"""After which a video is tried again that couldn't be sampled in time: the machine may have been
-busy with something else."""
-MAX_FETCH_BYTES: Final = 4 * 2**30
-"""Bytes of a video that is fetched from a bucket for a sample."""
-
-
-# Seconds a frame where there is no sample: for any frame, and for each million pixels.
-GUESS: Final = {"analyze": (0.05, 0.01), "render": (0.004, 0.03)}
-SPREAD: Final = (0.75, 1.35)
-"""The range, of what a sample says."""
-WIDE_SPREAD: Final = (0.4, 2.5)
-"""... and of a guess."""
-MAX_CORRECTION: Final = 4.0
-"""How much a job may correct: one that ran beside many others tells little."""
 
 Command = Callable[[Path, ProfileName], Sequence[str]]
 _Key = tuple[str, str, ProfileName]
@@ -176,7 +176,7 @@ class DurationEstimator:
 
     def __init__(
         self,
-        store: JobStore,
+        store: ServiceStore,
         storage: Storage,
         command: Command,
         environment: Mapping[str, str],

@@ -42,7 +42,7 @@ from bystander.server.retention import DataFolder, remove
 from bystander.server.sanitize import Sanitizer
 from bystander.server.settings import ServiceSettings
 from bystander.server.storage import Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 
 LISTEN_SECONDS: Final = 0.1
 """Between looks at whether the worker should stop."""
@@ -79,7 +79,7 @@ class ExecutionContext:
         halting: set when the server stops.
     """
 
-    store: JobStore
+    store: ServiceStore
     storage: Storage
     settings: ServiceSettings
     disk: DataFolder

@@ -19,6 +19,13 @@ MAX_LINE_BYTES: Final = 64 * 1024
 """Bytes of a line; a longer one is junk."""
 
 
+READ_BYTES: Final = 65536
+DRAIN_SECONDS: Final = 1.0
+"""For the end of its output; a process that left the session may hold it open for ever."""
+TAIL_LINES: Final = 20
+"""Of what it complained about, kept to be logged should it crash."""
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -133,13 +140,6 @@ class LineReader:
             self._rest = b""
             self._dropping = True
         return lines
-
-
-READ_BYTES: Final = 65536
-DRAIN_SECONDS: Final = 1.0
-"""For the end of its output; a process that left the session may hold it open for ever."""
-TAIL_LINES: Final = 20
-"""Of what it complained about, kept to be logged should it crash."""
 
 
 class WorkerProcess:

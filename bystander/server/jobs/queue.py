@@ -84,7 +84,7 @@ class Jobs:
         """Put a job at the end of the queue. None: the project is gone.
 
         Args:
-            order: the JSON form of `WorkOrder` without its files: no `cast`.
+            order: the JSON form of `JobSpec` without its files: no `cast`.
             expected: seconds that it was estimated to take.
             webhook: who is told of its end.
         """
@@ -166,7 +166,7 @@ class Jobs:
         return {row["id"] for row in rows}
 
     def lineup(self) -> QueueSnapshot:
-        """What is running and waiting, to tell when a job will begin (`forecast.place_of`)."""
+        """What is running and waiting, to tell when a job will begin (`position_of`)."""
         rows = self._database.rows(
             "SELECT id, owner, state, expected, progress FROM jobs "
             "WHERE state IN ('queued', 'running') ORDER BY number"

@@ -28,7 +28,7 @@ from bystander.server.models import Job, JobState
 from bystander.server.retention import DataFolder
 from bystander.server.settings import ServiceSettings
 from bystander.server.storage import Storage
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 
 POLL_SECONDS: Final = 0.2
 """Seconds between looks into the queue where nobody calls `wake`."""
@@ -69,7 +69,7 @@ class Runner:
     Args:
         command: the argument vector of a worker for its folder.
         environment: of workers, all of it.
-        expectations: see `overall`.
+        expectations: see `overall_progress`.
         learn: told how long the stages of a job took that is done.
         stopping: whether the server was told to end, asked often: `stop` may be called only
             when the last connection has closed, and the networks are gone by then.
@@ -78,7 +78,7 @@ class Runner:
 
     def __init__(
         self,
-        store: JobStore,
+        store: ServiceStore,
         storage: Storage,
         settings: ServiceSettings,
         command: Command,

@@ -121,10 +121,10 @@ def work(
     if order.kind is not JobKind.ANALYZE:
         encoding_of(probe(video), video, encoder)  # refused now, not after the analysis
     kept.mkdir(mode=0o700, exist_ok=True)
-    sketcher = PreviewWriter(folder / names.PREVIEW_FILE, lambda: tell("preview"))
+    previews = PreviewWriter(folder / names.PREVIEW_FILE, lambda: tell("preview"))
     found = folder / names.TIMELINE_FILE
     if order.kind is not JobKind.RENDER and not found.exists():
-        _analyze(folder, order, open_models, tell, sketcher)
+        _analyze(folder, order, open_models, tell, previews)
     timeline = Timeline.load(found)
     header = with_decisions(timeline.header, order.keep, order.mask)
     decided = Timeline(found, header)
@@ -154,7 +154,7 @@ def work(
             encoder=encoder,
             report=tell.progress,
             checkpoints=RenderCheckpoints(segments, order.segment_frames),
-            watch=partial(sketcher.rendered, header.video.display_size),
+            watch=partial(previews.rendered, header.video.display_size),
         )
     if order.audit:
         attacked = audit(
@@ -175,7 +175,7 @@ def _analyze(
     order: JobSpec,
     open_models: OpenModels,
     tell: EventWriter,
-    sketcher: PreviewWriter,
+    previews: PreviewWriter,
 ) -> None:
     settings = load_profile(order.profile).analysis
     settings = settings.model_copy(update={"workers": order.in_flight})
@@ -191,7 +191,7 @@ def _analyze(
         checkpoints=AnalysisCheckpoints(
             folder / names.CHECKPOINTS_FOLDER / "analysis", order.checkpoint_seconds
         ),
-        watch=sketcher.analysed,
+        watch=previews.analysed,
     )
 
 

@@ -22,6 +22,12 @@ _SEGMENT: Final = r"(?!\.)(?!\S*\.\.)[A-Za-z0-9._-]{1,120}"
 _KEY: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+CHUNK_BYTES: Final = 2**20
+"""Bytes that `Storage.read` hands out at most at once."""
+
+
 def check_key(key: str) -> str:
     """`key` as it is, such as "3f2a/posters/0.jpg".
 
@@ -62,10 +68,6 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
 def disk_error(error: OSError, doing: str) -> StorageError:
     """The error of a file system while `doing`, such as "storing 3f2a/video"."""
     if error.errno in _FULL:
@@ -85,10 +87,6 @@ def translating_disk_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise disk_error(error, doing) from error
-
-
-CHUNK_BYTES: Final = 2**20
-"""Bytes that `Storage.read` hands out at most at once."""
 
 
 def upload_headers(size: int) -> dict[str, str]:

@@ -59,6 +59,15 @@ _DENIED: Final = frozenset({401, 403})
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
+MAX_LINK_SECONDS: Final = timedelta(days=7)
+"""That a signature may hold."""
+REQUEST_BYTES: Final = 8 * CHUNK_BYTES
+"""Bytes of one request: enough that waiting for the answer costs little. The protocol wants a
+multiple of 256 KiB."""
+TYPE: Final = "application/octet-stream"
+"""Of every object: no browser shall take a hostile upload for a page."""
+
+
 @contextmanager
 def translating_bucket_errors(doing: str, missing: str | None = None) -> Iterator[None]:
     """Raise what the bucket, or the disk beside it, says while `doing` as StorageError.
@@ -92,10 +101,6 @@ def _told(error: Exception, doing: str, missing: str | None) -> StorageError:
             return NotStored(f"nothing is stored as {missing}")
         return StorageError(f"there is no such bucket ({doing})", "Make it, or name another one.")
     return StorageError(f"the bucket refused {doing}" + (f" ({code})" if code else ""))
-
-
-MAX_LINK_SECONDS: Final = timedelta(days=7)
-"""That a signature may hold."""
 
 
 def upload_link(fs: GCSFileSystem, path: str, size: int, lifetime: timedelta) -> str | None:
@@ -132,13 +137,6 @@ def _sign(fs: GCSFileSystem, path: str, lifetime: timedelta, **wanted: Any) -> s
 
 
 logger = logging.getLogger(__name__)
-
-REQUEST_BYTES: Final = 8 * CHUNK_BYTES
-"""Bytes of one request: enough that waiting for the answer costs little. The protocol wants a
-multiple of 256 KiB."""
-
-TYPE: Final = "application/octet-stream"
-"""Of every object: no browser shall take a hostile upload for a page."""
 
 
 class CloudStorage:

@@ -15,7 +15,7 @@ from PIL import Image
 from bystander.server.jobs import idempotency
 from bystander.server.jobs.idempotency import KEPT_SECONDS, Answered, IdempotencyKeys
 from bystander.server.models import JobState, Video, VideoState
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from tests.server.http.wire import Wire
 from tests.support.facts import FACTS
 from tests.support.stage import Stage, staged
@@ -199,7 +199,7 @@ def test_a_key_is_forgotten_after_a_day_and_the_oldest_go_first(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(idempotency, "MAX_KEYS_PER_OWNER", 2)
-    store = JobStore(tmp_path / "store", lambda: now)
+    store = ServiceStore(tmp_path / "store", lambda: now)
     keys: IdempotencyKeys = store.idempotency_keys
     answered = Answered("f", 201, "/projects/1")
     for owner, key in (("bob", "1"), ("ann", "1"), ("ann", "2"), ("ann", "3")):

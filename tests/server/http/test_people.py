@@ -232,15 +232,15 @@ def test_looking_at_timelines_leaves_nothing_behind(
         (tmp_path / "copy").write_bytes(party.timeline.path.read_bytes())
         storage.put(tmp_path / "copy", f"p{number}/timeline")
     monkeypatch.setattr("bystander.server.http.timelines.MAX_CACHED_PROJECTS", 2)
-    albums = [timelines.album(f"p{number}", "job") for number in range(3)]
+    albums = [timelines.summary(f"p{number}", "job") for number in range(3)]
 
-    assert timelines.album("p2", "job") is albums[2]
-    assert timelines.album("p0", "job") is not albums[0]
-    assert timelines.album("p2", "another job") is not albums[2]
+    assert timelines.summary("p2", "job") is albums[2]
+    assert timelines.summary("p0", "job") is not albums[0]
+    assert timelines.summary("p2", "another job") is not albums[2]
     assert list((tmp_path / "scratch").iterdir()) == []
     storage.delete("p2/")
     with pytest.raises(NotStored):
-        timelines.album("p2", "another job")
+        timelines.summary("p2", "another job")
 
 
 def test_a_click_is_told_with_the_person_whom_it_meant(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from bystander.errors import ModelNotFound
 from bystander.geometry.types import Box
 from bystander.identity.cast import member_of
 from bystander.models import Models
-from bystander.models.face_packs import FaceModel, open_faces
+from bystander.models.face_model import FaceModel
+from bystander.models.face_packs import open_faces
 from bystander.models.store import Catalogue, ModelStore
 from bystander.server.models import JobState, Project
 from bystander.server.retention import PHOTOS

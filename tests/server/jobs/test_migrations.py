@@ -12,7 +12,7 @@ from bystander.errors import ConfigError
 from bystander.server import database
 from bystander.server.database import Database, statements_in
 from bystander.server.models import JobState
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from tests.support.house import AT_ONCE, NAME, PICTURE, VIDEO, House
 
 DUMP = Path(__file__).with_name("store_version_3.sql").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_a_job_that_waited_in_a_store_of_before_runs(tmp_path: Path) -> None:
 def test_an_old_store_ends_with_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
     store_of_version(version, tmp_path / "old")
     for name in ("old", "new"):
-        store = JobStore(tmp_path / name)
+        store = ServiceStore(tmp_path / name)
         store.close()
     assert shape_of(tmp_path / "old") == shape_of(tmp_path / "new")
 
@@ -92,23 +92,23 @@ def test_a_migration_that_fails_leaves_the_version_before_it(
     with monkeypatch.context() as patched:
         patched.setattr(database, "MIGRATIONS", {**database.MIGRATIONS, 3: broken})
         with pytest.raises(ConfigError, match="nowhere"):
-            JobStore(path)
+            ServiceStore(path)
     assert shape_of(path)["version"] == (2,)
     assert "half" not in str(shape_of(path)["projects"])
-    JobStore(path).close()  # and the mended program goes on from there
+    ServiceStore(path).close()  # and the mended program goes on from there
     assert shape_of(path)["version"] == (database.VERSION,)
 
 
 def test_a_store_of_a_newer_version_is_refused_and_keeps_its_tables(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    JobStore(path).close()
+    ServiceStore(path).close()
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE future (x)")
     other.execute("PRAGMA user_version = 99")
     other.close()
     before = shape_of(path)
     with pytest.raises(ConfigError, match=r"version 99, newer than this program \(version \d+\)"):
-        JobStore(path)
+        ServiceStore(path)
     assert shape_of(path) == before
 
 

@@ -23,7 +23,7 @@ from bystander.server.models import (
     VideoState,
     new_id,
 )
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from tests.support.facts import FACTS
 
 NAME = "Annabel Quartermain"
@@ -43,8 +43,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[JobStore]:
-    made = JobStore(tmp_path / "bystander.sqlite", clock)
+def store(tmp_path: Path, clock: Clock) -> Iterator[ServiceStore]:
+    made = ServiceStore(tmp_path / "bystander.sqlite", clock)
     yield made
     made.close()
 
@@ -58,7 +58,7 @@ def on_disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def test_nobody_else_on_the_machine_may_read_it(store: JobStore, tmp_path: Path) -> None:
+def test_nobody_else_on_the_machine_may_read_it(store: ServiceStore, tmp_path: Path) -> None:
     store.projects.create("ann", 60)
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == [
@@ -70,7 +70,7 @@ def test_nobody_else_on_the_machine_may_read_it(store: JobStore, tmp_path: Path)
 
 
 def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
-    first = JobStore(tmp_path / "store")
+    first = ServiceStore(tmp_path / "store")
     project = first.projects.create("ann", 60)
     video = Video(VideoState.REFUSED, 10, 10, FACTS, 2, Problem("NotAVideo", "no", "else"))
     assert first.projects.set_video(project.id, video)
@@ -79,7 +79,7 @@ def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     assert first.photos.add(photo)
     job = first.jobs.add(project.id, JobKind.MASK, {"effect": {"name": "blur"}}, expected=7.5)
     first.close()
-    second = JobStore(tmp_path / "store")
+    second = ServiceStore(tmp_path / "store")
     found = second.projects.get(project.id, "ann")
     assert found is not None
     assert (found.video, found.keep, found.mask) == (video, ("p2",), ("t17", "p1"))
@@ -94,11 +94,11 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> No
     path = tmp_path / "store"
     path.write_bytes(b"a letter to grandmother " * 100)
     with pytest.raises(ConfigError, match="can't be opened"):
-        JobStore(path)
+        ServiceStore(path)
     assert path.read_bytes() == b"a letter to grandmother " * 100
 
 
-def test_someone_elses_project_is_as_if_it_did_not_exist(store: JobStore) -> None:
+def test_someone_elses_project_is_as_if_it_did_not_exist(store: ServiceStore) -> None:
     project = store.projects.create("ann", 60)
     assert store.projects.get(project.id, "ann") == project
     assert store.projects.get(project.id, "bob") is None
@@ -107,7 +107,7 @@ def test_someone_elses_project_is_as_if_it_did_not_exist(store: JobStore) -> Non
     assert store.projects.list("ann") == (project,)
 
 
-def test_a_job_and_a_photo_are_found_only_in_their_own_project(store: JobStore) -> None:
+def test_a_job_and_a_photo_are_found_only_in_their_own_project(store: ServiceStore) -> None:
     mine, other = store.projects.create("ann", 60), store.projects.create("ann", 60)
     job, photo = store.jobs.add(mine.id, JobKind.MASK, {}), photo_of(mine)
     store.photos.add(photo)
@@ -119,7 +119,7 @@ def test_a_job_and_a_photo_are_found_only_in_their_own_project(store: JobStore) 
     assert store.photos.get(mine.id, photo.id) == photo
 
 
-def test_a_project_lives_on_while_it_is_used(store: JobStore, clock: Clock) -> None:
+def test_a_project_lives_on_while_it_is_used(store: ServiceStore, clock: Clock) -> None:
     project = store.projects.create("ann", 60)
     clock.now += 50
     store.projects.touch(project.id)
@@ -129,7 +129,7 @@ def test_a_project_lives_on_while_it_is_used(store: JobStore, clock: Clock) -> N
     assert store.projects.expired(clock()) == (project.id,)
 
 
-def test_a_project_does_not_expire_under_its_job(store: JobStore, clock: Clock) -> None:
+def test_a_project_does_not_expire_under_its_job(store: ServiceStore, clock: Clock) -> None:
     project = store.projects.create("ann", 60)
     job = store.jobs.add(project.id, JobKind.MASK, {})
     assert job is not None
@@ -140,7 +140,7 @@ def test_a_project_does_not_expire_under_its_job(store: JobStore, clock: Clock) 
     assert store.projects.expired(clock() + 60) == (project.id,)
 
 
-def test_nothing_is_added_to_a_project_that_is_being_deleted(store: JobStore) -> None:
+def test_nothing_is_added_to_a_project_that_is_being_deleted(store: ServiceStore) -> None:
     project = store.projects.create("ann", 60)
     store.projects.condemn(project.id)
     assert store.projects.get(project.id, "ann") is None
@@ -152,7 +152,7 @@ def test_nothing_is_added_to_a_project_that_is_being_deleted(store: JobStore) ->
     assert store.projects.expired(0) == (project.id,)
 
 
-def test_photos_keep_their_order_and_can_be_changed(store: JobStore) -> None:
+def test_photos_keep_their_order_and_can_be_changed(store: ServiceStore) -> None:
     project = store.projects.create("ann", 60)
     photos = [photo_of(project, name) for name in ("Zoe", "Ann", "Mia")]
     for photo in photos:
@@ -164,14 +164,14 @@ def test_photos_keep_their_order_and_can_be_changed(store: JobStore) -> None:
     assert store.photos.delete(project.id) == 2
 
 
-def test_bytes_that_uploads_announced_count_until_they_came(store: JobStore) -> None:
+def test_bytes_that_uploads_announced_count_until_they_came(store: ServiceStore) -> None:
     for size, received in ((100, 30), (50, 50), (None, 10)):
         project = store.projects.create("ann", 60)
         store.projects.set_video(project.id, Video(VideoState.UPLOADING, size, received))
     assert store.projects.announced() == 70
 
 
-def test_no_byte_of_a_deleted_project_is_left(store: JobStore, tmp_path: Path) -> None:
+def test_no_byte_of_a_deleted_project_is_left(store: ServiceStore, tmp_path: Path) -> None:
     kept = store.projects.create("bob", 60)
     project = store.projects.create("ann", 60)
     for _ in range(50):
@@ -184,7 +184,7 @@ def test_no_byte_of_a_deleted_project_is_left(store: JobStore, tmp_path: Path) -
     assert store.projects.get(kept.id, "bob") == kept
 
 
-def test_no_byte_of_a_deleted_or_renamed_photo_is_left(store: JobStore, tmp_path: Path) -> None:
+def test_no_byte_of_a_deleted_or_renamed_photo_is_left(store: ServiceStore, tmp_path: Path) -> None:
     project = store.projects.create("ann", 60)
     renamed, deleted = photo_of(project), photo_of(project)
     store.photos.add(renamed)
@@ -208,7 +208,7 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
     database.close()
 
 
-def test_another_process_reads_while_this_one_writes(store: JobStore, tmp_path: Path) -> None:
+def test_another_process_reads_while_this_one_writes(store: ServiceStore, tmp_path: Path) -> None:
     store.projects.create("ann", 60)
     code = (
         "import sys; from pathlib import Path; from bystander.server.store import JobStore;"
@@ -226,7 +226,7 @@ def test_another_process_reads_while_this_one_writes(store: JobStore, tmp_path: 
     assert other.stdout.strip() == "0"
 
 
-def test_writes_of_many_threads_all_arrive(store: JobStore) -> None:
+def test_writes_of_many_threads_all_arrive(store: ServiceStore) -> None:
     def write() -> None:
         for _ in range(20):
             store.learn("speed", 1.0)
@@ -240,7 +240,7 @@ def test_writes_of_many_threads_all_arrive(store: JobStore) -> None:
     assert len(store.projects.list("ann")) == 160
 
 
-def test_speeds_are_learnt_as_a_mean_that_follows_what_is_new(store: JobStore) -> None:
+def test_speeds_are_learnt_as_a_mean_that_follows_what_is_new(store: ServiceStore) -> None:
     assert store.speed("analyze") is None
     store.learn("analyze", 10)
     store.learn("analyze", 20)

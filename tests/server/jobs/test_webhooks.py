@@ -23,7 +23,7 @@ from bystander.server.jobs.webhooks import (
 )
 from bystander.server.models import Job, JobKind, JobState, Problem, Webhook
 from bystander.server.settings import WebhookSettings
-from bystander.server.store import JobStore
+from bystander.server.store import ServiceStore
 from tests.support.house import AT_ONCE, NAME, House
 from tests.support.receiver import Receiver, receiving
 from tests.support.waiting import until
@@ -45,8 +45,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[JobStore]:
-    made = JobStore(tmp_path / "store", clock)
+def store(tmp_path: Path, clock: Clock) -> Iterator[ServiceStore]:
+    made = ServiceStore(tmp_path / "store", clock)
     yield made
     made.close()
 
@@ -58,7 +58,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def ordered(
-    store: JobStore,
+    store: ServiceStore,
     url: str = "http://127.0.0.1:9/hook",
     owner: str = "ann",
     kind: JobKind = JobKind.MASK,
@@ -71,13 +71,13 @@ def ordered(
     return job
 
 
-def ended(store: JobStore, url: str = "http://127.0.0.1:9/hook", owner: str = "ann") -> Job:
+def ended(store: ServiceStore, url: str = "http://127.0.0.1:9/hook", owner: str = "ann") -> Job:
     job = ordered(store, url, owner)
     assert store.jobs.finish(job.id, JobState.FAILED, Problem("NotAVideo", "no"))
     return job
 
 
-def tried(store: JobStore, clock: Clock) -> tuple[Delivery, bool]:
+def tried(store: ServiceStore, clock: Clock) -> tuple[Delivery, bool]:
     """What is due, tried once."""
     delivery = store.webhooks.claim()
     assert delivery is not None
@@ -137,7 +137,7 @@ def test_the_end_of_a_job_is_told_by_a_signed_post(tmp_path: Path, receiver: Rec
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
 def test_a_job_that_came_to_nothing_is_told_without_a_result(
-    store: JobStore, clock: Clock, receiver: Receiver, state: JobState
+    store: ServiceStore, clock: Clock, receiver: Receiver, state: JobState
 ) -> None:
     job = ordered(store, receiver.url)
     if state is JobState.CANCELLED:
@@ -151,7 +151,7 @@ def test_a_job_that_came_to_nothing_is_told_without_a_result(
     assert NAME not in str(told)
 
 
-def test_nothing_is_due_before_the_end(store: JobStore) -> None:
+def test_nothing_is_due_before_the_end(store: ServiceStore) -> None:
     ordered(store)
     assert store.jobs.claim() is not None  # it runs
     assert store.webhooks.claim() is None
@@ -159,7 +159,7 @@ def test_nothing_is_due_before_the_end(store: JobStore) -> None:
 
 
 def test_a_failed_try_is_repeated_with_the_same_id_and_body_until_it_is_heard(
-    store: JobStore, clock: Clock, receiver: Receiver
+    store: ServiceStore, clock: Clock, receiver: Receiver
 ) -> None:
     ended(store, receiver.url)
     receiver.answers = [(500, {}), (302, {"Location": "/"}), (404, {})]
@@ -186,7 +186,7 @@ def test_waits_double_up_to_an_hour() -> None:
 
 
 def test_a_receiver_that_is_gone_for_good_is_asked_once(
-    store: JobStore, clock: Clock, receiver: Receiver
+    store: ServiceStore, clock: Clock, receiver: Receiver
 ) -> None:
     ended(store, receiver.url)
     receiver.answers = [(410, {})]
@@ -195,11 +195,11 @@ def test_a_receiver_that_is_gone_for_good_is_asked_once(
 
 
 def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock, receiver: Receiver) -> None:
-    first = JobStore(tmp_path / "store", clock)
+    first = ServiceStore(tmp_path / "store", clock)
     ended(first, receiver.url)
     assert first.webhooks.claim() is not None  # and the server dies over the try
     first.close()
-    second = JobStore(tmp_path / "store", clock)
+    second = ServiceStore(tmp_path / "store", clock)
     assert second.webhooks.claim() is None
     clock.now += retry_after(1)
     delivery, heard = tried(second, clock)
@@ -208,7 +208,7 @@ def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock, receiver: Receive
     second.close()
 
 
-def test_after_a_day_it_is_given_up(store: JobStore, clock: Clock) -> None:
+def test_after_a_day_it_is_given_up(store: ServiceStore, clock: Clock) -> None:
     ended(store)
     waiting = ordered(store, owner="bob")
     clock.now += MAX_AGE_SECONDS
@@ -219,14 +219,14 @@ def test_after_a_day_it_is_given_up(store: JobStore, clock: Clock) -> None:
     assert store.jobs.find(waiting.id) is not None
 
 
-def test_with_a_project_goes_what_was_to_be_told_of_it(store: JobStore) -> None:
+def test_with_a_project_goes_what_was_to_be_told_of_it(store: ServiceStore) -> None:
     job = ended(store)
     store.projects.delete(job.project)
     assert store.webhooks.claim() is None
     assert store.webhooks.pending("ann") == 0
 
 
-def test_who_has_one_under_way_is_passed_over(store: JobStore) -> None:
+def test_who_has_one_under_way_is_passed_over(store: ServiceStore) -> None:
     ended(store, owner="ann")
     ended(store, owner="ann")
     other = ended(store, owner="bob")
@@ -236,7 +236,7 @@ def test_who_has_one_under_way_is_passed_over(store: JobStore) -> None:
 
 
 def test_nobody_is_called_in_this_network_unless_the_operator_says_so(
-    store: JobStore, clock: Clock, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    store: ServiceStore, clock: Clock, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended(store, f"{receiver.url}/hook?key=zebra")
     delivery = store.webhooks.claim()
@@ -249,7 +249,7 @@ def test_nobody_is_called_in_this_network_unless_the_operator_says_so(
     assert "zebra" not in caplog.text
 
 
-def test_without_a_secret_nothing_is_sent(store: JobStore, receiver: Receiver) -> None:
+def test_without_a_secret_nothing_is_sent(store: ServiceStore, receiver: Receiver) -> None:
     ended(store, receiver.url)
     sender = WebhookSender(store.webhooks, WebhookSettings(hosts=("127.0.0.1",)))
     sender.start()

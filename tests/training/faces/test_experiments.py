@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bystander.identity.segments import IdentitySettings
-from bystander.models.face_packs import FaceThresholds
+from bystander.models.face_model import FaceThresholds
 from bystander.settings import AnalysisSettings
 from bystander.timeline.types import EvidenceKind
 from tests.support.drawn import BLUE, CYAN, GREEN, RED, YELLOW, DrawnFaces, Figure, Scene, standing

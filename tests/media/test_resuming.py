@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
 from bystander.errors import OutputExists, OutputUnwritable
-from bystander.media.encoder import Codec
-from bystander.media.muxer import EncoderSettings
+from bystander.media.encoder import Codec, EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
 from bystander.media.resuming import (
@@ -32,9 +31,9 @@ from bystander.media.resuming import (
 )
 from tests.benchmarks.test_transcode import CLOCKS, packets
 from tests.conftest import sampled
+from tests.media.test_muxer import largest_file
 from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
-from tests.media.test_writer import largest_file
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
 LENGTH = 10

@@ -21,11 +21,11 @@ STREET, PERSON = 40, 250
 
 
 class Studio:
-    """A sketcher with a clock to be turned, and what it tells."""
+    """A previews with a clock to be turned, and what it tells."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.now, self.told = folder / "preview.jpg", 100.0, 0
-        self.sketcher = PreviewWriter(self.path, self._tell, lambda: self.now)
+        self.previews = PreviewWriter(self.path, self._tell, lambda: self.now)
 
     def _tell(self) -> None:
         Image.open(self.path).load()  # there already, and whole
@@ -68,7 +68,7 @@ def test_everyone_who_was_found_is_covered_with_grey(studio: Studio) -> None:
         Mask(30, 20, np.ones((60, 30), bool)),
         Mask(140, 50, np.ones((60, 40), bool)),
     ]
-    studio.sketcher.analysed(seen(frame, masks))
+    studio.previews.analysed(seen(frame, masks))
     picture = studio.picture()
     assert picture.shape == frame.shape
     assert picture.max() < PERSON - 60
@@ -81,26 +81,26 @@ def test_a_face_without_a_body_is_covered_too(studio: Studio) -> None:
     frame[20:40, 80:100] = PERSON
     detail = np.repeat(np.repeat(frame, 2, 0), 2, 1)
     face = Face((160.0, 40.0, 200.0, 80.0), 0.9, np.zeros((5, 2), np.float32))
-    studio.sketcher.analysed(seen(frame, [], [face], detail))
+    studio.previews.analysed(seen(frame, [], [face], detail))
     assert studio.picture().max() < PERSON - 60
 
 
 def test_a_silhouette_is_grown_so_that_no_outline_is_left(studio: Studio) -> None:
     frame = street()
     frame[20:60, 30:60] = PERSON
-    studio.sketcher.analysed(seen(frame, [Mask(32, 22, np.ones((36, 26), bool))]))
+    studio.previews.analysed(seen(frame, [Mask(32, 22, np.ones((36, 26), bool))]))
     assert studio.picture().max() < PERSON - 60
 
 
 def test_a_picture_is_made_now_and_then(studio: Studio) -> None:
     for _ in range(3):
-        studio.sketcher.analysed(seen(street(), []))
+        studio.previews.analysed(seen(street(), []))
     assert studio.told == 1
     studio.now += INTERVAL_SECONDS - 0.1
-    studio.sketcher.rendered(DisplaySize((64, 48)), 5, rendered((64, 48)))
+    studio.previews.rendered(DisplaySize((64, 48)), 5, rendered((64, 48)))
     assert studio.told == 1
     studio.now += 0.2
-    studio.sketcher.rendered(DisplaySize((64, 48)), 6, rendered((64, 48)))
+    studio.previews.rendered(DisplaySize((64, 48)), 6, rendered((64, 48)))
     assert studio.told == 2
 
 
@@ -117,23 +117,23 @@ def test_a_picture_is_made_now_and_then(studio: Studio) -> None:
 def test_what_was_rendered_is_shown_small(
     studio: Studio, size: tuple[int, int], shown: tuple[int, int]
 ) -> None:
-    studio.sketcher.rendered(DisplaySize(size), 0, rendered(size))
+    studio.previews.rendered(DisplaySize(size), 0, rendered(size))
     width, height = studio.picture().shape[1::-1]
     assert (width, height) == shown
     assert abs(float(studio.picture().mean()) - 90) < 5
 
 
 def test_a_picture_replaces_the_one_before_and_nothing_else_is_left(studio: Studio) -> None:
-    studio.sketcher.analysed(seen(street(), []))
+    studio.previews.analysed(seen(street(), []))
     before = studio.path.read_bytes()
     studio.now += INTERVAL_SECONDS
-    studio.sketcher.rendered(DisplaySize((64, 48)), 1, rendered((64, 48)))
+    studio.previews.rendered(DisplaySize((64, 48)), 1, rendered((64, 48)))
     assert studio.path.read_bytes() != before
     assert list(studio.path.parent.iterdir()) == [studio.path]
 
 
 def test_a_picture_tells_nothing_but_itself(studio: Studio) -> None:
-    studio.sketcher.rendered(DisplaySize((64, 48)), 0, rendered((64, 48)))
+    studio.previews.rendered(DisplaySize((64, 48)), 0, rendered((64, 48)))
     with Image.open(studio.path) as picture:
         assert picture.format == "JPEG"
         assert not picture.getexif()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bystander.identity.segments import BODIES, BoundedLogRatio
+from bystander.identity.segments import BODY_LOG_RATIO, BoundedLogRatio
 
 LINE = BoundedLogRatio(even=0.8, slope=20.0, bound=5.0, noise=0.05)
 
@@ -28,6 +28,8 @@ def test_few_looks_say_less_and_are_expected_to_be_less_alike() -> None:
 
 def test_strangers_who_are_alike_raise_the_bar() -> None:
     alike = [0.85 + 0.001 * i for i in range(20)]
-    assert BODIES.adapted(alike).at(0.85, 6) < 0 < BODIES.at(0.85, 6)
-    assert BODIES.adapted([0.3] * 20) == BODIES
-    assert BODIES.adapted(alike[:3]) == BODIES, "three pairs tell nothing about a video"
+    assert BODY_LOG_RATIO.adapted(alike).at(0.85, 6) < 0 < BODY_LOG_RATIO.at(0.85, 6)
+    assert BODY_LOG_RATIO.adapted([0.3] * 20) == BODY_LOG_RATIO
+    assert BODY_LOG_RATIO.adapted(alike[:3]) == BODY_LOG_RATIO, (
+        "three pairs tell nothing about a video"
+    )

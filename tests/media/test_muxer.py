@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from benchmarks.transcode import transcode
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
-from bystander.media.encoder import Codec
-from bystander.media.muxer import EncoderSettings, VideoWriter, check_output
+from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.muxer import VideoWriter, check_output
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from tests.support.videos import Clip, Sound, make_video
