@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models, load_models
 from bystander.pipeline.analyze import analyze
 from bystander.settings import AnalysisSettings
 from bystander.timeline.types import Decision, Origin
+from bystander.tracking.clicks import Click
 from tests.conftest import shared
 from tests.support.videos import Clip, make_video
 

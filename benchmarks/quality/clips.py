@@ -18,7 +18,7 @@ from benchmarks.quality.truth import (
     read_boxes,
     regions_of,
 )
-from bystander.identity.clicks import Click
+from bystander.tracking.clicks import Click
 
 OPERA_CLICK = Click(0.4, 980, 890)
 """On the boy's jacket in frame 10; its truth.json only has a photo."""

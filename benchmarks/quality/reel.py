@@ -27,8 +27,8 @@ from benchmarks.quality.places import build_place, empty_strips
 from benchmarks.quality.scenes import FPS, PLACE_SIZE, Crew, Scene, name_of
 from benchmarks.quality.stage import SeenFace, Take, film
 from benchmarks.quality.truth import Truth, people_in, point_inside
-from bystander.identity.clicks import Click
 from bystander.models import Models
+from bystander.tracking.clicks import Click
 
 PEOPLE, STRIPS = 14, 16
 PLACES = 2

@@ -10,10 +10,10 @@ import typer
 from pydantic import ValidationError
 
 from bystander.errors import ConfigError, SelectionError
-from bystander.identity.clicks import Click
 from bystander.media.encoder import Codec, Deinterlace
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import ProfileName
+from bystander.tracking.clicks import Click
 
 DEFAULT_COLOR = EffectSettings().color
 DEFAULT_STRENGTH = EffectSettings().strength

@@ -23,7 +23,6 @@ from bystander.files import StrPath
 from bystander.geometry.coordinates import GridTransform
 from bystander.geometry.instances import Face, Instance
 from bystander.identity.cast import Cast, CastMember, is_read, load_cast, unrecognised
-from bystander.identity.clicks import Click
 from bystander.identity.verdicts import resolve
 from bystander.media.demux import fingerprint
 from bystander.media.facts import VideoInfo
@@ -37,6 +36,7 @@ from bystander.progress import ProgressMeter, Report
 from bystander.settings import AnalysisSettings, ProfileName, load_profile
 from bystander.timeline.archive import Timeline, TimelineWriter
 from bystander.timeline.header import Header, VideoFacts
+from bystander.tracking.clicks import Click
 from bystander.tracking.face_assignment import detect_faces
 from bystander.tracking.frame_analysis import AnalysisFrame, Detections, FrameAnalyzer
 from bystander.tracking.shots import CutDetector, thumbnail

@@ -14,7 +14,6 @@ from bystander.auditing.report import Result, check_page
 from bystander.errors import ConfigError, OutputUnwritable, SelectionError
 from bystander.files import StrPath, check_file
 from bystander.identity.cast import Cast
-from bystander.identity.clicks import Click
 from bystander.media.encoder import Codec, Deinterlace
 from bystander.media.facts import VideoInfo
 from bystander.media.muxer import MUXERS, check_encoding, check_output
@@ -30,6 +29,7 @@ from bystander.progress import Report, cancel_when
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import Profile, ProfileName, load_profile
 from bystander.timeline.header import Header
+from bystander.tracking.clicks import Click
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

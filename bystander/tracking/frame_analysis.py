@@ -19,11 +19,11 @@ from bystander.errors import SelectionError
 from bystander.geometry.coordinates import GridTransform
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
-from bystander.identity.clicks import Click, choose
 from bystander.identity.segments import FaceSample
 from bystander.models import Models
 from bystander.models.face_model import quality
 from bystander.timeline.types import FrameRecord, Origin, PointedAt, Shot, Sighting
+from bystander.tracking.clicks import Click, choose
 from bystander.tracking.evidence import EvidenceStore
 from bystander.tracking.face_assignment import assign_face, head_and_shoulders
 from bystander.tracking.interpolation import GapFiller, GapFillerSettings, MaskFinalizer

@@ -11,10 +11,10 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 from bystander.errors import SelectionError
 from bystander.geometry.coordinates import DisplayPoint, DisplaySize, GridTransform, display_size
-from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size
 from bystander.pipeline.mask import check_clicks
+from bystander.tracking.clicks import Click
 from tests.support.videos import Clip, make_video
 
 

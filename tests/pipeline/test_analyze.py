@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bystander.errors import Cancelled, OutputUnwritable, SelectionError
 from bystander.geometry.instances import Instance
-from bystander.identity.clicks import Click
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models
@@ -22,6 +21,7 @@ from bystander.pipeline.analyze import analyze
 from bystander.progress import Progress, Report
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import Decision, EvidenceKind, Shot
+from bystander.tracking.clicks import Click
 from tests.support.drawn import (
     BLUE,
     CYAN,

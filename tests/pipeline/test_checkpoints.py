@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.geometry.instances import Instance
-from bystander.identity.clicks import Click
 from bystander.pipeline.analyze import analyze
 from bystander.pipeline.checkpoints import AnalysisCheckpoints
 from bystander.timeline.archive import CHUNK_FRAMES, Timeline
+from bystander.tracking.clicks import Click
 from tests.support.drawn import (
     BLUE,
     GREEN,

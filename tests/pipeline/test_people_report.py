@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from bystander.errors import OutputUnwritable
-from bystander.identity.clicks import Click
 from bystander.pipeline.people_report import (
     CELL,
     COLUMNS,
@@ -27,6 +26,7 @@ from bystander.pipeline.people_report import (
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import with_decisions
 from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
+from bystander.tracking.clicks import Click
 from tests.support import drawn
 from tests.support.drawn import COLOURS, Figure, Masked, Scene, cast_of, mask_scene, standing
 

@@ -20,7 +20,6 @@ from PIL import Image
 
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
 from bystander.geometry.masks import union
-from bystander.identity.clicks import Click
 from bystander.media.display import UPRIGHT
 from bystander.media.encoder import Deinterlace
 from bystander.media.photos import load_photo
@@ -33,6 +32,7 @@ from bystander.progress import Progress
 from bystander.settings import AnalysisSettings
 from bystander.timeline.archive import Timeline, TimelineWriter
 from bystander.timeline.header import with_decisions
+from bystander.tracking.clicks import Click
 from tests.benchmarks.test_transcode import packets
 from tests.conftest import REPOSITORY, shared
 from tests.support.drawn import (

@@ -33,7 +33,6 @@ from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Rgb
 from bystander.identity.cast import CastMember, load_cast
-from bystander.identity.clicks import Click
 from bystander.media.cropping import read_padding
 from bystander.media.encoder import EncoderSettings
 from bystander.models import Models
@@ -44,6 +43,7 @@ from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.settings import AnalysisSettings
 from bystander.timeline.archive import Timeline
+from bystander.tracking.clicks import Click
 from tests.support.videos import Clip, make_video
 
 Colour = tuple[int, int, int]

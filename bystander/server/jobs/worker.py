@@ -25,7 +25,6 @@ from typing import Final
 
 from bystander.errors import BystanderError, ModelError
 from bystander.identity.cast import CastMember, member_of
-from bystander.identity.clicks import Click
 from bystander.media.encoder import encoding_of
 from bystander.media.muxer import MUXERS
 from bystander.media.probe import probe
@@ -45,6 +44,7 @@ from bystander.server.models import JobKind
 from bystander.settings import load_profile
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import verdicts_digest, with_decisions
+from bystander.tracking.clicks import Click
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from bystander.errors import NotStored
-from bystander.identity.clicks import Click
 from bystander.server.http.people import describe
 from bystander.server.http.timelines import TimelineCache
 from bystander.server.models import JobKind, JobState, Project
 from bystander.server.storage.local import LocalStorage
 from bystander.timeline.header import Header
 from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
+from bystander.tracking.clicks import Click
 from tests.support import drawn
 from tests.support.drawn import Figure, Masked, Scene, cast_of, mask_scene, standing, walking
 from tests.support.stage import Stage, staged

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from bystander.errors import SelectionError
 from bystander.geometry.coordinates import DisplaySize, GridTransform
 from bystander.geometry.masks import Mask
-from bystander.identity.clicks import Click, Looks, choose
 from bystander.timeline.types import FrameRecord, Origin, Sighting
 from bystander.tracking.appearance import colour_histogram, to_lab
+from bystander.tracking.clicks import Click, Looks, choose
 
 GRID = 160, 90
 TRANSFORM = GridTransform(DisplaySize((320, 180)), GRID)
