@@ -154,9 +154,9 @@ def test_other_codecs_and_deinterlacing_go_on_to_the_same_pictures(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bystander.media.resuming import Checkpoints
+from bystander.media.resuming import RenderCheckpoints
 from bystander.timeline.archive import Timeline
-from bystander.progress import Meter
+from bystander.progress import ProgressMeter
 from bystander.redaction.compositing import Compositor
 from bystander.pipeline.render import render
 from tests.support.drawn import LOSSLESS, MAGENTA
@@ -172,9 +172,9 @@ def stepped(meter):
     if len(list(folder.glob("*.segment"))) >= wanted:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Compositor.apply, Meter.step = counted, stepped
+Compositor.apply, ProgressMeter.step = counted, stepped
 render(source, Timeline.load(timeline), output, effect=MAGENTA, encoder=LOSSLESS,
-       checkpoints=Checkpoints(folder, 10))
+       checkpoints=RenderCheckpoints(folder, 10))
 print(len(drawn))
 """
 

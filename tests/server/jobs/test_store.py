@@ -211,8 +211,8 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_another_process_reads_while_this_one_writes(store: ServiceStore, tmp_path: Path) -> None:
     store.projects.create("ann", 60)
     code = (
-        "import sys; from pathlib import Path; from bystander.server.store import JobStore;"
-        "print(len(JobStore(Path(sys.argv[1])).projects.list('ann')))"
+        "import sys; from pathlib import Path; from bystander.server.store import ServiceStore;"
+        "print(len(ServiceStore(Path(sys.argv[1])).projects.list('ann')))"
     )
     database = Database(tmp_path / "bystander.sqlite")
     reader = sqlite3.connect(tmp_path / "bystander.sqlite", timeout=0)
