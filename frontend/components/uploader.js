@@ -254,10 +254,11 @@ const createUploader = (parent) => {
   return view;
 };
 
-export default ({ parentElement, data, setStateValue, setTriggerValue }) => {
+export default ({ parentElement, data, setStateValue }) => {
   const view = viewIn(parentElement, createUploader);
   view.setState = setStateValue;
-  view.tellSent = (result) => setTriggerValue("sent", result);
+  // Not a trigger: one that arrives while the page is being run for another event can be lost.
+  view.tellSent = (result) => setStateValue("sent", { ...result, id: `${Date.now()} ${Math.random()}` });
   view.show(data);
   return view.leave;
 };

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import streamlit as st
+
 from frontend.components.parts import nothing, register
 
 Kind = Literal["photos", "video"]
@@ -123,12 +125,22 @@ def uploader(
             "video": told,
             "texts": asdict(texts),
         },
-        default={"project": None},
+        default={"project": None, "sent": None},
         on_project_change=nothing,
         on_sent_change=nothing,
     )
     made, sent = result.project, result.sent  # from a browser
     return UploaderResult(
         project=made if project is None and isinstance(made, str) else None,
-        sent=sent if isinstance(sent, dict) else None,
+        sent=_once(key, sent) if isinstance(sent, dict) else None,
     )
+
+
+def _once(key: str, sent: dict[str, Any]) -> dict[str, Any] | None:
+    """What was sent, in the first run that gets to know of it."""
+    told = f"{key} sent"
+    result = {name: value for name, value in sent.items() if name != "id"}
+    if st.session_state.get(told) == sent.get("id"):
+        return None
+    st.session_state[told] = sent.get("id")
+    return result
