@@ -142,7 +142,9 @@ def impatient(stage: Stage) -> Iterator[Stage]:
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The address of a uvicorn that serves `app`."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
