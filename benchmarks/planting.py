@@ -17,8 +17,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 
-from bystander.auditing.redrawn import enlarged
-from bystander.geometry.masks import intersection
+from bystander.geometry.masks import intersection, resized
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.timeline.archive import Timeline
@@ -154,7 +153,7 @@ def uncovered(masked: Masked, tampered: Path, leak: Planted) -> float:
         size = shows.shape[1], shows.shape[0]
         for sighting in record.sightings:
             if sighting.tracklet == leak.person:
-                within = enlarged(sighting.mask.on_grid(*header.grid), size)
+                within = resized(sighting.mask.on_grid(*header.grid), size)
                 worst = max(worst, float(shows[within].mean()) if within.any() else 0.0)
     return worst
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.geometry.masks import Bits
+from bystander.geometry.masks import Bits, resized
 from bystander.timeline.types import Decision, FrameRecord, Origin, Tracklet
 
 EDGE_MARGIN_PX: Final = 3
@@ -133,13 +133,7 @@ class KeptArea:
         return bits
 
     def _reduced(self, bits: Bits) -> Bits:
-        return _resized(bits, self._size)
+        return resized(bits, self._size)
 
     def _enlarged(self, bits: Bits) -> Bits:
-        return _resized(bits, self._grid)
-
-
-def _resized(bits: Bits, size: tuple[int, int]) -> Bits:
-    """Bool [H, W] of any size as bool of `size` = (W, H)."""
-    scaled = cv2.resize(bits.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return scaled.astype(bool)
+        return resized(bits, self._grid)

@@ -22,9 +22,9 @@ from bystander.auditing.likeness import (
     luma,
 )
 from bystander.auditing.pairs import FrameComparison
-from bystander.auditing.redrawn import MIN_SOURCE_EVIDENCE, Redrawer, enlarged, showing
+from bystander.auditing.redrawn import MIN_SOURCE_EVIDENCE, Redrawer, showing
 from bystander.geometry.coordinates import GridTransform
-from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask, resized
 from bystander.redaction.effects import EffectSettings, cell_size
 from bystander.redaction.regions import drawn
 from bystander.timeline.types import Sighting, Tracklet
@@ -103,7 +103,7 @@ def _shows(
     if evidence is None:
         return None
     height, width = evidence.shape
-    within = enlarged(silhouette, (width, height))
+    within = resized(silhouette, (width, height))
     place = showing(evidence, within)
     if place is None:
         return None
@@ -177,7 +177,7 @@ def _is_finer(
     if beyond is None:
         return None
     height, width = beyond[0].shape
-    within = enlarged(sighting.mask.on_grid(*grid), (width, height))
+    within = resized(sighting.mask.on_grid(*grid), (width, height))
     source, output = (part[within] for part in beyond)
     energy = float(source @ source)
     if source.size < MIN_CELL_PIXELS or energy < MIN_DETAIL_GREY_LEVELS**2 * source.size:
@@ -221,7 +221,7 @@ def _own(
     region = _within(mask, grid, shape)
     if compared.allowed is None:
         return region
-    allowed = enlarged(compared.allowed, (shape[1], shape[0]))
+    allowed = resized(compared.allowed, (shape[1], shape[0]))
     x0, y0, x1, y1 = region.box
     return Mask(x0, y0, region.bits & ~allowed[y0:y1, x0:x1])
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from bystander.auditing.likeness import Luma
 from bystander.geometry.coordinates import DisplaySize
-from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.masks import Bits, Mask, resized
 from bystander.geometry.types import Box
 from bystander.media.colour import PixelFormat, planes_of
 from bystander.redaction.compositing import Compositor, Region
@@ -161,7 +161,7 @@ class Redrawer:
         bits = np.zeros(self._grid[::-1], dtype=bool)
         for sighting in plan.silhouettes:
             sighting.mask.paste(bits)
-        return enlarged(bits, self._size)
+        return resized(bits, self._size)
 
 
 def showing(evidence: Luma, silhouette: Bits) -> Box | None:
@@ -196,12 +196,6 @@ def grey(picture: av.VideoFrame) -> Luma:
     luma = planes_of(picture)[0]
     levels = np.asarray(luma, dtype=np.float32)
     return levels / np.float32(4) if luma.dtype == np.uint16 else levels
-
-
-def enlarged(bits: Bits, size: tuple[int, int]) -> Bits:
-    """A mask over the grid as bool [H, W] over a video of `size` = (W, H)."""
-    scaled = cv2.resize(bits.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return scaled.astype(bool)
 
 
 def _summed(values: Luma, side: int) -> Luma:

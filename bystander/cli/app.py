@@ -62,8 +62,6 @@ HELP = """Mask everyone in a video except the people you choose.
 To look before you mask: 'analyze' finds everyone, 'people' shows who was found,
 'render' masks them, with any verdict changed by hand.
 """
-
-
 EXIT_CODES = """\b
 Exit codes:
   0    done

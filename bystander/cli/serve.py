@@ -23,19 +23,13 @@ from bystander.server.settings import (
 )
 
 ENTRY: Final = "bystander.server.service:Bystander"
-
-
 ENVIRONMENT: Final = {
     # BentoML and ONNX Runtime report to their makers otherwise: nothing is sent anywhere.
     "BENTOML_DO_NOT_TRACK": "True",
     "ORT_DISABLE_TELEMETRY": "1",
 }
-
-
 SUPERVISOR_VARIABLE: Final = "BYSTANDER_SUPERVISOR"
 """Tells the service's processes the id of the one that they end with, see `lifeline`."""
-
-
 CONTAINERIZED: Final = "BENTOML_CONTAINERIZED"
 """Where it is set, even to nothing, BentoML doesn't start a service again that has died."""
 

@@ -183,6 +183,12 @@ def union(masks: Iterable[Mask]) -> Mask:
     return Mask(x0, y0, canvas)
 
 
+def resized(bits: Bits, size: tuple[int, int]) -> Bits:
+    """Bool [H, W] of any size as bool of `size` = (W, H), by the nearest pixel."""
+    scaled = cv2.resize(bits.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return scaled.astype(bool)
+
+
 def encode_runs(mask: Mask) -> NDArray[np.uint32]:
     """Run-length code of the bitmap: uint32 [n], row-major, starting with a run of False.
 

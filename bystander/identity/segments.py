@@ -28,8 +28,6 @@ MIN_PAIRS: Final = 8
 """Pairs of strangers from which they tell how alike strangers are in this video."""
 STRANGERS_SHARE: Final = 0.9
 """Share of the strangers whose likeness speaks against being one person."""
-
-
 HANDOVER_SECONDS = 0.2
 """So long two segments of one person may be seen together, one ending as the other begins: of
 someone half hidden, two parts can pass for two people."""

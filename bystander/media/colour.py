@@ -119,8 +119,6 @@ def _known_range(picture: av.VideoFrame) -> ColorRange:
 
 PixelFormat = Literal["yuv420p", "yuv420p10le", "yuv444p", "yuv444p10le"]
 Matrix = Literal["bt601", "bt709", "bt2020"]
-
-
 RANGE_LIMITED, RANGE_FULL = 1, 2
 
 

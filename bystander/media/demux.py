@@ -34,8 +34,6 @@ _ISO_ESSENTIAL_BOXES = {b"moov", b"mdat", b"moof"}
 _EBML_HEADER = bytes.fromhex("1a45dfa3")
 _EBML_SEGMENT = bytes.fromhex("18538067")
 _RIFF_SIZE_UNKNOWN = {0, 0xFFFFFFFF}
-
-
 END_BYTES: Final = 2**20
 # Containers that hold their own frames. Playlists (HLS, DASH, concat, image sequences)
 # are left out: they would make this process open files or addresses of their choice.

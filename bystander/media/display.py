@@ -19,8 +19,6 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 _MAX_SLANT: Final = 0.0175
 """Tangent of one degree: players take what is less askew for a quarter turn."""
-
-
 _STEPS: Final = 4096
 _MAX_ASPECT: Final = 8
 _MAX_DENOMINATOR: Final = 100

@@ -318,15 +318,7 @@ def _muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
 class VideoWriter:
     """Writes a video with new pictures; a context manager.
 
-    The file appears under its name when everything has been written, and not at all
-    if the `with` block is left by an exception.
-
-    Args:
-        path: .mp4, .m4v, .mov or .mkv.
-        info: the source's facts; size, colour and clock are taken from it.
-        source: the source itself, for its sound.
-        settings: how to encode.
-        overwrite: replace an existing file.
+    Its arguments and the file are as with `Muxer`; `settings` say how to encode.
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.

@@ -43,19 +43,13 @@ from bystander.media.fields import FieldPairing
 log = logging.getLogger(__name__)
 
 _PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames per second
-
-
 _MAX_STEP_BACK_SECONDS = 10  # seconds; no codec reorders frames that far
-
-
 _MAX_REORDERED_PACKETS = 32  # H.264 and HEVC reorder 16 frames at most, fields being two each
 
 
 # Formats that stay whole when files are appended to each other, whose clocks then begin
 # again. Decoding timestamps only grow; recorders' jitter is less than this (as in FFmpeg).
 _JOINABLE_FORMATS = {"mpegts", "mpeg", "flv"}
-
-
 _MAX_DTS_JITTER_SECONDS = Fraction(1, 10)
 
 

@@ -46,8 +46,6 @@ _MORE, _END = b"\x01", b"\x00"
 _TRAILER: Final = struct.Struct("<BI")
 _BLOCK_BYTES: Final = 2**20
 _AGAIN: Final = "Render again: what is damaged is made anew."
-
-
 SEGMENT_FRAMES: Final = 240
 OWNER_FILE: Final = "render.json"
 

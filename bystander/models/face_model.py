@@ -19,8 +19,6 @@ from bystander.geometry.instances import Face
 from bystander.geometry.types import Box, Rgb
 
 Embeddings = NDArray[np.float32]
-
-
 CHIP_PX = 112
 """Side of an aligned face in pixels."""
 # Where ArcFace expects eyes, nose tip and mouth corners in a chip (Deng et al. 2019).

@@ -46,12 +46,9 @@ MAX_IOU: Final = 0.3
 """Of two boxes that overlap by more only the better one is a face: the authors' value."""
 MIN_VOTING_IOU: Final = 0.5
 """From here on two boxes mean the same face."""
-_SIDE_MULTIPLE: Final = 32
 _INPUT: Final = "input.1"
 _CENTERFACE_OUTPUTS: Final = (1, 2, 2, 10)
 """Channels: score; log height and width; offset down and right; five landmarks, down and right."""
-
-
 _WEIGHTS: Final = "dlib_face_recognition_resnet_model_v1.dat"
 _DIMENSIONS: Final = 128
 _CHIP_PX: Final = 150
@@ -90,7 +87,7 @@ class CenterFace:
     def detect(self, image: Rgb) -> list[Face]:
         """The faces in a picture uint8 [H, W, 3] RGB, in its pixels, the most certain first."""
         height, width = image.shape[:2]
-        padding = (0, -height % _SIDE_MULTIPLE, 0, -width % _SIDE_MULTIPLE)
+        padding = (0, -height % STRIDE_PX, 0, -width % STRIDE_PX)
         padded = cv2.copyMakeBorder(image, *padding, borderType=cv2.BORDER_CONSTANT)
         batch = np.ascontiguousarray(padded.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
         score, size, offset, points = (output[0] for output in self._session.run({_INPUT: batch}))

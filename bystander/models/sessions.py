@@ -22,8 +22,6 @@ from bystander.config import Settings
 from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelError
 
 log = logging.getLogger(__name__)
-
-
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",

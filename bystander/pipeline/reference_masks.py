@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
+from bystander.auditing.report import CLOCK_MARGIN_SECONDS
 from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.facts import VideoInfo
 from bystander.media.reader import Frame, VideoReader
@@ -23,8 +24,6 @@ SAMPLE_COUNT: Final = 6
 """Frames by which the effect is found out: one in each such part of the video."""
 WEAKER_STRENGTHS: Final = (0.75, 0.5, 0.375, 0.25)
 """Strengths that nobody should publish, looked for all the same."""
-CLOCK_MARGIN_SECONDS: Final = 0.004
-"""Seconds by which the clocks of source and output may differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

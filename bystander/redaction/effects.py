@@ -32,11 +32,7 @@ Plane = NDArray[Any]
 """One colour plane, uint8 (8 bit) or uint16 (10 bit) [H, W]."""
 
 CELLS_PER_FACE = 2
-
-
 CELLS_PER_BODY = 13
-
-
 MIN_CELL_PX = 12
 """Luma pixels: compression alone blurs less than this."""
 
@@ -79,7 +75,7 @@ class EffectSettings(Settings):
     )
     allow_weak: bool = Field(
         False,
-        title="I know",
+        title="Allow weak",
         description="Take a strength below 1 all the same.",
     )
     growth: float = Field(

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Kind = Literal["video", "photo", "picture", "clip"]
 FactsT = TypeVar("FactsT", bound=BaseModel)
 
-_MAX_STDERR_BYTES = 256 * 1024  # bytes, of stdout and of stderr; facts of 1000 sound tracks fit
+_MAX_OUTPUT_BYTES = 256 * 1024  # bytes, of stdout and of stderr; facts of 1000 sound tracks fit
 _PACKAGES = Path(bystander.__file__).resolve().parents[1]
 
 
@@ -121,7 +121,7 @@ def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, byt
                 heard[pipe] += chunk
                 if not chunk:
                     selector.unregister(pipe)
-                if len(heard[pipe]) > _MAX_STDERR_BYTES:
+                if len(heard[pipe]) > _MAX_OUTPUT_BYTES:
                     reason = "too talkative"
     return bytes(heard[child.stdout]), bytes(heard[child.stderr]), reason
 

@@ -28,7 +28,6 @@ _MAX_OPEN_FILES = 64
 
 # <linux/sched.h>, <linux/prctl.h>, <linux/capability.h>
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -159,7 +158,7 @@ def _give_up_privileges(*, network: bool) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     offline = not network and libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0
     _drop_capabilities(libc)
-    _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    landlock.forbid_new_privileges()
     return offline
 
 

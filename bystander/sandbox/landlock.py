@@ -132,10 +132,15 @@ def restrict(
         if version >= 4:
             for port in ports:
                 _add(rules, _RULE_NET_PORT, _NetPort(_CONNECT_TCP, port))
-        _checked(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        forbid_new_privileges()
         _checked(_libc().syscall(_RESTRICT_SELF, rules, 0))
     finally:
         os.close(rules)
+
+
+def forbid_new_privileges() -> None:
+    """Let nothing that this process runs gain privileges, for good. Raises OSError."""
+    _checked(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def _allow_path(rules: int, path: Path, access: int) -> None:

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from bystander.config import Settings
 
 GIB = 2**30
-
-
 MAX_POSTERS = 5
 ORDER = "order.json"
 CLIP = "clip.mp4"

@@ -45,8 +45,6 @@ from bystander.sandbox.source import Frame, Source, size_within
 
 _PHOTO_LONG_SIDE_PX = 2048  # pixels; faces need no more
 _PHOTO_QUALITY = 95  # JPEG's; what recognition sees of a face isn't changed
-
-
 _PICTURE_QUALITY = 92  # JPEG's
 _POSTER_SIDE_PX = 640  # pixels, the longer side
 _POSTER_QUALITY = 85  # JPEG's
@@ -227,8 +225,6 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
 
 
 _TICK: Final = Fraction(1, 90_000)  # seconds; MPEG's clock divides all usual rates
-
-
 Box = tuple[float, float, float, float]
 
 

@@ -21,8 +21,6 @@ WORK: Final = "work"
 PHOTOS: Final = "photos"
 UPLOADS: Final = "uploads"
 GB_BYTES: Final = 1e9
-
-
 PURGE_WAIT_SECONDS: Final = 15.0
 """Seconds that a purge waits for jobs to end; cancelled ones take up to two."""
 SWEEP_SECONDS: Final = 60.0

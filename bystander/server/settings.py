@@ -19,6 +19,7 @@ from bystander.config import Settings, config_path, describe, read_config
 from bystander.errors import ConfigError
 from bystander.sandbox import Limits
 from bystander.sandbox.launch import ConfinementMode
+from bystander.sandbox.protocol import GIB
 from bystander.settings import ProfileName
 
 DATA_VARIABLE = "BYSTANDER_DATA"
@@ -28,7 +29,6 @@ TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
 ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
 WEBHOOK_SECRET_VARIABLE = "BYSTANDER_WEBHOOK_SECRET"
 WEBHOOK_SECRET_FILE_VARIABLE = "BYSTANDER_WEBHOOK_SECRET_FILE"
-GIB = 2**30
 
 
 def is_loopback(host: str) -> bool:

@@ -28,8 +28,6 @@ from bystander.server.models import (
 
 _FACES = TypeAdapter(tuple[PhotoFace, ...])
 _PROBLEM = TypeAdapter(Problem | None)
-
-
 EMPTY: Final = (
     "(json_extract(video, '$.state') = 'absent' "
     "AND NOT EXISTS (SELECT 1 FROM photos WHERE photos.project = projects.id))"

@@ -44,14 +44,10 @@ from bystander.timeline.header import MAX_GRID, ORIGINS, Header, dump_header, pa
 from bystander.timeline.types import FrameRecord, Origin, Sighting
 
 CHUNK_FRAMES: Final = 250
-
-
 HEADER: Final = "timeline.json"
 
 # A hostile file must not unpack into more than this.
 MAX_HEADER_BYTES: Final = 256 * 2**20
-
-
 MAX_CHUNK_BYTES: Final = 256 * 2**20
 
 

@@ -26,8 +26,8 @@ MAX_PIXELS: Final = 2000
 MEMORY_FRAMES: Final = 8
 MEMORY_PIXELS: Final = 48
 """Of a silhouette in one frame."""
-NEIGHBOURHOOD_PX: Final = 7
-"""Grid pixels over which evidence for the owner of a pixel is averaged."""
+SMOOTHING_PX: Final = 7
+"""Neighbouring pixels belong together: evidence is averaged over so many grid pixels."""
 OWN_PART_SHARE: Final = 0.7
 """How much a part of the body has colours of its own: the rest it shares with the others."""
 UNSEEN_PROBABILITY: Final = 1e-3
@@ -167,10 +167,7 @@ def likelihood_ratio(
     rows = np.arange(y0, y1)
     mine = _log_likelihood(own)[_part(rows, *heights[0])[:, None], bins]
     theirs = _log_likelihood(other)[_part(rows, *heights[1])[:, None], bins]
-    window = (NEIGHBOURHOOD_PX, NEIGHBOURHOOD_PX)
-    inside = mask.bits.astype(np.float32)
-    weight = np.maximum(cv2.blur(inside, window), 1e-3)
-    return np.asarray(cv2.blur((theirs - mine) * inside, window) / weight, dtype=np.float32)
+    return smoothed(theirs - mine, mask.bits, SMOOTHING_PX)
 
 
 def _part(rows: NDArray[np.int_], top: float, bottom: float) -> NDArray[np.int_]:

@@ -29,8 +29,6 @@ NEUTRAL_COLOUR_SIMILARITY: Final = 0.85
 """Colour similarity that speaks neither for nor against one person."""
 MAX_COLOUR_SIMILARITY: Final = 0.95
 """More of it doesn't speak for one person any more."""
-
-
 MAX_REACH_SECONDS: Final = 1.5
 """Somebody out of sight is looked for farther away for so long, and no farther then."""
 EXPECTED_SECONDS: Final = 2.0

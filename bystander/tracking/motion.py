@@ -19,16 +19,10 @@ from bystander.geometry.types import PixelBox, Rgb
 Weights = NDArray[np.float32]
 
 FLOW_SCALE: Final = 0.5
-
-
 MISMATCH_GREY_LEVELS: Final = 20.0
 """From this difference on flow hasn't found a pixel again: it was hidden a frame ago."""
-
-
 REACH_PX: Final = 16
 """Grid pixels that somebody may move in a frame."""
-
-
 APART_PX: Final = 1.0
 """Grid pixels a frame from which on two motions differ."""
 

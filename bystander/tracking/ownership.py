@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits, Mask
 from bystander.geometry.types import PixelBox
-from bystander.tracking.appearance import Lab, pixel_features, smoothed
+from bystander.tracking.appearance import SMOOTHING_PX, Lab, pixel_features, smoothed
 from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
 from bystander.tracking.motion import MotionField, Window, widened
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, Track
 
-SMOOTHING_PX: Final = 7
-"""Neighbouring pixels belong together: evidence is averaged over so many grid pixels."""
 LEAST_CLAIM_PX: Final = 20
 SPECK_PX: Final = 3
 """Grid pixels: narrower new parts are the edge's trembling."""

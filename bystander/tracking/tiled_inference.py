@@ -28,12 +28,8 @@ MAGNIFICATION: Final = 2
 """Of 20 sightings of small people in a 1080p crowd 18 were covered at 2 and 16 at 3: what stands
 around somebody helps to recognise them. A source without that many pixels has little more to
 show: enlarging a 768-pixel one covered 1 more of 142."""
-
-
 TILE_EDGE_MARGIN_PX: Final = 2.0
 """Grid pixels: who reaches this close to a window's edge may be cut off by it."""
-
-
 GOLDEN_RATIO_STEP: Final = (5**0.5 - 1) / 2
 """Multiples of the golden ratio, modulo 1, leave no part of a range out for long."""
 

@@ -15,8 +15,6 @@ from bystander.tracking.motion import Window
 
 MIN_CLAIM_OWNERSHIP: float = 0.25
 """Ownership from which a pixel is somebody's by what was known a frame ago."""
-
-
 VISIBLE_SHARE: float = 0.03
 """Somebody of whom less than this share of their area is left is hidden."""
 

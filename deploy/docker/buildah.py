@@ -29,8 +29,6 @@ LEFT_OUT: Final = ("doc", "info", "locale", "man")
 """Of /usr/share: Debian's slim image has none of them either."""
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 APT_SETTINGS: Final = ("/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d")
-OF_THIS_MACHINE: Final = ("cache-dir", "prefix", "root", "target", "user")
-"""Settings of pip that say where it writes."""
 INDEXES: Final = ("index-url", "extra-index-url")
 
 

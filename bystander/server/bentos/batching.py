@@ -81,10 +81,10 @@ class ArraySerde(Serde):  # type: ignore[misc]  # BentoML has no types
         return Payload(model.model_dump())  # messages, one an item
 
     def serialize(self, obj: object, schema: dict[str, Any]) -> Payload:
-        raise NotImplementedError("only BentoML's clients do that")
+        raise AssertionError("only BentoML's clients do that")
 
     def deserialize(self, payload: Payload, schema: dict[str, Any]) -> object:
-        raise NotImplementedError("only BentoML's clients do that")
+        raise AssertionError("only BentoML's clients do that")
 
 
 class OnlyArrays:

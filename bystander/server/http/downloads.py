@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -16,14 +16,14 @@ from starlette.responses import RedirectResponse, StreamingResponse
 from bystander.server.storage.base import Storage
 
 _SINGLE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII | re.IGNORECASE)
-
-
-URL_LIFETIME_SECONDS: Final = timedelta(minutes=2)
+URL_LIFETIME: Final = timedelta(minutes=2)
 """Of an address in a bucket: to be followed at once, since nothing takes it back when what it
 leads to isn't to be had any more."""
 FINGERPRINT_BYTES: Final = 64 * 1024
 """Bytes at either end of a file that tell it from the one stored there before. The index of
 a video, with the sizes and offsets of all its frames, begins or ends it."""
+JPEG_ANSWER: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"image/jpeg": {}}}}
+"""OpenAPI's description of a picture."""
 
 
 class RangeNotSatisfiable(ValueError):
@@ -103,7 +103,7 @@ async def send(request: Request, storage: Storage, download: StoredFile) -> Resp
     # Such an address is signed for GET alone.
     if download.direct and request.method == "GET":
         url = await run_in_threadpool(
-            storage.download_url, download.key, download.filename, URL_LIFETIME_SECONDS
+            storage.download_url, download.key, download.filename, URL_LIFETIME
         )
         if url is not None:
             return RedirectResponse(url, status_code=307, headers=dict(download.headers or {}))

@@ -43,8 +43,6 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-
-
 MEDIA_TYPE: Final = "application/problem+json"
 JSON: Final = "application/json"
 NAMESPACE: Final = "urn:bystander:"

@@ -21,6 +21,7 @@ from bystander.server.http.deps import (
     project_url,
     ready_video,
 )
+from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
 from bystander.server.http.job_watcher import preview_url
@@ -43,8 +44,6 @@ from bystander.server.settings import ServiceSettings
 from bystander.settings import ProfileName
 
 MAX_CLICKS: Final = 1000
-
-
 MAX_RESULT_GROWTH: Final = 2.0
 """A result and what it is made from may take this many times the video's bytes ..."""
 SPARE_BYTES: Final = 64 * 2**20
@@ -302,7 +301,7 @@ def get_job(here: CurrentJob, request: Request, context: CurrentContext) -> JobV
     "/projects/{project}/jobs/{job}/preview",
     summary="The newest preview picture",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG_ANSWER,
 )
 def get_preview(here: CurrentJob, context: CurrentContext) -> Response:
     """A frame of the masked video that is being made. 404 before there is one, and after

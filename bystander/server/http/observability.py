@@ -37,8 +37,6 @@ FIELDS: Final = (
     "sent",
     "owner",
 )
-
-
 UNKNOWN_ROUTE: Final = "none"
 BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
 """Seconds; the last ones are uploads of large videos."""

@@ -21,7 +21,7 @@ from bystander.server.http.deps import (
     project_url,
     while_it_is_there,
 )
-from bystander.server.http.downloads import StoredFile, send
+from bystander.server.http.downloads import JPEG_ANSWER, StoredFile, send
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.results import FILE
@@ -301,7 +301,7 @@ def put_verdicts(
     "/projects/{project}/people/{person}/picture",
     summary="A small picture of a person",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG_ANSWER,
 )
 def person_picture(person: str, summary: CurrentSummary) -> Response:
     """From the moment in which they show best, unmasked."""
@@ -354,7 +354,7 @@ async def person_clip(
     "/projects/{project}/tracklets/{tracklet}/picture",
     summary="A small picture of one appearance",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG_ANSWER,
 )
 def tracklet_picture(tracklet: str, summary: CurrentSummary) -> Response:
     """From the moment in which they show best, unmasked."""

@@ -26,6 +26,7 @@ from bystander.server.http.deps import (
     project_url,
     while_project_is_there,
 )
+from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
 from bystander.server.http.limits import read_chunks
@@ -40,8 +41,6 @@ BODY: Final[dict[str, Any]] = {
         "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-
-
 JOINERS: Final = "\u200c\u200d"
 """Control characters that names are spelled with, in Persian, say."""
 
@@ -189,7 +188,7 @@ def delete_photo(found: CurrentPhoto, context: CurrentContext) -> None:
     "/projects/{project}/photos/{photo}/picture",
     summary="The picture as it is stored",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG_ANSWER,
 )
 def get_picture(found: CurrentPhoto, context: CurrentContext) -> Response:
     """The boxes of `faces` are in its pixels."""

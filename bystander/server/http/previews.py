@@ -37,6 +37,7 @@ from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectName, EffectSettings
 from bystander.sandbox import PictureOrder, examine_photo, take_picture
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject, ready_video
+from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Project
@@ -47,8 +48,6 @@ from bystander.tracking.face_assignment import assign_face, detect_faces, head_a
 
 MAX_PICTURE_BYTES: Final = 32 * 2**20
 """Of a request with a picture in it."""
-
-
 LONG_SIDE_PX: Final = 1280
 JPEG_QUALITY: Final = 88
 """JPEG's."""
@@ -167,7 +166,7 @@ def _draw(context: Context, project: Project, at: float, effect: EffectSettings)
     "/projects/{project}/preview",
     summary="How an effect looks",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, **responses(409)},
+    responses=JPEG_ANSWER | responses(409),
 )
 async def preview(
     here: CurrentProject,

@@ -56,8 +56,6 @@ CONTAINERS: Final = {
 OTHER_CONTAINER: Final = ("video.bin", "application/octet-stream")
 
 FILE: Final = {"schema": {"type": "string", "format": "binary"}}
-
-
 AllowStale = Annotated[
     bool, Query(description="send it even if it isn't what the verdicts ask for any more")
 ]

@@ -23,7 +23,7 @@ from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Project
 from bystander.server.storage import upload_headers
 
-LINK_LIFETIME_SECONDS: Final = timedelta(hours=6)
+LINK_LIFETIME: Final = timedelta(hours=6)
 MAX_LENGTH_DIGITS: Final = 18
 """Digits of a length in bytes."""
 BODY: Final[dict[str, Any]] = {
@@ -103,7 +103,7 @@ async def link(
     call `uploaded`."""
     async with uploads.of(request, project) as (here, path):
         url = await run_sync(
-            context.storage.upload_url, _incoming(here), wanted.size, LINK_LIFETIME_SECONDS
+            context.storage.upload_url, _incoming(here), wanted.size, LINK_LIFETIME
         )
         if url is None:
             raise ApiError(501, "The service takes uploads itself", "Use PUT, or tus.")

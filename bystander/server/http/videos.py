@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bystander.errors import NotStored
 from bystander.sandbox import VideoFacts
 from bystander.server.http.deps import CurrentContext, CurrentProject, project_url
+from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError
 from bystander.server.models import Problem, Project, VideoState
 
@@ -69,7 +70,7 @@ def get_video(here: CurrentProject, request: Request) -> VideoView:
     "/projects/{project}/video/posters/{number}",
     summary="A picture of the video",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG_ANSWER,
 )
 def get_poster(
     here: CurrentProject, context: CurrentContext, number: int = Path(ge=0, lt=MAX_POSTERS)

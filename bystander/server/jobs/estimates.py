@@ -34,8 +34,6 @@ TRUSTED_SHARE: Final = 0.4
 The beginning of a video may be emptier than the rest."""
 ENCODER_LAG_FRAMES: Final = 40
 """Frames that an encoder holds when it has been given the last one."""
-
-
 START_SECONDS: Final = 1.5
 """Seconds: starting the worker, probing, joining the result, putting it away; of jobs over five
 frames, which took 1.6 to 1.8."""
@@ -110,8 +108,6 @@ def overall_progress(
 
 
 log = logging.getLogger(__name__)
-
-
 Command = Callable[[Path, ProfileName], Sequence[str]]
 _Key = tuple[str, str, ProfileName]
 _What = TypeVar("_What")

@@ -17,8 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 MAX_LINE_BYTES: Final = 64 * 1024
 """Bytes of a line; a longer one is junk."""
-
-
 READ_BYTES: Final = 65536
 DRAIN_SECONDS: Final = 1.0
 """For the end of its output; a process that left the session may hold it open for ever."""

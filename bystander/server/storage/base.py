@@ -20,8 +20,6 @@ MOST_CHARACTERS: Final = 400
 # A leading dot is for files that are still being written.
 _SEGMENT: Final = r"(?!\.)(?!\S*\.\.)[A-Za-z0-9._-]{1,120}"
 _KEY: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
-
-
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 CHUNK_BYTES: Final = 2**20

@@ -57,9 +57,7 @@ _UNREACHABLE: Final = (
 )
 _DENIED: Final = frozenset({401, 403})
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
-
-
-MAX_LINK_SECONDS: Final = timedelta(days=7)
+MAX_LINK_LIFETIME: Final = timedelta(days=7)
 """That a signature may hold."""
 REQUEST_BYTES: Final = 8 * CHUNK_BYTES
 """Bytes of one request: enough that waiting for the answer costs little. The protocol wants a
@@ -116,7 +114,7 @@ def download_link(fs: GCSFileSystem, path: str, filename: str, lifetime: timedel
 
 
 def _sign(fs: GCSFileSystem, path: str, lifetime: timedelta, **wanted: Any) -> str | None:
-    if not timedelta(seconds=1) <= lifetime <= MAX_LINK_SECONDS:
+    if not timedelta(seconds=1) <= lifetime <= MAX_LINK_LIFETIME:
         raise ValueError(f"a link can't hold for {lifetime}, only for 1 second to 7 days")
     credentials = fs.credentials.credentials
     if isinstance(credentials, compute_engine.Credentials):

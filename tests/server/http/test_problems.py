@@ -75,7 +75,7 @@ def test_every_error_of_ours_has_a_status_on_purpose(kind: type[BystanderError])
 @pytest.mark.parametrize(
     "what",
     [
-        f"{DATA}/work/0123abcd/video can't be read",
+        f"{DATA / 'work' / '0123abcd' / 'video'} can't be read",
         f"{DATA} is full",
         "/etc/passwd: permission denied",
         "the weights in '/opt/models/net.onnx' are damaged",

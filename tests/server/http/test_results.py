@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from bystander.server.http.app import create_app
-from bystander.server.http.downloads import URL_LIFETIME_SECONDS
+from bystander.server.http.downloads import URL_LIFETIME
 from bystander.server.jobs.spec import key_of
 from bystander.server.models import Job, JobKind, JobState, Project
 from bystander.server.storage.local import LocalStorage
@@ -175,7 +175,7 @@ def test_a_bucket_serves_large_files_itself_but_not_the_audits_page(stage: Stage
 
     assert answer.status_code == 307
     assert answer.headers["location"] == bucket.download_url(
-        key_of(project.id, "result.mp4"), "masked.mp4", URL_LIFETIME_SECONDS
+        key_of(project.id, "result.mp4"), "masked.mp4", URL_LIFETIME
     )
     assert answer.headers["bystander-job"] == job.id
     assert (head.status_code, head.headers["content-length"]) == (200, "7")
@@ -391,7 +391,7 @@ def test_no_address_in_a_bucket_is_given_for_a_stale_result(stage: Stage, party:
             current, stale = client.get("/result"), client.get("/result?allow_stale=1")
     assert (current.status_code, "location" in current.headers) == (409, False)
     assert (stale.status_code, stale.headers["bystander-stale"]) == (307, "verdicts-changed")
-    assert timedelta(minutes=2) >= URL_LIFETIME_SECONDS
+    assert timedelta(minutes=2) >= URL_LIFETIME
 
 
 def test_the_report_of_a_stale_result_says_so(stage: Stage, party: Project) -> None:
