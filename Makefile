@@ -20,7 +20,8 @@ export BYSTANDER_SHARED := $(abspath ../shared)
 endif
 endif
 
-# A process a core; tests/conftest.py says what stays together.
+# A process a core; tests/conftest.py says what stays together. Matrix products keep to that core,
+# too: OpenBLAS's threads wait for each other by spinning, which takes long where all are busy.
 SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
 
 .PHONY: help demo test test-all images lint format docs bench up train train-smoke clean
@@ -48,6 +49,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	@$(BIN)/bystander demo
+
+test test-all: export OPENBLAS_NUM_THREADS := 1
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD) -m "not long"
