@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -142,9 +143,10 @@ def impatient(stage: Stage) -> Iterator[Stage]:
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The address of a uvicorn that serves `app`."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off")
-    )
+    # It is the tests', not the service's: no level or handler that another test has set for it, or
+    # for the root, makes it write names into what is looked through for them.
+    logging.getLogger("uvicorn.access").disabled = True
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
