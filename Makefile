@@ -24,12 +24,13 @@ endif
 # too: OpenBLAS's threads wait for each other by spinning, which takes long where all are busy.
 SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
 
-.PHONY: help demo test test-all images lint format docs bench up train train-smoke clean
+.PHONY: help demo test test-all test-postgres images lint format docs bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
 	@echo "make test    run the tests of every part, in a few minutes"
 	@echo "make test-all run those and the long ones: the whole service, the browser, fuzzing"
+	@echo "make test-postgres run the tests of jobs and API against PostgreSQL (part of test-all)"
 	@echo "make images  build the container images, start them, mask a video in them (Docker, or root and buildah)"
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
@@ -50,13 +51,19 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	@$(BIN)/bystander demo
 
-test test-all: export OPENBLAS_NUM_THREADS := 1
+test test-all test-postgres: export OPENBLAS_NUM_THREADS := 1
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD) -m "not long"
 
 test-all: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD)
+	@$(MAKE) --no-print-directory test-postgres
+
+# The tests of jobs and API once more, against a server of their own from Debian's package.
+test-postgres: export BYSTANDER_TEST_POSTGRES := 1
+test-postgres: $(INSTALLED)
+	@$(BIN)/python -m pytest $(SPREAD) tests/server/jobs tests/server/http
 
 images: $(INSTALLED)
 	@$(BIN)/python -m deploy.docker.images

@@ -42,13 +42,14 @@ from benchmarks.quality.truth import point_inside
 from bystander.auditing.findings import AuditSettings, Finding
 from bystander.auditing.report import Result
 from bystander.auditing.streams import carried, carried_in_frame
+from bystander.choices import EffectName
 from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models, load_models
 from bystander.pipeline.audit import audit
 from bystander.pipeline.render import render
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
 
 SET_ON: Final = ("demo", "hamilton", "schoolgirls", "schoolgirls-one-kept", "opera", "plaza")

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.transcode import transcode
-from bystander.settings import ProfileName, load_profile
+from bystander.choices import ProfileName
+from bystander.settings import load_profile
 
 if __name__ == "__main__":
     source, out = map(Path, sys.argv[1:])

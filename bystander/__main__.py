@@ -1,6 +1,6 @@
 """The program's first lines, `python -m bystander` and `bystander`: they know how to stop.
 
-Importing everything else takes a second, in which nothing has been begun.
+Importing what a command runs takes most of a second, in which nothing has been begun.
 """
 
 from __future__ import annotations

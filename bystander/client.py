@@ -13,28 +13,36 @@ Needs `requests` and nothing else of the library but its errors.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, TypeVar
 
 import requests
 
+from bystander.client_answers import (
+    Progress,
+    UploadPart,
+    broken,
+    events_of,
+    json_of,
+    offset_of,
+    refused,
+    strange,
+)
 from bystander.errors import (
     Cancelled,
     OutputExists,
     OutputUnwritable,
-    ResultStale,
     ServiceError,
-    TruncatedVideo,
 )
 from bystander.files import check_name, replacing
 
 Result = TypeVar("Result")
 
-CHUNK_BYTES: Final = 2**20
 DOWNLOAD_BYTES: Final = 2**16
 """Bytes of a download that are written at once: what a broken connection costs."""
 PART_BYTES: Final = 64 * 2**20
@@ -50,12 +58,8 @@ TUS_PART: Final = "application/offset+octet-stream"
 TIMEOUT: Final = (10.0, 300.0)
 """Seconds: to connect, and between two bytes. Examining a video ends its upload."""
 ENDED: Final = ("done", "failed", "cancelled")
-STALE: Final = ("urn:bystander:result-stale", "urn:bystander:result-pending")
 UNDER_WAY: Final = ("uploading", "checking")
 """States of a video."""
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes sent or received so far, and all of them."""
 
 
 class Client:
@@ -100,7 +104,7 @@ class Client:
     def json(self, method: str, path: str, **options: Any) -> Any:
         """The JSON that the service answers with; None where there is none."""
         answer = self.request(method, path, **options)
-        return _json(answer) if answer.content else None
+        return json_of(answer) if answer.content else None
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request.
@@ -118,7 +122,7 @@ class Client:
                 "See whether it runs, and try again.",
             ) from error
         if answer.status_code >= 400:
-            raise _refused(answer)
+            raise refused(answer)
         return answer
 
     def pause(self) -> None:
@@ -150,6 +154,26 @@ class Client:
                 if error.status not in passing or tries == MAX_TRIES:
                     raise
                 time.sleep(self._pause * 2 ** (tries - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEdits:
+    """What was mended by hand in a project.
+
+    Attributes:
+        document: see docs/editing.md.
+        loosened: sentences on what may be seen by it that the analysis masks.
+        tag: names this state of it.
+    """
+
+    document: dict[str, Any]
+    loosened: tuple[str, ...]
+    tag: str
+
+
+def _edits(answer: requests.Response) -> RemoteEdits:
+    told = json_of(answer)
+    return RemoteEdits(told["document"], tuple(told["loosened"]), answer.headers["ETag"])
 
 
 class RemoteProject:
@@ -188,12 +212,12 @@ class RemoteProject:
         def send_part(file: IO[bytes]) -> None:
             """The next part, from where the service is."""
             nonlocal arrived
-            arrived = _offset(self._client.request("HEAD", upload, headers=TUS))
+            arrived = offset_of(self._client.request("HEAD", upload, headers=TUS))
             if arrived < size:  # else the answer to the last part was lost
-                part = _UploadPart(file, arrived, min(size, arrived + PART_BYTES), size, progress)
+                part = UploadPart(file, arrived, min(size, arrived + PART_BYTES), size, progress)
                 headers = {**TUS, "Content-Type": TUS_PART, "Upload-Offset": str(arrived)}
                 sent = self._client.request("PATCH", upload, data=part, headers=headers)
-                arrived = _offset(sent)
+                arrived = offset_of(sent)
 
         with video.open("rb") as file:
             while arrived < size:
@@ -224,7 +248,7 @@ class RemoteProject:
             answer = self._client.request("POST", f"{self._path}/uploads", headers=headers)
             address = answer.headers.get("Location", "")
             if not address:
-                raise _strange(answer)
+                raise strange(answer)
         return f"{self._path}/uploads/{address.rpartition('/')[2]}"
 
     def estimate(self, profile: str | None = None) -> dict[str, Any]:
@@ -253,6 +277,70 @@ class RemoteProject:
             "PUT", f"{self._path}/verdicts", json={"keep": keep, "mask": mask}
         )
         return found
+
+    def edits(self) -> RemoteEdits:
+        """What was mended by hand."""
+        return _edits(self._client.request("GET", f"{self._path}/edits"))
+
+    def mend(self, *edits: Mapping[str, Any]) -> RemoteEdits:
+        """Add edits to what was mended by hand, after whatever others have added meanwhile.
+
+        Args:
+            edits: as in the document, see docs/editing.md.
+
+        Raises:
+            ServiceError: they don't fit this video (422), nobody was looked for yet (404), or
+                others were faster again and again (412).
+        """
+
+        def added() -> RemoteEdits:
+            now = self.edits()
+            document = {**now.document, "edits": [*now.document["edits"], *edits]}
+            return self.set_edits(document, now.tag)
+
+        return self._client.patiently(added, passing=(*PASSING, 412))
+
+    def set_edits(self, document: Mapping[str, Any], tag: str) -> RemoteEdits:
+        """Replace what was mended by hand; a render job goes by it.
+
+        Args:
+            tag: of the edits that these replace.
+
+        Raises:
+            ServiceError: others have changed them meanwhile (412), or they don't fit (422).
+        """
+        answer = self._client.request(
+            "PUT", f"{self._path}/edits", json=document, headers={"If-Match": tag}
+        )
+        return _edits(answer)
+
+    def track(self, edit: Mapping[str, Any]) -> Iterator[dict[int, list[float]]]:
+        """Where a drawn mask would go, as it is followed; where a frame comes twice, the later
+        place counts. Nothing is stored: `mend` does that.
+
+        Args:
+            edit: a "mask" of the document of edits, see docs/editing.md.
+
+        Returns:
+            x and y of its corners, display pixels, by frame; a few frames at a time.
+
+        Raises:
+            ServiceError: it doesn't fit this video (422), nobody was looked for yet (404), it
+                can't be followed, or the connection broke.
+        """
+        order = {"edit": dict(edit)}
+        answer = self._client.request("POST", f"{self._path}/track", json=order, stream=True)
+        try:
+            for name, told in events_of(answer, chunk_bytes=None):
+                if name == "positions":
+                    yield {at["frame"]: at["corners"] for at in told["positions"]}
+                elif name == "failed":
+                    raise ServiceError(told["what"], told["advice"])
+                else:
+                    return
+        except requests.RequestException as error:
+            raise broken(error) from error
+        raise broken()
 
     def download(
         self,
@@ -309,20 +397,8 @@ class RemoteJob:
         One connection: where it breaks, the iteration ends early.
         """
         answer = self._client.request("GET", f"{self._path}/events", stream=True)
-        name, data = "message", ""
-        try:
-            with answer:
-                answer.encoding = "utf-8"
-                for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-                    if line.startswith("event:"):
-                        name = line[6:].strip()
-                    elif line.startswith("data:"):
-                        data += line[5:].strip()
-                    elif not line and data:
-                        yield name, json.loads(data)
-                        name, data = "message", ""
-        except requests.RequestException:
-            return
+        with suppress(requests.RequestException):
+            yield from events_of(answer)
 
     def wait(
         self, report: Callable[[dict[str, Any]], None] | None = None, poll: float = 0.5
@@ -387,62 +463,3 @@ class _Download:
             self._file.write(chunk)
             if self._progress:
                 self._progress(self._file.tell(), total)
-
-
-class _UploadPart:
-    """A stretch of a file as a request's body, that tells how much of it has gone."""
-
-    def __init__(
-        self, file: IO[bytes], start: int, end: int, size: int, progress: Progress | None
-    ) -> None:
-        self._file, self._start, self._end = file, start, end
-        self._size, self._progress = size, progress
-
-    def __len__(self) -> int:
-        return self._end - self._start
-
-    def __iter__(self) -> Iterator[bytes]:
-        at = self._start
-        self._file.seek(at)
-        while at < self._end:
-            chunk = self._file.read(min(CHUNK_BYTES, self._end - at))
-            if not chunk:
-                raise TruncatedVideo(
-                    f"{self._file.name} became shorter while it was sent", "Send it again."
-                )
-            at += len(chunk)
-            yield chunk
-            if self._progress:
-                self._progress(at, self._size)
-
-
-def _offset(answer: requests.Response) -> int:
-    """How much of an upload has arrived: bytes."""
-    try:
-        return int(answer.headers["Upload-Offset"])
-    except (KeyError, ValueError) as error:
-        raise _strange(answer) from error
-
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise _strange(answer) from error
-
-
-def _strange(answer: requests.Response) -> ServiceError:
-    return ServiceError(
-        "what answered is not the service", "See whether the address is right.", answer.status_code
-    )
-
-
-def _refused(answer: requests.Response) -> ServiceError:
-    try:
-        problem = answer.json()
-        what, advice = str(problem["detail"]), str(problem.get("advice", ""))
-        stale = problem.get("type") in STALE
-    except (ValueError, KeyError, TypeError):
-        what, advice, stale = f"the service answered {answer.status_code}", "", False
-    error = ResultStale if stale else ServiceError
-    return error(what.rstrip("."), advice, answer.status_code)

@@ -17,6 +17,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bystander.errors import ConfigError
 
 CONFIGS_VARIABLE = "BYSTANDER_CONFIGS"
+CORES_VARIABLE = "BYSTANDER_CORES"
+"""How many cores a process may compute on that shares the machine with others like it."""
+
+
+def cores(environ: Mapping[str, str] = os.environ) -> int:
+    """How many threads of this process may compute at once: by default one a core."""
+    given = environ.get(CORES_VARIABLE, "")
+    return max(1, int(given)) if given.isdecimal() else os.cpu_count() or 1
 
 
 class Settings(BaseModel):

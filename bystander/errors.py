@@ -23,13 +23,17 @@
     │   ├── InvalidTimeline                not a timeline, damaged, or of another version
     │   └── TimelineMismatch               it was made from another video
     ├── SelectionError                 8   a click or an id names nobody
+    │   └── InvalidEdits                   edits by hand that can't be read, or that mend nothing
     ├── ConfigError                    9   a setting is unknown or out of bounds
     │   └── AddressRefused                 a webhook's address isn't called from here
     ├── StorageError                 10   what is stored can't be kept or handed out
-    │   └── NotStored                      there is nothing under that key
+    │   ├── NotStored                      there is nothing under that key
+    │   └── NotFetched                     of a video only a part is here, and more is needed
     ├── AuditFailed                   11   a masked video shows more than it should
     ├── ServiceError                  12   the service refused, failed, or gave no answer
     │   └── ResultStale                    the masked video isn't what its verdicts ask for any more
+    ├── ExecutorError                 13   workers died over a part, or the cluster isn't there
+    ├── BatchFailed                   14   of a folder's videos, some weren't masked
     └── Cancelled                    130   stopped by the caller or by Ctrl-C
 
 Exit code 1 is kept for defects of the program, 2 for wrong command-line usage.
@@ -148,6 +152,10 @@ class SelectionError(BystanderError):
     exit_code = 8
 
 
+class InvalidEdits(SelectionError):
+    pass
+
+
 class ConfigError(BystanderError):
     exit_code = 9
 
@@ -161,6 +169,10 @@ class StorageError(BystanderError):
 
 
 class NotStored(StorageError):
+    pass
+
+
+class NotFetched(StorageError):
     pass
 
 
@@ -180,6 +192,14 @@ class ServiceError(BystanderError):
 
 class ResultStale(ServiceError):
     pass
+
+
+class ExecutorError(BystanderError):
+    exit_code = 13
+
+
+class BatchFailed(BystanderError):
+    exit_code = 14
 
 
 class AuditFailed(BystanderError):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from bystander.errors import OutputExists, OutputUnwritable
 StrPath = str | os.PathLike[str]
 """How a caller may name a file."""
 
+_LOCK_NAME: Final = ".lock"
 _USUAL_NAME_BYTES: Final = 255
 _SHORTEN: Final = "Shorten the name, or choose a folder less deep."
 
@@ -50,6 +54,56 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+class OwnedFolder:
+    """A folder for this process and its user alone; what a killed process leaves, the next removes.
+
+    Args:
+        prefix: of its name; of folders of that prefix, making one removes those that nobody owns.
+        parent: where; None for the system's temporary files.
+
+    Attributes:
+        path: it.
+
+    Raises:
+        OSError: it can't be made.
+    """
+
+    def __init__(self, prefix: str, parent: Path | None = None) -> None:
+        parent = parent or Path(tempfile.gettempdir())
+        for old in parent.glob(f"{prefix}*"):
+            _remove_unowned(old)
+        self._owner = os.getpid()
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            # Its owner is who has the lock, which the kernel lets go of with the process.
+            self._lock = os.open(self.path / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if (self.path / _LOCK_NAME).exists():
+                return
+            os.close(self._lock)  # between the two lines somebody took it for unowned
+
+    def remove(self) -> None:
+        """Remove it, and all that is in it. May be called again; a forked child removes nothing."""
+        if self._lock >= 0 and self._owner == os.getpid():
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _remove_unowned(folder: Path) -> None:
+    try:
+        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return  # it is being made, or somebody else's
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        pass
+    finally:
+        os.close(lock)
+
+
 def check_name(path: Path) -> None:
     """Refuse a name that the file system doesn't take, before any work is done.
 
@@ -69,6 +123,21 @@ def check_name(path: Path) -> None:
                 raise OutputUnwritable(
                     f"{path} is too long a name for the file system ({size} bytes)", _SHORTEN
                 ) from error
+
+
+def made_folder(path: Path) -> Path:
+    """`path`, made if need be, for its owner alone.
+
+    Raises:
+        OutputUnwritable: it can't be.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"the folder {path} can't be made ({error.strerror})", "Choose another folder."
+        ) from error
+    return path
 
 
 def check_file(path: Path, overwrite: bool, *others: Path) -> None:

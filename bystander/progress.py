@@ -58,14 +58,14 @@ class ProgressMeter:
         self._started: float | None = None
         self._before = self._done = done
 
-    def step(self) -> None:
-        """One more frame is done."""
+    def step(self, frames: int = 1) -> None:
+        """So many more frames are done; fewer are where a part of the work begins anew."""
         now = self._clock()
         first = self._started is None
         if first:
             # It waited until all stages of a pipeline were at work, and tells no speed.
             self._started, self._before = now, self._done
-        self._done += 1
+        self._done += frames
         if (not first and now - self._last >= self._interval) or self._done == self._total:
             self._last = now
             self.report()

@@ -5,27 +5,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bystander.choices import Device, Precision, ProfileName
 from bystander.config import config_path
 from bystander.errors import ConfigError
 from bystander.identity.segments import IdentitySettings
 from bystander.media.encoder import EncoderSettings
+from bystander.models import ModelSettings
 from bystander.models.segmenter import SegmenterSettings
+from bystander.models.sessions import SessionSettings
 from bystander.tracking.interpolation import GapFillerSettings
-from bystander.tracking.settings import TrackingSettings
+from bystander.tracking.settings import KeyframeSettings, TrackingSettings
 from bystander.tracking.shots import ShotSettings
 from bystander.tracking.tiled_inference import TiledInferenceSettings
-
-
-class ProfileName(StrEnum):
-    FAST = "fast"
-    BALANCED = "balanced"
-    THOROUGH = "thorough"
 
 
 class AnalysisSettings(BaseModel):
@@ -77,11 +73,22 @@ class AnalysisSettings(BaseModel):
         1, ge=1, le=64, description="Frames a call of the segmenter; larger pays off on a GPU."
     )
     shots: ShotSettings = ShotSettings()
+    keyframes: KeyframeSettings = KeyframeSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
+    sessions: SessionSettings = Field(
+        SessionSettings(),
+        description="How networks are run: on what, in which precision. By default the fastest "
+        "way that this machine has and that agrees with fp32. The service's own is in "
+        "configs/service.yaml.",
+    )
     second_look: TiledInferenceSettings = TiledInferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
     filler: GapFillerSettings = GapFillerSettings()
     identity: IdentitySettings = IdentitySettings()
+
+    def model_settings(self) -> ModelSettings:
+        """Which networks such an analysis needs, and how they run."""
+        return ModelSettings(segmenter=self.segmenter, sessions=self.sessions)
 
 
 class Profile(BaseModel):
@@ -91,6 +98,12 @@ class Profile(BaseModel):
 
     analysis: AnalysisSettings = AnalysisSettings()
     encoder: EncoderSettings = EncoderSettings()
+
+    def on(self, device: Device | None, precision: Precision | None) -> Profile:
+        """This with networks run on another device or in another precision, where one is given."""
+        sessions = self.analysis.sessions.changed(device, precision)
+        analysis = self.analysis.model_copy(update={"sessions": sessions})
+        return self.model_copy(update={"analysis": analysis})
 
 
 def load_profile(name: ProfileName, path: Path | None = None) -> Profile:

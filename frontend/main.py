@@ -12,12 +12,11 @@ from frontend.asking import tell
 from frontend.components.page import page as document
 from frontend.page import LANGUAGE, PROJECT, STEPS, Page, Step, leave, place, say, service, told
 from frontend.service import UNREACHABLE, Trouble
-from frontend.steps import confirm, estimate, progress, result, review, upload
+from frontend.steps import estimate, progress, result, review, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
 
 SHOW: Final = {
     "upload": upload.show,
-    "confirm": confirm.show,
     "estimate": estimate.show,
     "progress": progress.show,
     "review": review.show,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NoReturn, get_args
 
@@ -9,15 +11,18 @@ import streamlit as st
 
 from frontend.service import Service, Trouble
 from frontend.settings import load_settings
-from frontend.shapes import ACTIVE, EFFECTS, Effect, Job, Limits, Project
+from frontend.shapes import ACTIVE, EFFECTS, STRONGEST, WEAKEST, Effect, Job, Limits, Project
 from frontend.texts import Texts
 
-Step = Literal["upload", "confirm", "estimate", "progress", "review", "result"]
+Step = Literal["upload", "estimate", "progress", "review", "result"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
+MERGED: Final[dict[str | None, Step]] = {"confirm": "upload"}
+"""Steps in addresses from before, by the one that shows the same now."""
 
-PROJECT, STEP, EFFECT, LANGUAGE = "project", "step", "effect", "lang"
+PROJECT, STEP, LANGUAGE = "project", "step", "lang"
+EFFECT, STRENGTH, COLOR = "effect", "strength", "color"
 """In the address: who has it comes back to the same place."""
-ADDRESS: Final = (PROJECT, STEP, EFFECT)
+ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR)
 PLACE, TURN, CHOSEN = "place", "turn", "chosen"
 """In Streamlit's session."""
 
@@ -30,6 +35,7 @@ SAME: Final = {
     "Defect": "WorkerCrashed",
     "OutputError": "OutputUnwritable",
     "NotStored": "expired",
+    "NotFetched": "StorageError",
     "missing": "expired",
     "http-401": "no-token",
     "http-403": "no-token",
@@ -84,9 +90,11 @@ class Page:
     @property
     def effect(self) -> Effect:
         """The one that was chosen: in this visit, in the address, or for the newest job."""
-        job = self.job["effect"]["name"] if self.job else None
-        chosen = (st.session_state.get(CHOSEN), st.query_params.get(EFFECT), job)
-        return next((effect for c in chosen for effect in EFFECTS if effect == c), EFFECTS[0])
+        chosen: Effect | None = st.session_state.get(CHOSEN) or _effect_in_address()
+        if chosen is None and self.job:
+            used = self.job["effect"]
+            chosen = Effect(used["name"], used["strength"], used["color"])
+        return chosen or Effect()
 
     @property
     def ready(self) -> bool:
@@ -99,6 +107,7 @@ class Page:
             return "upload"
         if self.job and self.job["state"] in ACTIVE:
             return "progress"
+        asked = MERGED.get(asked, asked)
         if asked in STEPS and self._possible(asked):
             return asked
         if self.job and self.job["state"] in ("failed", "cancelled"):
@@ -107,7 +116,7 @@ class Page:
             return "upload"
         if result := self.project["result"]:
             return "result" if result["current"] else "review"
-        return "review" if self.service.people(self.id) else "confirm"
+        return "review" if self.service.people(self.id) else "upload"
 
     def _possible(self, step: Step) -> bool:
         if step == "progress":
@@ -148,9 +157,35 @@ def stay(**address: str) -> None:
 
 
 def choose(effect: Effect) -> None:
-    """It outlives the page: other steps, a reload."""
+    """It outlives the page: other steps, a reload. What is as usual isn't in the address."""
     st.session_state[CHOSEN] = effect
-    stay(effect=effect)
+    usual = Effect()
+    address: dict[str, str] = {EFFECT: effect.name}
+    if effect.strength != usual.strength:
+        address[STRENGTH] = f"{effect.strength:g}"
+    if effect.color != usual.color:
+        address[COLOR] = effect.color.removeprefix("#")
+    for part in {STRENGTH, COLOR} - set(address):
+        st.query_params.pop(part, None)
+        st.session_state.get(PLACE, {}).pop(part, None)
+    stay(**address)
+
+
+def _effect_in_address() -> Effect | None:
+    """The one that was chosen, if any; where its strength or colour is none, the usual one."""
+    given, usual = st.query_params, Effect()
+    name = next((name for name in EFFECTS if name == given.get(EFFECT)), None)
+    if name is None:
+        return None
+    strength, color = usual.strength, f"#{given.get(COLOR, '')}"
+    with suppress(ValueError):
+        strength = float(given.get(STRENGTH, usual.strength))
+    return Effect(
+        name,
+        # False for what is no number, too.
+        strength if WEAKEST <= strength <= STRONGEST else usual.strength,
+        color if re.fullmatch("#[0-9a-fA-F]{6}", color) else usual.color,
+    )
 
 
 def go(step: Step) -> NoReturn:

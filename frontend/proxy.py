@@ -31,7 +31,7 @@ PREFIX: Final = "/service"
 API: Final = "/v1"
 PROJECT: Final = r"/projects/[0-9a-f]{1,64}"
 READ: Final = ("GET", "HEAD")
-WRITE: Final = ("PATCH", "POST")
+WRITE: Final = ("PATCH", "POST", "PUT")
 ALLOWED: Final = tuple(
     (methods, re.compile(pattern))
     for methods, pattern in (
@@ -40,13 +40,17 @@ ALLOWED: Final = tuple(
         (("POST",), rf"{PROJECT}/uploads"),
         (("HEAD", "PATCH"), rf"{PROJECT}/uploads/[0-9a-f]{{1,64}}"),
         (("POST",), rf"{PROJECT}/photos"),
-        (READ, rf"{PROJECT}/video/file"),
+        (READ, rf"{PROJECT}/video/(file|proxy)"),
         (READ, rf"{PROJECT}/video/posters/[0-9]{{1,4}}"),
         (READ, rf"{PROJECT}/photos/[0-9a-f]{{1,64}}/picture"),
         (READ, rf"{PROJECT}/people/p[0-9]{{1,9}}/(picture|clip)"),
         (READ, rf"{PROJECT}/tracklets/t[0-9]{{1,9}}/picture"),
         (READ, rf"{PROJECT}/jobs/[0-9a-f]{{1,64}}/preview"),
-        (READ, rf"{PROJECT}/(preview|result|audit)"),
+        (READ, rf"{PROJECT}/(preview|preview/clip|result|audit|audit\.json)"),
+        (("GET", "PUT"), rf"{PROJECT}/edits"),
+        (READ, rf"{PROJECT}/(people|frames|frames/times)"),
+        (READ, rf"{PROJECT}/frames/[0-9]{{1,9}}(/picture)?"),
+        (("POST",), rf"{PROJECT}/track"),
     )
 )
 QUERY: Final = frozenset(
@@ -54,6 +58,7 @@ QUERY: Final = frozenset(
 )  # fmt: skip
 SENT: Final = (
     "Range",
+    "If-Match",
     "If-None-Match",
     "If-Range",
     "Content-Type",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import asdict
 from typing import Any, Final, cast
 
 import httpx
 
-from frontend.shapes import Audit, Effect, Estimate, Job, JobKind, Limits, Person, Photo, Project
+from frontend.shapes import (
+    Audit,
+    Effect,
+    Estimate,
+    Job,
+    JobKind,
+    Limits,
+    Moment,
+    Person,
+    Photo,
+    Project,
+)
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
 MEASURING: Final = httpx.Timeout(300.0, connect=3.0)
@@ -82,6 +93,11 @@ class Service:
         path = f"/projects/{project}/estimate?kind={kind}&audit={audit}"
         return cast(Estimate, self._get(path, timeout=MEASURING))
 
+    def moment(self, project: str) -> Moment:
+        """One that shows people, those to keep first of all. Takes seconds the first time."""
+        path = f"/projects/{project}/preview/moment"
+        return cast(Moment, self._get(path, timeout=MEASURING))
+
     def jobs(self, project: str) -> list[Job]:
         """The oldest first."""
         return cast("list[Job]", self._get(f"/projects/{project}/jobs")["jobs"])
@@ -90,7 +106,7 @@ class Service:
         return cast(Job, self._get(f"/projects/{project}/jobs/{job}"))
 
     def start(self, project: str, kind: JobKind, effect: Effect, audit: bool) -> Job:
-        wanted = {"kind": kind, "effect": {"name": effect}, "audit": audit}
+        wanted = {"kind": kind, "effect": asdict(effect), "audit": audit}
         return cast(Job, self._ask("POST", f"/projects/{project}/jobs", json=wanted).json())
 
     def cancel(self, project: str, job: str) -> None:
@@ -100,11 +116,6 @@ class Service:
         """Empty before the first analysis."""
         found = self._get_if_there(f"/projects/{project}/people")
         return cast("list[Person]", found["people"]) if found else []
-
-    def decide(self, project: str, keep: Collection[str], mask: Collection[str]) -> None:
-        """Replaces all earlier decisions."""
-        verdicts = {"keep": sorted(keep), "mask": sorted(mask)}
-        self._ask("PUT", f"/projects/{project}/verdicts", json=verdicts)
 
     def audit(self, project: str) -> Audit | None:
         """None where no result was looked at."""

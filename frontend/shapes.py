@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
-Effect = Literal["blur", "mosaic", "solid"]
-EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
+EffectName = Literal["blur", "mosaic", "solid"]
+EFFECTS: Final[tuple[EffectName, ...]] = get_args(EffectName)
+WEAKEST, STRONGEST = 1.0, 8.0
+"""What the service takes as an effect's strength."""
 JobKind = Literal["mask", "analyze", "render"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Profile = Literal["fast", "balanced", "thorough"]
 
 ACTIVE: tuple[JobState, ...] = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What is drawn over people.
+
+    Attributes:
+        strength: of blur and mosaic, from `WEAKEST` to `STRONGEST`.
+        color: of the solid colour, #rrggbb.
+    """
+
+    name: EffectName = "blur"
+    strength: float = WEAKEST
+    color: str = "#202020"
 
 
 class Problem(TypedDict):
@@ -62,6 +79,7 @@ class Project(TypedDict):
     photos: int
     keep: list[str]
     mask: list[str]
+    edits: int
     verdicts_digest: str | None
     result: Result | None
 
@@ -87,7 +105,7 @@ class Photo(TypedDict):
 class Progress(TypedDict):
     """`share` is of the whole job, 0 to 1; `eta` in seconds."""
 
-    stage: Literal["analyze", "render", "audit"]
+    stage: Literal["analyze", "follow", "render", "audit"]
     done: int
     total: int
     fps: float
@@ -96,7 +114,7 @@ class Progress(TypedDict):
 
 
 class JobEffect(TypedDict):
-    name: Effect
+    name: EffectName
     color: str
     strength: float
 
@@ -168,6 +186,14 @@ class Estimate(TypedDict):
     sampled: bool
     queue_position: int
     starts_in: float
+
+
+class Moment(TypedDict):
+    """Of a video: seconds from its first frame, and names of those of the kept who are seen."""
+
+    seconds: float
+    people: int
+    kept: list[str]
 
 
 class Finding(TypedDict):

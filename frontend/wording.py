@@ -8,13 +8,10 @@ from typing import Final
 
 from frontend.components.compare import Mark
 from frontend.page import told
-from frontend.shapes import Audit, Facts, Person, Photo, Project
+from frontend.shapes import Audit, Facts, Photo, Project
 from frontend.texts import Texts
 
 HOUR: Final = 3600.0
-KINDS: Final = ("face", "body", "click", "user", "doubt")
-"""What a verdict may rest on that is worth a sentence: most are masked since nothing speaks for
-them."""
 FINDINGS: Final = {
     "unmasked": "person",
     "visible person": "person",
@@ -36,31 +33,15 @@ def photo_problem(texts: Texts, photo: Photo) -> tuple[str, str] | None:
 def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
     """Size of the picture, length, frames a second, size of the file, in one line."""
     parts = [
-        texts("confirm.pixels", width=facts["width"], height=facts["height"]),
+        texts("facts.pixels", width=facts["width"], height=facts["height"]),
         texts.duration(facts["duration"]),
-        texts("confirm.rate", rate=f"{facts['average_rate']:.3g}"),
+        texts("facts.rate", rate=f"{facts['average_rate']:.3g}"),
     ]
     if size:
         parts.append(texts.size(size))
     if not facts["audio"]:
-        parts.append(texts("confirm.silent"))
+        parts.append(texts("facts.silent"))
     return " · ".join(parts)
-
-
-def because(texts: Texts, person: Person) -> str | None:
-    """Why somebody is kept or masked, where something speaks for keeping them."""
-    kind = "doubt" if person["doubtful"] else person["kind"]
-    if person["pointed_at"] and kind != "user":
-        kind = "click"
-    if kind not in KINDS:
-        return None
-    name = person["name"] or texts("review.somebody")
-    return texts(f"why.{kind}", name=name, samples=person["samples"])
-
-
-def doubtful_seconds(person: Person) -> float:
-    """How long one should look at somebody."""
-    return sum(span["end"] - span["start"] for span in person["spans"] if span["doubtful"])
 
 
 def audit_marks(texts: Texts, audit: Audit) -> list[Mark]:
@@ -87,11 +68,6 @@ def clock(seconds: float, *, tenths: bool = False) -> str:
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     part = f".{int(seconds * 10) % 10}" if tenths else ""
     return (f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}") + part
-
-
-def picture(src: str, alt: str) -> str:
-    """An image as HTML."""
-    return f'<img class="picture" src="{escape(src)}" alt="{escape(alt)}">'
 
 
 def preview(src: str, alt: str, facts: Facts | None) -> str:

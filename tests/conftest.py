@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Tests import ONNX Runtime, too; see `bystander.models.sessions.onnx_runtime`.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# One arithmetic on every machine, and no self-test: tests/models/test_backends.py is about that.
+os.environ["BYSTANDER_BACKEND"] = "onnxruntime:fp32"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))

@@ -339,10 +339,11 @@ def test_a_download_takes_any_name_and_refuses_one_too_long_before_it_asks(tmp_p
 
 
 def test_the_client_needs_nothing_of_the_library_but_errors_and_names() -> None:
-    tree = ast.parse((REPOSITORY / "bystander" / "client.py").read_text())
-    found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    files = [REPOSITORY / "bystander" / name for name in ("client.py", "client_answers.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    found = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     ours = {name for name in found if name and name.startswith("bystander")}
-    assert ours == {"bystander.errors", "bystander.files"}
+    assert ours == {"bystander.errors", "bystander.files", "bystander.client_answers"}
 
 
 @pytest.mark.long

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bystander.errors import OutputUnwritable
-from bystander.files import check_name, named_after, replacing, temporary_beside
+from bystander.files import OwnedFolder, check_name, named_after, replacing, temporary_beside
+from tests.conftest import REPOSITORY
 
 LONGEST = 255
 """Bytes of a name, on every common file system of Linux."""
@@ -54,3 +57,25 @@ def test_a_derived_name_is_cut_only_where_it_must_be(tmp_path: Path) -> None:
         assert path.name.startswith("가" * 70)
         assert path.name.endswith(".audit.html")
     assert long[0] != long[1]
+
+
+def test_a_folder_of_ones_own_is_removed_by_its_owner_or_after_it(tmp_path: Path) -> None:
+    script = "import os, sys; from pathlib import Path; from bystander.files import OwnedFolder; "
+    script += "print(OwnedFolder('cache-', Path(sys.argv[1])).path, flush=True); os._exit(9)"
+    child = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, cwd=REPOSITORY
+    )
+    left = Path(child.stdout.strip())
+    assert left.is_dir()
+    (tmp_path / "cache-of-somebody-else").mkdir()
+
+    folder = OwnedFolder("cache-", tmp_path)
+    assert not left.exists()
+    (folder.path / "copy").write_bytes(b"copy")
+    other = OwnedFolder("cache-", tmp_path)
+    assert (folder.path / "copy").exists(), "its owner is alive"
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    for made in (folder, other):
+        made.remove()
+        made.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["cache-of-somebody-else"]

@@ -15,32 +15,38 @@ from tests.conftest import REPOSITORY
 
 FLOORS = {
     "errors": 0,
+    "choices": 0,
     "files": 0,
     "geometry": 0,
     "config": 0,
     "progress": 0,
+    "tracing": 0,
     "media": 1,
     "models": 1,
+    "storage": 1,
     "timeline": 2,
     "tracking": 2,
     "identity": 2,
     "redaction": 2,
     "auditing": 2,
+    "editing": 2,
     "settings": 3,
+    "preset": 3,
     "pipeline": 3,
+    "executors": 3,
     "sandbox": 3,
     "server": 4,
+    "client_answers": 3,
     "client": 4,
     "cli": 4,
     "__main__": 5,
 }
-SECOND_FLOOR = ["timeline", "identity", "redaction", "tracking", "auditing"]
+SECOND_FLOOR = ["timeline", "identity", "redaction", "tracking", "editing", "auditing"]
 """Each of these may import those before it, and not the other way round."""
 SERVER_FLOORS = {
     "settings": 0,
     "models": 0,
     "database": 0,
-    "storage": 1,
     "jobs": 2,
     "http": 3,
     "service": 4,

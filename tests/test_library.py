@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,24 @@ from bystander.models.sessions import open_session
 print(json.dumps(len(open_session(Path({str(network)!r})).outputs)))
 """
     assert ran(script, tmp_path) == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_openvino_is_imported_without_a_report_to_its_maker(tmp_path: Path) -> None:
+    """Its import, by itself, makes a client id in the home folder, and sends an event."""
+    script = """
+import json, socket, sys
+
+def refuse(*args):
+    raise AssertionError("a connection")
+
+socket.socket.connect = refuse
+from bystander.models.sessions import openvino_runtime
+devices = openvino_runtime().Core().available_devices
+print(json.dumps([devices, sorted(m for m in sys.modules if m.startswith("openvino_telemetry"))]))
+"""
+    assert ran(script, tmp_path) == [["CPU"], []]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

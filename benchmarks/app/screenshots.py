@@ -29,7 +29,7 @@ SETTLED: Final = 3000
 """ms in which pictures come and the page comes to rest."""
 WAIT: Final = 120_000
 """ms for what has to be computed."""
-Step = Literal["upload", "confirm", "estimate", "progress", "review", "result"]
+Step = Literal["upload", "estimate", "progress", "review", "result"]
 LOCALES: Final[dict[Language, str]] = {"ko": "ko-KR", "en": "en-US"}
 COLORS: Final = 256
 # Posters of videos, and backgrounds, too: whatever is drawn inside these elements. Those inside
@@ -133,6 +133,7 @@ def take(
     page.get_by_role("heading", level=1, name=texts(language)(f"{step}.title")).wait_for()
     if step == "estimate":
         page.locator(".figure").wait_for(timeout=WAIT)
+        page.locator(".still video").wait_for(timeout=WAIT)  # a few seconds as they will be
     if step == "progress":
         page.locator("img.preview").wait_for(timeout=WAIT)
     page.wait_for_timeout(SETTLED)

@@ -5,6 +5,7 @@ python -m benchmarks.quality -o OUT --quick --cache DIR        in minutes: see b
 python -m benchmarks.quality -o OUT --only schoolgirls         one clip or scene; may be repeated
 python -m benchmarks.quality -o OUT --set tracking.max_gap=1   another setting; may be repeated
 python -m benchmarks.quality -o OUT --without second-look      without a rule; may be repeated
+python -m benchmarks.quality -o OUT --chunks 2 3               in chunks of 2 s, 3 s of overlap
 python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
 python -m benchmarks.quality ablation -o OUT                   what each rule earns
 python -m benchmarks.quality references -o OUT                 ByteTrack and BoT-SORT beside us
@@ -61,7 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         ((_, settings),) = candidates
         harness = Harness(
-            given.cache, settings, "grid" if given.quick else "video", keep=given.output
+            given.cache,
+            settings,
+            "grid" if given.quick else "video",
+            keep=given.output,
+            chunks=tuple(given.chunks) if given.chunks else None,
         )
         rows = measure_all(harness, runs)
         if given.what == "references":
@@ -97,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         "--without", action="append", default=[], choices=RULES, metavar="RULE",
         help=", ".join(RULES),
     )  # fmt: skip
+    parser.add_argument(
+        "--chunks", type=float, nargs=2, metavar=("SECONDS", "OVERLAP"), help="look in chunks"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of made scenes: other people, places")
     parser.add_argument("--list", action="version", version="\n".join([*CLIPS, *MADE]))
     return parser

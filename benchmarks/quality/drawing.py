@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.material import frames
+from bystander.choices import EffectName
 from bystander.media.colour import RgbScaler, planes_of
 from bystander.media.display import UPRIGHT
 from bystander.media.encoder import EncoderSettings, encoding_of
 from bystander.media.facts import VideoInfo
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
-from bystander.pipeline.render import FrameMasker
+from bystander.pipeline.drawing import FrameMasker
 from bystander.redaction.compositing import Compositor
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
 
 Bits = NDArray[np.bool_]

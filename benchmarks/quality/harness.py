@@ -33,14 +33,16 @@ from benchmarks.quality.pictures import painted, picked, save_worst
 from benchmarks.quality.score import score_masks
 from benchmarks.quality.table import Row, row_of
 from benchmarks.quality.tracking import people_found, timeline_boxes, tracking_score
+from bystander.choices import EffectName, ProfileName
 from bystander.errors import SelectionError
 from bystander.identity.cast import load_cast
 from bystander.media.probe import probe
-from bystander.models import Models, ModelSettings, load_models
+from bystander.models import Models, load_models
 from bystander.pipeline.analyze import analyze
 from bystander.pipeline.render import render
-from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.settings import AnalysisSettings, ProfileName, load_profile
+from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel
+from bystander.redaction.effects import EffectSettings
+from bystander.settings import AnalysisSettings, load_profile
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import Decision
 
@@ -69,6 +71,7 @@ class Harness:
         keep: a folder in which each run leaves its timeline, its worst frames (bystanders
             outlined red, the kept green, what is masked tinted), and its video if one is made.
         brief: measure only what leaks and what is masked of the kept, which is all a sweep asks.
+        chunks: analyse in chunks of so many seconds, with so many seconds of overlap.
     """
 
     def __init__(
@@ -78,13 +81,15 @@ class Harness:
         size: Size = "grid",
         keep: Path | None = None,
         brief: bool = False,
+        chunks: tuple[float, float] | None = None,
     ) -> None:
+        self._chunks = chunks
         self.settings = settings or default_settings()
         self._size = size
         self._keep, self._brief = keep, brief
         self.models: Models
         if cache is None:
-            self.models = load_models(ModelSettings(segmenter=self.settings.segmenter))
+            self.models = load_models(self.settings.model_settings())
         else:
             self.models = cached_models(cache, self.settings.segmenter)
 
@@ -128,14 +133,20 @@ class Harness:
         Raises:
             SelectionError: a click hits nobody, or it isn't clear whom.
         """
-        return analyze(
-            run.video,
-            output,
-            models=self.models,
-            settings=self.settings,
-            cast=load_cast(run.cast, self.models.faces) if run.cast else (),
-            clicks=run.clicks if clicked else (),
-        )
+        with tempfile.TemporaryDirectory(prefix="bystander-quality-") as folder:
+            parallel = None
+            if self._chunks is not None:
+                workspace = FolderWorkspace(run.video, Path(folder))
+                parallel = Parallel(InProcess(), workspace, *self._chunks)
+            return analyze(
+                run.video,
+                output,
+                models=self.models,
+                settings=self.settings,
+                cast=load_cast(run.cast, self.models.faces) if run.cast else (),
+                clicks=run.clicks if clicked else (),
+                parallel=parallel,
+            )
 
     def masks(self, run: Run, timeline: Timeline, folder: Path) -> Iterator[Bits]:
         """What a timeline masks in every frame: bool [h, w]."""

@@ -13,7 +13,7 @@ from benchmarks.quality.table import Row
 from benchmarks.quality.tracking import REFERENCES, reference_boxes, tracking_score
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.pipeline.analyze import observe
+from bystander.pipeline.looking import observe
 
 
 def reference_rows(harness: Harness, runs: Sequence[Run], rows: Sequence[Row]) -> list[Row]:

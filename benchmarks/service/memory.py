@@ -19,7 +19,8 @@ import psutil
 
 from benchmarks.service.clips import Clip
 from benchmarks.service.server import ENTRY, JOB_WORKER, Server
-from bystander.client import CHUNK_BYTES, Client, RemoteProject
+from bystander.client import Client, RemoteProject
+from bystander.client_answers import CHUNK_BYTES
 
 SIZE = 1_500_000_000
 INTERVAL = 0.05

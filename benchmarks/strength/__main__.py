@@ -25,10 +25,11 @@ from benchmarks.strength.portraits import read_portraits
 from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, print_tables
 from benchmarks.strength.tracks import CLIPS, FaceFinder, attack_tracks
+from bystander.choices import EffectName
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo, photo_files
 from bystander.models import Models, load_models
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 
 PHOTOS: Final = {"portraits": "lfw10", "others": "groups_bbt"}
 """Folders of faces: those that the defaults were chosen on, and those that they were not."""

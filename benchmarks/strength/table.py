@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.strength.reidentification import Reidentified
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.choices import EffectName
+from bystander.redaction.effects import EffectSettings
 
 SIGNIFICANT: Final = 0.05
 LEGEND: Final = """Right one first, per cent (95 % interval), and area under the ROC curve.

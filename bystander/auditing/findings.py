@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -10,12 +10,17 @@ from typing import Final
 from pydantic import Field
 
 from bystander.config import Settings
+from bystander.editing.document import AcceptedFinding, AcceptEdit, Edits
 from bystander.geometry.coordinates import DisplayBox
 from bystander.geometry.instances import box_iou
+from bystander.models.sessions import SessionSettings
 from bystander.tracking.shots import ShotSettings
 
 JOIN_SECONDS: Final = 1.0
 """Signs of the same thing no further apart than this are one finding."""
+ACCEPTED_SECONDS: Final = 0.5
+MIN_ACCEPTED_IOU: Final = 0.3
+"""A finding that is found once more may be so late, and have moved so far."""
 MIN_SAME_PLACE_IOU: Final = 0.2
 """IoU from which two signs without a name are about the same person."""
 
@@ -23,6 +28,9 @@ MIN_SAME_PLACE_IOU: Final = 0.2
 class AuditSettings(Settings):
     """How thoroughly a masked video is attacked."""
 
+    sessions: SessionSettings = Field(
+        default=SessionSettings(), description="how the networks that look are run"
+    )
     compare_long_side: int = Field(
         default=960,
         ge=256,
@@ -122,6 +130,7 @@ class Finding:
         who: the tracklet it is about ("t7"), or what in the file; may be empty.
         detail: one plain sentence.
         certain: this one frame is enough; otherwise another one has to say the same.
+        accepted: somebody looked at it and found it fine.
     """
 
     kind: Kind
@@ -136,6 +145,7 @@ class Finding:
     who: str
     detail: str
     certain: bool = True
+    accepted: bool = False
 
     @property
     def advice(self) -> str:
@@ -186,15 +196,44 @@ class FindingMerger:
     def findings(self) -> list[Finding]:
         """Everything found: leaks first, then by how long and how bad."""
         self._close_before(float("inf"))
-        return sorted(
-            self._findings,
-            key=lambda f: (f.severity is not Severity.LEAK, -f.share * max(f.frames, 1), f.start),
-        )
+        return ordered(self._findings)
 
     def _close_before(self, seconds: float) -> None:
         ended = [span for span, _ in self._open if span.end < seconds]
         self._findings += [span for span in ended if span.certain or span.frames > 1]
         self._open = [pair for pair in self._open if pair[0].end >= seconds]
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Leaks first, then by how long and how bad."""
+    return sorted(
+        findings,
+        key=lambda f: (f.severity is not Severity.LEAK, -f.share * max(f.frames, 1), f.start),
+    )
+
+
+def with_accepted(
+    findings: Iterable[Finding], edits: Edits | None, first_seconds: float
+) -> Iterator[Finding]:
+    """The findings, of which those are marked that somebody accepted.
+
+    Args:
+        edits: a finding is accepted by one of the same kind, within `ACCEPTED_SECONDS`, in the same
+            place by `MIN_ACCEPTED_IOU`.
+        first_seconds: when a player of the output shows the first frame, where edits count from.
+    """
+    fine = [one.finding for one in edits.edits if isinstance(one, AcceptEdit)] if edits else []
+    for finding in findings:
+        found = any(_is_about(one, finding, finding.seconds - first_seconds) for one in fine)
+        yield replace(finding, accepted=True) if found else finding
+
+
+def _is_about(one: AcceptedFinding, finding: Finding, seconds: float) -> bool:
+    if one.kind != finding.kind or abs(one.seconds - seconds) > ACCEPTED_SECONDS + 1e-6:
+        return False
+    if one.box is None or finding.box is None:
+        return one.box is finding.box
+    return box_iou(one.box, finding.box) >= MIN_ACCEPTED_IOU
 
 
 def _same(span: Finding, last: DisplayBox | None, sign: Finding) -> bool:

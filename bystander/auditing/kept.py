@@ -50,6 +50,11 @@ class KeptPeople:
     people: int
 
 
+def memory_frames(rate: float) -> int:
+    """Frames for which a pixel stays the kept person's, at `rate` frames per second."""
+    return max(1, round(MEMORY_SECONDS * rate))
+
+
 class KeptArea:
     """Remembers whose silhouettes were kept, and moves the memory along.
 
@@ -69,7 +74,7 @@ class KeptArea:
     ) -> None:
         self._tracklets, self._grid = tracklets, grid
         self._shots = frozenset(shots)
-        self._memory = max(1, round(MEMORY_SECONDS * rate))
+        self._memory = memory_frames(rate)
         scale = FLOW_LONG_SIDE_PX / max(grid)
         self._size = max(16, round(grid[0] * scale)), max(16, round(grid[1] * scale))
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from bystander.auditing.findings import FindingMerger, Kind, Severity, in_frame
 from bystander.auditing.kept import KeptPeople
@@ -22,7 +25,7 @@ from bystander.geometry.types import Rgb
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import Deinterlacing
 from bystander.media.facts import FieldOrder, VideoInfo
-from bystander.media.reader import Frame, VideoReader
+from bystander.media.reader import Frame, VideoReader, frames_after
 from bystander.timeline.types import FrameRecord
 from bystander.tracking.shots import ShotSettings, detect_cuts, thumbnail
 
@@ -54,6 +57,9 @@ class PairedReader:
     Args:
         source, output: the files and what `probe` said about them.
         findings: gets a finding for frames that only one of them has.
+
+    Attributes:
+        first_seconds: when a player of the output shows the first frame.
     """
 
     def __init__(
@@ -67,18 +73,36 @@ class PairedReader:
         ticks = source[1].time_base + output[1].time_base
         usual = 1 / source[1].average_rate
         info = output[1]
-        self._lead = float((info.start_pts - info.origin_pts) * info.time_base)
+        self.first_seconds = float((info.start_pts - info.origin_pts) * info.time_base)
         self._tolerance = float(min(max(ticks, 2 * MILLISECOND), usual / 2))
         self.findings = findings
 
-    def pairs(self) -> Iterator[Pair]:
-        """The frames that both have."""
-        with VideoReader(*self._source) as sources, VideoReader(*self._output) as outputs:
-            ours, theirs = iter(sources), iter(outputs)
-            if self._output[1].field_order is FieldOrder.PROGRESSIVE:
-                interlaced = self._source[1].field_order is not FieldOrder.PROGRESSIVE
-                every = Deinterlacing.EVERY if interlaced else Deinterlacing.NONE
-                ours = deinterlaced(ours, self._source[1], every)
+    def pairs(self, start: int = 0, shown: int | None = None) -> Iterator[Pair]:
+        """The frames that both have.
+
+        Args:
+            start: the number of the first one.
+            shown: pts of the source's frame before it; None at the beginning.
+        """
+        source_info, output_info = self._source[1], self._output[1]
+        mode = Deinterlacing.NONE
+        if output_info.field_order is FieldOrder.PROGRESSIVE:
+            interlaced = source_info.field_order is not FieldOrder.PROGRESSIVE
+            mode = Deinterlacing.EVERY if interlaced else Deinterlacing.NONE
+        lead = shown is not None and mode is not Deinterlacing.NONE
+        before = None  # a tick of the output between the frame before and the first one
+        if shown is not None:
+            since = (shown - source_info.start_pts) * source_info.time_base
+            late = since + Fraction(self._tolerance)
+            before = output_info.start_pts + ceil(late / output_info.time_base)
+        with (
+            closing(frames_after(*self._source, start, shown, lead)) as sources,
+            VideoReader(*self._output, start_pts=before, start_index=start) as outputs,
+        ):
+            ours: Iterator[Frame] = sources
+            if output_info.field_order is FieldOrder.PROGRESSIVE:
+                ours = deinterlaced(ours, source_info, mode, lead)
+            theirs = iter(outputs)
             source, output = next(ours, None), next(theirs, None)
             while source is not None or output is not None:
                 at = _seconds(source, self._source[1])
@@ -90,25 +114,32 @@ class PairedReader:
                     self._lacking(output, there, "the output has frames that the source lacks")
                     output = next(theirs, None)
                 elif source is not None and output is not None:
-                    yield Pair(source, output, at + self._lead)
+                    yield Pair(source, output, at + self.first_seconds)
                     source, output = next(ours, None), next(theirs, None)
 
     def _lacking(self, frame: Frame, seconds: float, detail: str) -> None:
-        at = frame.index, seconds + self._lead
+        at = frame.index, seconds + self.first_seconds
         sign = in_frame(Kind.OUT_OF_STEP, Severity.LEAK, at, None, 1.0, detail, detail)
         self.findings.add([sign])
 
 
-def looked_at(pairs: Iterable[Pair], settings: ShotSettings) -> Iterator[Pair]:
+def looked_at(
+    pairs: Iterable[Pair], settings: ShotSettings, cuts: list[int] | None = None
+) -> Iterator[Pair]:
     """The pairs, with `close` set at both ends of the video and on both sides of every cut.
 
     A handful of frames is held back.
+
+    Args:
+        cuts: gets the numbers of the frames with which shots begin.
     """
     marked = detect_cuts(pairs, lambda pair: thumbnail(pair.source.rgb(_THUMBNAIL)), settings)
     ahead: deque[Pair] = deque()
     left = 0  # frames that still lie close behind a cut
     for pair, cut in marked:
         if cut:
+            if cuts is not None:
+                cuts.append(pair.source.index)
             left = BESIDE_CUT_FRAMES
             ahead = deque(replace(before, close=True) for before in ahead)
         ahead.append(replace(pair, close=left > 0))
@@ -116,6 +147,18 @@ def looked_at(pairs: Iterable[Pair], settings: ShotSettings) -> Iterator[Pair]:
         if len(ahead) > BESIDE_CUT_FRAMES:
             yield ahead.popleft()
     yield from (replace(pair, close=True) for pair in ahead)
+
+
+def close_to(cuts: Iterable[int], frames: int) -> NDArray[np.bool_]:
+    """Of each frame, whether `looked_at` sets `close`: bool [F].
+
+    Args:
+        cuts: the numbers of the frames with which shots begin, the video's first one included.
+    """
+    close = np.zeros(frames, dtype=bool)
+    for cut in (*cuts, frames):
+        close[max(0, cut - BESIDE_CUT_FRAMES) : cut + BESIDE_CUT_FRAMES] = True
+    return close
 
 
 def _seconds(frame: Frame | None, info: VideoInfo) -> float:

@@ -18,12 +18,13 @@ import cv2
 import numpy as np
 
 from bystander.auditing.likeness import Luma
+from bystander.choices import EffectName
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Bits, Mask, resized
 from bystander.geometry.types import Box
 from bystander.media.colour import PixelFormat, planes_of
 from bystander.redaction.compositing import Compositor, Region
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.types import Sighting
 
 WINDOW_SIDES_PX: Final = (4, 8)

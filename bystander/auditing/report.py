@@ -6,16 +6,18 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bystander.auditing.findings import Finding, Severity
+from bystander.auditing.earlier import read_finding
+from bystander.auditing.findings import Finding, Severity, with_accepted
+from bystander.editing.document import Edits
 from bystander.errors import OutputUnwritable
 from bystander.files import replacing
 from bystander.geometry.coordinates import DisplayBox, DisplaySize
@@ -48,6 +50,8 @@ class Result:
         models: file name to SHA-256 of the networks used.
         stripped: what the source carries beside picture and sound, and the output doesn't.
         findings: the worst first.
+        basis: what a later audit of what changed goes on from.
+        first_seconds: when a player of the output shows the first frame.
     """
 
     source: Path
@@ -59,10 +63,13 @@ class Result:
     models: Mapping[str, str]
     stripped: tuple[str, ...]
     findings: tuple[Finding, ...]
+    basis: Mapping[str, object] = field(default_factory=dict)
+    first_seconds: float = 0.0
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if f.severity is Severity.LEAK)
+        """What keeps it from passing: but what somebody accepted."""
+        return tuple(f for f in self.findings if f.severity is Severity.LEAK and not f.accepted)
 
     @property
     def passed(self) -> bool:
@@ -120,7 +127,25 @@ def as_json(result: Result) -> dict[str, object]:
         "kept": [{"who": who, "why": why} for who, why in kept_people(result.header)],
         "stripped": list(result.stripped),
         "findings": [_finding(finding) for finding in result.findings],
+        "basis": dict(result.basis),
     }
+
+
+def with_accepts(
+    report: Mapping[str, Any], edits: Edits, first_seconds: float
+) -> dict[str, object]:
+    """A report for programs, as it would be if it had been written with these edits.
+
+    Args:
+        first_seconds: when a player shows the first frame.
+
+    Raises:
+        KeyError, TypeError, ValueError: it isn't a report.
+    """
+    findings = [read_finding(one) for one in report["findings"]]
+    told = list(with_accepted(findings, edits, first_seconds))
+    leaks = any(one.severity is Severity.LEAK and not one.accepted for one in told)
+    return {**report, "passed": not leaks, "findings": [_finding(one) for one in told]}
 
 
 def _finding(finding: Finding) -> dict[str, object]:
@@ -156,6 +181,7 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
     )
     templates.filters |= {
+        "advice": _advice,
         "clock": _clock,
         "colour": _colour,
         "percent": "{:.0%}".format,
@@ -171,8 +197,7 @@ def kept_people(header: Header | None) -> Iterator[tuple[str, str]]:
     for person in header.persons:
         reasons = {
             verdict.evidence.reason or verdict.evidence.kind.value
-            for tracklet in header.tracklets_of(person)
-            for verdict in tracklet.verdicts
+            for _, verdict in header.verdicts_of(person)
             if verdict.decision is Decision.KEEP
         }
         if reasons:
@@ -230,7 +255,13 @@ def _pts(finding: Finding, info: VideoInfo) -> int:
     return info.origin_pts + int((finding.seconds - CLOCK_MARGIN_SECONDS) / info.time_base)
 
 
+def _advice(finding: Finding) -> str:
+    return "Somebody looked at it and found it fine." if finding.accepted else finding.advice
+
+
 def _colour(finding: Finding) -> str:
+    if finding.accepted:
+        return "accepted"
     return "bad" if finding.severity is Severity.LEAK else "note"
 
 

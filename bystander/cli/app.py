@@ -1,58 +1,44 @@
 """The command line: a thin layer over the verbs.
 
-Every command runs in `open_console`, which turns errors into messages and exit codes.
+Every command runs in `open_console`, which turns errors into messages and exit codes. What it
+runs is imported by it, before the console opens: `--help` loads nothing, `render` no network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bystander import __version__
-from bystander.auditing.report import Result, check_page
-from bystander.cli.console import Console, open_console
-from bystander.cli.doctor import models_app
+from bystander.choices import ProfileName
+from bystander.cli.audit import audit
+from bystander.cli.console import open_console
+from bystander.cli.edit import edit
+from bystander.cli.mask import mask
+from bystander.cli.models import models_app
 from bystander.cli.options import (
-    DEFAULT_COLOR,
-    DEFAULT_STRENGTH,
-    AllowWeak,
-    Audit,
     Cast,
-    CodecOption,
-    Color,
-    DeinterlaceOption,
-    Effect,
+    Cluster,
+    DeviceOption,
     Json,
-    Keep,
     KeepAt,
-    Mask,
-    Output,
     Overwrite,
+    PrecisionOption,
+    Processes,
     ProfileOption,
-    Strength,
     TimelineFile,
     Video,
+    Work,
     clicks_of,
-    effect_of,
 )
-from bystander.cli.serve import serve
-from bystander.errors import AuditFailed, ModelError
-from bystander.files import check_file, named_after
-from bystander.media.muxer import MUXERS, check_encoding, check_output
-from bystander.media.probe import probe
-from bystander.media.sound import plan_sound
-from bystander.models import ModelSettings, load_models
-from bystander.redaction.effects import EffectName
-from bystander.settings import ProfileName, load_profile
-from bystander.timeline.archive import Timeline
-from bystander.timeline.header import Header, with_decisions
-
-if TYPE_CHECKING:
-    from bystander.pipeline.people_report import Pointed
+from bystander.cli.preset import Preset
+from bystander.cli.render import render
+from bystander.cli.summary import pointed_in, summary_of
+from bystander.errors import ModelError
+from bystander.files import check_file
 
 HELP = """Mask everyone in a video except the people you choose.
 
@@ -72,11 +58,13 @@ Exit codes:
   5    the result can't be written
   6    a network, or another part of the installation, is missing or damaged
   7    the timeline can't be used
-  8    --keep-at, --keep or --mask names nobody
+  8    --keep-at, --mask-at, --keep or --mask names nobody
   9    a setting is unknown or out of bounds
   10   the storage of the service can't be used
   11   the audit found a leak
   12   the service refused, failed, or gave no answer
+  13   workers died over a part of the work, or the cluster can't be reached
+  14   of a folder's videos, some weren't masked, or show more than they should
   130  stopped by Ctrl-C (143 by kill); nothing half-written is left
 """
 
@@ -93,6 +81,14 @@ app = typer.Typer(
 
 app.add_typer(models_app, name="models")
 
+BACKEND_COLUMNS = {
+    "backend": "name",
+    "ms": "milliseconds",
+    "IoU %": "iou_percent",
+    "scores +-%": "score_percent",
+    "lost, new": "unmatched",
+    "": "verdict",
+}
 PEOPLE_COLUMNS = {
     "id": "id",
     "who": "name",
@@ -121,56 +117,7 @@ def bystander(
     pass
 
 
-@app.command()
-def mask(
-    video: Video,
-    output: Output,
-    cast: Cast = None,
-    keep_at: KeepAt = None,
-    effect: Effect = EffectName.BLUR,
-    color: Color = DEFAULT_COLOR,
-    strength: Strength = DEFAULT_STRENGTH,
-    allow_weak: AllowWeak = False,
-    timeline: Annotated[
-        Path | None,
-        typer.Option(
-            "--timeline",
-            metavar="FILE",
-            help="Also save the timeline, for 'people' and for 'render'.",
-        ),
-    ] = None,
-    audit: Audit = False,
-    codec: CodecOption = None,
-    deinterlace: DeinterlaceOption = None,
-    profile: ProfileOption = ProfileName.BALANCED,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Mask everyone in VIDEO but the people to keep."""
-    from bystander.pipeline.mask import mask_video
-
-    with open_console(json) as console:
-        drawn = effect_of(effect, color, strength, allow_weak)
-        page = named_after(output, ".audit.html") if audit else None
-        with console.progress() as report:
-            masked = mask_video(
-                video,
-                output,
-                cast=cast or (),
-                keep_at=clicks_of(keep_at),
-                effect=drawn,
-                profile=profile,
-                codec=codec,
-                deinterlace=deinterlace,
-                timeline=timeline,
-                audit=page,
-                overwrite=overwrite,
-                report=report,
-            )
-        summary = _summary(masked.header, masked.pointed_at)
-        console.result(output=str(output), **summary, sound=masked.sound.summary())
-        if masked.audit is not None:
-            _tell(console, masked.audit, output)
+app.command()(mask)
 
 
 @app.command()
@@ -182,18 +129,31 @@ def analyze(
     cast: Cast = None,
     keep_at: KeepAt = None,
     profile: ProfileOption = ProfileName.BALANCED,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    processes: Processes = None,
+    cluster: Cluster = None,
+    work: Work = None,
+    preset: Preset = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Find everyone in VIDEO and write a timeline."""
+    from bystander.executors.choice import executor_of, parallel_of
+    from bystander.media.probe import probe
     from bystander.pipeline.analyze import analyze as run
-    from bystander.pipeline.mask import check_clicks
+    from bystander.settings import load_profile
+    from bystander.tracking.clicks import check_clicks
 
     with open_console(json) as console:
-        chosen, clicks = load_profile(profile), clicks_of(keep_at)
+        chosen, clicks = load_profile(profile).on(device, precision), clicks_of(keep_at)
         check_clicks(clicks, video, probe(video))
         check_file(output, overwrite, video)
-        with console.progress() as report:
+        executor = executor_of(processes, cluster)
+        with (
+            parallel_of(executor, work, video, output) as parallel,
+            console.progress() as report,
+        ):
             found = run(
                 video,
                 output,
@@ -201,8 +161,9 @@ def analyze(
                 cast=cast or (),
                 clicks=clicks,
                 report=report,
+                parallel=parallel,
             )
-        console.result(timeline=str(output), **_summary(found.header, _pointed(found)))
+        console.result(timeline=str(output), **summary_of(found.header, pointed_in(found)))
 
 
 @app.command()
@@ -217,6 +178,7 @@ def people(
 ) -> None:
     """Show who was found, how long, verdict and why."""
     from bystander.pipeline.people_report import contact_sheet, describe_people
+    from bystander.timeline.archive import Timeline
 
     with open_console(json) as console:
         loaded = Timeline.load(timeline)
@@ -232,112 +194,57 @@ def people(
             console.result(sheet=str(sheet))
 
 
-@app.command()
-def render(
-    video: Video,
-    timeline: TimelineFile,
-    output: Output,
-    keep: Keep = None,
-    mask: Mask = None,
-    effect: Effect = EffectName.BLUR,
-    color: Color = DEFAULT_COLOR,
-    strength: Strength = DEFAULT_STRENGTH,
-    allow_weak: AllowWeak = False,
-    save: Annotated[
-        Path | None,
-        typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
-    ] = None,
-    codec: CodecOption = None,
-    deinterlace: DeinterlaceOption = None,
-    profile: ProfileOption = ProfileName.BALANCED,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Mask VIDEO by a timeline; runs no network."""
-    from bystander.pipeline.render import render as run
-
-    with open_console(json) as console:
-        chosen, drawn = load_profile(profile), effect_of(effect, color, strength, allow_weak)
-        check_output(output, video, overwrite)
-        encoder = chosen.encoder.changed({"codec": codec, "deinterlace": deinterlace})
-        check_encoding(output, probe(video), video, encoder)
-        sound = plan_sound(video, MUXERS[output.suffix.lower()])
-        if save is not None:
-            check_file(save, overwrite, video, output)
-        loaded = Timeline.load(timeline)
-        decided = Timeline(timeline, with_decisions(loaded.header, keep or (), mask or ()))
-        with console.progress() as report:
-            run(
-                video,
-                decided,
-                output,
-                effect=drawn,
-                encoder=encoder,
-                overwrite=overwrite,
-                report=report,
-            )
-        if save is not None:
-            loaded.save(save, decided.header)
-        summary = _summary(decided.header, _pointed(decided))
-        console.result(output=str(output), **summary, sound=sound.summary())
+app.command()(render)
 
 
-@app.command()
-def audit(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The video that was masked.")],
-    masked: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The masked video.")],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="REPORT.html", help="The report; JSON beside it."),
-    ],
-    timeline: Annotated[
-        Path | None,
-        typer.Option(
-            "--timeline",
-            metavar="FILE",
-            help="Who may be seen: the timeline that OUTPUT was rendered from. Without it, "
-            "people who can be seen are only listed.",
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Attack a masked video, and report what it gives away."""
-    from bystander.pipeline.audit import audit as run
+app.command()(edit)
 
-    with open_console(json) as console:
-        for path in (output, output.with_suffix(".json")):
-            check_file(path, overwrite, source, masked, *([timeline] if timeline else []))
-        check_page(output)
-        for video in (source, masked):
-            probe(video)
-        known = None if timeline is None else Timeline.load(timeline)
-        with console.progress() as report:
-            found = run(source, masked, output, timeline=known, report=report)
-        _tell(console, found, output)
+
+app.command()(audit)
 
 
 @app.command()
 def estimate(
-    video: Video, profile: ProfileOption = ProfileName.BALANCED, json: Json = False
+    video: Video,
+    profile: ProfileOption = ProfileName.BALANCED,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    json: Json = False,
 ) -> None:
     """Say how long masking VIDEO will take here."""
+    from bystander.media.probe import probe
+    from bystander.models import load_models
     from bystander.pipeline.estimate import estimate as run
+    from bystander.settings import load_profile
 
     with open_console(json) as console:
-        chosen = load_profile(profile)
+        chosen = load_profile(profile).on(device, precision)
         probe(video)
-        models = load_models(ModelSettings(segmenter=chosen.analysis.segmenter))
+        models = load_models(chosen.analysis.model_settings())
         console.estimate(run(video, models, chosen))
 
 
-app.command()(serve)
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 3000,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="For everything that is stored."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Start the service; its settings are in configs/service.yaml."""
+    from bystander.cli.serve import become_service
+
+    with open_console(json):
+        become_service(host, port, data)
 
 
 @app.command()
 def doctor(json: Json = False) -> None:
     """Check that everything needed is there and works."""
-    from bystander.cli.doctor import check_up
+    from bystander.cli.doctor import check_up, list_backends
 
     with open_console(json) as console:
         checks = check_up()
@@ -346,6 +253,7 @@ def doctor(json: Json = False) -> None:
             [asdict(check) for check in checks],
             {"check": "name", "": "ok", "found": "found"},
         )
+        console.table("backends", list_backends(), BACKEND_COLUMNS)
         if failed := [check.name for check in checks if not check.ok]:
             raise ModelError(f"not in order: {', '.join(failed)}", "What was found says why.")
 
@@ -355,41 +263,15 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the results go.")
     ] = Path("out/demo"),
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     json: Json = False,
 ) -> None:
     """Make a sample video and mask all but one in it."""
     from bystander.cli.demo import run_demo
 
     with open_console(json) as console, console.progress() as report:
-        console.result(**run_demo(output, report))
-
-
-def _tell(console: Console, found: Result, page: Path) -> None:
-    """Say what the audit came to, and where to look.
-
-    Raises:
-        AuditFailed: it found a leak. The masked video stays where it is.
-    """
-    console.result(report=str(page), passed=found.passed, findings=len(found.findings))
-    if not found.passed:
-        raise AuditFailed(f"{found.output}: {found.summary()}", f"{page} shows it.")
-
-
-def _pointed(timeline: Timeline) -> Sequence[Pointed]:
-    from bystander.pipeline.people_report import pointed_people
-
-    return pointed_people(timeline)
-
-
-def _summary(header: Header, pointed: Sequence[Pointed]) -> dict[str, object]:
-    kept = [person.name or person.id for person in header.persons if header.is_kept(person)]
-    return {
-        **({"pointed_at": list(pointed)} if pointed else {}),
-        "frames": header.video.frames,
-        "people": len(header.persons),
-        "kept": kept,
-        "masked": len(header.persons) - len(kept),
-    }
+        console.result(**run_demo(output, report, device, precision))
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import rich.console
 from rich.markup import escape
@@ -31,8 +31,10 @@ from rich.table import Table
 
 from bystander import __version__
 from bystander.errors import BystanderError, OutputUnwritable
-from bystander.pipeline.estimate import Estimate
 from bystander.progress import OncePerMessage, Progress, Report
+
+if TYPE_CHECKING:
+    from bystander.pipeline.estimate import Estimate
 
 STAGES: Final = {"analyze": "Finding people", "render": "Masking", "audit": "Auditing"}
 STYLES: Final = {"keep": "green", "mask": "red", "ok": "green", "failed": "red"}
@@ -119,6 +121,26 @@ class Console:
         for row in rows:
             table.add_row(*(_cell(row[key]) for key in columns.values()))
         self._out.print(table)
+
+    def findings(self, rows: Sequence[Mapping[str, object]], most: int) -> None:
+        """What an audit found: a line each, which may be copied.
+
+        Args:
+            rows: with `seconds`, `kind`, and `mask_box`: an option that masks it, if there is one.
+            most: lines at most; JSON gets all of them.
+        """
+        if self._json:
+            self._emit("findings", findings=rows)
+            return
+        for row in rows[:most]:
+            option = f": {row['mask_box']}" if row["mask_box"] else f": {row['detail']}"
+            self._out.print(
+                f"[bold]{'found':<10}[/] {row['kind']}{escape(option)}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        if len(rows) > most:
+            self._out.print(f"[bold]{'found':<10}[/] {len(rows) - most} more", highlight=False)
 
     def estimate(self, found: Estimate) -> None:
         if self._json:

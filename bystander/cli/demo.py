@@ -16,14 +16,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.choices import Device, Precision, ProfileName
 from bystander.errors import OutputUnwritable
 from bystander.media.photos import load_photo
-from bystander.models import ModelSettings, load_models
+from bystander.models import load_models
 from bystander.models.face_model import FaceModel
 from bystander.pipeline.mask import mask_video
 from bystander.pipeline.people_report import contact_sheet
 from bystander.progress import Report
-from bystander.settings import ProfileName, load_profile
+from bystander.settings import load_profile
 from bystander.timeline.archive import Timeline
 
 SIZE_PX: Final = (1280, 720)
@@ -33,18 +34,24 @@ KEPT_FACE: Final = 2
 """Which face from the left is kept."""
 
 
-def run_demo(folder: Path, report: Report | None = None) -> dict[str, object]:
+def run_demo(
+    folder: Path,
+    report: Report | None = None,
+    device: Device | None = None,
+    precision: Precision | None = None,
+) -> dict[str, object]:
     """Make the sample video and mask it; returns where everything is.
 
     Args:
         folder: gets `source.mp4`, `cast/`, `masked.mp4`, `timeline`, `people.png`
             and `before-after.png`.
+        device, precision: as of `mask_video`.
 
     Raises:
         BystanderError: as the verbs do.
     """
-    profile = load_profile(ProfileName.BALANCED)
-    models = load_models(ModelSettings(segmenter=profile.analysis.segmenter))
+    profile = load_profile(ProfileName.BALANCED).on(device, precision)
+    models = load_models(profile.analysis.model_settings())
     source, photo = film(folder, models.faces)
     masked = folder / "masked.mp4"
     result = mask_video(

@@ -9,71 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Final
 
 import av
 import cv2
 import numpy as np
-import typer
 
-from bystander.cli.console import open_console
-from bystander.cli.options import Json
+from bystander.choices import ProfileName
 from bystander.errors import BystanderError
+from bystander.media.hardware import ENCODERS, trial
 from bystander.media.photos import load_photo
-from bystander.models import ModelSettings, load_models
+from bystander.models import ModelSettings, choose_network, load_models, segmenter_files
+from bystander.models.backends import Choice, Measurement, measurements
 from bystander.models.sessions import onnx_runtime
 from bystander.models.store import Catalogue, ModelStore, import_model
 from bystander.sandbox import landlock
-from bystander.settings import ProfileName, load_profile
+from bystander.settings import load_profile
 
-models_app = typer.Typer(
-    help="The networks: where they are, and fetching them.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-
-@models_app.command("list")
-def models_list(json: Json = False) -> None:
-    """Show each network, its licence, and where it is."""
-    pass
-
-    with open_console(json) as console:
-        console.table(
-            "models", list_models(), {"name": "name", "licence": "licence", "where": "where"}
-        )
-
-
-@models_app.command("pull")
-def models_pull(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="From 'models list'; by default all missing."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Download networks from their publishers, verified."""
-    pass
-
-    with open_console(json) as console:
-        for name, path in pull_models(names or ()):
-            console.result(model=name, path=str(path))
-
-
-@models_app.command("import-bento")
-def models_import_bento(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="From 'models list'; by default all that are here."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Copy networks into BentoML's model store."""
-    pass
-
-    with open_console(json) as console:
-        for name, tag in import_models(names or ()):
-            console.result(model=name, tag=tag)
+TRIED_SIZE: Final = (640, 360)
+"""Pixels of the pictures that hardware encoders are tried with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +47,7 @@ def check_up() -> list[HealthCheck]:
         HealthCheck("cores", True, str(os.cpu_count())),
         HealthCheck("pyav", True, f"{av.__version__}, FFmpeg {av.library_versions['libavcodec']}"),
         _attempt("h264 encoder", lambda: av.Codec("libx264", "w").long_name),
+        HealthCheck("hardware encoders", True, _hardware_encoders()),
         HealthCheck("onnxruntime", True, runtime.__version__),
         HealthCheck("providers", True, ", ".join(runtime.get_available_providers())),
         HealthCheck("opencv", True, cv2.__version__),
@@ -104,6 +59,44 @@ def check_up() -> list[HealthCheck]:
         HealthCheck("confinement", True, _confinement()),
         _attempt("faces", _six_faces),
     ]
+
+
+def list_backends() -> list[dict[str, object]]:
+    """One row a way to run the segmenter: how fast, how near to fp32, and which one is taken.
+
+    Measured again, so that a first test on a busy machine doesn't last; none without a network.
+    """
+    try:
+        settings, store = ModelSettings(), ModelStore.from_environment(Catalogue.load())
+        _, networks = segmenter_files(settings, store)
+        measured = measurements(networks, store.cache, again=True)
+        _, choice = choose_network(settings, store)
+    except BystanderError:
+        return []  # the check of the networks says why
+    return [
+        {
+            "name": one.candidate.name,
+            "milliseconds": one.milliseconds,
+            "iou_percent": round(100 * one.mean_iou, 1),
+            "score_percent": round(100 * one.score_difference, 1),
+            "unmatched": one.unmatched,
+            "failed": one.failed,
+            "agrees": one.agrees,
+            "taken": one.candidate.name == choice.name,
+            "verdict": _verdict(one, choice),
+        }
+        for one in measured
+    ]
+
+
+def _verdict(measured: Measurement, choice: Choice) -> str:
+    if measured.candidate.name == choice.name:
+        return f"taken, {choice.why}"
+    if measured.failed:
+        return measured.failed
+    if measured.candidate.variant == "int8":
+        return "if asked for, by profile fast"
+    return "" if measured.agrees else "differs too much"
 
 
 def list_models() -> list[dict[str, object]]:
@@ -158,6 +151,17 @@ def _profiles() -> str:
     for name in ProfileName:
         load_profile(name)
     return ", ".join(ProfileName)
+
+
+def _hardware_encoders() -> str:
+    """Those that encode and decode a few pictures here."""
+    names = [
+        encoder.name
+        for backend in ENCODERS.values()
+        for encoder in backend.values()
+        if trial(encoder, "yuv420p", TRIED_SIZE) is None
+    ]
+    return ", ".join(names) or "none works here; the processor encodes"
 
 
 def _confinement() -> str:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from bystander.errors import ConfigError, SelectionError
-from bystander.media.encoder import Codec, Deinterlace
-from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.settings import ProfileName
-from bystander.tracking.clicks import Click
+from bystander.choices import (
+    Codec,
+    Deinterlace,
+    Device,
+    EffectName,
+    EncoderBackend,
+    Precision,
+    ProfileName,
+    SmartRender,
+)
+from bystander.errors import ConfigError, InvalidEdits, SelectionError
 
-DEFAULT_COLOR = EffectSettings().color
-DEFAULT_STRENGTH = EffectSettings().strength
+if TYPE_CHECKING:
+    from bystander.editing.document import Box, Edits, MaskEdit, ZoneEdit
+    from bystander.redaction.effects import EffectSettings
+    from bystander.tracking.clicks import Click
 
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
+VideoOrFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="VIDEO",
+        help="The video to mask; or a folder of videos, which are masked one after another into "
+        "the folder OUT. Those that are there already are passed over.",
+    ),
+]
 TimelineFile = Annotated[
     Path, typer.Argument(metavar="TIMELINE", help="A file that 'analyze' made.")
 ]
@@ -40,6 +56,63 @@ KeepAt = Annotated[
         help="Keep whoever is at this point at this time, e.g. 2.4:510,260: seconds from the "
         "first frame; pixels from the top left corner of the video as it is displayed: at its "
         "full size, upright, pixels made square. May be repeated.",
+    ),
+]
+MaskAt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask-at",
+        metavar="SECONDS:X,Y",
+        help="Mask whoever is at this point at this time, everywhere in the video, whatever speaks "
+        "for keeping them: if several may be meant, all of them. As --keep-at. May be repeated.",
+    ),
+]
+From = Annotated[
+    float | None,
+    typer.Option(
+        "--from",
+        min=0,
+        metavar="SECONDS",
+        help="Mask and write VIDEO from here on only, picture and sound; seconds from its first "
+        "frame. Times in other options stay those of the whole video.",
+        show_default=False,
+    ),
+]
+To = Annotated[
+    float | None,
+    typer.Option(
+        "--to",
+        min=0,
+        metavar="SECONDS",
+        help="Mask and write VIDEO up to here only: the first frame that isn't there any more.",
+        show_default=False,
+    ),
+]
+EditsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--edits",
+        metavar="EDITS",
+        help="Apply edits by hand, a JSON document ('bystander edit --schema' describes it).",
+    ),
+]
+MaskBox = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask-box",
+        metavar="SECONDS[-END]:X,Y,WIDTH,HEIGHT",
+        help="Mask what is in this box at this time, e.g. 12.4:300,80,90,120, and follow it both "
+        "ways through the shot; with an end, from there to the end. Seconds and pixels as for "
+        "--keep-at. May be repeated.",
+    ),
+]
+Zone = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zone",
+        metavar="mask|clear:X,Y,WIDTH,HEIGHT[@FROM-TO]",
+        help="Always mask this part of the picture, or never, e.g. mask:0,0,200,100@3-9.5. May be "
+        "repeated.",
     ),
 ]
 Output = Annotated[
@@ -89,6 +162,87 @@ DeinterlaceOption = Annotated[
         show_default=False,
     ),
 ]
+EncoderOption = Annotated[
+    EncoderBackend | None,
+    typer.Option(
+        "--encoder",
+        help="What encodes. software: the processor, for the best quality at a file's size; "
+        "nvenc, videotoolbox, qsv: that hardware, if it works here; auto: the first of them that "
+        "does. HDR and interlaced pictures are left to software. By default as the profile says: "
+        "software.",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(
+        "--device",
+        help="What the networks run on. auto: the GPU where CUDA works, else the processor. By "
+        "default as the profile says: auto.",
+        show_default=False,
+    ),
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="What the network that finds people calculates in. auto: the fastest here that "
+        "agrees with fp32, see 'doctor'; int8 finds a little less. By default as the profile "
+        "says: auto.",
+        show_default=False,
+    ),
+]
+SmartRenderOption = Annotated[
+    SmartRender | None,
+    typer.Option(
+        "--smart-render",
+        help="auto: groups of pictures in which nothing is masked are copied, bit for bit, where "
+        "VIDEO and OUT are H.264 and alike; off: everything is encoded. By default as the profile "
+        "says: auto.",
+        show_default=False,
+    ),
+]
+Segments = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments",
+        metavar="FOLDER",
+        help="Keep what is encoded in this folder, which is made if need be: rendering again with "
+        "other decisions encodes only what they change. It shows what OUT shows; delete it with "
+        "OUT.",
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        min=1,
+        max=256,
+        metavar="N",
+        help="Do VIDEO in parts, N at once, in processes that see nothing but VIDEO and its parts.",
+        show_default=False,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Do VIDEO in parts on a Ray cluster: auto, if this machine belongs to one, or "
+        "ray://HOST:10001. All its machines need to see --work. What each part gets is in "
+        "configs/cluster.yaml.",
+    ),
+]
+Work = Annotated[
+    str | None,
+    typer.Option(
+        "--work",
+        metavar="PLACE",
+        help="Where parts go: a folder, which has the same path on all machines, as VIDEO has; or "
+        "gs://BUCKET/PREFIX, to which VIDEO is copied. They are deleted at the end; where machines "
+        "fail they stay, and the next try takes them over. By default a folder beside OUT.",
+    ),
+]
 Audit = Annotated[
     bool,
     typer.Option(
@@ -122,6 +276,10 @@ def effect_of(name: EffectName, color: str, strength: float, allow_weak: bool) -
     Raises:
         ConfigError: the colour or the strength can't be, or the latter is too weak.
     """
+    from pydantic import ValidationError
+
+    from bystander.redaction.effects import EffectSettings
+
     try:
         return EffectSettings(name=name, color=color, strength=strength, allow_weak=allow_weak)
     except ValidationError as error:
@@ -134,16 +292,87 @@ def effect_of(name: EffectName, color: str, strength: float, allow_weak: bool) -
         ) from error
 
 
-def clicks_of(texts: Sequence[str] | None) -> list[Click]:
-    """The points of --keep-at.
+def edits_of(
+    file: Path | None, boxes: Sequence[str] | None, zones: Sequence[str] | None
+) -> Edits | None:
+    """The edits of --edits, --mask-box and --zone, in this order; None where there are none.
+
+    Raises:
+        InvalidEdits: one of them can't be read.
+    """
+    if file is None and not boxes and not zones:
+        return None
+    from bystander.editing.document import Edits
+
+    edits = Edits() if file is None else Edits.load(file)
+    for text in boxes or ():
+        edits = edits.with_one(_mask_box(text))
+    for text in zones or ():
+        edits = edits.with_one(_zone(text))
+    return edits
+
+
+def _mask_box(text: str) -> MaskEdit:
+    from bystander.editing.document import Key, MaskEdit
+
+    when, _, where = text.partition(":")
+    start, dash, end = when.partition("-")
+    with _reading("--mask-box", text, "SECONDS:X,Y,WIDTH,HEIGHT, for example 12.4:300,80,90,120"):
+        key = Key(seconds=float(start), shape=_box(where))
+        span = {"start": float(start), "end": float(end)} if dash else {}
+        return MaskEdit(keys=(key,), **span)
+
+
+def _zone(text: str) -> ZoneEdit:
+    from bystander.editing.document import ZoneEdit
+    from bystander.timeline.types import Decision
+
+    decision, _, where = text.partition(":")
+    where, at, when = where.partition("@")
+    start, _, end = when.partition("-")
+    with _reading("--zone", text, "mask:X,Y,WIDTH,HEIGHT or clear:..., and @FROM-TO if need be"):
+        return ZoneEdit(
+            decision={"mask": Decision.MASK, "clear": Decision.KEEP}[decision],
+            shape=_box(where),
+            start=float(start) if at else None,
+            end=float(end) if at else None,
+        )
+
+
+def _box(text: str) -> Box:
+    from bystander.editing.document import Box
+
+    x, y, width, height = (float(number) for number in text.split(","))
+    return Box(x=x, y=y, width=width, height=height)
+
+
+@contextmanager
+def _reading(option: str, text: str, form: str) -> Iterator[None]:
+    """Raises InvalidEdits where the block can't make sense of `text`."""
+    from pydantic import ValidationError
+
+    from bystander.config import describe
+
+    try:
+        yield
+    except ValidationError as error:
+        raise InvalidEdits(f"{option} {text}: {describe(error)}", f"Write {form}.") from error
+    except (ValueError, KeyError) as error:
+        raise InvalidEdits(f"{option} {text} can't be read", f"Write {form}.") from error
+
+
+def clicks_of(texts: Sequence[str] | None, option: str = "--keep-at") -> list[Click]:
+    """The points of --keep-at or --mask-at.
 
     Raises:
         SelectionError: one of them can't be read.
     """
-    return [_click(text) for text in texts or ()]
+    return [_click(text, option) for text in texts or ()]
 
 
-def _click(text: str) -> Click:
+def _click(text: str, option: str) -> Click:
+    from bystander.tracking.clicks import Click
+
     try:
         seconds, _, point = text.partition(":")
         x, _, y = point.partition(",")
@@ -152,6 +381,6 @@ def _click(text: str) -> Click:
             raise ValueError
     except ValueError as error:
         raise SelectionError(
-            f"--keep-at {text} can't be read", "Write SECONDS:X,Y, for example 2.4:510,260."
+            f"{option} {text} can't be read", "Write SECONDS:X,Y, for example 2.4:510,260."
         ) from error
     return click

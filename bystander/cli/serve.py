@@ -8,12 +8,8 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final, NoReturn
 
-import typer
-
-from bystander.cli.console import open_console
-from bystander.cli.options import Json
 from bystander.errors import ConfigError
 from bystander.server.settings import (
     DATA_VARIABLE,
@@ -34,28 +30,26 @@ CONTAINERIZED: Final = "BENTOML_CONTAINERIZED"
 """Where it is set, even to nothing, BentoML doesn't start a service again that has died."""
 
 
-def serve(
-    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 3000,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="FOLDER", help="For everything that is stored."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Start the service; its settings are in configs/service.yaml."""
-    with open_console(json):
-        check_host(host, load_service_settings())
-        check_port(host, port)
-        check_installed()
-        folder = working_folder()
-        environment = {**os.environ, **ENVIRONMENT, SUPERVISOR_VARIABLE: str(os.getpid())}
-        environment.pop(CONTAINERIZED, None)
-        if data is not None:
-            environment[DATA_VARIABLE] = str(data.resolve())
-        command = [sys.executable, "-m", "bentoml", "serve", ENTRY]
-        command += ["--working-dir", str(folder), "--host", host, "--port", str(port)]
-        os.execve(sys.executable, command, environment)
+def become_service(host: str, port: int, data: Path | None = None) -> NoReturn:
+    """Replace this process by BentoML's, which serves until it is stopped.
+
+    Args:
+        data: the folder for everything that is stored; by default as the settings say.
+
+    Raises:
+        ConfigError: a setting is wrong, or see the checks below.
+    """
+    check_host(host, load_service_settings())
+    check_port(host, port)
+    check_installed()
+    folder = working_folder()
+    environment = {**os.environ, **ENVIRONMENT, SUPERVISOR_VARIABLE: str(os.getpid())}
+    environment.pop(CONTAINERIZED, None)
+    if data is not None:
+        environment[DATA_VARIABLE] = str(data.resolve())
+    command = [sys.executable, "-m", "bentoml", "serve", ENTRY]
+    command += ["--working-dir", str(folder), "--host", host, "--port", str(port)]
+    os.execve(sys.executable, command, environment)
 
 
 def check_host(host: str, settings: ServiceSettings) -> None:

@@ -6,13 +6,14 @@ the analysis size, see `bystander.geometry.masks`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.masks import Mask
-from bystander.geometry.types import Box
+from bystander.geometry.types import Box, PixelBox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,31 @@ def box_iou(a: Box, b: Box) -> float:
         return 0.0
     both = width * height
     return both / (box_area(a) + box_area(b) - both)
+
+
+def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of the intersection of each pair of boxes.
+
+    Args:
+        a, b: float64 [A, 4] and [B, 4]; x0, y0, x1, y1.
+
+    Returns:
+        float64 [A, B], 0 where they don't meet.
+    """
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def box_areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Areas of float64 [N, 4] boxes: float64 [N]."""
+    return np.asarray(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1))
+
+
+def as_boxes(boxes: Iterable[Box | PixelBox]) -> NDArray[np.float64]:
+    """float64 [N, 4], of no boxes too."""
+    return np.array(list(boxes), dtype=np.float64).reshape(-1, 4)
 
 
 def shared(a: Box, b: Box) -> float:

@@ -43,6 +43,8 @@ MIN_NEWCOMER_PROBABILITY: Final = 0.02
 """Least probability that somebody not known has come to a place."""
 TOGETHER_SHARE: Final = 0.55
 """What colours and body are worth each where both tell: they aren't independent."""
+BLOCK_SEGMENTS: Final = 256
+"""Compared with all others at once."""
 NEIGHBOURS_PER_SEGMENT: Final = 8
 """For each segment, the others most like it by face and by body that are compared with it."""
 
@@ -79,6 +81,7 @@ class _Mean:
     vector: NDArray[np.float32] | None = None
     weight: float = 0.0
     count: int = 0
+    _length: float | None = field(default=None, init=False)
 
     def with_(self, other: _Mean) -> _Mean:
         if self.vector is None or other.vector is None:
@@ -98,8 +101,14 @@ class _Mean:
         similarity = self.similarity(other)
         if similarity is None or self.vector is None or other.vector is None:
             return None
-        lengths = np.linalg.norm(self.vector) * np.linalg.norm(other.vector)
-        return similarity / max(float(lengths), 1e-6)
+        return similarity / max(self.length * other.length, 1e-6)
+
+    @property
+    def length(self) -> float:
+        """Of the vector."""
+        if self._length is None:
+            self._length = 0.0 if self.vector is None else float(np.linalg.norm(self.vector))
+        return self._length
 
 
 class IdentityGraph:
@@ -221,12 +230,13 @@ class IdentityGraph:
             if len(ids) < 2:
                 continue
             vectors = np.stack([means[i] for i in ids])
-            for row, i in enumerate(ids):
-                likeness = vectors @ vectors[row]
-                likeness[row] = -np.inf
-                count = min(NEIGHBOURS_PER_SEGMENT, len(ids) - 1)
-                for column in np.argpartition(-likeness, count - 1)[:count]:
-                    yield i, ids[column]
+            count = min(NEIGHBOURS_PER_SEGMENT, len(ids) - 1)
+            for start in range(0, len(ids), BLOCK_SEGMENTS):
+                likeness = vectors[start : start + BLOCK_SEGMENTS] @ vectors.T
+                for row, alike in enumerate(likeness, start):
+                    alike[row] = -np.inf
+                    for column in np.argpartition(-alike, count - 1)[:count]:
+                        yield ids[row], ids[column]
 
     def _connect(self, a: int, b: int) -> None:
         score = self._score(a, b)

@@ -36,6 +36,7 @@ _AAC_SAMPLE_RATES = frozenset(
 # By number of channels, from one: those that every AAC decoder knows.
 _AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1", "7.1")
 _MAX_JITTER_SECONDS = Fraction(1, 200)  # of recorders' clocks; beyond, packets are left out
+_WARM_UP_SECONDS = Fraction(1, 10)  # Opus asks for 80 ms before what is heard, others for less
 _PASSED_ON: tuple[PktSideDataT, ...] = ("skip_samples", "new_extradata", "param_change")
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT}
@@ -52,6 +53,8 @@ class AudioCopier:
         source: the file whose sound is wanted.
         output: where to; the streams are added at once, before its header is written.
         origin: seconds of the source's clock that become 0.
+        span: of the sound that is wanted, start and end in seconds of the source's clock; what its
+            packets hold beside it comes along. By default all of it.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class AudioCopier:
         source: Path,
         output: OutputContainer,
         origin: Fraction = Fraction(0),
+        span: tuple[Fraction, Fraction] | None = None,
     ) -> None:
+        self._span = span
         self._source: InputContainer = open_media(source)
         self._output = output
         self._tracks: dict[int, _Copy | _Transcode] = {}
@@ -123,7 +128,11 @@ class AudioCopier:
 
     def _read(self) -> Iterator[Packet[Stream]]:
         streams = [s for s in self._source.streams if s.index in self._tracks]
-        return read_packets(self._source, streams) if streams else iter(())
+        packets = read_packets(self._source, streams) if streams else iter(())
+        if self._span is None:
+            return packets
+        first, end = self._span[0] - _WARM_UP_SECONDS, self._span[1]
+        return (packet for packet in packets if first <= _start(packet) < end)
 
     def _write(self, packets: list[Packet[Stream]]) -> None:
         for packet in packets:

@@ -122,7 +122,7 @@ def hide_padding(path: Path, width: int, height: int, padding: Padding) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class IsoBox:
     """A box: its name, where it and its content begin, and where it ends."""
 
     name: bytes
@@ -136,7 +136,8 @@ _ENTRY_WIDTH_OFFSET: Final = 24
 _CLAP: Final = struct.Struct(">I4sIIIIiIiI")
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
+def iso_boxes(data: bytes, start: int, end: int) -> Iterator[IsoBox]:
+    """The boxes that lie one after the other from `start` to `end`."""
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
         content = start + 8
@@ -145,23 +146,25 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             content += 8
         if size < content - start or start + size > end:
             return
-        yield _Box(name, start, content, start + size)
+        yield IsoBox(name, start, content, start + size)
         start += size
 
 
-def _child(data: bytes, parent: _Box, *names: bytes) -> list[_Box]:
+def iso_child(data: bytes, parent: IsoBox, *names: bytes) -> list[IsoBox]:
     """The way from `parent` down to the first box at the path `names`; empty if it isn't there."""
-    way: list[_Box] = []
+    way: list[IsoBox] = []
     for name in names:
         inside = way[-1] if way else parent
-        found = next((b for b in _boxes(data, inside.content, inside.end) if b.name == name), None)
+        found = next(
+            (b for b in iso_boxes(data, inside.content, inside.end) if b.name == name), None
+        )
         if found is None:
             return []
         way.append(found)
     return way
 
 
-def _movie(file: BinaryIO) -> tuple[bytes, int] | None:
+def read_movie(file: BinaryIO) -> tuple[bytes, int] | None:
     """The movie box, with its header, and where it begins in the file."""
     start = 0
     while len(header := _read_at(file, start, 16)) >= 8:
@@ -176,28 +179,28 @@ def _movie(file: BinaryIO) -> tuple[bytes, int] | None:
     return None
 
 
-def _video_entry(data: bytes) -> list[_Box]:
+def _video_entry(data: bytes) -> list[IsoBox]:
     """The way from the movie box to the sample entry of the first video track."""
-    (movie,) = _boxes(data, 0, len(data))
-    for track in (box for box in _boxes(data, movie.content, movie.end) if box.name == b"trak"):
-        handler = _child(data, track, b"mdia", b"hdlr")
+    (movie,) = iso_boxes(data, 0, len(data))
+    for track in (box for box in iso_boxes(data, movie.content, movie.end) if box.name == b"trak"):
+        handler = iso_child(data, track, b"mdia", b"hdlr")
         if not handler or data[handler[-1].content + 8 : handler[-1].content + 12] != b"vide":
             continue
-        table = _child(data, track, b"mdia", b"minf", b"stbl", b"stsd")
+        table = iso_child(data, track, b"mdia", b"minf", b"stbl", b"stsd")
         if table:
-            entry = next(_boxes(data, table[-1].content + 8, table[-1].end), None)
+            entry = next(iso_boxes(data, table[-1].content + 8, table[-1].end), None)
             return [movie, track, *table, entry] if entry else []
     return []
 
 
 def _clean_aperture(file: BinaryIO, width: int, height: int) -> Padding:
-    movie = _movie(file)
+    movie = read_movie(file)
     way = _video_entry(movie[0]) if movie else []
     if movie is None or not way:
         return NO_PADDING
     data, entry = movie[0], way[-1]
     stored = struct.unpack_from(">HH", data, entry.content + _ENTRY_WIDTH_OFFSET)
-    inside = _boxes(data, entry.content + _VISUAL_ENTRY_BYTES, entry.end)
+    inside = iso_boxes(data, entry.content + _VISUAL_ENTRY_BYTES, entry.end)
     clap = next((box for box in inside if box.name == b"clap"), None)
     if clap is None or stored != (width, height):
         return NO_PADDING
@@ -211,7 +214,7 @@ def _clean_aperture(file: BinaryIO, width: int, height: int) -> Padding:
 
 def _write_clean_aperture(path: Path, width: int, height: int, padding: Padding) -> bool:
     with path.open("rb") as file:
-        movie = _movie(file)
+        movie = read_movie(file)
     way = _video_entry(movie[0]) if movie else []
     if movie is None or not way:
         return False
@@ -237,11 +240,11 @@ def _write_clean_aperture(path: Path, width: int, height: int, padding: Padding)
     return True
 
 
-def _shift_chunks(data: bytearray, movie: _Box, after: int, by: int) -> None:
+def _shift_chunks(data: bytearray, movie: IsoBox, after: int, by: int) -> None:
     """The tables of all tracks say where in the file their samples are."""
-    for track in (box for box in _boxes(bytes(data), movie.content, movie.end)):
-        table = _child(bytes(data), track, b"mdia", b"minf", b"stbl")
-        for box in _boxes(bytes(data), table[-1].content, table[-1].end) if table else ():
+    for track in (box for box in iso_boxes(bytes(data), movie.content, movie.end)):
+        table = iso_child(bytes(data), track, b"mdia", b"minf", b"stbl")
+        for box in iso_boxes(bytes(data), table[-1].content, table[-1].end) if table else ():
             if box.name in (b"stco", b"co64"):
                 kind = ">u4" if box.name == b"stco" else ">u8"
                 (count,) = struct.unpack_from(">I", data, box.content + 4)
@@ -251,10 +254,10 @@ def _shift_chunks(data: bytearray, movie: _Box, after: int, by: int) -> None:
 
 
 def _set_track_size(
-    data: bytearray, track: _Box, shown: tuple[int, int], stored: tuple[int, int]
+    data: bytearray, track: IsoBox, shown: tuple[int, int], stored: tuple[int, int]
 ) -> None:
     """The size at which the track is presented: 16.16 fixed point, with the pixel aspect."""
-    (header,) = _child(bytes(data), track, b"tkhd")
+    (header,) = iso_child(bytes(data), track, b"tkhd")
     place = header.content + (76 if data[header.content] == 0 else 88)
     sizes = struct.unpack_from(">II", data, place)
     scaled = (

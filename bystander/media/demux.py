@@ -27,6 +27,7 @@ from av.video.stream import VideoStream
 
 from bystander.errors import NotAVideo
 from bystander.files import exists, is_file
+from bystander.media.partial_files import FILE_PREFIX, RecordedFile, partial_file
 from bystander.media.photos import INSTEAD_MS, SLOWEST_IGNORED_MS, WebpAsMatroska, is_animated_webp
 
 _ISO_FIRST_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
@@ -143,11 +144,16 @@ def fingerprint(path: Path) -> str:
 log = logging.getLogger(__name__)
 
 
-def open_media(path: Path) -> InputContainer:
+def open_media(path: Path, file: RecordedFile | None = None) -> InputContainer:
     """Open a local media file, and nothing that it may refer to.
+
+    Args:
+        file: what to read `path` through, if by other means than FFmpeg's own.
 
     Raises:
         NotAVideo: no regular file, empty, or not in a container that is read here.
+        NotFetched: only a part of it is here (`partial_files`), and more is needed. So does
+            whatever reads on.
         VideoTooLarge: an animated WebP with pictures too large to be decoded.
     """
     if not is_file(path):
@@ -158,9 +164,11 @@ def open_media(path: Path) -> InputContainer:
     try:
         if is_animated_webp(path):
             return av.open(WebpAsMatroska(path), "r", format="matroska", options=_OPEN_OPTIONS)
+        if (read := file or partial_file(path)) is not None:
+            return av.open(read, "r", options=_OPEN_OPTIONS, metadata_errors="replace")
         # "file:" keeps a name such as "concat:a|b" from being read as a protocol;
         # undecodable tags are replaced, no tag is ever used.
-        return av.open(f"file:{path}", options=_OPEN_OPTIONS, metadata_errors="replace")
+        return av.open(f"{FILE_PREFIX}{path}", options=_OPEN_OPTIONS, metadata_errors="replace")
     except PermissionError as error:
         raise NotAVideo(f"{path} can't be opened: permission denied") from error
     except av.error.FFmpegError as error:
@@ -173,7 +181,8 @@ def open_media(path: Path) -> InputContainer:
 
 def container_name(container: Container) -> str:
     """FFmpeg's name of the format, or "webp"."""
-    return container.format.name if container.file is None else "webp"
+    is_itself = container.file is None or container.name.startswith(FILE_PREFIX)
+    return container.format.name if is_itself else "webp"
 
 
 def find_video_stream(container: InputContainer) -> VideoStream | None:
@@ -211,7 +220,7 @@ def read_packets(container: InputContainer, streams: Sequence[Stream]) -> Iterat
         except av.error.FFmpegError as error:
             failures += 1
             if not told:  # one region or many, and the same words in every pass
-                name = container.name.removeprefix("file:")
+                name = container.name.removeprefix(FILE_PREFIX)
                 log.warning("%s: what is damaged is stepped over (%s)", name, error.strerror)
                 told = True
 

@@ -21,24 +21,16 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict, Field
 
+from bystander.choices import Codec, Deinterlace, EncoderBackend, SmartRender
 from bystander.errors import UnsupportedVideo
 from bystander.media.colour import PixelFormat
 from bystander.media.cropping import NO_PADDING, Padding, padded
 from bystander.media.facts import FieldOrder, HdrMetadata, VideoInfo
+from bystander.media.hardware import HardwareEncoder, working_encoder
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
 ]
-
-
-class Codec(StrEnum):
-    """What pictures are encoded with."""
-
-    AUTO = "auto"
-    """H264 for 8 bits a colour, HEVC for more and for high dynamic range."""
-    H264 = "h264"
-    HEVC = "hevc"
-    AV1 = "av1"
 
 
 _ENCODERS: Final = {Codec.H264: "libx264", Codec.HEVC: "libx265", Codec.AV1: "libsvtav1"}
@@ -64,23 +56,16 @@ _SVT_PRESETS: dict[str, str] = {
 }  # fmt: skip
 
 
-class Deinterlace(StrEnum):
-    """What becomes of interlaced pictures."""
-
-    AUTO = "auto"
-    """They stay interlaced where the codec can say so, and are deinterlaced elsewhere."""
-    ON = "on"
-    """All pictures are deinterlaced, also those that don't say that they are interlaced."""
-    OFF = "off"
-    """They stay interlaced; what can't hold them is refused."""
-
-
 class Deinterlacing(StrEnum):
     """Which pictures are deinterlaced."""
 
     NONE = "none"
     FLAGGED = "flagged"
     EVERY = "every"
+
+
+class HardwareEncoderFailed(UnsupportedVideo):
+    """A hardware encoder that worked when it was tried doesn't any more."""
 
 
 class EncoderSettings(BaseModel):
@@ -96,10 +81,10 @@ class EncoderSettings(BaseModel):
         "files, more slowly.",
     )
     preset: Preset = Field(
-        default="fast",
+        default="faster",
         title="Preset",
-        description="Slower presets make smaller files. x264's names; the other codecs take "
-        "theirs of about the same speed.",
+        description="Slower presets make smaller files (docs/speed.md). x264's names; the other "
+        "codecs take theirs of about the same speed.",
     )
     chroma: Literal["420", "444"] = Field(
         default="420",
@@ -113,6 +98,19 @@ class EncoderSettings(BaseModel):
         description="auto: interlaced pictures stay interlaced as h264, and are deinterlaced for "
         "hevc and av1, which can't hold them; on: always, also where nothing says that they are "
         "interlaced; off: never, what can't hold them is refused.",
+    )
+    backend: EncoderBackend = Field(
+        default=EncoderBackend.SOFTWARE,
+        title="Encoder",
+        description="software: on the processor, which gives the best quality for a file's size; "
+        "nvenc, videotoolbox, qsv: by that hardware if it works here, else software; auto: by the "
+        "first of them that does. HDR, 4:4:4 and interlaced pictures are left to software.",
+    )
+    smart_render: SmartRender = Field(
+        default=SmartRender.AUTO,
+        title="Smart render",
+        description="auto: groups of pictures in which nothing is masked are copied, bit for bit, "
+        "where source and result are H.264 and alike; off: everything is encoded.",
     )
     crf: int = Field(
         default=20,
@@ -138,6 +136,7 @@ class Encoding:
         padding: columns and lines that are repeated before encoding, and hidden in the file.
         field_order: of the pictures that the encoder takes.
         deinterlacing: what is done to the source's pictures before.
+        hardware: what encodes; None is the processor.
     """
 
     codec: Codec
@@ -145,6 +144,7 @@ class Encoding:
     padding: Padding = NO_PADDING
     field_order: FieldOrder = FieldOrder.PROGRESSIVE
     deinterlacing: Deinterlacing = Deinterlacing.NONE
+    hardware: HardwareEncoder | None = None
 
 
 def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Encoding:
@@ -169,7 +169,12 @@ def encoding_of(info: VideoInfo, source: Path, settings: EncoderSettings) -> Enc
         pixel_format: PixelFormat = "yuv444p10le" if deep else "yuv444p"
         return Encoding(codec, pixel_format, NO_PADDING, order, deinterlacing)
     pixel_format = "yuv420p10le" if deep else "yuv420p"
-    return Encoding(codec, pixel_format, (info.width % 2, info.height % 2), order, deinterlacing)
+    padding = info.width % 2, info.height % 2
+    hardware = None
+    if order is FieldOrder.PROGRESSIVE and not info.is_hdr:
+        size = info.width + padding[0], info.height + padding[1]
+        hardware = working_encoder(settings.backend, codec, pixel_format, size)
+    return Encoding(codec, pixel_format, padding, order, deinterlacing, hardware)
 
 
 def _interlacing(
@@ -194,7 +199,7 @@ def _interlacing(
 
 def encoder_name(encoding: Encoding) -> str:
     """FFmpeg's name of the encoder."""
-    return _ENCODERS[encoding.codec]
+    return encoding.hardware.name if encoding.hardware else _ENCODERS[encoding.codec]
 
 
 def clock_of(info: VideoInfo) -> Fraction:
@@ -203,18 +208,26 @@ def clock_of(info: VideoInfo) -> Fraction:
 
 
 def open_encoder(
-    context: VideoCodecContext, info: VideoInfo, source: Path, settings: EncoderSettings
+    context: VideoCodecContext,
+    info: VideoInfo,
+    source: Path,
+    settings: EncoderSettings,
+    parameter_id: int = 0,
 ) -> None:
     """Set up and open a fresh codec context for the pictures of a video.
 
+    Args:
+        parameter_id: of the parameter sets; H.264 alone can have another one than 0.
+
     Raises:
         UnsupportedVideo: see `encoding_of`; or the encoder doesn't take pictures of this size.
+        HardwareEncoderFailed: one that worked doesn't open.
     """
     encoding = encoding_of(info, source, settings)
-    context.options = _encoder_options(encoding, settings, info.hdr)
+    context.options = _encoder_options(encoding, settings, info.hdr, parameter_id)
     context.width = info.width + encoding.padding[0]
     context.height = info.height + encoding.padding[1]
-    context.pix_fmt = encoding.pixel_format
+    context.pix_fmt = _taken_format(encoding)
     context.field_order = _FIELD_ORDERS[encoding.field_order]
     if encoding.field_order is not FieldOrder.PROGRESSIVE:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
@@ -229,11 +242,27 @@ def open_encoder(
     try:
         context.open()
     except av.error.FFmpegError as error:
+        if encoding.hardware:
+            raise _failed(encoding.hardware, source, error) from error
         raise UnsupportedVideo(
             f"{source}: {encoding.codec} can't encode pictures of "
             f"{info.width}x{info.height} ({encoding.pixel_format})",
             "Choose another codec.",
         ) from error
+
+
+def _taken_format(encoding: Encoding) -> str:
+    """What the encoder is given: the same samples, maybe in another order."""
+    if encoding.hardware is None:
+        return encoding.pixel_format
+    return encoding.hardware.pixel_formats[encoding.pixel_format]
+
+
+def _failed(
+    hardware: HardwareEncoder, source: Path | None, error: av.error.FFmpegError
+) -> HardwareEncoderFailed:
+    what = f"{source}: {hardware.name} failed" if source else f"{hardware.name} failed"
+    return HardwareEncoderFailed(f"{what} ({error})", "Choose the encoder software.")
 
 
 class Encoder:
@@ -255,8 +284,10 @@ class Encoder:
         self._taken = 0
 
     @classmethod
-    def create(cls, info: VideoInfo, source: Path, settings: EncoderSettings) -> Encoder:
-        """One that stands by itself, outside of any file.
+    def create(
+        cls, info: VideoInfo, source: Path, settings: EncoderSettings, parameter_id: int = 0
+    ) -> Encoder:
+        """One that stands by itself, outside of any file; see `open_encoder`.
 
         Raises:
             UnsupportedVideo: see `open_encoder`.
@@ -264,7 +295,7 @@ class Encoder:
         encoding = encoding_of(info, source, settings)
         context = av.CodecContext.create(encoder_name(encoding), "w")
         assert isinstance(context, VideoCodecContext)
-        open_encoder(context, info, source, settings)
+        open_encoder(context, info, source, settings, parameter_id)
         return cls(context, info, encoding)
 
     @property
@@ -294,8 +325,10 @@ class Encoder:
         picture.pts = (pts - self._info.origin_pts) * scale
         picture.time_base = clock_of(self._info)
         self._taken += 1
+        if picture.format.name != (taken := _taken_format(self._encoding)):
+            picture = picture.reformat(format=taken)
         picture.pict_type = PictureType.NONE  # else the encoder repeats the source's choice
-        self._durations[picture.pts] = duration * scale if duration else self._usual_duration
+        self._durations[picture.pts or 0] = duration * scale if duration else self._usual_duration
         return self._packets(picture)
 
     def flush(self) -> Iterator[Packet[VideoStream]]:
@@ -304,15 +337,28 @@ class Encoder:
 
     def _packets(self, picture: av.VideoFrame | None) -> Iterator[Packet[VideoStream]]:
         # Lazily: at the end an encoder holds seconds of work, which Ctrl-C must interrupt.
-        for packet in self._context.encode_lazy(picture):
+        for packet in self._encoded(picture):
             assert packet.pts is not None
             # Of a video shorter than its reordering x265 gives decoding times from memory
             # that it never wrote to.
-            if self._encoding.codec is Codec.HEVC and self._taken <= _X265_DELAY_FRAMES:
+            software = self._encoding.hardware is None
+            if (
+                software
+                and self._encoding.codec is Codec.HEVC
+                and self._taken <= _X265_DELAY_FRAMES
+            ):
                 packet.dts = packet.pts
             # Not every encoder passes it on; the one shown last must have it.
             packet.duration = self._durations.pop(packet.pts, self._usual_duration)
             yield packet
+
+    def _encoded(self, picture: av.VideoFrame | None) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from self._context.encode_lazy(picture)
+        except av.error.FFmpegError as error:
+            if self._encoding.hardware is None:
+                raise
+            raise _failed(self._encoding.hardware, None, error) from error
 
 
 class _FieldFlags:
@@ -346,8 +392,10 @@ class _FieldFlags:
 
 
 def _encoder_options(
-    encoding: Encoding, settings: EncoderSettings, hdr: HdrMetadata
+    encoding: Encoding, settings: EncoderSettings, hdr: HdrMetadata, parameter_id: int
 ) -> dict[str, str]:
+    if encoding.hardware:
+        return encoding.hardware.options_at(settings.crf)
     options = {"preset": settings.preset, "crf": str(settings.crf)}
     # Closed captions ride on pictures; they are part of what must not be passed on.
     without_captions = {"a53cc": "0", "udu_sei": "0"}
@@ -366,6 +414,7 @@ def _encoder_options(
             # What FFmpeg tells x264 of the order comes too late.
             order = {FieldOrder.TOP_FIRST: "tff=1", FieldOrder.BOTTOM_FIRST: "bff=1"}
             parameters = [order[encoding.field_order]] if encoding.field_order in order else []
+            parameters += [f"sps-id={parameter_id}"] if parameter_id else []
             extra = {"x264-params": ":".join(parameters)} if parameters else {}
             return options | without_captions | extra
 

@@ -19,11 +19,21 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-_SLICE, _IDR_SLICE, _SPS, _PPS = 1, 5, 7, 8  # nal_unit_type, H.264 table 7-1
-_START_CODE: Final = b"\x00\x00\x01"
+from bystander.media.h264 import (
+    IDR_SLICE,
+    PPS,
+    SLICE,
+    SPS,
+    Bits,
+    Ended,
+    SequenceParameters,
+    read_sequence,
+    units_after_start_codes,
+    units_of_configuration,
+    units_of_lengths,
+)
+
 _SLICE_HEADER_BYTES: Final = 32  # more than what precedes bottom_field_flag can take
-# Profiles whose SPS holds chroma_format_idc and scaling lists, 7.3.2.1.1.
-_HIGH_PROFILES: Final = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
 _PICTURE_START, _EXTENSION_START, _CODING_EXTENSION = 0x00, 0xB5, 8  # ISO/IEC 13818-2, 6.2
 
 
@@ -112,27 +122,18 @@ class FieldPairing:
         return second
 
 
-@dataclass(frozen=True, slots=True)
-class _SequenceParameters:
-    """The part of an H.264 sequence parameter set that slice headers depend on."""
-
-    frames_only: bool
-    frame_num_bits: int
-    separate_planes: bool
-
-
 class _H264Headers:
     """The coded pictures in packets of H.264, by their slice headers."""
 
     def __init__(self, extradata: bytes) -> None:
         self._length_bytes = 0  # of a NAL unit's size; 0: start codes (annex B)
-        self._sequences: dict[int, _SequenceParameters] = {}
+        self._sequences: dict[int, SequenceParameters] = {}
         self._sequence_of: dict[int, int] = {}  # picture parameter set -> sequence
         if extradata[:1] == b"\x01" and len(extradata) > 6:  # ISO/IEC 14496-15, 5.3.3.1
             self._length_bytes = (extradata[4] & 3) + 1
-            units = _units_of_configuration(extradata)
+            units = units_of_configuration(extradata)
         else:
-            units = _units_after_start_codes(extradata)
+            units = units_after_start_codes(extradata)
         for unit in units:
             self._learn(unit)
 
@@ -146,11 +147,11 @@ class _H264Headers:
         last = None
         for unit in self._units(bytes(packet)):
             kind = unit[0] & 31
-            if kind in (_SPS, _PPS):
+            if kind in (SPS, PPS):
                 self._learn(unit)
-            if kind not in (_SLICE, _IDR_SLICE):
+            if kind not in (SLICE, IDR_SLICE):
                 continue
-            picture = self._picture(unit, kind == _IDR_SLICE)
+            picture = self._picture(unit, kind == IDR_SLICE)
             if picture is not None and picture != last:
                 yield picture
             if picture is None or picture.structure is _Structure.FRAME:
@@ -159,24 +160,24 @@ class _H264Headers:
 
     def _units(self, data: bytes) -> Iterator[bytes]:
         if self._length_bytes:
-            return _units_of_lengths(data, self._length_bytes)
-        return _units_after_start_codes(data)
+            return units_of_lengths(data, self._length_bytes)
+        return units_after_start_codes(data)
 
     def _learn(self, unit: bytes) -> None:
         try:
-            bits = _Bits(unit[1:])
-            if unit[0] & 31 == _SPS:
-                number, parameters = _read_sequence(bits)
-                self._sequences[number] = parameters
-            elif unit[0] & 31 == _PPS:
+            bits = Bits(unit[1:])
+            if unit[0] & 31 == SPS:
+                parameters = read_sequence(bits)
+                self._sequences[parameters.number] = parameters
+            elif unit[0] & 31 == PPS:
                 picture_parameters, sequence = bits.unsigned(), bits.unsigned()
                 self._sequence_of[picture_parameters] = sequence
-        except _Ended:
+        except Ended:
             return
 
     def _picture(self, unit: bytes, resets: bool) -> _CodedPicture | None:
         try:
-            bits = _Bits(unit[1:_SLICE_HEADER_BYTES])
+            bits = Bits(unit[1:_SLICE_HEADER_BYTES])
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
             sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))
@@ -188,7 +189,7 @@ class _H264Headers:
             structure = _Structure.FRAME
             if not sequence.frames_only and bits.take(1):
                 structure = _Structure.BOTTOM if bits.take(1) else _Structure.TOP
-        except _Ended:
+        except Ended:
             return None
         return _CodedPicture(structure, number, resets)
 
@@ -199,7 +200,7 @@ class _Mpeg2Headers:
     def pictures(self, packet: Packet[Stream]) -> Iterator[_CodedPicture]:
         """The fields or the frame in `packet`; nothing if it can't be read."""
         number = None
-        for unit in _units_after_start_codes(bytes(packet)):
+        for unit in units_after_start_codes(bytes(packet)):
             if unit[0] == _PICTURE_START and len(unit) >= 3:
                 number = int.from_bytes(unit[1:3], "big") >> 6
                 continue
@@ -211,110 +212,3 @@ class _Mpeg2Headers:
                 yield _CodedPicture(structure, number)
                 if structure is _Structure.FRAME:
                     return
-
-
-class _Ended(Exception):
-    """There are fewer bits than were asked for."""
-
-
-class _Bits:
-    """The bits of a NAL unit's payload, first to last (H.264, 7.2 and 9.1)."""
-
-    def __init__(self, payload: bytes) -> None:
-        payload = payload.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._value, self._left = int.from_bytes(payload, "big"), 8 * len(payload)
-
-    def take(self, count: int) -> int:
-        """u(count). Raises _Ended."""
-        if count > self._left:
-            raise _Ended
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def unsigned(self) -> int:
-        """ue(v). Raises _Ended."""
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.take(zeros)
-
-    def signed(self) -> int:
-        """se(v). Raises _Ended."""
-        code = self.unsigned()
-        return (code + 1) // 2 if code % 2 else -code // 2
-
-
-def _read_sequence(bits: _Bits) -> tuple[int, _SequenceParameters]:
-    profile = bits.take(8)
-    bits.take(16)  # constraints, level
-    number, separate_planes = bits.unsigned(), False
-    if profile in _HIGH_PROFILES:
-        chroma = bits.unsigned()
-        separate_planes = bool(chroma == 3 and bits.take(1))
-        bits.unsigned()  # bit depths
-        bits.unsigned()
-        bits.take(1)
-        if bits.take(1):
-            for place in range(8 if chroma != 3 else 12):
-                if bits.take(1):
-                    _skip_scaling_list(bits, 16 if place < 6 else 64)
-    frame_num_bits = bits.unsigned() + 4
-    order_type = bits.unsigned()
-    if order_type == 0:
-        bits.unsigned()
-    elif order_type == 1:
-        bits.take(1)
-        bits.signed()
-        bits.signed()
-        for _ in range(bits.unsigned()):
-            bits.signed()
-    bits.unsigned()  # max_num_ref_frames
-    bits.take(1)
-    bits.unsigned()  # width and height in macroblocks
-    bits.unsigned()
-    return number, _SequenceParameters(bool(bits.take(1)), frame_num_bits, separate_planes)
-
-
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
-    """H.264, 7.3.2.1.1.1."""
-    last = following = 8
-    for _ in range(size):
-        if following:
-            following = (last + bits.signed()) % 256
-        last = following or last
-
-
-def _units_after_start_codes(data: bytes) -> Iterator[bytes]:
-    """What lies between start codes, from the byte after each on; none is empty."""
-    start = data.find(_START_CODE)
-    while start >= 0:
-        start += len(_START_CODE)
-        end = data.find(_START_CODE, start)
-        if unit := data[start : end if end >= 0 else len(data)]:
-            yield unit
-        start = end
-
-
-def _units_of_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
-    position = 0
-    while position + length_bytes < len(data):
-        size = int.from_bytes(data[position : position + length_bytes], "big")
-        position += length_bytes
-        if size:
-            yield data[position : position + size]
-        position += size
-
-
-def _units_of_configuration(extradata: bytes) -> Iterator[bytes]:
-    """Parameter sets of an AVCDecoderConfigurationRecord."""
-    position = 5
-    for mask in (31, 255):  # the numbers of sequence and of picture parameter sets
-        if position >= len(extradata):
-            return
-        count, position = extradata[position] & mask, position + 1
-        for _ in range(count):
-            size = int.from_bytes(extradata[position : position + 2], "big")
-            unit = extradata[position + 2 : position + 2 + size]
-            position += 2 + size
-            if unit:
-                yield unit

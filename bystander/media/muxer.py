@@ -20,13 +20,13 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from bystander.choices import Codec
 from bystander.errors import OutputExists, OutputUnwritable
 from bystander.files import check_name, temporary_beside
 from bystander.media.audio import DISK_ERRORS, AudioCopier
 from bystander.media.colour import PixelFormat
 from bystander.media.cropping import NO_PADDING, hide_padding
 from bystander.media.encoder import (
-    Codec,
     Deinterlacing,
     Encoder,
     EncoderSettings,
@@ -36,6 +36,7 @@ from bystander.media.encoder import (
     open_encoder,
 )
 from bystander.media.facts import FieldOrder, VideoInfo
+from bystander.media.hardware import tell_choice
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,8 @@ class Muxer:
         source: the source itself, for its sound.
         settings: how the packets are, or will be, encoded.
         overwrite: replace an existing file.
+        parameter_sets: what a decoder must know before the first packet, if that isn't what
+            `context` says.
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
@@ -133,9 +136,11 @@ class Muxer:
         source: Path,
         settings: EncoderSettings,
         overwrite: bool = False,
+        parameter_sets: bytes | None = None,
     ) -> None:
         check_output(path, source, overwrite)
         self._path = path
+        self._parameter_sets = parameter_sets
         self._info = info
         self._source = source
         self._settings = settings
@@ -148,6 +153,7 @@ class Muxer:
         self._latest = self._end = 0
         self._resources = ExitStack()
         _log_changes(path, info, self.encoding)
+        tell_choice(path, settings.backend, self.encoding.hardware)
 
     def __enter__(self) -> Self:
         try:
@@ -200,7 +206,7 @@ class Muxer:
                 f"file:{self._temporary}",
                 "w",
                 format=muxer,
-                container_options=_muxer_options(muxer, self._info),
+                container_options=muxer_options(muxer, self._info),
             )
         )
         self._stream = self._add_video_stream()
@@ -216,6 +222,8 @@ class Muxer:
         if self.encoding.codec is Codec.HEVC and self._path.suffix.lower() != ".mkv":
             stream.codec_context.codec_tag = "hvc1"  # Apple's players don't know "hev1"
         open_encoder(stream.codec_context, self._info, self._source, self._settings)
+        if self._parameter_sets is not None:
+            stream.codec_context.extradata = self._parameter_sets
         return stream
 
     def _mux_one(self, packet: Packet[VideoStream]) -> None:
@@ -299,7 +307,9 @@ def _log_changes(path: Path, info: VideoInfo, encoding: Encoding) -> None:
         log.info("%s: Matroska counts in whole milliseconds, from zero", path)
 
 
-def _muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
+def muxer_options(muxer: str, info: VideoInfo) -> dict[str, str]:
+    """FFmpeg's options for a file whose clock hits every tick of a source, and that tells nothing
+    of who wrote it."""
     # bitexact: no encoder name and no creation time in the file.
     options = {"fflags": "+bitexact"}
     if muxer == "matroska":

@@ -37,21 +37,25 @@ def prefetch(iterable: Iterable[Item], depth: int) -> Generator[Item]:
 
 
 def map_ahead(
-    function: Callable[[Item], Result], iterable: Iterable[Item], workers: int
+    function: Callable[[Item], Result],
+    iterable: Iterable[Item],
+    workers: int,
+    ahead: int | None = None,
 ) -> Generator[Result]:
     """`function` of each item, in the items' order, `workers` of them worked on at once.
 
-    The iterable is iterated by the consumer, a few items ahead: enough to keep the
-    workers busy while the consumer is at work on one that takes it longer.
+    The iterable is iterated by the consumer, `ahead` items ahead, by default a few for each
+    worker: enough to keep them busy while the consumer is at work on one that takes it longer.
     An exception in the function is raised here, in its item's place. Closing this
     generator waits for the calls under way.
     """
+    most = 3 * workers if ahead is None else ahead
     pending: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
     try:
         for item in iterable:
             pending.append(pool.submit(function, item))
-            if len(pending) > 3 * workers:
+            if len(pending) > most:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

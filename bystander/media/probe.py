@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from bystander.errors import NotAVideo, TruncatedVideo, UnsupportedVideo, VideoTooLarge
 from bystander.files import is_file
@@ -43,6 +45,7 @@ from bystander.media.fields import FieldPairing
 log = logging.getLogger(__name__)
 
 _PACKETS_TO_TRY = 600  # until one decodes: ten seconds and more at 60 frames per second
+_PACKETS_OF_FIELDS = 120  # by which fields show that are coded by themselves
 _MAX_STEP_BACK_SECONDS = 10  # seconds; no codec reorders frames that far
 _MAX_REORDERED_PACKETS = 32  # H.264 and HEVC reorder 16 frames at most, fields being two each
 
@@ -77,6 +80,20 @@ class ProbeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameCount:
+    """What was counted of a video before: its packets needn't all be read again.
+
+    Attributes:
+        start_pts, last_pts: when the first and the last frame appear, ticks.
+        frames: how many there are.
+    """
+
+    start_pts: int
+    last_pts: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Timing:
     start_pts: int
     end_pts: int
@@ -86,8 +103,15 @@ class _Timing:
     field_coded: bool
 
 
-def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
+def probe(
+    path: Path, limits: ProbeLimits | None = None, counted: FrameCount | None = None
+) -> VideoInfo:
     """Examine a video: one frame is decoded, all packets are counted.
+
+    Args:
+        counted: of this very video, so that only its first packets are looked at: in one of some
+            gigabytes all of them take longer than anybody waits for a picture. When its last
+            frame ends, and whether frames are evenly spaced, is guessed then.
 
     Raises:
         NotAVideo: not a media file, or one without moving pictures.
@@ -114,7 +138,10 @@ def probe(path: Path, limits: ProbeLimits | None = None) -> VideoInfo:
     with open_media(path) as container:
         stream = find_video_stream(container)
         assert stream is not None
-        timing = _measure_timing(path, container, stream)
+        if counted is None:
+            timing = _measure_timing(path, container, stream)
+        else:
+            timing = _assume_timing(container, stream, counted)
         if timing.frame_count == 1 and container_name(container) in ANIMATIONS:
             raise _still_picture(path)
         orientation = orientation_of(path, picture)
@@ -211,7 +238,30 @@ def orientation_of(path: Path, picture: av.VideoFrame, usual: Orientation = UPRI
     return orientation
 
 
+def shown_pts(path: Path) -> NDArray[np.int64]:
+    """When each frame of a video is shown: int64 [F], ticks, in order.
+
+    Raises:
+        NotAVideo: it can't be opened, or holds no video.
+        UnsupportedVideo: its clock can't be followed.
+    """
+    with open_media(path) as container:
+        stream = find_video_stream(container)
+        if stream is None:
+            raise _no_video(path, container)
+        return _shown(path, container, stream)[0]
+
+
 def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) -> _Timing:
+    times, end, field_coded = _shown(path, container, stream)
+    assert stream.time_base is not None
+    return _timing(times, end, stream, stream.time_base, field_coded)
+
+
+def _shown(
+    path: Path, container: InputContainer, stream: VideoStream
+) -> tuple[NDArray[np.int64], int, bool]:
+    """When each frame is shown, when the last one ends, and whether any are coded as fields."""
     time_base = stream.time_base
     assert time_base is not None
     shown = array("q")  # 8 bytes a frame: 2 MB an hour
@@ -242,8 +292,24 @@ def _measure_timing(path: Path, container: InputContainer, stream: VideoStream) 
         end = shown_until if end is None else max(end, shown_until)
     if not shown or end is None:
         raise UnsupportedVideo(f"{path} shows no frames", "Record or copy it again.")
-    times = np.sort(np.frombuffer(shown, np.int64))
-    return _timing(times, end, stream, time_base, pairing.seen)
+    return np.sort(np.frombuffer(shown, np.int64)), end, pairing.seen
+
+
+def _assume_timing(container: InputContainer, stream: VideoStream, counted: FrameCount) -> _Timing:
+    assert stream.time_base is not None
+    pairing = FieldPairing(stream)
+    for packet in islice(read_packets(container, [stream]), _PACKETS_OF_FIELDS):
+        pairing.is_second_field(packet)
+    length = (counted.last_pts - counted.start_pts) * stream.time_base
+    rate = (counted.frames - 1) / length if length > 0 else stream.average_rate or Fraction(25)
+    return _Timing(
+        start_pts=counted.start_pts,
+        end_pts=counted.last_pts + max(1, round(1 / (rate * stream.time_base))),
+        frame_count=counted.frames,
+        average_rate=rate.limit_denominator(100_000),
+        variable_frame_rate=False,
+        field_coded=pairing.seen,
+    )
 
 
 class _Clock:
@@ -274,7 +340,7 @@ class _Clock:
 
 
 def _timing(
-    pts: np.ndarray[tuple[int], np.dtype[np.int64]],
+    pts: NDArray[np.int64],
     end: int,
     stream: VideoStream,
     time_base: Fraction,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -43,9 +43,14 @@ from bystander.progress import Tally
 
 log = logging.getLogger(__name__)
 
-_UNSEEKABLE = {"avi", *ANIMATIONS}
+UNSEEKABLE = {"avi", *ANIMATIONS}
 """Containers in which a frame's timestamp (see `_FrameAssembler`), or its picture, follows from all
 frames before it."""
+_SEEKS = 3
+"""Tries to find the keyframe that a frame needs: one, and two keyframes before that."""
+_LOOK_BACK_SECONDS = (3, 12)
+"""Within which a stream without an index is looked through for it: broadcasts have one every
+second, x264 makes one every ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,9 @@ class VideoReader:
         """
         with ExitStack() as resources:
             container, stream = self._open(resources)
-            if self._start_pts is not None and not _seek(container, stream, self._start_pts):
+            if self._start_pts is not None and not seek_keyframe(
+                container, stream, self._start_pts
+            ):
                 container, stream = self._open(resources)  # and pass over what isn't wanted
             # AVI has no presentation timestamps. Where frames are reordered, they are shown
             # at the decoding timestamps, in the order in which they leave the decoder.
@@ -163,29 +170,65 @@ class VideoReader:
             raise NotAVideo(f"{self._path} has no video any more", "Probe it again.")
         # Frame threads decode several frames at once, where slice threads need slices
         # that phones don't make. But where fields follow frames, they take whole pictures
-        # for corrupt.
-        stream.thread_type = "SLICE" if self._info.field_coded else "AUTO"
+        # for corrupt, and in Theora they race: twice the same file gives other pictures.
+        whole = self._info.field_coded or self._info.codec == "theora"
+        stream.thread_type = "SLICE" if whole else "AUTO"
         return container, stream
 
 
-def _seek(container: InputContainer, stream: VideoStream, pts: int) -> bool:
-    """Go to a keyframe shown at or before `pts`; False if the file's index gives none.
-
-    Transport streams have no index: FFmpeg lands somewhere near.
-    """
+def seek_keyframe(container: InputContainer, stream: VideoStream, pts: int) -> bool:
+    """Go to a keyframe shown at or before `pts`; False if none is found."""
     if container_name(container) in ANIMATIONS:
         return False
-    container.seek(pts, stream=stream)
-    landed = next(read_packets(container, [stream]), None)
-    if landed is None or landed.pts is None or landed.pts > pts or not landed.is_keyframe:
-        return False
-    container.seek(pts, stream=stream)
-    return True
+    target = pts
+    for _ in range(_SEEKS):
+        container.seek(target, stream=stream)
+        landed = next(read_packets(container, [stream]), None)
+        if landed is None or landed.pts is None:
+            return False
+        if landed.is_keyframe and landed.pts <= pts:
+            container.seek(target, stream=stream)
+            return True
+        if landed.is_keyframe:
+            if landed.dts is None:
+                return False
+            # Where frames are reordered, indices go by decoding: this one is decoded before the
+            # frame that is wanted, and shown after it. What that one needs begins earlier.
+            target = landed.dts - 1
+        else:
+            before = (_keyframe_before(container, stream, pts, back) for back in _LOOK_BACK_SECONDS)
+            keyframe = next((dts for dts in before if dts is not None), None)
+            if keyframe is None:
+                return False
+            target = keyframe
+    return False
+
+
+def _keyframe_before(
+    container: InputContainer, stream: VideoStream, pts: int, seconds: int
+) -> int | None:
+    """The dts of the last keyframe shown at or before `pts`, if one is so near.
+
+    Transport streams have no index, FFmpeg lands between keyframes: the packets tell.
+    """
+    assert stream.time_base is not None
+    start = pts - round(seconds / stream.time_base)
+    found = None
+    try:
+        container.seek(max(start, stream.start_time or 0), stream=stream)
+    except av.error.FFmpegError:
+        return None
+    for packet in read_packets(container, [stream]):
+        if packet.pts is None or packet.dts is None or packet.dts > pts:
+            break
+        if packet.is_keyframe and packet.pts <= pts:
+            found = packet.dts
+    return found
 
 
 def frames_after(
     video: Path, info: VideoInfo, done: int, shown: int | None, lead: bool = False
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """The frames after the first `done`, of which the last is shown at pts `shown`.
 
     They are what a reader gives that began at the beginning; with None for `shown`, all.
@@ -195,7 +238,7 @@ def frames_after(
     """
     if shown is not None and lead:
         done, shown = done - 1, shown - 1
-    if shown is not None and info.container not in _UNSEEKABLE:
+    if shown is not None and info.container not in UNSEEKABLE:
         frames = iter(VideoReader(video, info, start_pts=shown + 1, start_index=done))
         try:
             first = next(frames, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,15 +11,18 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
+from bystander.choices import Precision
 from bystander.config import Settings
+from bystander.errors import ConfigError, ModelError
 from bystander.geometry.instances import Instance
 from bystander.geometry.types import Rgb
+from bystander.models.backends import Choice, choose
 from bystander.models.bodies import BodyModel, HistogramBodies, OSNetBodies
 from bystander.models.face_model import FaceModel
 from bystander.models.face_packs import open_faces
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import SessionSettings, open_session
-from bystander.models.store import Catalogue, ModelStore, sha256
+from bystander.models.store import Catalogue, ModelStore, Variant, sha256
 
 __all__ = [
     "BodyModel",
@@ -26,7 +30,9 @@ __all__ = [
     "ModelSettings",
     "Models",
     "Segmenter",
+    "choose_network",
     "load_models",
+    "segmenter_files",
 ]
 
 
@@ -42,16 +48,20 @@ class Models:
 
     Attributes:
         checksums: of the files they were loaded from, by file name.
+        backend: what runs the segmenter, in which precision; empty if it isn't told.
     """
 
     segmenter: Segmenter
     faces: FaceModel
     bodies: BodyModel
     checksums: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
 
     def describe(self) -> dict[str, str]:
-        """File name to the first 12 digits of its SHA-256, for the timeline."""
-        return {name: checksum[:12] for name, checksum in self.checksums.items()}
+        """File name to the first 12 digits of its SHA-256, and the backend: what results depend
+        on, for the timeline."""
+        told = {name: checksum[:12] for name, checksum in self.checksums.items()}
+        return {**told, "backend": self.backend} if self.backend else told
 
 
 class ModelSettings(Settings):
@@ -85,15 +95,12 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
     """
     settings = settings or ModelSettings()
     store = store or ModelStore.from_environment(Catalogue.load())
-    network = _first(
-        store,
-        store.catalogue.segmenters_of(settings.segmenter.variant),
-        settings.segmenter_file or store.segmenter,
-    )
+    network, choice = choose_network(settings, store)
     with ThreadPoolExecutor(1) as pool:  # while InsightFace imports half of SciPy
-        opening = pool.submit(_segmenter, network, settings)
-        faces = open_faces(settings.faces, store, settings.sessions)
-        bodies = _bodies(settings, store)
+        opening = pool.submit(_segmenter, network, choice, settings.segmenter)
+        detecting = choice if choice.variant == "float" else _for_faces(settings, store)
+        faces = open_faces(settings.faces, store, detecting.sessions)
+        bodies = _bodies(settings, store, choice.sessions)
         segmenter = opening.result()
     files = (network, *faces.files, *bodies.files)
     return Models(
@@ -101,19 +108,60 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
         faces=faces,
         bodies=bodies,
         checksums={path.name: sha256(path) for path in files},
+        backend=choice.name,
     )
 
 
-def _segmenter(network: Path, settings: ModelSettings) -> PersonSegmenter:
-    return PersonSegmenter(open_session(network, settings.sessions), settings.segmenter)
+def choose_network(settings: ModelSettings, store: ModelStore) -> tuple[Path, Choice]:
+    """The segmenter's file, and how it is run here.
+
+    Raises:
+        ConfigError, ModelNotFound, ModelCorrupt: see `load_models`.
+    """
+    wanted, found = segmenter_files(settings, store)
+    choice = choose(settings.sessions, wanted, found, store.cache)
+    return found[choice.variant], choice
 
 
-def _bodies(settings: ModelSettings, store: ModelStore) -> OSNetBodies | HistogramBodies:
+def segmenter_files(
+    settings: ModelSettings, store: ModelStore
+) -> tuple[Variant, dict[Variant, Path]]:
+    """The variant that is asked for, and the files of it and, if it is here, of the other one.
+
+    Raises:
+        ConfigError, ModelNotFound, ModelCorrupt: the one that is asked for.
+    """
+    wanted = settings.segmenter.variant
+    if settings.sessions.precision is not Precision.AUTO:
+        wanted = "int8" if settings.sessions.precision is Precision.INT8 else "float"
+    own = settings.segmenter_file or store.segmenter
+    found = {wanted: _first(store, store.catalogue.segmenters_of(wanted), own)}
+    other: Variant = "int8" if wanted == "float" else "float"
+    if own is None:  # of a network of somebody's own there is one file
+        with contextlib.suppress(ModelError, ConfigError):
+            found[other] = _first(store, store.catalogue.segmenters_of(other))
+    return wanted, found
+
+
+def _for_faces(settings: ModelSettings, store: ModelStore) -> Choice:
+    """What runs the face detector beside an int8 segmenter: the same as beside any other."""
+    sessions = settings.sessions.model_copy(update={"precision": Precision.AUTO})
+    return choose_network(ModelSettings(sessions=sessions), store)[1]
+
+
+def _segmenter(network: Path, choice: Choice, settings: SegmenterSettings) -> PersonSegmenter:
+    decoding = settings.model_copy(update={"variant": choice.variant})
+    return PersonSegmenter(open_session(network, choice.sessions), decoding)
+
+
+def _bodies(
+    settings: ModelSettings, store: ModelStore, sessions: SessionSettings
+) -> OSNetBodies | HistogramBodies:
     names = store.catalogue.bodies
     here = any(store.has(name) for name in names)
     if settings.bodies == "histogram" or (settings.bodies == "auto" and not here):
         return HistogramBodies()
-    return OSNetBodies(_first(store, names), settings.sessions)
+    return OSNetBodies(_first(store, names), sessions)
 
 
 def _first(store: ModelStore, names: Sequence[str], explicit: Path | None = None) -> Path:

@@ -64,7 +64,8 @@ class OSNetBodies:
 
     def __init__(self, path: Path, sessions: SessionSettings | None = None) -> None:
         self.files = (path,)
-        self._session: Session = open_session(path, sessions)
+        how = (sessions or SessionSettings()).reference()
+        self._session: Session = open_session(path, how)
         shapes = [tensor.shape for tensor in self._session.inputs]
         outputs = [tensor.shape for tensor in self._session.outputs]
         if shapes != [(None, 3, self._HEIGHT, self._WIDTH)] or [len(s) for s in outputs] != [2]:

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelNotFound
@@ -82,7 +81,8 @@ class CenterFace:
     def __init__(self, score: float = 0.4, sessions: SessionSettings | None = None) -> None:
         self.file = _weights()
         self._score = score
-        self._session = open_session(self.file, sessions, _for_any_size(self.file))
+        how = (sessions or SessionSettings()).exact()
+        self._session = open_session(self.file, how, _for_any_size(self.file), any_shape=True)
 
     def detect(self, image: Rgb) -> list[Face]:
         """The faces in a picture uint8 [H, W, 3] RGB, in its pixels, the most certain first."""
@@ -141,6 +141,8 @@ def _weights() -> Path:
 
 def _for_any_size(path: Path) -> bytes:
     """The network's file, but for pictures of any size: it says 32 x 32, though no layer cares."""
+    import onnx  # heavy, and nothing else here needs it
+
     try:
         network = onnx.load_model(path)
     except Exception as error:  # protobuf's errors have no common root
@@ -272,9 +274,10 @@ class InsightFacePack:
         self.files = (detector, embedder)
         self._score = score
         zoo = _model_zoo()
-        finding = _open(detector, sessions, outputs=_SCRFD_OUTPUTS, side=None)
+        how = sessions or SessionSettings()
+        finding = _open(detector, how.exact(), outputs=_SCRFD_OUTPUTS, side=None)
         self._detector = zoo.SCRFD(session=finding, static_shape_sessions=False)
-        comparing = _open(embedder, sessions, outputs=1, side=CHIP_PX)
+        comparing = _open(embedder, how.reference(), outputs=1, side=CHIP_PX)
         self._embedder = zoo.ArcFaceONNX(model_file=str(embedder), session=comparing)
 
     def detect(self, image: Rgb) -> list[Face]:
@@ -330,9 +333,9 @@ class _OnnxRuntimeLike:
 
 
 def _open(
-    path: Path, settings: SessionSettings | None, outputs: int, side: int | None
+    path: Path, settings: SessionSettings, outputs: int, side: int | None
 ) -> _OnnxRuntimeLike:
-    session = open_session(path, settings)
+    session = open_session(path, settings, any_shape=side is None)
     shapes = [tensor.shape for tensor in session.inputs]
     found = len(session.outputs)
     if found != outputs or len(shapes) != 1 or shapes[0][1:] != (3, side, side):

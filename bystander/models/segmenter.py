@@ -21,7 +21,7 @@ from bystander.errors import ModelContract
 from bystander.geometry.instances import Instance
 from bystander.geometry.masks import Bits, Mask, intersection
 from bystander.geometry.types import Box, Rgb
-from bystander.models.letterbox import STRIDE_PX, Letterbox
+from bystander.models.letterbox import Letterbox
 from bystander.models.sessions import Session
 from bystander.models.store import Variant
 
@@ -30,6 +30,7 @@ Floats = NDArray[np.float32]
 _BOX_VALUES = 4  # the first channels of a proposal: centre x, centre y, width, height
 _PERSON_CLASS = 0  # the class of people, in COCO and in networks with that one class
 _PROTOTYPE_STRIDE = 4  # input pixels per prototype pixel
+_USUAL_SIZE_PX = (360, 640)  # height, width of 16:9 at analysis size
 _MAX_PROPOSALS = 1000  # more boxes than this are noise, and would make suppression slow
 
 
@@ -110,8 +111,9 @@ class PersonSegmenter:
         self._input = session.inputs[0].name
         self._batch, _, self._height, self._width = session.inputs[0].shape
         # A first run here: a wrong network fails when it is opened, not in the middle of
-        # a video, and the first frame isn't slower than the others.
-        self.segment([np.zeros((2 * STRIDE_PX, 2 * STRIDE_PX, 3), dtype=np.uint8)])
+        # a video, and the first frame isn't slower than the others: OpenVINO compiles for each
+        # size, and most videos are analysed at this one.
+        self.segment([np.zeros((*_USUAL_SIZE_PX, 3), dtype=np.uint8)])
 
     def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         """The people in each frame, the most certain first.

@@ -7,10 +7,11 @@ import gc
 import importlib
 import logging
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from bystander.choices import Device, Precision
 from bystander.config import Settings
 from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelError
 
@@ -27,7 +29,8 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-_MAX_COMPILED_SHAPES = 4  # of one network; a video needs one, its last batch another
+_MAX_COMPILED_SHAPES = 4  # of one network; a video needs one, the service those of its jobs
+_importing_openvino = threading.Lock()
 _UNREADABLE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
 _REFUSED = ("InvalidArgument", "Fail", "RuntimeException")
 
@@ -47,16 +50,22 @@ def release_memory() -> None:
 
 Array = NDArray[Any]
 
-_log = logging.getLogger(__name__)
-
 
 class SessionSettings(Settings):
-    """How networks are run."""
+    """How networks are run.
 
-    backend: Literal["onnxruntime", "openvino"] = "onnxruntime"
+    The segmenter runs by what is chosen here, or by what a self-test chose
+    (`bystander.models.backends`). The others decide who is kept: they always calculate in fp32.
+    """
+
+    backend: Literal["auto", "onnxruntime", "openvino"] = Field(
+        default="auto",
+        description="auto is the fastest here whose answers agree with ONNX Runtime's in fp32",
+    )
     providers: Literal["auto"] | tuple[str, ...] = Field(
         default="auto",
-        description="onnxruntime: cpu, cuda or tensorrt in order of preference, or ONNX Runtime's "
+        min_length=1,
+        description="cpu, cuda or tensorrt in order of preference, or ONNX Runtime's "
         "own names; auto is cuda where it is available and cpu otherwise. TensorRT is never "
         "chosen by itself: building its engines takes minutes",
     )
@@ -71,9 +80,31 @@ class SessionSettings(Settings):
         default=False,
         description="idle inference threads wait in a busy loop; it starves decoding and encoding",
     )
-    precision: Literal["fp32", "fp16", "bf16"] = Field(
-        default="fp32", description="fp16 with tensorrt or openvino, bf16 with openvino"
+    precision: Precision = Field(
+        default=Precision.AUTO,
+        description="of the segmenter: auto is the fastest that agrees with fp32; fp16 with "
+        "tensorrt or openvino, bf16 with openvino; int8 is a network of its own, which finds a "
+        "little less",
     )
+
+    def changed(self, device: Device | None, precision: Precision | None) -> SessionSettings:
+        """These with another device or precision, where one is given."""
+        wanted: dict[str, object] = {}
+        if device is not None:
+            wanted["providers"] = "auto" if device is Device.AUTO else (device.value,)
+        if precision is not None:
+            wanted["precision"] = precision
+        return SessionSettings.model_validate({**self.model_dump(), **wanted})
+
+    def exact(self) -> SessionSettings:
+        """These in fp32: for face detectors. They find the same faces by either backend, and in
+        bf16 landmarks move, which changed a face's vector by a cosine of 0.08."""
+        return self.model_copy(update={"precision": Precision.FP32})
+
+    def reference(self) -> SessionSettings:
+        """ONNX Runtime in fp32: for embedders. OpenVINO is slower in fp32 (15 ms to 10 a face),
+        and in bf16 vectors have cosines down to 0.990 to those in fp32."""
+        return self.model_copy(update={"backend": "onnxruntime", "precision": Precision.FP32})
 
 
 @dataclass(frozen=True)
@@ -127,13 +158,43 @@ def onnx_runtime() -> Any:
     return importlib.import_module("onnxruntime")
 
 
+def openvino_runtime() -> Any:
+    """The module `openvino`, imported here for the first time, unless the host has done so.
+
+    Its import reports to its maker, unless a file in the home folder forbids it: without the
+    package that does it, it takes a stub instead. Nobody else in this package imports it.
+
+    Raises:
+        ConfigError: it isn't installed, or can't be loaded here.
+    """
+    with _importing_openvino:
+        telemetry = sys.modules.get("openvino_telemetry")
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # ImportError
+        try:
+            return importlib.import_module("openvino")
+        except (ImportError, OSError) as error:
+            raise ConfigError(
+                f"the backend openvino can't be used: {error}",
+                "Run `pip install openvino`, or choose the backend onnxruntime.",
+            ) from error
+        finally:
+            del sys.modules["openvino_telemetry"]
+            if telemetry is not None:
+                sys.modules["openvino_telemetry"] = telemetry
+
+
 def open_session(
-    path: Path, settings: SessionSettings | None = None, content: bytes | None = None
+    path: Path,
+    settings: SessionSettings | None = None,
+    content: bytes | None = None,
+    any_shape: bool = False,
 ) -> Session:
     """Load the ONNX file at `path`.
 
     Args:
+        settings: `auto` is ONNX Runtime here, and fp32; `bystander.models.backends` chooses.
         content: what is loaded instead of the file's, where that was changed.
+        any_shape: inputs of many shapes are expected. Results may differ in the last bits.
 
     Raises:
         ModelCorrupt: truncated, or not ONNX.
@@ -147,7 +208,7 @@ def open_session(
         except OSError as error:
             raise ModelError(f"can't read the model {path}: {error}") from error
     if settings.backend == "openvino":
-        return _OpenVinoSession(path, content, settings)
+        return _OpenVinoSession(path, content, settings, any_shape)
     return _OnnxSession(path, content, settings)
 
 
@@ -179,7 +240,7 @@ class _OnnxSession:
                     f"{_name_of(providers[0])} can't run {path.name}, {running} would",
                     "Check the driver and its libraries, or choose the provider cpu.",
                 )
-            _log.warning("%s runs on %s, slower", path.name, running)
+            log.warning("%s runs on %s, slower", path.name, running)
         self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
 
@@ -191,26 +252,34 @@ class _OnnxSession:
         return outputs
 
 
-class _OpenVinoSession:
-    """OpenVINO is fastest for fixed shapes, so each shape of input is compiled once."""
+@dataclass
+class _Compiled:
+    """A network compiled by OpenVINO, and its requests that are idle: each serves one thread."""
 
-    def __init__(self, path: Path, content: bytes, settings: SessionSettings) -> None:
-        try:
-            openvino = importlib.import_module("openvino")
-        except ImportError as error:
-            raise ConfigError(
-                "the backend openvino is not installed",
-                "Run `pip install openvino`, or choose the backend onnxruntime.",
-            ) from error
-        self._core = openvino.Core()
+    network: Any
+    idle: list[Any] = field(default_factory=list)
+
+
+class _OpenVinoSession:
+    """Compiles a network for each shape of input, which is 5 % faster than for any shape, or once.
+
+    The items of a batch are run one by one: together they are no faster on a processor, and a
+    result never depends on what else is in a batch.
+    """
+
+    def __init__(
+        self, path: Path, content: bytes, settings: SessionSettings, any_shape: bool
+    ) -> None:
+        self._core = openvino_runtime().Core()
         self._path = path
         self._content = content
-        precision = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}[settings.precision]
+        self._any_shape = any_shape
+        precision = {Precision.FP16: "f16", Precision.BF16: "bf16"}.get(settings.precision, "f32")
         self._options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if settings.threads:
             self._options["INFERENCE_NUM_THREADS"] = str(settings.threads)
         self._lock = threading.Lock()
-        self._compiled: OrderedDict[tuple[tuple[int, ...], ...], Any] = OrderedDict()
+        self._compiled: OrderedDict[tuple[tuple[int, ...], ...], _Compiled] = OrderedDict()
         try:
             model = self._core.read_model(content, b"")
         except RuntimeError as error:
@@ -219,25 +288,45 @@ class _OpenVinoSession:
             ) from error
         self.inputs = tuple(_openvino_tensor(port) for port in model.inputs)
         self.outputs = tuple(_openvino_tensor(port) for port in model.outputs)
+        ends = (*self.inputs, *self.outputs)
+        self._any_batch = all(end.shape and end.shape[0] is None for end in ends)
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         for tensor in self.inputs:  # OpenVINO would reshape the network to anything
             if not tensor.takes(feeds[tensor.name].shape):
                 raise _refused(self._path, feeds, f"{tensor.name} is {tensor.shape}")
+        counts = {len(feed) for feed in feeds.values()} if self._any_batch else set()
+        if len(counts) != 1 or counts <= {0, 1}:
+            return self._run(feeds)
+        items = [
+            self._run({name: feed[at : at + 1] for name, feed in feeds.items()})
+            for at in range(counts.pop())
+        ]
+        return [np.concatenate(parts) for parts in zip(*items, strict=True)]
+
+    def _run(self, feeds: Mapping[str, Array]) -> list[Array]:
         try:
-            # A request for each run, because one request serves one thread at a time.
-            results = self._network(feeds).create_infer_request().infer(dict(feeds))
+            compiled = self._compiled_for(feeds)
+            try:
+                request = compiled.idle.pop()
+            except IndexError:
+                request = compiled.network.create_infer_request()
+            results = request.infer(dict(feeds))
+            outputs = [np.array(value) for value in results.to_tuple()]
         except (RuntimeError, TypeError, ValueError) as error:
             raise _refused(self._path, feeds, error) from error
-        return [np.array(value) for value in results.to_tuple()]
+        compiled.idle.append(request)
+        return outputs
 
-    def _network(self, feeds: Mapping[str, Array]) -> Any:
-        shapes = tuple(feed.shape for feed in feeds.values())
+    def _compiled_for(self, feeds: Mapping[str, Array]) -> _Compiled:
+        shapes = () if self._any_shape else tuple(feed.shape for feed in feeds.values())
         with self._lock:
             if shapes not in self._compiled:
                 model = self._core.read_model(self._content, b"")
-                model.reshape({name: list(feed.shape) for name, feed in feeds.items()})
-                self._compiled[shapes] = self._core.compile_model(model, "CPU", self._options)
+                if not self._any_shape:
+                    model.reshape({name: list(feed.shape) for name, feed in feeds.items()})
+                network = self._core.compile_model(model, "CPU", self._options)
+                self._compiled[shapes] = _Compiled(network)
                 if len(self._compiled) > _MAX_COMPILED_SHAPES:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(shapes)
@@ -265,9 +354,9 @@ def _providers(
         )
     if _PROVIDERS["cpu"] not in wanted:
         wanted.append(_PROVIDERS["cpu"])  # runs what the others can't
-    if settings.precision == "fp32":
-        return [*wanted]
-    if settings.precision == "fp16" and wanted[0] == _PROVIDERS["tensorrt"]:
+    if settings.precision not in (Precision.FP16, Precision.BF16):
+        return [*wanted]  # an int8 network says so itself
+    if settings.precision is Precision.FP16 and wanted[0] == _PROVIDERS["tensorrt"]:
         return [(wanted[0], {"trt_fp16_enable": "1"}), *wanted[1:]]
     raise ConfigError(
         f"onnxruntime on {wanted[0]} has no setting for {settings.precision}",

@@ -8,45 +8,59 @@ Verdicts are passed at the end, when everything that can be learnt is known.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Protocol
 
 from bystander import __version__
-from bystander.errors import UnsupportedVideo
+from bystander.choices import ProfileName
+from bystander.errors import InvalidTimeline, UnsupportedVideo
 from bystander.files import StrPath
-from bystander.geometry.coordinates import GridTransform
-from bystander.geometry.instances import Face, Instance
 from bystander.identity.cast import Cast, CastMember, is_read, load_cast, unrecognised
 from bystander.identity.verdicts import resolve
 from bystander.media.demux import fingerprint
 from bystander.media.facts import VideoInfo
-from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import probe
-from bystander.media.reader import Frame, frames_after
-from bystander.models import Models, ModelSettings, load_models
+from bystander.media.reader import frames_after
+from bystander.models import Models, load_models
 from bystander.models.segmenter import analysis_size
 from bystander.pipeline.checkpoints import AnalysisCheckpoints, AnalysisState, ReaderPosition
+from bystander.pipeline.chunks import Look, keep_warm, look_tasks, plan
+from bystander.pipeline.join import JoinedVideo
+from bystander.pipeline.looking import begin, facts_of, observe
+from bystander.pipeline.tasks import Parallel
 from bystander.progress import ProgressMeter, Report
-from bystander.settings import AnalysisSettings, ProfileName, load_profile
+from bystander.settings import AnalysisSettings, load_profile
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header
+from bystander.timeline.types import PointedAt, Shot
 from bystander.tracking.clicks import Click
-from bystander.tracking.face_assignment import detect_faces
-from bystander.tracking.frame_analysis import AnalysisFrame, Detections, FrameAnalyzer
-from bystander.tracking.shots import CutDetector, thumbnail
-from bystander.tracking.tiled_inference import detect_tiled
-
-Item = TypeVar("Item")
+from bystander.tracking.evidence import EvidenceStore
+from bystander.tracking.frame_analysis import FrameAnalyzer
+from bystander.tracking.frames import Detections
 
 log = logging.getLogger(__name__)
 
-QUEUE_FRAMES: Final = 6
+
+class WholeVideo(Protocol):
+    """What is known of a video when all of it was looked at.
+
+    Attributes:
+        pointed: whom the clicks meant, in the order of time, and a JPEG of them then.
+    """
+
+    evidence: EvidenceStore
+    shots: list[Shot]
+    pointed: list[tuple[PointedAt, bytes]]
+    frames: int
+    fps: float
+
+    def pictures(self) -> Iterator[tuple[int, bytes]]:
+        """A small JPEG of each tracklet."""
+        ...
 
 
 def analyze(
@@ -60,6 +74,7 @@ def analyze(
     report: Report | None = None,
     checkpoints: AnalysisCheckpoints | None = None,
     watch: Callable[[Detections], None] | None = None,
+    parallel: Parallel | None = None,
 ) -> Timeline:
     """Analyse a video and write its timeline.
 
@@ -75,6 +90,8 @@ def analyze(
         checkpoints: where to go on from, and to save to, now and then. The result is the
             same to the bit as that of an analysis in one go.
         watch: called with each frame and what the networks found in it; must be quick.
+        parallel: look at chunks of the video side by side. Neither `checkpoints` nor `watch`
+            are taken then: whatever was done is found again in its workspace.
 
     Raises:
         VideoError: the video can't be read.
@@ -85,23 +102,57 @@ def analyze(
     video, output = Path(video), Path(output)
     info = probe(video)
     settings = settings or load_profile(ProfileName.BALANCED).analysis
-    models = models or load_models(ModelSettings(segmenter=settings.segmenter))
+    models = models or load_models(settings.model_settings())
     members = load_cast(cast, models.faces)
-    grid = analysis_size(*info.display_size, settings.long_side)
     key = fingerprint(video)
+    opened = _Opened(video, output, info, key, models, settings, members)
+    if parallel is not None:
+        header = _in_chunks(opened, clicks, parallel, report)
+    else:
+        header = _in_one_go(opened, clicks, report, checkpoints, watch)
+    if not is_read(cast):
+        recognised = {person.name for person in header.persons if person.name}
+        for sentence in unrecognised(members, recognised, models.faces.thresholds.same):
+            log.warning("%s", sentence)
+    return Timeline(output, header)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """What an analysis begins with. `key` is the video's fingerprint."""
+
+    video: Path
+    output: Path
+    info: VideoInfo
+    key: str
+    models: Models
+    settings: AnalysisSettings
+    cast: Sequence[CastMember]
+
+
+def _in_one_go(
+    opened: _Opened,
+    clicks: Sequence[Click],
+    report: Report | None,
+    checkpoints: AnalysisCheckpoints | None,
+    watch: Callable[[Detections], None] | None,
+) -> Header:
+    info, models, settings = opened.info, opened.models, opened.settings
     state = None
     if checkpoints is not None:
-        state = checkpoints.resume(_what_decides(key, models, settings, clicks))
+        state = checkpoints.resume(_what_decides(opened, clicks))
     analyzer = state.analyzer if state else begin(info, models, settings, clicks)
     analyzer.models = models
     standing = state.standing if state else None
-    frames = frames_after(video, info, analyzer.frames, standing.pts if standing else None)
+    frames = frames_after(opened.video, info, analyzer.frames, standing.pts if standing else None)
     meter = ProgressMeter("analyze", info.frame_count, report, done=analyzer.frames)
     if state:
         meter.report()
     with (
         TimelineWriter(
-            output, checkpoints.chunks if checkpoints else None, state.writer if state else None
+            opened.output,
+            checkpoints.chunks if checkpoints else None,
+            state.writer if state else None,
         ) as writer,
         closing(observe(frames, info, models, settings, standing)) as observed,
     ):
@@ -111,65 +162,58 @@ def analyze(
             meter.step()
             if watch is not None:
                 watch(seen)
-            if checkpoints is not None:
+            if checkpoints is not None and standing is not None:
                 checkpoints.offer(partial(_state, standing, analyzer, writer))
         for record in analyzer.finish():
             writer.add_frame(record)
-        header = _verdicts(video, info, grid, analyzer, settings, members, key)
-        writer.finish(header, analyzer.pictures(), (jpeg for _, jpeg in analyzer.pointed))
-    if not is_read(cast):
-        recognised = {person.name for person in header.persons if person.name}
-        for sentence in unrecognised(members, recognised, models.faces.thresholds.same):
-            log.warning("%s", sentence)
-    return Timeline(output, header)
+        return _finish(opened, analyzer, writer)
 
 
-def begin(
-    info: VideoInfo, models: Models, settings: AnalysisSettings, clicks: Sequence[Click] = ()
-) -> FrameAnalyzer:
-    """What follows everyone through a video, before its first frame."""
-    return FrameAnalyzer(
-        GridTransform(info.display_size, analysis_size(*info.display_size, settings.long_side)),
-        float(info.average_rate),
-        float(info.time_base),
-        models,
-        settings.tracking,
-        settings.filler,
+def _in_chunks(
+    opened: _Opened, clicks: Sequence[Click], parallel: Parallel, report: Report | None
+) -> Header:
+    info, workspace = opened.info, parallel.workspace
+    chunks = plan(info, parallel.chunk_seconds, parallel.overlap_seconds)
+    tasks = look_tasks(
+        workspace,
+        opened.video,
+        opened.key,
+        info,
+        opened.settings,
         clicks,
+        opened.models,
+        chunks,
     )
+    keep_warm(opened.settings.model_settings(), opened.models)
+    meter = ProgressMeter("analyze", sum(task.frames for task in tasks), report)
+    parallel.executor.run(tasks, meter.step)
+    scale = info.display_size[0] / tasks[0].grid[0]
+    looks = []
+    for chunk, task in zip(chunks, tasks, strict=True):
+        path = workspace.find(task.name)
+        if path is None:
+            raise InvalidTimeline(f"{task.name} is gone from the workspace", "Start again.")
+        looks.append((chunk, Look.load(path, scale)))
+    whole = JoinedVideo(looks, info, opened.models.faces.thresholds.different, clicks)
+    with TimelineWriter(opened.output) as writer:
+        for record in whole.records():
+            writer.add_frame(record)
+        return _finish(opened, whole, writer)
 
 
-def observe(
-    frames: Iterable[Frame],
-    info: VideoInfo,
-    models: Models,
-    settings: AnalysisSettings,
-    standing: ReaderPosition | None = None,
-) -> Generator[tuple[Detections, ReaderPosition]]:
-    """What the networks find in each frame, in order, several frames at work at once.
-
-    Args:
-        frames: of the video, in order.
-        standing: where an interrupted analysis stood after the frame before the first.
-    """
-    look = partial(_look, models, settings)
-    workers = settings.workers or os.cpu_count() or 1
-    with (
-        closing(prefetch(_views(frames, info, settings, standing), QUEUE_FRAMES)) as views,
-        closing(map_ahead(look, _batches(views, settings.batch), workers)) as looked,
-    ):
-        yield from chain.from_iterable(looked)
+def _finish(opened: _Opened, whole: WholeVideo, writer: TimelineWriter) -> Header:
+    header = _verdicts(opened, whole)
+    writer.finish(header, whole.pictures(), (jpeg for _, jpeg in whole.pointed))
+    return header
 
 
-def _what_decides(
-    video: str, models: Models, settings: AnalysisSettings, clicks: Sequence[Click]
-) -> dict[str, object]:
+def _what_decides(opened: _Opened, clicks: Sequence[Click]) -> dict[str, object]:
     """Everything that what was learnt so far depends on; the cast comes in at the end."""
     return {
         "version": __version__,
-        "video": video,
-        "models": models.describe(),
-        "settings": settings.model_dump(mode="json", exclude={"workers", "identity"}),
+        "video": opened.key,
+        "models": opened.models.describe(),
+        "settings": opened.settings.model_dump(mode="json", exclude={"workers", "identity"}),
         "clicks": [asdict(click) for click in clicks],
     }
 
@@ -180,121 +224,26 @@ def _state(
     return AnalysisState(standing, analyzer, writer.state)
 
 
-def _verdicts(
-    video: Path,
-    info: VideoInfo,
-    grid: tuple[int, int],
-    analyzer: FrameAnalyzer,
-    settings: AnalysisSettings,
-    cast: Sequence[CastMember],
-    key: str,
-) -> Header:
+def _verdicts(opened: _Opened, whole: WholeVideo) -> Header:
     """Now that the whole video is known, decide who may be seen."""
-    if not analyzer.frames:
+    if not whole.frames:
         raise UnsupportedVideo(
-            f"{video} has no frame that can be decoded", "Export it again from its source."
+            f"{opened.video} has no frame that can be decoded", "Export it again from its source."
         )
-    models = analyzer.models
-    segments, continuities = analyzer.evidence.segments()
+    models, info = opened.models, opened.info
+    segments, continuities = whole.evidence.segments()
     tracklets, persons = resolve(
-        analyzer.evidence.tracklets(),
+        whole.evidence.tracklets(),
         segments,
         continuities,
-        cast,
-        settings.identity,
+        opened.cast,
+        opened.settings.identity,
         same=models.faces.thresholds.same,
         different=models.faces.thresholds.different,
-        fps=analyzer.fps,
+        fps=whole.fps,
         bodies_across_shots=models.bodies.across_shots,
     )
-    facts = VideoFacts(
-        width=info.display_size[0],
-        height=info.display_size[1],
-        time_base=(info.time_base.numerator, info.time_base.denominator),
-        frames=analyzer.frames,
-        rate=analyzer.fps,
-        fingerprint=key,
-        origin_pts=info.origin_pts,
-    )
-    pointed = tuple(at for at, _ in analyzer.pointed)
-    shots = tuple(analyzer.shots)
-    return Header(facts, grid, shots, tracklets, persons, models.describe(), pointed)
-
-
-def _views(
-    frames: Iterable[Frame],
-    info: VideoInfo,
-    settings: AnalysisSettings,
-    standing: ReaderPosition | None,
-) -> Iterator[tuple[AnalysisFrame, ReaderPosition]]:
-    """Decoded frames at grid size, and in detail whenever a look at faces is due.
-
-    Every shot's first second is looked at more often: what is found there decides most.
-    """
-    grid = analysis_size(*info.display_size, settings.long_side)
-    detail = detail_size(info, settings)
-    marker = CutDetector(settings.shots, standing.before if standing else None)
-    small = ((frame, frame.rgb(grid)) for frame in frames)
-    pictures = ((frame, picture, thumbnail(picture)) for frame, picture in small)
-    begun = standing.shot_begun if standing else 0.0
-    due = standing.look_due if standing else 0.0
-    for (frame, picture, _), cut in marker.mark(pictures, lambda item: item[2]):
-        now = float(frame.pts * info.time_base)
-        if cut:
-            begun = due = now
-        look = now >= due - 1e-6
-        if look:
-            early = now < begun + 1
-            due = now + 1 / (settings.faces_per_second if early else settings.later_faces)
-        view = AnalysisFrame(
-            frame.index, frame.pts, picture, cut, frame.rgb(detail) if look else None
-        )
-        yield view, ReaderPosition(frame.index, frame.pts, marker.previous, begun, due)
-
-
-def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
-    """Width and height at which faces and bodies are recognised."""
-    if max(info.display_size) <= settings.detail_long_side:
-        return info.display_size
-    return analysis_size(*info.display_size, settings.detail_long_side)
-
-
-def _look(
-    models: Models,
-    settings: AnalysisSettings,
-    batch: Sequence[tuple[AnalysisFrame, ReaderPosition]],
-) -> list[tuple[Detections, ReaderPosition]]:
-    """Run the networks: people in every frame; faces, and small people again, where due."""
-    found = models.segmenter.segment([view.grid for view, _ in batch])
-    return [
-        (
-            Detections(
-                view, _people(view, people, models, settings), _faces(view, models, settings)
-            ),
-            at,
-        )
-        for (view, at), people in zip(batch, found, strict=True)
-    ]
-
-
-def _people(
-    view: AnalysisFrame, first: list[Instance], models: Models, settings: AnalysisSettings
-) -> list[Instance]:
-    if view.detail is None:
-        return first
-    height, width = view.grid.shape[:2]
-    return detect_tiled(
-        first, view.detail, (width, height), view.index, models.segmenter, settings.second_look
-    )
-
-
-def _faces(view: AnalysisFrame, models: Models, settings: AnalysisSettings) -> list[Face]:
-    if view.detail is None:
-        return []
-    return detect_faces(view.detail, models.faces, settings.face_long_side)
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+    facts = replace(facts_of(info, opened.key), frames=whole.frames)
+    grid = analysis_size(*info.display_size, opened.settings.long_side)
+    pointed = tuple(at for at, _ in whole.pointed)
+    return Header(facts, grid, tuple(whole.shots), tracklets, persons, models.describe(), pointed)

@@ -9,15 +9,17 @@ analysis believed is believed here but whom it keeps.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from bystander.auditing.earlier import Again, Basis, EarlierAudit, Span, looked_at_again
 from bystander.auditing.findings import (
     AuditSettings,
     Finding,
@@ -26,6 +28,8 @@ from bystander.auditing.findings import (
     Severity,
     in_file,
     in_frame,
+    ordered,
+    with_accepted,
 )
 from bystander.auditing.kept import KeptArea
 from bystander.auditing.likeness import compare, luma
@@ -35,17 +39,20 @@ from bystander.auditing.redrawn import Redrawer
 from bystander.auditing.report import Result, check_page, write_report
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.visibility import visible_faces, visible_people
+from bystander.choices import EffectName
+from bystander.config import cores
+from bystander.editing.document import Edits
 from bystander.files import StrPath
 from bystander.media.demux import fingerprint
 from bystander.media.facts import VideoInfo
 from bystander.media.prefetch import map_ahead, prefetch
 from bystander.media.probe import probe
-from bystander.models import Models, load_models
+from bystander.models import Models, ModelSettings, load_models
 from bystander.models.segmenter import analysis_size
 from bystander.models.store import sha256
 from bystander.pipeline.reference_masks import ReferencePlan
 from bystander.progress import ProgressMeter, Report
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
 from bystander.timeline.types import FrameRecord, Tracklet
@@ -65,6 +72,8 @@ def audit(
     effect: EffectSettings | None = None,
     settings: AuditSettings | None = None,
     report: Report | None = None,
+    edits: Edits | None = None,
+    earlier: EarlierAudit | None = None,
 ) -> Result:
     """Audit a masked video and write what was found.
 
@@ -79,6 +88,10 @@ def audit(
             drawn by default.
         settings: how thoroughly.
         report: called with the progress; may raise `Cancelled`.
+        edits: what was mended by hand: findings that somebody accepted are marked, and no leaks.
+        earlier: an audit of another rendering of the same video, with the same settings, effect and
+            networks: only what changed is looked at. The report comes to what it would without;
+            where the earlier one says too little, everything is looked at.
 
     Raises:
         VideoError: one of the videos can't be read.
@@ -89,23 +102,30 @@ def audit(
     check_page(page)
     settings = settings or AuditSettings()
     infos = probe(source), probe(output)
-    models = models or load_models()
+    models = models or load_models(ModelSettings(sessions=settings.sessions))
     if timeline is not None:
         timeline.check_video(source, fingerprint(source))
+    checksum = sha256(source)
     findings = FindingMerger()
-    meter = ProgressMeter("audit", infos[0].frame_count, report)
-    of_frames: set[str] = set()  # what the source's frames carry beside their pixels
     step = PairedReader((source, infos[0]), (output, infos[1]), findings)
     header = timeline.header if timeline else None
     drawing = ReferencePlan.of(source, output, infos, timeline) if timeline else None
     redrawing = drawing.redrawing(effect) if drawing else None
     mosaic = EffectSettings(name=EffectName.MOSAIC)
     cells = drawing.with_effect(mosaic) if drawing and redrawing is None else None
+    basis = Basis(redrawing.effect if redrawing else None, settings)
+    again = None
+    if earlier is not None and timeline is not None and _is_in_step(infos, timeline):
+        ticks = timeline.pts() - infos[0].start_pts
+        times = np.asarray(ticks * float(infos[0].time_base) + step.first_seconds, np.float64)
+        rate = timeline.header.video.rate
+        again = looked_at_again(earlier, basis, checksum, models.checksums, times, rate)
+    meter = ProgressMeter("audit", again.frames if again else infos[0].frame_count, report)
     look = partial(_look, models, settings, header, infos[1], (redrawing, cells))
-    workers = settings.workers or os.cpu_count() or 1
+    workers = settings.workers or cores()
     with (
         closing(
-            prefetch(_views(step, infos, timeline, drawing, settings, of_frames), QUEUE_FRAMES)
+            prefetch(_views(step, infos, timeline, drawing, basis, again), QUEUE_FRAMES)
         ) as views,
         closing(map_ahead(look, views, workers)) as looked,
     ):
@@ -113,23 +133,30 @@ def audit(
             findings.add(signs)
             meter.step()
     whole_file, in_output = list(_whole_file(output, infos)), findings.findings()
+    if again is not None:
+        in_output = ordered([*in_output, *again.findings])
+    found = (*whole_file, *in_output, *_about_effect(redrawing, header))
     result = Result(
         source=source,
         output=output,
-        checksums=(sha256(source), sha256(output)),
+        checksums=(checksum, sha256(output)),
         frames=infos[0].frame_count,
         seconds=infos[0].duration,
         header=header,
         models=models.checksums,
-        stripped=_stripped(source, of_frames, [*whole_file, *in_output]),
-        findings=(
-            *whole_file,
-            *in_output,
-            *_about_effect(redrawing, header),
-        ),
+        stripped=_stripped(source, basis.in_frames, [*whole_file, *in_output]),
+        findings=tuple(with_accepted(found, edits, step.first_seconds)),
+        basis=basis.as_json(),
+        first_seconds=step.first_seconds,
     )
     write_report(result, infos[1], page, settings.pictures)
     return result
+
+
+def _is_in_step(infos: tuple[VideoInfo, VideoInfo], timeline: Timeline) -> bool:
+    """Whether a frame has the same number in source, output and timeline."""
+    counts = {infos[0].frame_count, infos[1].frame_count, timeline.header.video.frames}
+    return len(counts) == 1 and infos[0].frame_count_exact
 
 
 def _about_effect(redrawing: Redrawer | None, header: Header | None) -> Iterator[Finding]:
@@ -173,13 +200,14 @@ def _views(
     infos: tuple[VideoInfo, VideoInfo],
     timeline: Timeline | None,
     drawing: ReferencePlan | None,
-    settings: AuditSettings,
-    of_frames: set[str],
+    basis: Basis,
+    again: Again | None,
 ) -> Iterator[AuditFrame]:
     """What is looked at in each frame: everything small, and more where a look is due.
 
-    What the source's frames carry is added to `of_frames`.
+    What the source's frames carry, and where its cuts are, is added to `basis`.
     """
+    settings = basis.settings
     compared, in_source, in_output, detail = (
         _size(infos[1], long_side, enlarge)
         for long_side, enlarge in (
@@ -190,26 +218,51 @@ def _views(
         )
     )
     looks = 0
-    area = _kept_area(timeline.header) if timeline else None
-    pairs = looked_at(step.pairs(), settings.shots)
-    for pair, record in _with_records(pairs, timeline):
-        of_frames |= carried_in_frame(pair.source.picture)
-        look = pair.close or pair.source.index % settings.every == 0
-        looks += look
-        source = pair.source.rgb(compared)
-        yield AuditFrame(
-            pair.source.index,
-            pair.seconds,
-            source,
-            pair.output.rgb(compared),
-            (pair.source.rgb(in_source), pair.output.rgb(in_output)) if look else None,
-            (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
-            record,
-            drawing.plan((pair.source, pair.output), record) if drawing and record else None,
-            carried_in_frame(pair.output.picture),
-            area.see(source, record) if area else None,
-            in_source=looks % 2 == 0,
-        )
+    for span in again.spans if again else [None]:
+        area = _kept_area(timeline.header) if timeline else None
+        for pair, record in _pairs(step, timeline, basis, again, span):
+            index = pair.source.index
+            source = pair.source.rgb(compared)
+            kept = area.see(source, record) if area else None
+            if span is not None and index < span[0]:
+                continue
+            basis.in_frames |= carried_in_frame(pair.source.picture)
+            look = pair.close or index % settings.every == 0
+            looks = int(again.looks[index]) if again else looks + look
+            yield AuditFrame(
+                index,
+                pair.seconds,
+                source,
+                pair.output.rgb(compared),
+                (pair.source.rgb(in_source), pair.output.rgb(in_output)) if look else None,
+                (pair.source.rgb(detail), pair.output.rgb(detail)) if look else None,
+                record,
+                drawing.plan((pair.source, pair.output), record) if drawing and record else None,
+                carried_in_frame(pair.output.picture),
+                kept,
+                in_source=looks % 2 == 0,
+            )
+
+
+def _pairs(
+    step: PairedReader,
+    timeline: Timeline | None,
+    basis: Basis,
+    again: Again | None,
+    span: Span | None,
+) -> Iterator[tuple[Pair, FrameRecord | None]]:
+    """The frames of a span, and those that it takes to warm up; of the whole video without one.
+
+    Where the cuts are is added to `basis` then.
+    """
+    if timeline is None or again is None or span is None:
+        pairs = looked_at(step.pairs(), basis.settings.shots, basis.cuts)
+        return _with_records(pairs, timeline.frames() if timeline else iter(()))
+    first = max(0, span[0] - again.warm_up)
+    shown = int(timeline.pts()[first - 1]) if first else None
+    inside = takewhile(lambda pair: pair.source.index < span[1], step.pairs(first, shown))
+    marked = (replace(pair, close=bool(again.close[pair.source.index])) for pair in inside)
+    return _with_records(marked, timeline.frames(first))
 
 
 def _kept_area(header: Header) -> KeptArea:
@@ -225,10 +278,9 @@ def _size(info: VideoInfo, long_side: int, enlarge: bool) -> tuple[int, int]:
 
 
 def _with_records(
-    pairs: Iterable[Pair], timeline: Timeline | None
+    pairs: Iterable[Pair], records: Iterator[FrameRecord]
 ) -> Iterator[tuple[Pair, FrameRecord | None]]:
     """Each pair with what the timeline knows of its frame."""
-    records = timeline.frames() if timeline else iter(())
     record = next(records, None)
     for pair in pairs:
         while record is not None and record.pts < pair.source.pts:

@@ -23,6 +23,7 @@ from typing import Final
 from bystander.errors import OutputUnwritable
 from bystander.timeline.archive import WriterState
 from bystander.tracking.frame_analysis import FrameAnalyzer
+from bystander.tracking.keyframes import Keyframe
 from bystander.tracking.shots import Thumbnail
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class ReaderPosition:
         index, pts: of the frame.
         before: what the next frame is compared with to find cuts.
         shot_begun, look_due: seconds; when the shot began, and when faces are due again.
+        key: the frame, if the networks have looked at it.
     """
 
     index: int
@@ -50,6 +52,7 @@ class ReaderPosition:
     before: Thumbnail | None
     shot_begun: float
     look_due: float
+    key: Keyframe | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

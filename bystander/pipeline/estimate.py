@@ -26,8 +26,8 @@ from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
-from bystander.pipeline.analyze import begin, observe
-from bystander.pipeline.render import QUEUE_FRAMES, FrameMasker
+from bystander.pipeline.drawing import QUEUE_FRAMES, FrameMasker
+from bystander.pipeline.looking import begin, observe
 from bystander.redaction.effects import EffectSettings
 from bystander.settings import Profile
 from bystander.timeline.archive import Timeline, TimelineWriter

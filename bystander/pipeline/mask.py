@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from bystander.auditing.report import Result, check_page
-from bystander.errors import ConfigError, OutputUnwritable, SelectionError
+from bystander.auditing.findings import AuditSettings
+from bystander.choices import (
+    Codec,
+    Deinterlace,
+    Device,
+    EffectName,
+    EncoderBackend,
+    Precision,
+    ProfileName,
+    SmartRender,
+)
+from bystander.editing.pointing import with_masked
+from bystander.errors import ConfigError, OutputUnwritable
 from bystander.files import StrPath, check_file
 from bystander.identity.cast import Cast
-from bystander.media.encoder import Codec, Deinterlace
-from bystander.media.facts import VideoInfo
 from bystander.media.muxer import MUXERS, check_encoding, check_output
 from bystander.media.probe import probe
 from bystander.media.sound import SoundPlan, plan_sound
 from bystander.models import Models
 from bystander.models.sessions import release_memory
 from bystander.pipeline.analyze import analyze
-from bystander.pipeline.audit import audit as audit_video
+from bystander.pipeline.edit import edited_timeline
 from bystander.pipeline.people_report import Pointed, pointed_people
 from bystander.pipeline.render import render
+from bystander.pipeline.tasks import Executor, Parallel, Workspace
+from bystander.pipeline.workspaces import workspace_beside
 from bystander.progress import Report, cancel_when
-from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.settings import Profile, ProfileName, load_profile
+from bystander.redaction.effects import EffectSettings
+from bystander.settings import Profile, load_profile
 from bystander.timeline.header import Header
-from bystander.tracking.clicks import Click
+from bystander.tracking.clicks import Click, check_clicks
+
+if TYPE_CHECKING:
+    from bystander.auditing.report import Result
+    from bystander.editing.document import Edits
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -64,16 +79,24 @@ def mask_video(
     *,
     cast: Cast = (),
     keep_at: Sequence[Click | tuple[float, float, float]] = (),
+    mask_at: Sequence[Click | tuple[float, float, float]] = (),
+    edits: Edits | None = None,
     effect: EffectSettings | EffectName | str = EffectName.BLUR,
     profile: Profile | ProfileName | str = ProfileName.BALANCED,
     codec: Codec | str | None = None,
     deinterlace: Deinterlace | str | None = None,
+    encoder_backend: EncoderBackend | str | None = None,
+    device: Device | str | None = None,
+    precision: Precision | str | None = None,
+    smart_render: SmartRender | str | None = None,
     timeline: StrPath | None = None,
     audit: StrPath | None = None,
     overwrite: bool = False,
     models: Models | None = None,
     report: Report | None = None,
     cancel: Callable[[], bool] | None = None,
+    executor: Executor | None = None,
+    workspace: Workspace | None = None,
 ) -> MaskResult:
     """Mask everyone in a video but the people to keep.
 
@@ -90,10 +113,23 @@ def mask_video(
             `keep_at`, everyone is masked.
         keep_at: points at people to keep: seconds from the first frame; x and y in pixels of
             the video as it is displayed.
+        mask_at: points at people to mask, likewise, whatever else speaks for keeping them:
+            everybody who may be meant.
+        edits: by hand (`bystander.editing.document.Edits`), applied to what was found. The saved
+            timeline is the one without them.
         effect: what is drawn over people: `blur`, `mosaic`, `solid`, or settings.
         profile: how thoroughly: `fast`, `balanced`, `thorough`, or settings.
         codec: `auto`, `h264`, `hevc` or `av1`; by default as the profile says.
         deinterlace: `auto`, `on` or `off`; by default as the profile says.
+        smart_render: `auto` or `off`: whether what shows nobody to be masked is copied; by default
+            as the profile says.
+        encoder_backend: `software`, `auto`, `nvenc`, `videotoolbox` or `qsv`; by default as the
+            profile says.
+        device: what the networks run on: `auto`, `cpu`, `cuda` or `tensorrt`; by default as the
+            profile says.
+        precision: what the network that finds people calculates in: `auto`, `fp32`, `bf16`,
+            `fp16` or `int8`; by default as the profile says. Neither counts where `models`
+            are given.
         timeline: where to save the timeline, to review it and to render again.
         audit: where to write the report of an audit, an HTML page with the same as JSON beside
             it. Without it the result isn't audited. A leak is no error: see the result.
@@ -103,6 +139,10 @@ def mask_video(
         report: called with the progress, a few times a second, from the thread that called this;
             may raise `Cancelled`.
         cancel: asked as often; stops everything as soon as it gives True.
+        executor: does parts of the video side by side (`bystander.pipeline.tasks`); by default this
+            process does all of it in one go.
+        workspace: where its parts go, if it has one; by default a temporary folder beside the
+            output.
 
     Returns:
         Who was found and who is kept.
@@ -111,31 +151,44 @@ def mask_video(
         VideoError: the video can't be read.
         PhotoError: a photo can't be used.
         OutputError: the output, the timeline or the report can't be written.
-        SelectionError: a point of `keep_at` is beside the video, or nobody is there.
-        ConfigError: an effect, a profile or a codec that doesn't exist.
+        SelectionError: a point of `keep_at` or `mask_at` is beside the video, or nobody is there;
+            or an edit doesn't fit the video.
+        ConfigError: an effect, a profile or a codec that doesn't exist; a device or a precision
+            that this machine hasn't.
         ModelError: a network is missing or damaged.
         Cancelled: `report` or `cancel` asked for it.
     """
     video, output = Path(video), Path(output)
     if not isinstance(profile, Profile):
         profile = load_profile(_one_of(ProfileName, "profile", profile))
+    profile = profile.on(
+        None if device is None else _one_of(Device, "device", device),
+        None if precision is None else _one_of(Precision, "precision", precision),
+    )
     if not isinstance(effect, EffectSettings):
         effect = EffectSettings(name=_one_of(EffectName, "effect", effect))
     encoder = profile.encoder.changed(
         {
             "codec": codec and _one_of(Codec, "codec", codec),
             "deinterlace": deinterlace and _one_of(Deinterlace, "deinterlace", deinterlace),
+            "smart_render": smart_render and _one_of(SmartRender, "smart render", smart_render),
+            "backend": encoder_backend and _one_of(EncoderBackend, "encoder", encoder_backend),
         }
     )
-    clicks = [one if isinstance(one, Click) else Click(*one) for one in keep_at]
+    clicks, masked_at = (
+        [one if isinstance(one, Click) else Click(*one) for one in points]
+        for points in (keep_at, mask_at)
+    )
     info = probe(video)
-    check_clicks(clicks, video, info)
+    check_clicks([*clicks, *masked_at], video, info)
     check_output(output, video, overwrite)
     check_encoding(output, info, video, encoder)
     sound = plan_sound(video, MUXERS[output.suffix.lower()])
     saved = [] if timeline is None else [Path(timeline)]
     page = None if audit is None else Path(audit)
     if page is not None:
+        from bystander.auditing.report import check_page
+
         check_page(page)
     for path in saved:
         check_file(path, overwrite, video, output)
@@ -144,7 +197,12 @@ def mask_video(
     if cancel is not None:
         report = cancel_when(cancel, report)
 
-    with _timeline_file(saved) as target:
+    with ExitStack() as resources:
+        target = resources.enter_context(_timeline_file(saved))
+        parallel = None
+        if executor is not None:
+            workspace = workspace or resources.enter_context(workspace_beside(output, video))
+            parallel = Parallel(executor, workspace)
         found = analyze(
             video,
             target,
@@ -153,35 +211,38 @@ def mask_video(
             cast=cast,
             clicks=clicks,
             report=report,
+            parallel=parallel,
         )
         release_memory()  # the networks are done with, the encoder needs as much
+        edited = resources.enter_context(edited_timeline(video, found, edits, report)).timeline
+        found = with_masked(edited, found, masked_at)
         render(
-            video, found, output, effect=effect, encoder=encoder, overwrite=overwrite, report=report
+            video,
+            found,
+            output,
+            effect=effect,
+            encoder=encoder,
+            overwrite=overwrite,
+            report=report,
+            parallel=parallel,
         )
         pointed = tuple(pointed_people(found))
         audited = None
         if page is not None:
+            from bystander.pipeline.audit import audit as audit_video
+
             audited = audit_video(
-                video, output, page, models=models, timeline=found, effect=effect, report=report
+                video,
+                output,
+                page,
+                models=models,
+                timeline=found,
+                effect=effect,
+                settings=AuditSettings(sessions=profile.analysis.sessions),
+                report=report,
+                edits=edits,
             )
     return MaskResult(output, found.header, pointed, sound, audited)
-
-
-def check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
-    """Refuse points beside the video at once, not after minutes of analysis.
-
-    Raises:
-        SelectionError: one of them is.
-    """
-    width, height = info.display_size
-    for click in clicks:
-        inside = 0 <= click.x < width and 0 <= click.y < height
-        if not (inside and 0 <= click.seconds <= info.duration):
-            raise SelectionError(
-                f"{click.name} is not in {video}: shown as {width}x{height} pixels, "
-                f"{info.duration:.2f} s",
-                "Give seconds from the first frame, and pixels of the video as it is displayed.",
-            )
 
 
 def _one_of(names: type[Choice], what: str, given: str) -> Choice:

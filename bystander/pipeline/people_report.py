@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bystander.errors import OutputUnwritable
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
-from bystander.timeline.types import Decision, Evidence, Person, PointedAt, Tracklet, Verdict
+from bystander.timeline.types import Decision, Evidence, Person, PointedAt, Verdict
 
 CELL: Final = (220, 300)
 PICTURE: Final = (204, 200)
@@ -79,14 +79,15 @@ def describe_people(
     summaries = []
     for person in header.persons:
         tracklets = header.tracklets_of(person)
+        verdicts = [verdict for _, verdict in header.verdicts_of(person)]
         summaries.append(
             PersonSummary(
                 person.id,
                 person.name or "",
                 person.seconds,
-                round(float(times[min(t.start for t in tracklets)]), 2),
-                _verdict(tracklets),
-                _leading(tracklets).evidence,
+                round(float(times[min(verdict.start for verdict in verdicts)]), 2),
+                _verdict(verdicts),
+                _leading(verdicts).evidence,
                 tuple(f"t{t.id}" for t in tracklets),
                 tuple(at for at in header.pointed_at if at.tracklet in person.tracklets),
             )
@@ -196,14 +197,13 @@ def _picture(timeline: Timeline, person: Person) -> Image.Image | None:
     return None
 
 
-def _leading(tracklets: Sequence[Tracklet]) -> Verdict:
+def _leading(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict to show: one that keeps if there is one, else the longest."""
-    verdicts = [verdict for tracklet in tracklets for verdict in tracklet.verdicts]
     return max(verdicts, key=lambda v: (v.decision is Decision.KEEP, v.end - v.start))
 
 
-def _verdict(tracklets: Sequence[Tracklet]) -> Literal["keep", "mask", "mixed"]:
-    decisions = {verdict.decision for tracklet in tracklets for verdict in tracklet.verdicts}
+def _verdict(verdicts: Sequence[Verdict]) -> Literal["keep", "mask", "mixed"]:
+    decisions = {verdict.decision for verdict in verdicts}
     if len(decisions) > 1:
         return "mixed"
     return "keep" if decisions == {Decision.KEEP} else "mask"

@@ -12,10 +12,11 @@ from typing import Final, get_args
 
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
 from bystander.auditing.report import CLOCK_MARGIN_SECONDS
+from bystander.choices import EffectName
 from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.facts import VideoInfo
 from bystander.media.reader import Frame, VideoReader
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import Drawn, drawn
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import FrameRecord

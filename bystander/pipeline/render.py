@@ -6,47 +6,63 @@ colour planes, so that pixels nobody masked go into the encoder as they were dec
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import shutil
 import time
-from collections import deque
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import av
-import av.error
 
-from bystander import __version__
+from bystander.choices import EncoderBackend, SmartRender
 from bystander.files import StrPath
-from bystander.media.colour import matrix_of
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.demux import fingerprint
-from bystander.media.encoder import Deinterlacing, EncoderSettings, Encoding, encoding_of
+from bystander.media.encoder import (
+    EncoderSettings,
+    HardwareEncoderFailed,
+    encoding_of,
+)
 from bystander.media.facts import VideoInfo
-from bystander.media.muxer import VideoWriter
+from bystander.media.muxer import VideoWriter, check_encoding, check_output, disk_errors
+from bystander.media.partial_files import Spans
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import probe
-from bystander.media.reader import Frame, VideoReader, frames_after
-from bystander.media.resuming import RenderCheckpoints, SegmentedWriter
-from bystander.progress import ProgressMeter, Report, Tally
-from bystander.redaction.compositing import Compositor, Region
+from bystander.media.reader import Frame, VideoReader
+from bystander.media.resuming import (
+    SEGMENT_FRAMES,
+    RenderCheckpoints,
+    SegmentedWriter,
+    Span,
+    even_spans,
+)
+from bystander.media.stream_copy import CopyableStream
+from bystander.pipeline.drawing import (
+    QUEUE_FRAMES,
+    DrawTask,
+    FrameMasker,
+    masked_frames,
+    takes_frame_before,
+)
+from bystander.pipeline.render_plan import (
+    DrawnFrames,
+    base_digest,
+    digest_of_all,
+    planned,
+)
+from bystander.pipeline.tasks import Parallel, Workspace
+from bystander.pipeline.workspaces import spans_of
+from bystander.progress import ProgressMeter, Report
 from bystander.redaction.effects import EffectSettings
-from bystander.redaction.regions import drawn
-from bystander.timeline.archive import CHUNK_FRAMES, Timeline
+from bystander.timeline.archive import Timeline
 from bystander.timeline.header import with_decisions
-from bystander.timeline.types import FrameRecord, Tracklet
 
 log = logging.getLogger(__name__)
 
-QUEUE_FRAMES: Final = 4
-
-BORROW_SECONDS: Final = 0.5
-"""A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
-BORROW_GROWTH_SHARE: Final = 0.06
-"""... grown by this share of the grid's height; with no such neighbour it is masked whole."""
 WATCH_SECONDS: Final = 1.0
 
 Watch = Callable[[int, av.VideoFrame], None]
@@ -67,6 +83,7 @@ def render(
     report: Report | None = None,
     checkpoints: RenderCheckpoints | None = None,
     watch: Watch | None = None,
+    parallel: Parallel | None = None,
 ) -> None:
     """Write the masked video.
 
@@ -78,12 +95,15 @@ def render(
             appearance of a person each (t17).
         mask: whom to mask, likewise.
         effect: what is drawn over people.
-        encoder: codec and quality.
+        encoder: codec, quality, and what encodes. Hardware that fails midway is told in the log;
+            the processor then begins again.
         overwrite: replace an existing output.
         report: called with the progress; may raise `Cancelled`.
-        checkpoints: render in segments that are kept there until the output is whole, and
-            go on after those that an interrupted run has left.
-        watch: shown a masked picture now and then.
+        checkpoints: render in segments that are kept there, and take over those that are there
+            already: an interrupted run's, or those of another with the same masks in them.
+        watch: shown a masked picture now and then; not where parts are drawn side by side.
+        parallel: draw parts of the video side by side. What is copied, and whatever can't be told
+            from the timeline, is done by the caller.
 
     Raises:
         VideoError: the video can't be read.
@@ -91,39 +111,221 @@ def render(
         SelectionError: an id of `keep` or `mask` is unknown, or in both.
         OutputError: the result can't be written.
     """
+    encoder = encoder or EncoderSettings()
+
+    def run(settings: EncoderSettings) -> None:
+        _render(
+            video,
+            timeline,
+            output,
+            keep=keep,
+            mask=mask,
+            effect=effect,
+            encoder=settings,
+            overwrite=overwrite,
+            report=report,
+            checkpoints=checkpoints,
+            watch=watch,
+            parallel=parallel,
+        )
+
+    try:
+        run(encoder)
+    except HardwareEncoderFailed as error:
+        log.warning("%s; it is encoded anew, on the processor", error.what)
+        run(encoder.changed({"backend": EncoderBackend.SOFTWARE}))
+
+
+def _render(
+    video: StrPath,
+    timeline: Timeline,
+    output: StrPath,
+    *,
+    keep: Sequence[str],
+    mask: Sequence[str],
+    effect: EffectSettings | None,
+    encoder: EncoderSettings | None,
+    overwrite: bool,
+    report: Report | None,
+    checkpoints: RenderCheckpoints | None,
+    watch: Watch | None,
+    parallel: Parallel | None,
+) -> None:
+    """See `render`.
+
+    Raises:
+        HardwareEncoderFailed: one that worked when it was tried doesn't any more.
+    """
     video, output = Path(video), Path(output)
     info = probe(video)
     timeline.check_video(video, fingerprint(video))
     if keep or mask:
         timeline = Timeline(timeline.path, with_decisions(timeline.header, keep, mask))
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
+    check_output(output, video, overwrite)
+    encoding = check_encoding(output, info, video, encoder)
+    drawing = FrameMasker(timeline, info, effect, encoding)
+    copyable = None
+    if encoder.smart_render is SmartRender.AUTO:
+        copyable = CopyableStream.of(video, info, encoding)
+    plan, pts = None, array("q")
+    if checkpoints is not None or copyable is not None or parallel is not None:
+        length = SEGMENT_FRAMES if parallel is not None else None
+        length = length if checkpoints is None else checkpoints.length
+        plan, copyable, pts = _plan(timeline, drawing, info, effect, encoder, copyable, length)
+    total = timeline.header.video.frames
+    meter = ProgressMeter("render", total, report)
+    with ExitStack() as resources:
+        if checkpoints is None:
+            in_parts = parallel is not None or any(span.copied for span in plan or ())
+            if plan is None or not in_parts:
+                whole = VideoWriter(output, info, video, encoder, overwrite=overwrite)
+                frames = deinterlaced(iter(VideoReader(video, info)), info, encoding.deinterlacing)
+                write_all(resources.enter_context(whole), drawing.masked(frames), meter, watch)
+                return
+            with disk_errors(output):
+                folder = TemporaryDirectory(prefix=".", suffix=".part", dir=output.parent)
+            checkpoints = RenderCheckpoints(Path(resources.enter_context(folder)))
+        if plan is None:
+            digest = digest_of_all(timeline, base_digest(timeline, info, effect, encoder, None))
+            plan = even_spans(info.frame_count, checkpoints.length, digest)
+        else:
+            drawing.borrows = False  # of what neighbours hold a span's digest knows nothing
+            if parallel is not None:
+                tasks = _tasks(
+                    video,
+                    plan,
+                    timeline,
+                    info,
+                    effect,
+                    encoder,
+                    copyable,
+                    pts,
+                    parallel.workspace,
+                )
+                _draw(tasks, parallel, checkpoints.folder, meter)
+        writer = resources.enter_context(
+            SegmentedWriter(output, info, video, encoder, checkpoints, plan, overwrite, copyable)
+        )
+        if writer.done:
+            meter = ProgressMeter("render", total, report, done=writer.done)
+            meter.report()
+        for run in writer.missing():
+            if run.copied and writer.copy(meter.step):
+                continue
+            write_all(writer, masked_frames(run, video, info, drawing, encoding), meter, watch)
+            writer.end()
+
+
+def planned_spans(
+    video: Path,
+    timeline: Timeline,
+    effect: EffectSettings | None = None,
+    encoder: EncoderSettings | None = None,
+    length: int = SEGMENT_FRAMES,
+) -> list[Span] | None:
+    """The spans that a rendering consists of, each named by all that its pictures depend on.
+
+    Args:
+        length: frames after which what is encoded is cut.
+
+    Returns:
+        None where that can't be told from the timeline.
+
+    Raises:
+        VideoError: the video can't be read, or not be encoded so.
+        InvalidTimeline: the timeline is damaged.
+    """
+    info = probe(video)
+    effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
     encoding = encoding_of(info, video, encoder)
     drawing = FrameMasker(timeline, info, effect, encoding)
-    total = timeline.header.video.frames
-    if checkpoints is None:
-        with VideoWriter(output, info, video, encoder, overwrite=overwrite) as whole:
-            frames = deinterlaced(iter(VideoReader(video, info)), info, encoding.deinterlacing)
-            pictures = drawing.masked(frames)
-            write_all(whole, pictures, ProgressMeter("render", total, report), watch)
-        return
-    digest = _digest(timeline, effect, encoder)
-    with SegmentedWriter(
-        output, info, video, encoder, checkpoints, digest, overwrite=overwrite
-    ) as segmented:
-        meter = ProgressMeter("render", total, report, done=segmented.done)
-        if segmented.done:
-            meter.report()
-        if not segmented.complete:
-            # To deinterlace a frame takes the one before it.
-            lead = segmented.done > 0 and encoding.deinterlacing is not Deinterlacing.NONE
-            frames = deinterlaced(
-                frames_after(video, info, segmented.done, segmented.shown, lead),
-                info,
-                encoding.deinterlacing,
-                lead,
-            )
-            pictures = drawing.masked(frames, segmented.done, segmented.shown)
-            write_all(segmented, pictures, meter, watch)
+    copyable = None
+    if encoder.smart_render is SmartRender.AUTO:
+        copyable = CopyableStream.of(video, info, encoding)
+    return _plan(timeline, drawing, info, effect, encoder, copyable, length)[0]
+
+
+def _plan(
+    timeline: Timeline,
+    drawing: FrameMasker,
+    info: VideoInfo,
+    effect: EffectSettings,
+    encoder: EncoderSettings,
+    copyable: CopyableStream | None,
+    length: int | None,
+) -> tuple[list[Span] | None, CopyableStream | None, array[int]]:
+    """The video in spans, what may be copied of it, and its frames' pts; None for what can't be
+    told.
+
+    A span depends on no more than its own frames' records where the timeline has all of them.
+    """
+    if not info.frame_count_exact or timeline.header.video.frames != info.frame_count:
+        return None, None, array("q")
+    frames = DrawnFrames.of(timeline, drawing.reach if drawing.deinterlaced else None)
+    if copyable is not None and copyable.pts != frames.pts:
+        copyable = None
+    base = base_digest(timeline, info, effect, encoder, copyable)
+    return planned(frames, base, copyable, length), copyable, frames.pts
+
+
+def _tasks(
+    video: Path,
+    plan: Sequence[Span],
+    timeline: Timeline,
+    info: VideoInfo,
+    effect: EffectSettings,
+    encoder: EncoderSettings,
+    copyable: CopyableStream | None,
+    pts: Sequence[int],
+    workspace: Workspace,
+) -> list[DrawTask]:
+    """One task for each span that is to be encoded; the timeline goes to the workspace.
+
+    Args:
+        pts: of every frame of the video.
+    """
+    name = f"timeline-{timeline.digest()[:32]}"
+    if not workspace.has(name):
+        with workspace.storing(name) as path:
+            timeline.save(path, timeline.header)
+    parameter_id = copyable.encoder_id if copyable else 0
+    lead = takes_frame_before(encoding_of(info, video, encoder))
+
+    def bytes_of(span: Span) -> Spans:
+        start = pts[span.start - 1] + (not lead) if span.start else None
+        return spans_of(
+            workspace, video, info, start, pts[span.stop] if span.stop < len(pts) else None
+        )
+
+    return [
+        DrawTask(
+            workspace,
+            info,
+            name,
+            effect,
+            encoder,
+            span,
+            pts[span.start - 1] if span.start else None,
+            parameter_id,
+            number == len(plan) - 1,
+            bytes_of(span),
+        )
+        for number, span in enumerate(plan)
+        if not span.copied
+    ]
+
+
+def _draw(
+    tasks: Sequence[DrawTask], parallel: Parallel, folder: Path, meter: ProgressMeter
+) -> None:
+    """Let the tasks be done whose segments aren't in the folder yet, and put them there."""
+    missing = [task for task in tasks if not (folder / task.name).exists()]
+    parallel.executor.run(missing, meter.step)
+    for task in missing:
+        found = parallel.workspace.find(task.name)
+        if found is not None and found != folder / task.name:
+            shutil.copyfile(found, folder / task.name)
 
 
 def write_all(
@@ -141,137 +343,3 @@ def write_all(
             if watch is not None and time.monotonic() - watched >= WATCH_SECONDS:
                 watched = time.monotonic()
                 watch(frame.index, picture)
-
-
-def _digest(timeline: Timeline, effect: EffectSettings, encoder: EncoderSettings) -> str:
-    """SHA-256 of everything that the encoded pictures depend on, as hexadecimal digits."""
-    parts = {
-        "video": timeline.header.video.fingerprint,
-        "timeline": timeline.digest(),
-        "effect": effect.model_dump(mode="json"),
-        "encoder": encoder.model_dump(mode="json"),
-        "versions": [__version__, av.__version__],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-class FrameMasker:
-    """Masks the frames of one video by its timeline."""
-
-    def __init__(
-        self,
-        timeline: Timeline,
-        info: VideoInfo,
-        effect: EffectSettings,
-        encoding: Encoding,
-    ) -> None:
-        self._timeline = timeline
-        self._pixel_format = encoding.pixel_format
-        self._deinterlaced = encoding.deinterlacing is not Deinterlacing.NONE
-        self._reach = round(BORROW_SECONDS / float(info.time_base))
-        self._compositor = Compositor(
-            timeline.header.grid,
-            (info.width, info.height),
-            info.display_size,
-            effect,
-            self._pixel_format,
-            *matrix_of(*info.planar_colors, info.height),
-        )
-        self._borrowing = Tally(
-            timeline.path,
-            "frame {first} was not analysed; it borrows its neighbours' masks",
-            "{count} frames were not analysed (first: {first}); they borrow their "
-            "neighbours' masks",
-        )
-        self._masked_whole = Tally(
-            timeline.path,
-            "frame {first} was not analysed; it is masked whole",
-            "{count} frames were not analysed (first: {first}); they are masked whole",
-        )
-
-    def masked(
-        self, frames: Iterator[Frame], done: int = 0, shown: int | None = None
-    ) -> Iterator[tuple[Frame, av.VideoFrame]]:
-        """Every frame with everyone masked who is to be masked.
-
-        Args:
-            frames: those after the first `done` ones, of which the last is shown at `shown`.
-        """
-        tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
-        start = 0 if shown is None else self._record_before(shown - self._reach, done)
-        records = _RecordReader(self._timeline, self._reach, start)
-        try:
-            with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
-                for frame in ahead:
-                    yield frame, self._apply(frame, records, tracklets)
-        finally:
-            self._borrowing.tell(log)
-            self._masked_whole.tell(log)
-
-    def _apply(
-        self, frame: Frame, records: _RecordReader, tracklets: dict[int, Tracklet]
-    ) -> av.VideoFrame:
-        picture = frame.upright(self._pixel_format)
-        record, neighbours = records.at(frame.pts), records.near(frame.pts)
-        if record is not None:
-            here = drawn(record, tracklets)
-            masked, kept = list(here.regions), here.kept
-            if self._deinterlaced:
-                # Its lines are mixed with those of the frame before, from where people were.
-                before = [near for near in neighbours if near.index < record.index]
-                masked += [region for near in before for region in drawn(near, tracklets).regions]
-        else:
-            masked, kept = _borrowed(neighbours, tracklets, self._timeline.header.grid[1]), ()
-            (self._borrowing if masked else self._masked_whole).add(frame.index)
-        unknown = record is None and not masked
-        return self._compositor.apply(picture, masked, kept, whole=unknown)
-
-    def _record_before(self, pts: int, number: int) -> int:
-        """The number of a record shown before `pts`, found backwards from `number`; else 0."""
-        while number > 0:
-            number = max(0, number - CHUNK_FRAMES)
-            first = next(self._timeline.frames(number), None)
-            if first is not None and first.pts < pts:
-                return number
-        return 0
-
-
-def _borrowed(
-    neighbours: Sequence[FrameRecord], tracklets: dict[int, Tracklet], height: int
-) -> list[Region]:
-    """For a frame that wasn't analysed: everyone masked beside it, grown."""
-    radius = round(BORROW_GROWTH_SHARE * height)
-    return [
-        Region(region.mask.grown(radius), region.extent, region.face)
-        for neighbour in neighbours
-        for region in drawn(neighbour, tracklets).regions
-    ]
-
-
-class _RecordReader:
-    """A timeline's frames, looked up by growing timestamps, a window of them in memory."""
-
-    def __init__(self, timeline: Timeline, reach: int, start: int) -> None:
-        self._ahead = timeline.frames(start)
-        self._reach = reach
-        self._window: deque[FrameRecord] = deque()
-
-    def at(self, pts: int) -> FrameRecord | None:
-        """The frame shown at `pts`, if the timeline has it."""
-        self._slide(pts)
-        return next((record for record in self._window if record.pts == pts), None)
-
-    def near(self, pts: int) -> list[FrameRecord]:
-        """The last frame before and the first one after `pts`, within reach."""
-        before = [r for r in self._window if pts - self._reach <= r.pts < pts]
-        after = [r for r in self._window if pts < r.pts <= pts + self._reach]
-        return before[-1:] + after[:1]
-
-    def _slide(self, pts: int) -> None:
-        while not self._window or self._window[-1].pts <= pts + self._reach:
-            record = next(self._ahead, None)
-            if record is None:
-                break
-            self._window.append(record)
-        while self._window and self._window[0].pts < pts - self._reach:
-            self._window.popleft()

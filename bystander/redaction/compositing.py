@@ -9,21 +9,14 @@ import av
 import cv2
 import numpy as np
 
+from bystander.choices import EffectName
 from bystander.errors import UnsupportedVideo
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import PixelBox
 from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr
 from bystander.redaction.edges import EdgeRefiner
-from bystander.redaction.effects import (
-    EffectName,
-    EffectSettings,
-    Plane,
-    blur,
-    cell_size,
-    mosaic,
-    solid,
-)
+from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
 
 

@@ -16,7 +16,6 @@ sample is a mean over half of their face or more.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Self
 
 import cv2
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName
 from bystander.config import Settings
 from bystander.errors import ConfigError
 from bystander.geometry.types import PixelBox
@@ -43,12 +43,6 @@ Up to 1.4 the picture may show a head alone, near 2 someone from the waist up, f
 on someone standing; in between the share is interpolated."""
 
 
-class EffectName(StrEnum):
-    BLUR = "blur"
-    MOSAIC = "mosaic"
-    SOLID = "solid"
-
-
 class EffectSettings(Settings):
     """How masked people are drawn over.
 
@@ -60,13 +54,13 @@ class EffectSettings(Settings):
         EffectName.BLUR, title="Effect", description="What is drawn over a masked person."
     )
     color: str = Field(
-        "#202020",
+        DEFAULT_COLOR,
         pattern="^#[0-9a-fA-F]{6}$",
         title="Colour",
         description="The colour of the solid effect, #rrggbb.",
     )
     strength: float = Field(
-        1.0,
+        DEFAULT_STRENGTH,
         ge=0.25,
         le=8.0,
         title="Strength",

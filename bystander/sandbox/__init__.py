@@ -4,11 +4,26 @@ A decoder that crashes, hangs or eats memory takes down that process and nothing
 Light on purpose: the child imports this package before anything confines it.
 """
 
-from bystander.sandbox.examine import cut_clip, examine_photo, examine_video, take_picture
+from bystander.sandbox.examine import (
+    cut_clip,
+    examine_photo,
+    examine_video,
+    follow_mask,
+    make_proxy,
+    proxy_bytes,
+    take_frame,
+    take_picture,
+)
 from bystander.sandbox.protocol import (
     AudioFacts,
     ClipFacts,
     ClipOrder,
+    CountedFrames,
+    FollowedKey,
+    FollowedStep,
+    FollowFacts,
+    FollowOrder,
+    FrameOrder,
     Limits,
     Moment,
     PhotoFacts,
@@ -20,6 +35,12 @@ __all__ = [
     "AudioFacts",
     "ClipFacts",
     "ClipOrder",
+    "CountedFrames",
+    "FollowFacts",
+    "FollowOrder",
+    "FollowedKey",
+    "FollowedStep",
+    "FrameOrder",
     "Limits",
     "Moment",
     "PhotoFacts",
@@ -28,5 +49,9 @@ __all__ = [
     "cut_clip",
     "examine_photo",
     "examine_video",
+    "follow_mask",
+    "make_proxy",
+    "proxy_bytes",
+    "take_frame",
     "take_picture",
 ]

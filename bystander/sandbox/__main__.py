@@ -1,9 +1,10 @@
 """The child: confines itself, looks at one file, says what it found as one line of JSON.
 
-    python -m bystander.sandbox video|photo|picture|clip FILE FOLDER LIMITS
+    python -m bystander.sandbox video|photo|picture|clip|frame|follow|proxy FILE FOLDER LIMITS
 
 FOLDER takes what it makes: 0.jpg, 1.jpg, ..., clip.mp4. What is wanted of a video, where only a
-part is, stands in order.json there. Whatever isn't one of Bystander's own errors ends it with a
+part is, stands in order.json there. What it tells while it works comes before, a list a line.
+Whatever isn't one of Bystander's own errors ends it with a
 traceback, and the parent says that the file can't be examined.
 """
 
@@ -14,12 +15,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 
 from bystander.errors import BystanderError, PhotoError, VideoError
 from bystander.sandbox.confine import confine
+from bystander.sandbox.lifeline import end_with_parent
 from bystander.sandbox.protocol import Limits
 
 
@@ -28,9 +30,11 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
     # What a library may print must not pass for the answer.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    parent = os.getppid()
     content: dict[str, Any] = {"offline": confine(limits, [Path(file)], [Path(folder)])}
+    end_with_parent(parent)  # afterwards: being confined ends an earlier promise
     try:
-        content["facts"] = _examine(kind, Path(file), Path(folder), limits)
+        content["facts"] = _examine(kind, Path(file), Path(folder), limits, answer)
     except MemoryError:
         error = PhotoError if kind == "photo" else VideoError
         content["error"] = {"type": error.__name__, "what": f"{file} needs too much memory"}
@@ -44,8 +48,16 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
     answer.flush()
 
 
-def _examine(kind: str, file: Path, folder: Path, limits: Limits) -> dict[str, Any]:
+def _examine(kind: str, file: Path, folder: Path, limits: Limits, answer: TextIO) -> dict[str, Any]:
     # Imported here: what decodes is loaded when nothing can be gained by it any more.
+    if kind == "follow":
+        from bystander.sandbox.following import follow_keys
+
+        return follow_keys(file, folder, limits, answer).model_dump(mode="json")
+    if kind == "proxy":
+        from bystander.sandbox.proxy import write_proxy
+
+        return write_proxy(file, folder, limits, answer).model_dump(mode="json")
     work: Callable[[Path, Path, Limits], BaseModel]
     if kind == "video":
         from bystander.sandbox.tasks import describe_video as work
@@ -53,6 +65,8 @@ def _examine(kind: str, file: Path, folder: Path, limits: Limits) -> dict[str, A
         from bystander.sandbox.tasks import copy_photo as work
     elif kind == "picture":
         from bystander.sandbox.tasks import write_picture as work
+    elif kind == "frame":
+        from bystander.sandbox.following import write_frame as work
     else:
         from bystander.sandbox.tasks import write_clip as work
     return work(file, folder, limits).model_dump(mode="json")

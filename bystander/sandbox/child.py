@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,15 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import bystander
 from bystander import errors
-from bystander.errors import BystanderError, PhotoError, VideoError
+from bystander.errors import BystanderError, Cancelled, PhotoError, VideoError
 from bystander.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["video", "photo", "picture", "clip"]
+Kind = Literal["video", "photo", "picture", "clip", "frame", "follow", "proxy"]
+Hear = Callable[[bytes], None]
+"""Takes what a child tells while it works, a line at a time."""
 FactsT = TypeVar("FactsT", bound=BaseModel)
 
 _MAX_OUTPUT_BYTES = 256 * 1024  # bytes, of stdout and of stderr; facts of 1000 sound tracks fit
+_MAX_TOLD_BYTES = 16 * 2**20  # bytes of what it tells while it works
+_TOLD = b"["  # with which a line of that begins; an answer begins with another bracket
+_LOOK_SECONDS = 0.1  # after which is looked whether it is wanted any more
 _PACKAGES = Path(bystander.__file__).resolve().parents[1]
 
 
@@ -44,19 +50,32 @@ class _Answer(BaseModel):
     error: _Refusal | None = None
 
 
-def ask(kind: Kind, path: Path, folder: Path, limits: Limits, schema: type[FactsT]) -> FactsT:
+def ask(
+    kind: Kind,
+    path: Path,
+    folder: Path,
+    limits: Limits,
+    schema: type[FactsT],
+    hear: Hear | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> FactsT:
     """What a child finds out about `path`, under `limits`. Safe in threads.
 
     Args:
         kind: what it is to do, see `__main__`.
         folder: takes the files it makes, and holds its order where it needs one.
+        hear: takes what it tells while it works, if it does; may raise ValueError over what is
+            wrong.
+        cancelled: asked now and then whether nobody wants to know any more.
 
     Raises:
         VideoError, PhotoError: it can't be done, or not within `limits`. The message names no
             path.
+        Cancelled: nobody wants to know any more.
     """
     path = path.resolve()
-    said, complaint, reason = _run(kind, path, folder.resolve(), limits)
+    listener = _Listener(time.monotonic() + limits.wall, hear, cancelled)
+    said, complaint, reason = _run(kind, path, folder.resolve(), limits, listener)
     try:
         answer = _Answer.model_validate_json(said)
         _tell_once(answer.offline)
@@ -80,7 +99,9 @@ def take_over(made: Path, target: Path, kind: Kind) -> None:
     os.replace(made, target)
 
 
-def _run(kind: Kind, path: Path, folder: Path, limits: Limits) -> tuple[bytes, bytes, str]:
+def _run(
+    kind: Kind, path: Path, folder: Path, limits: Limits, listener: _Listener
+) -> tuple[bytes, bytes, str]:
     """What the child says on stdout and stderr, and how it ended. Nothing of it is left."""
     child = subprocess.Popen(
         # -P: nothing is imported from the folder that this process happens to be in.
@@ -91,7 +112,7 @@ def _run(kind: Kind, path: Path, folder: Path, limits: Limits) -> tuple[bytes, b
     )  # fmt: skip
     with child:
         try:
-            said, complaint, reason = _listen(child, time.monotonic() + limits.wall)
+            said, complaint, reason = listener.listen(child)
         finally:
             # Before it is waited for: until then its process group's number is its own.
             os.killpg(child.pid, signal.SIGKILL)
@@ -101,29 +122,71 @@ def _run(kind: Kind, path: Path, folder: Path, limits: Limits) -> tuple[bytes, b
     return said, complaint, reason
 
 
-def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, str]:
-    """Read until both pipes are closed, too much is said, or `deadline` passes."""
-    assert child.stdout is not None
-    assert child.stderr is not None
-    heard = {child.stdout: bytearray(), child.stderr: bytearray()}
-    reason = ""
-    with selectors.DefaultSelector() as selector:
-        for pipe in heard:
-            selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map() and not reason:
-            left = deadline - time.monotonic()
-            ready = selector.select(max(0.0, left))
-            if left <= 0:
-                reason = "too slow"
-            for key, _ in ready:
-                pipe = child.stdout if key.fileobj is child.stdout else child.stderr
-                chunk = os.read(pipe.fileno(), 65536)
-                heard[pipe] += chunk
-                if not chunk:
-                    selector.unregister(pipe)
-                if len(heard[pipe]) > _MAX_OUTPUT_BYTES:
-                    reason = "too talkative"
-    return bytes(heard[child.stdout]), bytes(heard[child.stderr]), reason
+class _Listener:
+    """Reads what a child says until its pipes are closed, it says too much, or it takes too long.
+
+    Args:
+        deadline: on the monotonic clock.
+        hear, cancelled: see `ask`.
+    """
+
+    def __init__(
+        self, deadline: float, hear: Hear | None, cancelled: Callable[[], bool] | None
+    ) -> None:
+        self._deadline, self._hear, self._cancelled = deadline, hear, cancelled
+        self._said, self._complaint = bytearray(), bytearray()
+        self._told = 0
+
+    def listen(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes, str]:
+        """Its answer, what it wrote to stderr, and why it wasn't listened to any longer.
+
+        Raises:
+            Cancelled: nobody wants to know any more.
+        """
+        assert child.stdout is not None
+        assert child.stderr is not None
+        reason = ""
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ, self._take)
+            selector.register(child.stderr, selectors.EVENT_READ, self._note)
+            while selector.get_map() and not reason:
+                left = self._deadline - time.monotonic()
+                wait = left if self._cancelled is None else min(left, _LOOK_SECONDS)
+                ready = selector.select(max(0.0, wait))
+                if self._cancelled is not None and self._cancelled():
+                    raise Cancelled("nobody waits for it any more")
+                if left <= 0:
+                    reason = "too slow"
+                for key, _ in ready:
+                    chunk = os.read(key.fd, 65536)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    reason = key.data(chunk) or reason
+        return bytes(self._said), bytes(self._complaint), reason
+
+    def _note(self, chunk: bytes) -> str:
+        self._complaint += chunk
+        return "too talkative" if len(self._complaint) > _MAX_OUTPUT_BYTES else ""
+
+    def _take(self, chunk: bytes) -> str:
+        self._said += chunk
+        while self._hear is not None and self._said.startswith(_TOLD):
+            line, ended, rest = self._said.partition(b"\n")
+            if not ended:
+                break
+            self._said = rest
+            self._told += len(line)
+            try:
+                self._hear(bytes(line))
+            except ValueError:
+                return self._disbelieved("it tells what it shouldn't")
+        if len(self._said) > _MAX_OUTPUT_BYTES or self._told > _MAX_TOLD_BYTES:
+            return self._disbelieved("too talkative")
+        return ""
+
+    def _disbelieved(self, reason: str) -> str:
+        self._said.clear()  # whatever else it says
+        return reason
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -23,7 +23,6 @@ from bystander.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
-MAX_OUTPUT_BYTES = 32 * 2**20  # bytes of one file; a 2048x2048 JPEG of noise has 7 MB
 _MAX_OPEN_FILES = 64
 
 # <linux/sched.h>, <linux/prctl.h>, <linux/capability.h>
@@ -62,7 +61,7 @@ def confine(limits: Limits, read: Iterable[Path], write: Iterable[Path]) -> bool
     for kind, most in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CPU, math.ceil(limits.cpu)),
-        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
+        (resource.RLIMIT_FSIZE, limits.output),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):

@@ -6,15 +6,24 @@ Like examining, it decodes what a stranger sent, and is done by the same confine
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from bystander.sandbox.child import ask, take_over
 from bystander.sandbox.protocol import (
     CLIP,
     MAX_POSTERS,
     PICTURE,
+    PROXY_BITS_PER_SECOND,
     ClipFacts,
     ClipOrder,
+    FollowedStep,
+    FollowFacts,
+    FollowOrder,
+    FrameOrder,
     Limits,
     PhotoFacts,
     PictureOrder,
@@ -23,6 +32,14 @@ from bystander.sandbox.protocol import (
 
 _PICTURE_SECONDS = 10.0
 _CLIP_SECONDS = 60.0
+_GRACE_SECONDS = 10.0
+"""Beyond what an order gives a child, in which it starts and ends."""
+
+_PROXY_CPU_PER_SECOND = 20.0  # seconds for each of the video; 8K takes about that
+_SHARE: Final = TypeAdapter(
+    tuple[Annotated[float, Field(ge=0, le=1)]], config=ConfigDict(strict=True)
+)
+_STEPS: Final = TypeAdapter(list[FollowedStep], config=ConfigDict(strict=True))
 
 
 def examine_video(path: Path, limits: Limits, posters: Path) -> VideoFacts:
@@ -86,8 +103,8 @@ def cut_clip(path: Path, limits: Limits, order: ClipOrder, target: Path) -> Clip
     """Write a clip of the video `path` to `target`. Safe in threads.
 
     Args:
-        target: becomes an MP4 file that every browser plays: H.264, yuv420p, the longer side at
-            most 640 pixels, at most 30 pictures a second, without sound and metadata.
+        target: becomes an MP4 file that every browser plays: H.264, yuv420p, at most
+            30 pictures a second, without sound and metadata.
 
     Raises:
         VideoError: nothing can be decoded there, or not within `limits` and a minute. The
@@ -98,6 +115,96 @@ def cut_clip(path: Path, limits: Limits, order: ClipOrder, target: Path) -> Clip
         facts = ask("clip", path, Path(folder), _within(limits, _CLIP_SECONDS), ClipFacts)
         take_over(Path(folder) / CLIP, target, "clip")
     return facts
+
+
+def take_frame(path: Path, limits: Limits, order: FrameOrder, target: Path) -> PhotoFacts:
+    """Write one frame of the video `path` to `target`, a plain RGB JPEG. Safe in threads.
+
+    Raises:
+        VideoError: it can't be decoded, or not within `limits` and ten seconds. The message names
+            no path.
+    """
+    with tempfile.TemporaryDirectory(prefix=".frame-", dir=target.parent) as folder:
+        order.save(Path(folder))
+        facts = ask("frame", path, Path(folder), _within(limits, _PICTURE_SECONDS), PhotoFacts)
+        take_over(Path(folder) / PICTURE, target, "frame")
+    return facts
+
+
+def follow_mask(
+    path: Path,
+    limits: Limits,
+    order: FollowOrder,
+    hear: Callable[[list[FollowedStep]], None],
+    cancelled: Callable[[], bool],
+) -> FollowFacts:
+    """Follow a drawn mask through the video `path`. Safe in threads.
+
+    Args:
+        order: what `bystander.editing.paths.MaskFollower` needs to know.
+        hear: takes what was found, in the order of `MaskFollower.places`, ten times a second.
+        cancelled: asked as often whether nobody wants to know any more.
+
+    Raises:
+        VideoError: it can't be decoded, or not within `limits`. The message names no path.
+        Cancelled: nobody wants to know any more.
+    """
+    frames = range(order.first, order.first + len(order.pts))
+
+    def checked(line: bytes) -> None:
+        steps = _STEPS.validate_json(line)
+        if not all(step.frame in frames and step.key < len(order.keys) for step in steps):
+            raise ValueError("it tells of what it wasn't asked for")
+        hear(steps)
+
+    with tempfile.TemporaryDirectory(prefix=".follow-", dir=path.parent) as folder:
+        order.save(Path(folder))
+        within = _within(limits, order.seconds + _GRACE_SECONDS)
+        return ask("follow", path, Path(folder), within, FollowFacts, checked, cancelled)
+
+
+def make_proxy(
+    path: Path,
+    limits: Limits,
+    seconds: float,
+    target: Path,
+    hear: Callable[[float], None],
+    cancelled: Callable[[], bool],
+) -> ClipFacts:
+    """Write a copy of the video `path` for browsers to `target`. Safe in threads.
+
+    Args:
+        seconds: how long the video is.
+        target: becomes an MP4 file that every browser plays: H.264, yuv420p, the longer side at
+            most 1280 pixels, every frame when a player shows it, without sound and metadata.
+        hear: takes the share that is done, twice a second.
+        cancelled: asked ten times a second whether nobody wants it any more.
+
+    Raises:
+        VideoError: it can't be decoded, or not within `limits` and a time that goes with its
+            length. The message names no path.
+        Cancelled: nobody wants it any more.
+    """
+
+    def heard(line: bytes) -> None:
+        hear(_SHARE.validate_json(line)[0])
+
+    longer = limits.model_copy(
+        update={
+            "cpu": limits.cpu + _PROXY_CPU_PER_SECOND * seconds,
+            "wall": limits.wall + 2 * _PROXY_CPU_PER_SECOND * seconds,
+            "output": limits.output + proxy_bytes(seconds),
+        }
+    )
+    with tempfile.TemporaryDirectory(prefix=".proxy-", dir=target.parent) as folder:
+        facts = ask("proxy", path, Path(folder), longer, ClipFacts, heard, cancelled)
+        take_over(Path(folder) / CLIP, target, "proxy")
+    return facts
+
+
+def proxy_bytes(seconds: float) -> int:
+    """How many bytes a copy for browsers has, at most about."""
+    return int(seconds * PROXY_BITS_PER_SECOND / 8)
 
 
 def _within(limits: Limits, seconds: float) -> Limits:

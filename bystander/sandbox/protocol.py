@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,10 +14,12 @@ MAX_POSTERS = 5
 ORDER = "order.json"
 CLIP = "clip.mp4"
 PICTURE = "0.jpg"
+PROXY_BITS_PER_SECOND = 5_000_000
+"""At most, of a copy for browsers; they play it from a connection like that."""
 
 
 class Limits(Settings):
-    """The first four are of what is in the file, the last three of examining it."""
+    """The first four are of what is in the file, the last four of examining it."""
 
     max_duration: float = Field(4 * 3600.0, gt=0, description="seconds of a video")
     max_side: int = Field(8192, ge=16, le=16384, description="pixels of a video's side")
@@ -28,6 +30,11 @@ class Limits(Settings):
     )
     cpu: float = Field(120.0, gt=0, description="seconds of CPU")
     wall: float = Field(180.0, gt=0, description="seconds on the clock, the start included")
+    output: int = Field(
+        32 * 2**20,
+        ge=2**20,
+        description="bytes of a file that examining makes; a noisy photo has 7 MB",
+    )
 
 
 class _Facts(BaseModel):
@@ -59,6 +66,9 @@ class VideoFacts(_Facts):
     )
     mirrored: bool = Field(
         default=False, description="left and right of the stored picture are swapped, then turned"
+    )
+    pixel_format: str = Field(
+        "", max_length=64, description="FFmpeg's name; empty where it wasn't looked for"
     )
     hdr: bool = Field(description="perceptual quantiser or hybrid log-gamma")
     bit_depth: int = Field(gt=0, description="bits per colour component")
@@ -104,6 +114,72 @@ class PictureOrder(_Order):
     longest: int = Field(ge=16, description="pixels of the picture's longer side, at most")
 
 
+class CountedFrames(BaseModel):
+    """What an analysis counted, see `bystander.media.probe.FrameCount`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_pts: int = Field(description="of the first frame, ticks of the video's time base")
+    last_pts: int = Field(description="of the last frame")
+    frames: int = Field(ge=1)
+
+
+class FrameOrder(_Order):
+    """One frame of a video that was analysed."""
+
+    frame: int = Field(ge=0, description="its number")
+    before: int | None = Field(description="pts of the frame before it; null of the first one")
+    counted: CountedFrames
+    longest: int = Field(ge=16, description="pixels of the picture's longer side, at most")
+
+
+class FollowedKey(BaseModel):
+    """A drawn mask, and how far it is followed from there: `bystander.editing.paths.Leg`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: int = Field(ge=0, description="the frame in which it was drawn")
+    before: int = Field(ge=0, description="the first frame that it is followed to")
+    after: int = Field(ge=0, description="the one after the last")
+    corners: tuple[tuple[float, float], ...] = Field(description="x and y, grid pixels")
+
+
+class FollowOrder(_Order):
+    """Where a drawn mask goes."""
+
+    keys: tuple[FollowedKey, ...] = Field(min_length=1, description="in order")
+    grid: tuple[int, int] = Field(description="width and height of the analysis grid")
+    counted: CountedFrames
+    first: int = Field(ge=0, description="the frame that `pts` begins with")
+    pts: tuple[int, ...] = Field(description="of every frame from `first` to the last that counts")
+    seconds: float = Field(gt=0, description="after which it is given up")
+
+
+_Number = Annotated[int, Field(ge=0)]
+_Far = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+
+
+class FollowedStep(NamedTuple):
+    """Where a mask is in a frame, see `bystander.editing.paths.Place`.
+
+    Attributes:
+        key: number of the one that it follows from.
+        dx, dy: grid pixels.
+    """
+
+    frame: _Number
+    key: _Number
+    dx: _Far
+    dy: _Far
+    scale: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class FollowFacts(_Facts):
+    """How a mask was followed."""
+
+    complete: bool = Field(description="it wasn't given up for want of time")
+
+
 class Moment(BaseModel):
     """Where somebody is from `pts` on, until the next moment."""
 
@@ -116,8 +192,12 @@ class Moment(BaseModel):
 
 
 class ClipOrder(_Order):
-    """A short video with a frame around one person."""
+    """A short video, with a frame around one person."""
 
-    start: int = Field(description="pts of the first picture, ticks of the video's time base")
+    start: int = Field(0, description="pts of the first picture, ticks of the video's time base")
+    begin: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="instead: seconds after the first frame"
+    )
     seconds: float = Field(gt=0, le=60, description="how long it is, at most")
     moments: tuple[Moment, ...] = Field(description="in the order of time")
+    longest: int = Field(640, ge=16, le=1920, description="pixels of the longer side, at most")

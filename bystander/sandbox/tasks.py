@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-import av
 import av.error
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
-from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
 from bystander.errors import UnsupportedVideo, VideoTooLong
@@ -29,6 +26,7 @@ from bystander.media.demux import ANIMATIONS, find_video_stream, open_media, rea
 from bystander.media.facts import VideoInfo
 from bystander.media.photos import PhotoLimits, load_photo
 from bystander.media.probe import ProbeLimits, probe
+from bystander.sandbox.encoding import TICK, encode, even
 from bystander.sandbox.protocol import (
     CLIP,
     MAX_POSTERS,
@@ -51,10 +49,7 @@ _POSTER_QUALITY = 85  # JPEG's
 _PACKETS_TO_TRY = 60  # from a keyframe on; decoders hold back a few frames
 _MOST_ANIMATION_PIXELS = 2_000_000_000  # decoded for posters; 8 s of 1080p at 120 a second
 _VIDEO_MAX_FPS = 1000  # frames per second; slow motion is recorded at 960
-_CLIP_LONG_SIDE_PX: Final = 640  # pixels
 _CLIP_MAX_FPS: Final = 30  # pictures a second; of more, some are left out
-_OPTIONS: Final = {"preset": "veryfast", "crf": "25", "g": "60"}
-_BT709: Final = 1  # code point of ITU-T H.273 for primaries and transfer
 # A bright line between dark ones is seen on anything.
 _ACCENT: Final = (255, 190, 0)
 _DARK: Final = (20, 20, 24)
@@ -131,6 +126,7 @@ def describe_video(path: Path, folder: Path, limits: Limits) -> VideoFacts:
         mirrored=info.orientation.mirrored,
         hdr=info.is_hdr,
         bit_depth=info.bit_depth,
+        pixel_format=info.pixel_format,
         audio=tuple(
             AudioFacts(codec=a.codec, channels=a.channels, sample_rate=a.sample_rate)
             for a in info.audio
@@ -224,7 +220,6 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
     return None
 
 
-_TICK: Final = Fraction(1, 90_000)  # seconds; MPEG's clock divides all usual rates
 Box = tuple[float, float, float, float]
 
 
@@ -236,26 +231,29 @@ def write_clip(path: Path, folder: Path, limits: Limits) -> ClipFacts:
     """
     order = ClipOrder.load(folder)
     source = Source(path, limits.max_side)
-    frames = _span(source, order)
+    start = order.start
+    if order.begin is not None:
+        start = source.origin + round(order.begin / source.time_base)
+    frames = _span(source, start, order.seconds)
     first = next(frames, None)
     if first is None:
         raise UnsupportedVideo(f"{path} shows nothing that can be decoded there")
-    size = _even(size_within(source.shape, _CLIP_LONG_SIDE_PX))
+    size = even(size_within(source.shape, order.longest))
     shown = (
-        (round((frame.pts - first.pts) * source.time_base / _TICK), _drawn(frame, size, order))
+        (round((frame.pts - first.pts) * source.time_base / TICK), _drawn(frame, size, order))
         for frame in chain([first], frames)
     )
-    count = _encode(folder / CLIP, size, shown)
+    count = encode(folder / CLIP, size, shown, Fraction(_CLIP_MAX_FPS), {"g": "60"})
     return ClipFacts(width=size[0], height=size[1], frames=count)
 
 
-def _span(source: Source, order: ClipOrder) -> Iterator[Frame]:
-    """The frames of the order's span, no more than `_CLIP_MAX_FPS` a second."""
-    end = order.start + order.seconds / source.time_base
+def _span(source: Source, start: int, seconds: float) -> Iterator[Frame]:
+    """The frames from pts `start` on, no more than `_CLIP_MAX_FPS` a second."""
+    end = start + seconds / source.time_base
     # A little less, so that clocks of milliseconds lose none of 30 a second.
     step = Fraction(9, 10 * _CLIP_MAX_FPS) / source.time_base
-    due: Fraction | int = order.start
-    for frame in source.frames(order.start):
+    due: Fraction | int = start
+    for frame in source.frames(start):
         if frame.pts >= end:
             return
         if frame.pts >= due:
@@ -268,32 +266,6 @@ def _drawn(frame: Frame, size: tuple[int, int], order: ClipOrder) -> Rgb:
     before = bisect_right(order.moments, frame.pts, key=lambda moment: moment.pts)
     box = order.moments[before - 1].box if before else None
     return _framed(pixels, box) if box else pixels
-
-
-def _encode(path: Path, size: tuple[int, int], pictures: Iterable[tuple[int, Rgb]]) -> int:
-    """Write `pictures`, each with its time in ticks of `_TICK`; how many there were."""
-    options = {"movflags": "+faststart", "fflags": "+bitexact"}  # no name of the program
-    count = 0
-    with av.open(str(path), "w", format="mp4", container_options=options) as output:
-        stream = output.add_stream("libx264", rate=_CLIP_MAX_FPS, options=dict(_OPTIONS))
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.time_base = _TICK
-        context.color_primaries = context.color_trc = _BT709
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        for pts, pixels in pictures:
-            picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range=ColorRange.MPEG,
-            )
-            picture.pts, picture.time_base = pts, _TICK
-            output.mux(stream.encode(picture))
-            count += 1
-        output.mux(stream.encode(None))
-    return count
 
 
 def _framed(pixels: Rgb, box: Box) -> Rgb:
@@ -328,8 +300,3 @@ def _inside(low: float, high: float, size: int) -> tuple[int, int]:
     least = 2 * (2 * _FRAME_EDGE_PX + _LINE)
     first = max(0, min(round(low), size - 1 - least))
     return first, max(first + least, min(round(high), size - 1))
-
-
-def _even(size: tuple[int, int]) -> tuple[int, int]:
-    """As 4:2:0 needs it, and large enough for a frame."""
-    return max(32, size[0] // 2 * 2), max(32, size[1] // 2 * 2)

@@ -126,7 +126,8 @@ class Result:
 
     Attributes:
         job: id of the job that made it.
-        verdicts_digest: of the verdicts that it was rendered by, see `timeline.header`.
+        verdicts_digest: of the verdicts and edits that it was rendered by, see
+            `bystander.editing.digest`.
         made_at: seconds since the epoch.
     """
 
@@ -144,7 +145,10 @@ class Project:
         visitor, network: whom the owner made it for, and from where; "" where it isn't said.
         expires: when everything of it is deleted.
         keep, mask: decisions by hand over its people, ids as in the timeline (p2, t17).
-        verdicts_digest: of the verdicts that a render job would go by now; "" before an analysis.
+        edits: the document of what was mended by hand, JSON; "" where nothing was.
+        edits_revision: another one whenever they change.
+        verdicts_digest: of the verdicts and edits that a render job would go by now; "" before
+            an analysis.
         result: None before a job has made one, and while another one takes its place.
         unfulfilled: id of a job after the result's that failed or was cancelled, until verdicts
             are given anew; None where there is none.
@@ -157,6 +161,8 @@ class Project:
     video: Video = field(default_factory=Video)
     keep: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
+    edits: str = ""
+    edits_revision: int = 0
     verdicts_digest: str = ""
     result: Result | None = None
     unfulfilled: str | None = None
@@ -169,7 +175,7 @@ class JobProgress:
     """How far a job has come.
 
     Attributes:
-        stage: "analyze", "render" or "audit".
+        stage: "analyze", "follow" (what was drawn), "render" or "audit".
         done, total: frames of this stage.
         fps: frames per second of this stage.
         share: 0 to 1, of the whole job.
@@ -196,6 +202,7 @@ class Job:
         preview: counts the preview pictures so far; 0 before the first.
         summary: of a finished job: people found, kept, masked; the digest of the verdicts it
             was rendered by; whether the audit passed.
+        lease: new each time that a runner takes it; empty while none has it.
     """
 
     id: str
@@ -215,6 +222,7 @@ class Job:
     problem: Problem | None = None
     summary: dict[str, Any] | None = None
     cancelling: bool = False
+    lease: str = ""
 
 
 @dataclass(frozen=True, slots=True)

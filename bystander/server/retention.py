@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 import time
@@ -14,16 +15,19 @@ from typing import Final
 
 from bystander.errors import OutputUnwritable
 from bystander.server.settings import RetentionSettings, ServiceSettings
-from bystander.server.storage import Storage
 from bystander.server.store import ServiceStore
+from bystander.storage import Storage
 
 WORK: Final = "work"
 PHOTOS: Final = "photos"
 UPLOADS: Final = "uploads"
+SEGMENTS: Final = "segments"
 GB_BYTES: Final = 1e9
 PURGE_WAIT_SECONDS: Final = 15.0
 """Seconds that a purge waits for jobs to end; cancelled ones take up to two."""
 SWEEP_SECONDS: Final = 60.0
+ID: Final = re.compile("[0-9a-f]{32}")
+"""Of a job or project; what has another name is a scratch file of a request."""
 
 
 class DataFolder:
@@ -46,6 +50,10 @@ class DataFolder:
     def photos(self, project: str) -> Path:
         """The folder of a project's photos."""
         return self._data / PHOTOS / project
+
+    def segments(self, project: str) -> Path:
+        """The folder of what a project's result was joined from, for the next rendering."""
+        return self._data / SEGMENTS / project
 
     def room_for(self, size: int) -> None:
         """Let `size` more bytes in.
@@ -77,20 +85,27 @@ class DataFolder:
             if remove(self._data / path):
                 self._store.swept(path)
 
-    def sweep_strays(self) -> None:
+    def sweep_strays(self, alone: bool = True) -> None:
         """Delete what belongs to no job that goes on, or to no project: after a crash.
 
-        Only for the one runner of the folder, before it runs anything.
+        Args:
+            alone: no other service uses the folder; else what one is looking at stays.
         """
+        folders = (WORK, PHOTOS, UPLOADS, SEGMENTS)
+        # Before who is known: what is there by now belongs to somebody who was there before.
+        found = {folder: _entries(self._data / folder) for folder in folders}
         jobs, projects = self._store.jobs.active_ids(), self._store.projects.ids()
-        for folder, known in ((WORK, jobs), (PHOTOS, projects), (UPLOADS, projects)):
-            for entry in _entries(self._data / folder):
-                if entry.name.split(".")[0] not in known:
+        for folder, entries in found.items():
+            known = jobs if folder == WORK else projects
+            for entry in entries:
+                owner = entry.name.split(".")[0]
+                if owner not in known and (alone or ID.fullmatch(owner)):
                     remove(entry)
 
     def forget(self, project: str) -> None:
-        """Delete the photos, uploads and working folders of a project."""
+        """Delete the photos, uploads, segments and working folders of a project."""
         remove(self.photos(project))
+        remove(self.segments(project))
         for entry in _entries(self._data / UPLOADS):
             if entry.name.split(".")[0] == project:
                 remove(entry)
@@ -99,7 +114,7 @@ class DataFolder:
 
     def _beside_objects(self) -> Iterator[int]:
         """Sizes of the files that storage doesn't count."""
-        for folder in (WORK, PHOTOS, UPLOADS):
+        for folder in (WORK, PHOTOS, UPLOADS, SEGMENTS):
             for root, _, names in os.walk(self._data / folder):
                 for name in names:
                     with suppress(FileNotFoundError):

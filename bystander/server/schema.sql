@@ -1,5 +1,6 @@
 -- The job store as a new one is made. One of before is led here by migrations/, which are only
 -- added to; tests/server/jobs/test_migrations.py holds that both ways end at the same tables.
+-- In SQLite's words; bystander/server/postgres.py translates the types.
 
 CREATE TABLE projects (
     id TEXT PRIMARY KEY,
@@ -15,7 +16,9 @@ CREATE TABLE projects (
     result TEXT,
     unfulfilled TEXT,
     visitor TEXT NOT NULL DEFAULT '',
-    network TEXT NOT NULL DEFAULT ''
+    network TEXT NOT NULL DEFAULT '',
+    edits TEXT NOT NULL DEFAULT '',
+    edits_revision INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX projects_of_owner ON projects (owner);
 
@@ -51,10 +54,23 @@ CREATE TABLE jobs (
     problem TEXT,
     summary TEXT,
     cancelling INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0
+    not_before REAL NOT NULL DEFAULT 0,
+    runner TEXT,
+    lease TEXT
 ) STRICT;
 CREATE INDEX jobs_of_project ON jobs (project);
 CREATE INDEX jobs_by_state ON jobs (state);
+
+-- Who runs jobs: one that stops counting its beats is dead, and others take its jobs.
+CREATE TABLE runners (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    slots INTEGER NOT NULL,
+    beats INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- The data folder that belongs to this database: one row.
+CREATE TABLE data_folder (id TEXT PRIMARY KEY) STRICT;
 
 -- Apart from projects, so that deleting them wins nobody a place in the queue.
 CREATE TABLE served (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL) STRICT;

@@ -18,10 +18,11 @@ import bentoml
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from bystander import tracing
+from bystander.choices import EffectName, ProfileName
 from bystander.cli.serve import CONTAINERIZED, check_host
 from bystander.errors import BystanderError, ConfigError, PhotoError
 from bystander.models import Models, ModelSettings, load_models
-from bystander.redaction.effects import EffectName
 from bystander.sandbox.confine import check_confinement
 from bystander.server.bentos import estimate_worker, job_worker
 from bystander.server.bentos.children import Children
@@ -39,21 +40,22 @@ from bystander.server.http.auth import (
     refuse_open_sockets,
 )
 from bystander.server.http.deps import Context
-from bystander.server.http.events import server_stops
 from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.http.observability import job_metrics
 from bystander.server.http.patches import patch_bentoml
 from bystander.server.http.previews import MAX_PICTURE_BYTES, PictureTasks
 from bystander.server.http.reference import Reference
+from bystander.server.http.stopping import server_stops
+from bystander.server.jobs.driver import driver_command, driver_environment
 from bystander.server.jobs.estimates import DurationEstimator
+from bystander.server.jobs.preview_clips import PreviewClips
 from bystander.server.jobs.runner import DEFAULT_SECONDS_PER_FRAME, Runner
 from bystander.server.jobs.webhooks import WebhookSender
 from bystander.server.models import Job
-from bystander.server.retention import Janitor
+from bystander.server.retention import PHOTOS, Janitor
 from bystander.server.settings import ServiceSettings, load_service_settings
-from bystander.server.storage import open_storage
-from bystander.server.store import ServiceStore
-from bystander.settings import ProfileName
+from bystander.server.store import open_store
+from bystander.storage import open_storage
 
 Result = TypeVar("Result")
 
@@ -108,11 +110,12 @@ class Bystander:
     def __init__(self) -> None:
         end_with_supervisor()
         observability.set_up()
+        tracing.export_spans("bystander")
         refuse_open_sockets(SETTINGS.security)
         data = SETTINGS.data.resolve()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = SETTINGS.model_copy(update={"data": data})
-        self._store = ServiceStore(data / "bystander.sqlite")
+        self._store = open_store(settings)
         self._storage = open_storage(settings.storage, data)
         check_confinement(settings.jobs.confinement)
         children = Children(settings.jobs.confinement, services_here())
@@ -130,8 +133,12 @@ class Bystander:
             self._store,
             self._storage,
             settings,
-            lambda folder: children.command(folder, job_worker.__name__, str(folder)),
-            children.environment,
+            lambda folder: driver_command(
+                settings,
+                folder,
+                children.command(folder, job_worker.__name__, str(folder)),
+            ),
+            driver_environment(settings, children.environment),
             expectations=self._expectations,
             learn=self._learn,
             stopping=server_stops,
@@ -149,6 +156,14 @@ class Bystander:
                 janitor=self._janitor,
                 models=models,
                 durations=self._durations,
+                preview_clips=PreviewClips(
+                    self._storage,
+                    settings,
+                    lambda folder: children.command(folder, job_worker.__name__, str(folder)),
+                    children.environment,
+                    self._janitor.room_for,
+                    data / PHOTOS,
+                ),
                 uploads=UploadSlots(settings.limits.uploads_at_once),
                 rates=RATES,
             )
@@ -179,6 +194,7 @@ class Bystander:
         self._janitor.stop()
         self._webhooks.stop()
         self._storage.close()
+        tracing.stop()
 
     def _expectations(self, job: Job) -> Mapping[str, float]:
         project = self._store.projects.find(job.project)

@@ -1,8 +1,9 @@
 """What a person who runs the service may change: `configs/service.yaml`, checked.
 
-Five things differ from machine to machine and may come from the environment instead:
-BYSTANDER_DATA, BYSTANDER_STORAGE, BYSTANDER_TOKENS (or BYSTANDER_TOKENS_FILE),
-BYSTANDER_ALLOW_OPEN and BYSTANDER_WEBHOOK_SECRET (or BYSTANDER_WEBHOOK_SECRET_FILE).
+Six things differ from machine to machine and may come from the environment instead:
+BYSTANDER_DATA, BYSTANDER_STORAGE, BYSTANDER_DATABASE (or BYSTANDER_DATABASE_FILE),
+BYSTANDER_TOKENS (or BYSTANDER_TOKENS_FILE), BYSTANDER_ALLOW_OPEN and BYSTANDER_WEBHOOK_SECRET (or
+BYSTANDER_WEBHOOK_SECRET_FILE).
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
+from bystander.choices import Precision, ProfileName
 from bystander.config import Settings, config_path, describe, read_config
 from bystander.errors import ConfigError
+from bystander.models.sessions import SessionSettings
 from bystander.sandbox import Limits
 from bystander.sandbox.launch import ConfinementMode
 from bystander.sandbox.protocol import GIB
-from bystander.settings import ProfileName
 
 DATA_VARIABLE = "BYSTANDER_DATA"
 STORAGE_VARIABLE = "BYSTANDER_STORAGE"
+DATABASE_VARIABLE = "BYSTANDER_DATABASE"
+DATABASE_FILE_VARIABLE = "BYSTANDER_DATABASE_FILE"
 TOKENS_VARIABLE = "BYSTANDER_TOKENS"
 TOKENS_FILE_VARIABLE = "BYSTANDER_TOKENS_FILE"
 ALLOW_OPEN_VARIABLE = "BYSTANDER_ALLOW_OPEN"
@@ -47,6 +51,12 @@ class ModelServiceSettings(Settings):
     providers: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="ONNX Runtime's, see SessionSettings; auto is a GPU where there is one"
     )
+    backend: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto", description="auto is the fastest here that agrees with fp32, see SessionSettings"
+    )
+    precision: Precision = Field(
+        Precision.AUTO, description="of the segmenter of either variant, see SessionSettings"
+    )
     batch_size: int = Field(16, ge=2, le=256, description="most frames, or faces, in one batch")
     max_latency_ms: int = Field(
         60_000,
@@ -59,6 +69,12 @@ class ModelServiceSettings(Settings):
         le=64,
         description="calls that one job keeps waiting at once, so that batches fill",
     )
+
+    def sessions(self) -> SessionSettings:
+        """How the model services run their networks."""
+        return SessionSettings(
+            backend=self.backend, providers=self.providers, precision=self.precision
+        )
 
 
 class JobSettings(Settings):
@@ -85,7 +101,48 @@ class JobSettings(Settings):
         description="of workers to their own folder by the kernel (Landlock): required refuses to "
         "start where that can't be had, auto warns, off doesn't",
     )
+    executor: Literal["in-process", "processes", "ray"] = Field(
+        "in-process",
+        description="does a job's video: its worker in one go, processes of this machine in parts, "
+        "or a Ray cluster in parts",
+    )
+    processes: int = Field(2, ge=1, le=256, description="of each job, with executor: processes")
+    cluster: str = Field(
+        "ray://127.0.0.1:10001",
+        description="with executor: ray, the address of Ray's client server",
+    )
+    work: str | None = Field(
+        None,
+        pattern=r"^[a-z]+://",
+        description="with executor: ray, where the parts go: gs://bucket/prefix. By default where "
+        "storage is, if that is a bucket; else to data, which all machines have to share",
+    )
     queued_per_owner: int = Field(20, ge=1, description="jobs that one token may have waiting")
+    runner: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = Field(
+        "",
+        title="Name of the runner",
+        description="another one for each service of a database; empty is the host's name",
+    )
+    lease_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        description="a service that gives no sign of life for so long loses its jobs to others",
+    )
+
+
+class StoreSettings(Settings):
+    """The database."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    database: Annotated[str, StringConstraints(pattern=r"^(postgres(ql)?://.*)?$")] = Field(
+        "",
+        repr=False,  # it may hold a password
+        description="empty for SQLite in the data folder, or postgresql://user@host/database; "
+        "with a password better kept in the file that BYSTANDER_DATABASE_FILE names",
+    )
+    connections: int = Field(8, ge=2, le=100, description="to PostgreSQL, of each service")
 
 
 class LimitSettings(Limits):
@@ -195,6 +252,7 @@ class ServiceSettings(Settings):
     storage: str = Field("local", description="local, or gs://bucket/prefix")
     profile: ProfileName = Field(ProfileName.BALANCED, description="where a job names none")
     models: ModelServiceSettings = ModelServiceSettings()
+    store: StoreSettings = StoreSettings()
     jobs: JobSettings = JobSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -216,6 +274,15 @@ def load_service_settings(
         found["data"] = Path(data)
     if storage := environ.get(STORAGE_VARIABLE):
         found["storage"] = storage
+    named = _secret(environ, DATABASE_VARIABLE, DATABASE_FILE_VARIABLE, "URL of the database")
+    if named:
+        try:
+            found["store"] = StoreSettings(**{**settings.store.model_dump(), "database": named})
+        except ValidationError as error:
+            raise ConfigError(
+                f"the URL of the database: {describe(error)}",
+                "Write postgresql://user:password@host/database.",
+            ) from error
     security: dict[str, object] = {}
     if tokens := _tokens(environ):
         security["tokens"] = tokens
@@ -228,7 +295,9 @@ def load_service_settings(
             f"the tokens: {describe(error)}",
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         ) from error
-    if secret := _webhook_secret(environ):
+    if secret := _secret(
+        environ, WEBHOOK_SECRET_VARIABLE, WEBHOOK_SECRET_FILE_VARIABLE, "secret of webhooks"
+    ):
         try:
             found["webhooks"] = WebhookSettings(
                 **{**settings.webhooks.model_dump(), "secret": secret}
@@ -241,22 +310,26 @@ def load_service_settings(
     return settings.model_copy(update=found)
 
 
-def _webhook_secret(environ: Mapping[str, str]) -> str:
-    """Raises ConfigError: the file that is named can't be read, or is empty."""
-    named = environ.get(WEBHOOK_SECRET_FILE_VARIABLE)
+def _secret(environ: Mapping[str, str], variable: str, file_variable: str, what: str) -> str:
+    """What the environment says, or a file that it names; "" for neither.
+
+    Raises:
+        ConfigError: the file that is named can't be read, or is empty.
+    """
+    named = environ.get(file_variable)
     if not named:
-        return environ.get(WEBHOOK_SECRET_VARIABLE, "").strip()
+        return environ.get(variable, "").strip()
     try:
         secret = Path(named).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"the secret of webhooks in {named} can't be read ({error})",
-            f"Mend the file, or take {WEBHOOK_SECRET_FILE_VARIABLE} away.",
+            f"the {what} in {named} can't be read ({error})",
+            f"Mend the file, or take {file_variable} away.",
         ) from error
     if not secret:
         raise ConfigError(
-            f"there is no secret of webhooks in {named}",
-            f"Write one, or take {WEBHOOK_SECRET_FILE_VARIABLE} away.",
+            f"there is no {what} in {named}",
+            f"Write one, or take {file_variable} away.",
         )
     return secret
 

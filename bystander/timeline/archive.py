@@ -45,6 +45,7 @@ from bystander.timeline.types import FrameRecord, Origin, Sighting
 
 CHUNK_FRAMES: Final = 250
 HEADER: Final = "timeline.json"
+COMPRESSION_LEVEL: Final = 1
 
 # A hostile file must not unpack into more than this.
 MAX_HEADER_BYTES: Final = 256 * 2**20
@@ -115,6 +116,11 @@ class TimelineWriter:
         if len(self._chunk) == CHUNK_FRAMES:
             self._flush()
 
+    def add_chunk(self, packed: bytes) -> None:
+        """Append a chunk of another timeline as it is (`Timeline.chunks`), between whole ones."""
+        assert not self._chunk, "a chunk has been begun"
+        self._store(packed)
+
     def finish(
         self,
         header: Header,
@@ -142,9 +148,11 @@ class TimelineWriter:
             self._part.replace(self._path)
 
     def _flush(self) -> None:
-        if not self._chunk:
-            return
-        content = _pack(self._chunk)
+        if self._chunk:
+            self._store(_pack(self._chunk))
+            self._chunk = []
+
+    def _store(self, content: bytes) -> None:
         with self._disk_errors():
             if self._waiting is None:
                 self._write(_chunk_name(self._chunks), content)
@@ -153,7 +161,6 @@ class TimelineWriter:
                 part.write_bytes(content)
                 part.replace(self._waits_at(self._chunks))
         self._chunks += 1
-        self._chunk = []
 
     def _waits_at(self, number: int) -> Path:
         assert self._waiting is not None
@@ -207,26 +214,51 @@ class Timeline:
         Raises:
             InvalidTimeline: a chunk is damaged or doesn't fit the header.
         """
-        known = {tracklet.id for tracklet in self.header.tracklets}
-        with zipfile.ZipFile(self.path) as archive:
-            chunks = sorted(n for n in archive.namelist() if n.startswith("frames/"))
-            # The last one is always read: it shows whether any frame is missing.
-            skipped = max(0, min(start // CHUNK_FRAMES, len(chunks) - 1))
-            index = skipped * CHUNK_FRAMES
-            for name in chunks[skipped:]:
-                try:
-                    records = _unpack(_read(archive, name, MAX_CHUNK_BYTES), index, known)
-                except (ValueError, KeyError, IndexError, zipfile.BadZipFile, OSError) as error:
-                    raise InvalidTimeline(
-                        f"{self.path} is damaged in {name} ({error})", "Analyse the video again."
-                    ) from error
-                yield from records[max(0, start - index) :]
-                index += len(records)
+        index = 0
+        for index, packed in self.chunks(start):
+            records = self.unpacked(index, packed)
+            yield from records[max(0, start - index) :]
+            index += len(records)
         if index != self.header.video.frames:
             raise InvalidTimeline(
                 f"{self.path} holds {index} frames, its header says {self.header.video.frames}",
                 "Analyse the video again.",
             )
+
+    def chunks(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """The chunks from that with the frame `start` on, as they are: first frame, and content.
+
+        The last one always comes: it shows whether any frame is missing.
+
+        Raises:
+            InvalidTimeline: one can't be read.
+        """
+        with zipfile.ZipFile(self.path) as archive:
+            names = sorted(n for n in archive.namelist() if n.startswith("frames/"))
+            skipped = max(0, min(start // CHUNK_FRAMES, len(names) - 1))
+            for number, name in enumerate(names[skipped:], skipped):
+                try:
+                    packed = _read(archive, name, MAX_CHUNK_BYTES)
+                except (zipfile.BadZipFile, OSError) as error:
+                    raise self._damaged(name, error) from error
+                yield number * CHUNK_FRAMES, packed
+
+    def unpacked(self, first: int, packed: bytes) -> list[FrameRecord]:
+        """The frames of a chunk.
+
+        Raises:
+            InvalidTimeline: it is damaged or doesn't fit the header.
+        """
+        known = {tracklet.id for tracklet in self.header.tracklets}
+        try:
+            return _unpack(packed, first, known)
+        except (ValueError, KeyError, IndexError, zipfile.BadZipFile, OSError) as error:
+            raise self._damaged(_chunk_name(first // CHUNK_FRAMES), error) from error
+
+    def _damaged(self, name: str, error: Exception) -> InvalidTimeline:
+        return InvalidTimeline(
+            f"{self.path} is damaged in {name} ({error})", "Analyse the video again."
+        )
 
     def times(self) -> NDArray[np.float64]:
         """When a player shows each frame, and the end of the last one: seconds, [F + 1].
@@ -237,6 +269,19 @@ class Timeline:
             InvalidTimeline: a chunk is damaged or doesn't fit the header.
         """
         video = self.header.video
+        ticks = self.pts() - video.origin_pts
+        seconds = ticks * (video.time_base[0] / video.time_base[1])
+        end = (seconds[-1] if len(seconds) else 0.0) + 1 / video.rate
+        return np.append(seconds, end)
+
+    def pts(self) -> NDArray[np.int64]:
+        """The timestamp of every frame: int64 [F], ticks of the source.
+
+        Nothing else is read of the frames.
+
+        Raises:
+            InvalidTimeline: a chunk is damaged or doesn't fit the header.
+        """
         with zipfile.ZipFile(self.path) as archive:
             names = sorted(n for n in archive.namelist() if n.startswith("frames/"))
             try:
@@ -245,15 +290,14 @@ class Timeline:
                 raise InvalidTimeline(
                     f"{self.path} is damaged ({error})", "Analyse the video again."
                 ) from error
-        ticks = np.concatenate([np.empty(0, np.int64), *pts]) - video.origin_pts
-        if len(ticks) != video.frames:
+        found = np.concatenate([np.empty(0, np.int64), *pts])
+        if len(found) != self.header.video.frames:
             raise InvalidTimeline(
-                f"{self.path} holds {len(ticks)} frames, its header says {video.frames}",
+                f"{self.path} holds {len(found)} frames, its header says "
+                f"{self.header.video.frames}",
                 "Analyse the video again.",
             )
-        seconds = ticks * (video.time_base[0] / video.time_base[1])
-        end = (seconds[-1] if len(seconds) else 0.0) + 1 / video.rate
-        return np.append(seconds, end)
+        return found
 
     def digest(self) -> str:
         """SHA-256 of everything that decides what is drawn, as hexadecimal digits.
@@ -353,9 +397,7 @@ def _pack(records: list[FrameRecord]) -> bytes:
     sightings = [sighting for record in records for sighting in record.sightings]
     runs = [encode_runs(sighting.mask) for sighting in sightings]
     corners = [(s.mask.x, s.mask.y, s.mask.bits.shape[1], s.mask.bits.shape[0]) for s in sightings]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
+    return _npz(
         pts=np.array([record.pts for record in records], dtype=np.int64),
         count=np.array([len(record.sightings) for record in records], dtype=np.uint16),
         tracklet=np.array([s.tracklet for s in sightings], dtype=np.int32),
@@ -366,6 +408,21 @@ def _pack(records: list[FrameRecord]) -> bytes:
         runs=np.concatenate([*runs, np.zeros(0, np.uint32)]),
         run_count=np.array([run.size for run in runs], dtype=np.uint32),
     )
+
+
+def _npz(**arrays: NDArray[np.generic]) -> bytes:
+    """As `numpy.savez_compressed`, in a third of its time; a sixth larger."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            raw = io.BytesIO()
+            np.lib.format.write_array(raw, array, allow_pickle=False)
+            archive.writestr(
+                _entry(f"{name}.npy"),
+                raw.getvalue(),
+                zipfile.ZIP_DEFLATED,
+                compresslevel=COMPRESSION_LEVEL,
+            )
     return buffer.getvalue()
 
 

@@ -80,11 +80,29 @@ class Header:
 
     def is_kept(self, person: Person) -> bool:
         """Whether they may be seen anywhere."""
-        return any(
-            verdict.decision is Decision.KEEP
-            for tracklet in self.tracklets_of(person)
-            for verdict in tracklet.verdicts
-        )
+        return any(verdict.decision is Decision.KEEP for _, verdict in self.verdicts_of(person))
+
+    def verdicts_of(self, person: Person) -> list[tuple[Tracklet, Verdict]]:
+        """The verdicts on a person, in the order of their appearances and of time.
+
+        Of a tracklet that shows two people one after the other only the parts that are theirs
+        count; parts that follow on each other with the same verdict are one.
+        """
+        theirs = {*person.tracklets, *(tracklet for tracklet, _, _ in person.spans)}
+        owned = {tracklet.id: tracklet for tracklet in self.tracklets if tracklet.id in theirs}
+        spans = person.spans or [(t, owned[t].start, owned[t].end) for t in person.tracklets]
+        found: list[tuple[Tracklet, Verdict]] = []
+        for number, start, end in sorted(spans):
+            for verdict in owned[number].verdicts:
+                here = replace(verdict, start=max(verdict.start, start), end=min(verdict.end, end))
+                if here.start >= here.end:
+                    continue
+                before = found[-1] if found else None
+                if before and before[0].id == number and before[1].joins(here):
+                    found[-1] = owned[number], replace(before[1], end=here.end)
+                else:
+                    found.append((owned[number], here))
+        return found
 
     def tracklets_of(self, person: Person) -> list[Tracklet]:
         """Every appearance of theirs, in order."""
@@ -168,10 +186,10 @@ def with_decisions(header: Header, keep: Iterable[str], mask: Iterable[str]) -> 
                 raise SelectionError(f"{given} is to be kept and masked", "Choose one of the two.")
     # Persons first, so that tracklets named by themselves have the last word.
     for given, decision in sorted(chosen.items(), key=lambda item: not item[0].startswith("p")):
-        decisions += [(*span, decision) for span in _spans(header, given)]
+        decisions += [(*span, decision) for span in spans_of(header, given)]
     tracklets = {tracklet.id: tracklet for tracklet in header.tracklets}
     for number, start, end, decision in decisions:
-        tracklets[number] = _decided(tracklets[number], start, end, decision)
+        tracklets[number] = decided(tracklets[number], start, end, decision)
     return replace(header, tracklets=tuple(tracklets.values()))
 
 
@@ -194,8 +212,12 @@ def verdicts_digest(header: Header) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _spans(header: Header, given: str) -> list[tuple[int, int, int]]:
-    """Tracklet, first frame and one past the last of everything that an id names."""
+def spans_of(header: Header, given: str) -> list[tuple[int, int, int]]:
+    """Tracklet, first frame and one past the last of everything that an id names.
+
+    Raises:
+        SelectionError: it names nobody.
+    """
     whole = {t.id: (t.id, t.start, t.end) for t in header.tracklets}
     for person in header.persons:
         if person.id == given:
@@ -209,7 +231,7 @@ def _spans(header: Header, given: str) -> list[tuple[int, int, int]]:
     )
 
 
-def _decided(tracklet: Tracklet, start: int, end: int, decision: Decision) -> Tracklet:
+def decided(tracklet: Tracklet, start: int, end: int, decision: Decision) -> Tracklet:
     """The tracklet with the verdicts of some of its frames replaced."""
     by_hand = Verdict(start, end, decision, Evidence(EvidenceKind.USER, reason="decided by hand"))
     verdicts = [by_hand]

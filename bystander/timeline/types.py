@@ -86,6 +86,11 @@ class Verdict:
     decision: Decision
     evidence: Evidence
 
+    def joins(self, later: Verdict) -> bool:
+        """Whether `later` goes on with the same, right after."""
+        same = (self.decision, self.evidence) == (later.decision, later.evidence)
+        return same and self.end == later.start
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:

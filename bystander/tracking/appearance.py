@@ -6,14 +6,15 @@ Good within a shot, under one light. Across shots the body embedding takes over
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d
+from scipy.spatial import cKDTree
 
 from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.types import Box
 
 Lab = NDArray[np.uint8]
 """uint8 [H, W, 3], OpenCV's CIELAB: lightness, a and b, each 0 to 255."""
@@ -26,6 +27,8 @@ MAX_PIXELS: Final = 2000
 MEMORY_FRAMES: Final = 8
 MEMORY_PIXELS: Final = 48
 """Of a silhouette in one frame."""
+MAX_DISTANCE: Final = 6.0
+"""From the nearest remembered pixel: farther ones say no more."""
 SMOOTHING_PX: Final = 7
 """Neighbouring pixels belong together: evidence is averaged over so many grid pixels."""
 OWN_PART_SHARE: Final = 0.7
@@ -42,6 +45,14 @@ def to_lab(picture: NDArray[np.uint8]) -> Lab:
     """uint8 [H, W, 3] RGB, slightly blurred against noise, in CIELAB."""
     soft = cv2.GaussianBlur(picture, (3, 3), 0)
     return np.asarray(cv2.cvtColor(soft, cv2.COLOR_RGB2LAB), dtype=np.uint8)
+
+
+def halved(lab: Lab) -> Lab:
+    """uint8 [H, W, 3] as uint8 [ceil(H / 2), ceil(W / 2), 3]: means of four pixels each."""
+    height, width = lab.shape[:2]
+    even = cv2.copyMakeBorder(lab, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    size = (width + 1) // 2, (height + 1) // 2
+    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def colour_histogram(lab: Lab, mask: Mask) -> Histogram:
@@ -82,11 +93,15 @@ class PixelMemory:
 
     def __init__(self) -> None:
         self._frames: list[NDArray[np.float32]] = []
+        self._tree: cKDTree | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_frames": self._frames, "_tree": None}
 
     def __bool__(self) -> bool:
         return bool(self._frames)
 
-    def add(self, lab: Lab, mask: Mask, box: tuple[float, float, float, float]) -> None:
+    def add(self, lab: Lab, mask: Mask, box: Box) -> None:
         """Remember pixels of a silhouette: those well inside `mask`.
 
         Args:
@@ -108,23 +123,47 @@ class PixelMemory:
         features = pixel_features(lab, rows[chosen] + mask.y, columns[chosen] + mask.x, box)
         self._frames.append(features)
         del self._frames[:-MEMORY_FRAMES]
+        self._tree = None
 
-    def distance(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of each pixel (`pixel_features`, [N, D]) to the nearest remembered one: float32 [N]."""
-        known = np.concatenate(self._frames)
-        squared = (
-            np.square(features).sum(axis=1)[:, None]
-            + np.square(known).sum(axis=1)[None]
-            - 2 * features @ known.T
+    def distance(
+        self, coarse: Lab, where: Bits, corner: tuple[int, int], box: Box
+    ) -> NDArray[np.float32]:
+        """How far each pixel is from the nearest remembered one; four neighbours are one.
+
+        Args:
+            coarse: uint8 [H / 2, W / 2, 3], see `halved`.
+            where: bool [h, w], the pixels of the grid in question.
+            corner: grid column and row of their top-left pixel.
+            box: the whole person, grid pixels.
+
+        Returns:
+            float32 [h, w], at most `MAX_DISTANCE`; that, too, where nothing was asked.
+        """
+        if self._tree is None:
+            self._tree = cKDTree(np.concatenate(self._frames))
+        (height, width), left, top = where.shape, corner[0] % 2, corner[1] % 2
+        asked = np.pad(where, ((top, (height + top) % 2), (left, (width + left) % 2)))
+        asked = asked[::2, ::2] | asked[1::2, ::2] | asked[::2, 1::2] | asked[1::2, 1::2]
+        rows, columns = asked.nonzero()
+        x0, y0, x1, y1 = box
+        features = pixel_features(
+            coarse,
+            rows + corner[1] // 2,
+            columns + corner[0] // 2,
+            (x0 / 2, y0 / 2, x1 / 2, y1 / 2),
         )
-        return np.asarray(np.sqrt(np.maximum(squared.min(axis=1), 0)), dtype=np.float32)
+        nearest, _ = self._tree.query(features, distance_upper_bound=MAX_DISTANCE)
+        sampled = np.full(asked.shape, MAX_DISTANCE, dtype=np.float32)
+        sampled[rows, columns] = np.minimum(nearest, MAX_DISTANCE)
+        spread = sampled.repeat(2, axis=0).repeat(2, axis=1)
+        return spread[top : top + height, left : left + width]
 
 
 def pixel_features(
     lab: Lab,
     rows: NDArray[np.int_],
     columns: NDArray[np.int_],
-    box: tuple[float, float, float, float],
+    box: Box,
 ) -> NDArray[np.float32]:
     """float32 [N, 4]: CIELAB, and height within `box`, of the grid's pixels."""
     colours = lab[rows, columns].astype(np.float32) / COLOUR_UNIT_LAB
@@ -182,5 +221,8 @@ def _log_likelihood(histogram: NDArray[np.float32]) -> NDArray[np.float32]:
     cubes /= np.maximum(cubes.sum(axis=(1, 2, 3), keepdims=True), 1e-6)
     cubes = OWN_PART_SHARE * cubes + (1 - OWN_PART_SHARE) * cubes.mean(axis=0)
     for axis in (1, 2, 3):  # light changes: a colour vouches for its neighbours
-        cubes = convolve1d(cubes, (0.25, 0.5, 0.25), axis=axis, mode="nearest")
+        level = np.arange(LEVELS)
+        below = cubes.take(np.maximum(level - 1, 0), axis)
+        above = cubes.take(np.minimum(level + 1, LEVELS - 1), axis)
+        cubes = (below + 2 * cubes + above) / 4
     return np.asarray(np.log(cubes.reshape(PARTS, -1) + UNSEEN_PROBABILITY), dtype=np.float32)

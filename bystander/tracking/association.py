@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from bystander.geometry.instances import box_iou
+from bystander.geometry.instances import as_boxes, box_areas, overlaps
 from bystander.geometry.masks import Mask, intersection
-from bystander.geometry.types import Box
 from bystander.tracking.appearance import similarity
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import Detection, State, Track
@@ -85,32 +84,32 @@ def likelihoods(
     shape = len(tracks), len(detections)
     log, places = np.full(shape, IMPOSSIBLE_LOG_RATIO), np.full(shape, IMPOSSIBLE_LOG_RATIO)
     inside = np.zeros(shape)
+    boxes = as_boxes(detection.box for detection in detections)
+    overlap = _overlaps(tracks, detections, boxes, inside)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    returning = np.array([d.score >= settings.new_track for d in detections], dtype=bool)
+    colours = np.sqrt([detection.histogram for detection in detections])
     for row, track in enumerate(tracks):
-        place = track.place(frame, COAST_FRAMES)
+        by_place = places[row]
+        seen = overlap[row] > 0
+        by_place[seen] = np.log(np.maximum(overlap[row, seen], 1e-3))
         gap = frame - track.frame
-        away_seconds = min(gap / fps, MAX_REACH_SECONDS)
-        reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
-        returns = settings.hidden_log_likelihood
-        if track.state is not State.HIDDEN:
-            returns -= RETURN_RATE_PER_SECOND * max(0.0, gap / fps - EXPECTED_SECONDS)
-        for column, detection in enumerate(detections):
-            by_place = IMPOSSIBLE_LOG_RATIO
-            if track.predicted_mask is not None:
-                overlap, inside[row, column] = _overlap(track.predicted_mask, detection)
-                if overlap > 0:
-                    by_place = math.log(max(overlap, 1e-3))
-            if gap > 1 and detection.score >= settings.new_track:
-                away = _distance(place, detection.box) / max(reach, 1.0)
-                if away <= 1.5:
-                    by_place = max(by_place, returns - away * away)
-            if by_place > IMPOSSIBLE_LOG_RATIO:
-                colours = min(
-                    similarity(track.histogram, detection.histogram), MAX_COLOUR_SIMILARITY
-                )
-                places[row, column] = by_place
-                log[row, column] = by_place + settings.colour_weight * (
-                    colours - NEUTRAL_COLOUR_SIMILARITY
-                )
+        if gap > 1:
+            place = np.array(track.place(frame, COAST_FRAMES))
+            away_seconds = min(gap / fps, MAX_REACH_SECONDS)
+            reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
+            returns = settings.hidden_log_likelihood
+            if track.state is not State.HIDDEN:
+                returns -= RETURN_RATE_PER_SECOND * max(0.0, gap / fps - EXPECTED_SECONDS)
+            away = np.hypot(*((place[:2] + place[2:]) / 2 - centres).T) / max(reach, 1.0)
+            near = returning & (away <= 1.5)
+            by_place[near] = np.maximum(by_place[near], returns - np.square(away[near]))
+        likely = np.flatnonzero(by_place > IMPOSSIBLE_LOG_RATIO)
+        if likely.size:
+            alike = np.minimum(colours[likely] @ np.sqrt(track.histogram), MAX_COLOUR_SIMILARITY)
+            log[row, likely] = by_place[likely] + settings.colour_weight * (
+                alike - NEUTRAL_COLOUR_SIMILARITY
+            )
     return Likelihoods(log, places, inside)
 
 
@@ -193,22 +192,36 @@ def _swap_cost(log: NDArray[np.float64], a: tuple[int, int], b: tuple[int, int |
     return float(cost)
 
 
-def _overlap(predicted: Mask, detection: Detection) -> tuple[float, float]:
-    """Mean IoU of masks and boxes, and the share of the detection inside the prediction."""
-    boxes = box_iou(_floats(predicted.box), detection.box)
-    if boxes == 0.0:
-        return 0.0, 0.0
-    both = intersection(predicted, detection.mask)
-    if not both:
-        return 0.0, 0.0
-    area = predicted.area
-    iou = both / (area + detection.area - both)
-    return 0.7 * iou + 0.3 * boxes, both / max(1, detection.area)
+def _overlaps(
+    tracks: Sequence[Track],
+    detections: Sequence[Detection],
+    boxes: NDArray[np.float64],
+    inside: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Weighted IoU of masks and boxes: where flow has moved each track's, and each detection's.
+
+    Args:
+        boxes: float64 [D, 4], the detections'.
+        inside: gets the share of each detection inside each prediction, float64 [T, D].
+
+    Returns:
+        float64 [T, D].
+    """
+    result = np.zeros(inside.shape)
+    rows = [row for row, track in enumerate(tracks) if track.predicted_mask is not None]
+    predicted = as_boxes(_mask(tracks[row]).box for row in rows)
+    both = overlaps(predicted, boxes)
+    ious = both / np.maximum(box_areas(predicted)[:, None] + box_areas(boxes)[None] - both, 1e-6)
+    for place, column in zip(*ious.nonzero(), strict=True):
+        mask, detection = _mask(tracks[rows[place]]), detections[column]
+        common = intersection(mask, detection.mask)
+        if common:
+            iou = common / (mask.area + detection.area - common)
+            result[rows[place], column] = 0.7 * iou + 0.3 * ious[place, column]
+            inside[rows[place], column] = common / max(1, detection.area)
+    return result
 
 
-def _distance(a: Box, b: Box) -> float:
-    return math.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2
-
-
-def _floats(box: tuple[int, int, int, int]) -> Box:
-    return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+def _mask(track: Track) -> Mask:
+    assert track.predicted_mask is not None
+    return track.predicted_mask

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from bystander.errors import SelectionError
 from bystander.geometry.coordinates import DisplayPoint, GridTransform
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Box
+from bystander.media.facts import VideoInfo
 from bystander.timeline.types import FrameRecord, Origin, Sighting
 from bystander.tracking.appearance import likelihood_ratio, to_lab
 from bystander.tracking.face_assignment import in_head
@@ -74,6 +76,23 @@ class Click:
     @property
     def point(self) -> DisplayPoint:
         return DisplayPoint(self.x, self.y)
+
+
+def check_clicks(clicks: Sequence[Click], video: Path, info: VideoInfo) -> None:
+    """Refuse points beside the video at once, not after minutes of analysis.
+
+    Raises:
+        SelectionError: one of them is.
+    """
+    width, height = info.display_size
+    for click in clicks:
+        inside = 0 <= click.x < width and 0 <= click.y < height
+        if not (inside and 0 <= click.seconds <= info.duration):
+            raise SelectionError(
+                f"{click.name} is not in {video}: shown as {width}x{height} pixels, "
+                f"{info.duration:.2f} s",
+                "Give seconds from the first frame, and pixels of the video as it is displayed.",
+            )
 
 
 def choose(

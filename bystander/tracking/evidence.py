@@ -111,11 +111,22 @@ class SegmentEvidence:
             return
         if apart and not self.colours_apart:
             self.colours, self.colour_count, self.colours_apart = None, 0, True
-        self.colour_count += 1
+        self._mix(histogram, 1)
+
+    def add_mean_colours(self, other: SegmentEvidence) -> None:
+        """Take in what another segment of the same person looked like."""
+        if other.colours is None or (self.colours_apart and not other.colours_apart):
+            return
+        if other.colours_apart and not self.colours_apart:
+            self.colours, self.colour_count, self.colours_apart = None, 0, True
+        self._mix(other.colours, other.colour_count)
+
+    def _mix(self, histogram: NDArray[np.float32], count: int) -> None:
+        self.colour_count += count
         if self.colours is None:
             self.colours = histogram.copy()
         else:
-            self.colours += (histogram - self.colours) / self.colour_count
+            self.colours += (histogram - self.colours) * (count / self.colour_count)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from bystander.timeline.types import FrameRecord, Origin, PointedAt, Shot, Sight
 from bystander.tracking.clicks import Click, choose
 from bystander.tracking.evidence import EvidenceStore
 from bystander.tracking.face_assignment import assign_face, head_and_shoulders
+from bystander.tracking.frames import AnalysisFrame, Detections
 from bystander.tracking.interpolation import GapFiller, GapFillerSettings, MaskFinalizer
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedPerson, Tracker
@@ -37,34 +38,10 @@ MIN_BODY_HEIGHT_PX: Final = 24
 """Height in pixels of the detailed view below which a crop says nothing."""
 MIN_FACE_QUALITY: Final = 0.05
 """Faces below this quality aren't worth embedding: profiles, smears, a few pixels."""
+CLEARLY_BETTER: Final = 1.2
+"""A picture of somebody gives way to one that is so many times as good."""
 MIN_LONE_FACE_SCORE: Final = 0.6
 """A face without a body counts from this score on: below, walls and bags pass for faces."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnalysisFrame:
-    """One frame as the networks get it.
-
-    Attributes:
-        grid: uint8 [h, w, 3] RGB at grid size.
-        cut: a new shot begins here.
-        detail: uint8 [H, W, 3] RGB, larger, on frames where faces are looked for.
-    """
-
-    index: int
-    pts: int
-    grid: NDArray[np.uint8]
-    cut: bool
-    detail: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detections:
-    """What the networks found in one frame; faces in pixels of `view.detail`."""
-
-    view: AnalysisFrame
-    instances: list[Instance]
-    faces: list[Face]
 
 
 @dataclass(slots=True)
@@ -85,6 +62,9 @@ class FrameAnalyzer:
         models: embeds faces and bodies.
         tracking, filling: see there.
         clicks: people to keep by pointing.
+        first_pts: of the video's first frame; None: the first one given is it.
+        forgiving: a click that hits nobody is told in `misses`, not raised: another part of the
+            video has the same frame.
 
     It can be pickled, to go on in another process, but for `models`: those are to be set again.
     """
@@ -100,6 +80,8 @@ class FrameAnalyzer:
         tracking: TrackingSettings,
         filling: GapFillerSettings,
         clicks: Sequence[Click] = (),
+        first_pts: int | None = None,
+        forgiving: bool = False,
     ) -> None:
         self.fps = fps
         self.evidence = EvidenceStore(transform.display_per_grid)
@@ -122,7 +104,10 @@ class FrameAnalyzer:
         self._clicks = sorted(clicks, key=lambda click: click.seconds)
         self._clicked: dict[int, NDArray[np.uint8]] = {}
         self._latest: AnalysisFrame | None = None
-        self._first_pts: int | None = None
+        self.misses: list[tuple[float, SelectionError]] = []
+        """Seconds of clicks that meant nobody, and why."""
+        self._forgiving = forgiving
+        self._first_pts = first_pts
         self._previous: FrameRecord | None = None
         self._portraits: dict[int, _Thumbnail] = {}
         self.frames = 0
@@ -141,7 +126,7 @@ class FrameAnalyzer:
             self._begin_shot(view.index)
         instances = list(seen.instances)
         owners = self._give_faces(seen, instances)
-        tracked = self._tracker.step(view.index, instances, view.grid)
+        tracked = self._tracker.step(view.index, instances, seen.lab, seen.flow)
         first_drawn = len(seen.instances)
         for risk in tracked.risks:
             self.evidence.doubt(risk.track, risk.other, risk.frame, risk.probability)
@@ -189,6 +174,10 @@ class FrameAnalyzer:
         """A small JPEG of each tracklet."""
         for tracklet, portrait in sorted(self._portraits.items()):
             yield tracklet, portrait.jpeg
+
+    def worths(self) -> dict[int, float]:
+        """How good each tracklet's picture is, by tracklet; larger is better."""
+        return {tracklet: portrait.worth for tracklet, portrait in self._portraits.items()}
 
     def _begin_shot(self, index: int) -> None:
         if self.shots:
@@ -242,7 +231,13 @@ class FrameAnalyzer:
                 .colours
                 for sighting in record.sightings
             }
-            chosen = choose(click, record, frame, looks, self._transform)
+            try:
+                chosen = choose(click, record, frame, looks, self._transform)
+            except SelectionError as error:
+                if not self._forgiving:
+                    raise
+                self.misses.append((click.seconds, error))
+                continue
             where = PointedAt(click.seconds, click.x, click.y, record.index, chosen.tracklet)
             self.pointed.append((where, _jpeg(_cut_out(frame, chosen))))
         self._clicked.pop(record.index, None)
@@ -304,9 +299,10 @@ class FrameAnalyzer:
             if worth >= MIN_FACE_QUALITY and dossier.stretches[-1].wants_face(worth):
                 wanted.append((dossier.id, face, worth, height))
         if wanted:
+            # Copied below: a row of the array would keep everybody else's rows in memory.
             embeddings = self.models.faces.embed(detail, [face for _, face, _, _ in wanted])
             for (tracklet, _, worth, height), embedding in zip(wanted, embeddings, strict=True):
-                sample = FaceSample(view.index, embedding, worth, height)
+                sample = FaceSample(view.index, embedding.copy(), worth, height)
                 different = self.models.faces.thresholds.different
                 self.evidence.add_face(tracklet, sample, different)
 
@@ -328,11 +324,11 @@ class FrameAnalyzer:
         if crops:
             bodies = self.models.bodies.embed(crops, masks)
             for stretch, body in zip(stretches, bodies, strict=True):
-                stretch.add_body(body)
+                stretch.add_body(body.copy())
 
     def _portray(self, tracklet: int, crop: NDArray[np.uint8], worth: float) -> None:
         held = self._portraits.get(tracklet)
-        if held is not None and held.worth * 1.2 >= worth:
+        if held is not None and held.worth * CLEARLY_BETTER >= worth:
             return
         self._portraits[tracklet] = _Thumbnail(worth, _jpeg(crop))
 

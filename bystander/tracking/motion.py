@@ -7,6 +7,7 @@ smoother.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import cv2
@@ -17,6 +18,7 @@ from bystander.geometry.masks import Bits
 from bystander.geometry.types import PixelBox, Rgb
 
 Weights = NDArray[np.float32]
+Grey = NDArray[np.uint8]
 
 FLOW_SCALE: Final = 0.5
 MISMATCH_GREY_LEVELS: Final = 20.0
@@ -68,80 +70,65 @@ def widened(box: PixelBox, margin: int, grid: tuple[int, int]) -> PixelBox:
     )
 
 
-class MotionField:
-    """Where each pixel of a frame was in the frame before.
-
-    Args:
-        grid: width, height of the analysis grid.
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """Where each pixel of one frame lies in another one of the same shot.
 
     Attributes:
-        camera: how far the picture as a whole moved, x and y, grid pixels.
+        vectors: float32 [H, W, 2], x and y, grid pixels from a pixel to where it is there.
+        reliable: bool [H, W], where the other frame has the pixel: not where something that is
+            hidden there comes out.
+        camera: how far the picture as a whole moved since, x and y, grid pixels.
     """
 
-    def __init__(self, grid: tuple[int, int]) -> None:
-        self._grid = grid
-        self._estimator = _estimator()
-        self._before: NDArray[np.uint8] | None = None
-        # float32 [H, W, 2], from a pixel to where it was; bool [H, W].
-        self._flow: NDArray[np.float32] | None = None
-        self._reliable: Bits | None = None
-        self.camera = (0.0, 0.0)
+    vectors: NDArray[np.float32]
+    reliable: Bits
+    camera: tuple[float, float]
 
-    def __getstate__(self) -> dict[str, Any]:
-        # OpenCV's object can't be pickled, and holds nothing from one frame to the next.
-        return {name: value for name, value in vars(self).items() if name != "_estimator"}
+    @classmethod
+    def between(cls, now: Grey, other: Grey, grid: tuple[int, int]) -> Flow:
+        """Estimate it.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._estimator = _estimator()
-
-    def reset(self) -> None:
-        """Forget the frame before: a new shot begins."""
-        self._before = self._flow = self._reliable = None
-
-    def advance(self, picture: Rgb) -> None:
-        """Go on to the next frame, uint8 [H, W, 3] RGB at grid size."""
-        size = tuple(round(side * FLOW_SCALE) for side in self._grid)
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        now = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        before, self._before = self._before, now
-        self._flow = self._reliable = None
-        self.camera = (0.0, 0.0)
-        if before is None:
-            return
-        flow = cast(Any, self._estimator.calc)(now, before, None)  # its stub wants a first guess
+        Args:
+            now, other: uint8 [h, w], see `grey`.
+            grid: width, height of the analysis grid.
+        """
+        estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        flow = cast(Any, estimator.calc)(now, other, None)  # its stub wants a first guess
         dx, dy = np.median(flow[::8, ::8].reshape(-1, 2), axis=0) / -FLOW_SCALE
-        self.camera = float(dx), float(dy)
         columns, rows = _pixels(now.shape[1], now.shape[0])
-        again = cv2.remap(before, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
+        again = cv2.remap(other, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
         errors = cv2.blur(cv2.absdiff(again, now), (3, 3))
-        self._reliable = np.asarray(cv2.resize(errors, self._grid) <= MISMATCH_GREY_LEVELS)
-        self._flow = cv2.resize(flow, self._grid) / np.float32(FLOW_SCALE)
+        return cls(
+            cv2.resize(flow, grid) / np.float32(FLOW_SCALE),
+            np.asarray(cv2.resize(errors, grid) <= MISMATCH_GREY_LEVELS),
+            (float(dx), float(dy)),
+        )
 
-    def moved(self, window: Window) -> Window | None:
-        """Values of the frame before, where their pixels are now; None without such a frame."""
-        if self._flow is None or not window.weights.size:
+    @property
+    def grid(self) -> tuple[int, int]:
+        height, width = self.reliable.shape
+        return width, height
+
+    def moved(self, window: Window, reach: int = REACH_PX) -> Window | None:
+        """Values of the other frame, where their pixels are now; None if nothing is left.
+
+        Args:
+            reach: how far they may have moved, grid pixels.
+        """
+        box = widened(window.box, reach, self.grid)
+        vectors = self.vectors[box[1] : box[3], box[0] : box[2]]
+        if not vectors.size or not window.weights.size:
             return None
-        box = widened(window.box, REACH_PX, self._grid)
-        flow = self._flow[box[1] : box[3], box[0] : box[2]]
-        columns, rows = _pixels(flow.shape[1], flow.shape[0])
+        columns, rows = _pixels(vectors.shape[1], vectors.shape[0])
         weights = cv2.remap(
             window.weights,
-            columns + np.float32(box[0]) + flow[..., 0] - np.float32(window.x),
-            rows + np.float32(box[1]) + flow[..., 1] - np.float32(window.y),
+            columns + np.float32(box[0]) + vectors[..., 0] - np.float32(window.x),
+            rows + np.float32(box[1]) + vectors[..., 1] - np.float32(window.y),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
         )
         return Window(box[0], box[1], np.asarray(weights, dtype=np.float32))
-
-    def reliable(self, box: PixelBox) -> Bits:
-        """Where flow found the pixels of the frame before again: bool [h, w] of `box`.
-
-        It doesn't where something that was hidden comes out.
-        """
-        if self._reliable is None:
-            return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=bool)
-        return self._reliable[box[1] : box[3], box[0] : box[2]]
 
     def with_background(self, box: PixelBox, inside: Bits) -> Bits:
         """Where the picture moves rather with the camera than with somebody: bool [h, w] of `box`.
@@ -150,22 +137,35 @@ class MotionField:
             inside: pixels that are surely theirs, bool [h, w]. Where they move no otherwise than
                 the camera, nothing is told.
         """
-        if self._flow is None or not inside.any():
+        if not inside.any():
             return np.zeros(inside.shape, dtype=bool)
-        flow = self._flow[box[1] : box[3], box[0] : box[2]]
-        own = flow[inside].mean(axis=0)
+        vectors = self.vectors[box[1] : box[3], box[0] : box[2]]
+        own = np.array(cv2.mean(vectors, inside.view(np.uint8))[:2], dtype=np.float32)
         camera = -np.array(self.camera, dtype=np.float32)
-        if np.hypot(*(own - camera)) <= APART_PX:
+        apart = own - camera
+        if np.hypot(*apart) <= APART_PX:
             return np.zeros(inside.shape, dtype=bool)
-        to_camera, to_own = (np.square(flow - motion).sum(axis=2) for motion in (camera, own))
-        return np.asarray(to_camera < to_own)
+        # Nearer to the camera's motion than to their own: on that side of the line between.
+        middle = float(apart @ (own + camera)) / 2
+        return np.asarray(cv2.transform(vectors, apart[None]) < middle)
 
 
-def _estimator() -> cv2.DISOpticalFlow:
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+def grey(picture: Rgb) -> Grey:
+    """uint8 [H, W, 3] RGB at grid size as flow wants it: uint8 [H / 2, W / 2]."""
+    height, width = picture.shape[:2]
+    size = round(width * FLOW_SCALE), round(height * FLOW_SCALE)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _grid_pixels(width: int, height: int) -> tuple[Weights, Weights]:
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    return columns.astype(np.float32), rows.astype(np.float32)
 
 
 def _pixels(width: int, height: int) -> tuple[Weights, Weights]:
     """x and y of every pixel, float32 [height, width] each."""
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    return columns.astype(np.float32), rows.astype(np.float32)
+    side = 64  # a few sizes serve for all windows
+    columns, rows = _grid_pixels(-(-width // side) * side, -(-height // side) * side)
+    return columns[:height, :width], rows[:height, :width]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits, Mask
 from bystander.geometry.types import PixelBox
-from bystander.tracking.appearance import SMOOTHING_PX, Lab, pixel_features, smoothed
+from bystander.tracking.appearance import SMOOTHING_PX, Lab, smoothed
 from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
-from bystander.tracking.motion import MotionField, Window, widened
+from bystander.tracking.motion import Flow, Window, widened
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, Track
 
@@ -32,8 +32,6 @@ KNOWN_HITS: Final = 3
 MIN_OWNERSHIP: Final = 0.1
 """Ownership down to which pixels that nobody detects any more are still somebody's: for four
 frames."""
-MAX_DISTANCE: Final = 6.0
-"""From the nearest remembered pixel: farther ones say no more."""
 UNREMEMBERED_DISTANCE: Final = 0.75
 """Of somebody of whom nothing is remembered yet."""
 
@@ -52,8 +50,9 @@ class _Claim:
 
 def share_out(
     tracks: Sequence[Track],
-    lab: Lab,
-    motion: MotionField,
+    coarse: Lab,
+    grid: tuple[int, int],
+    flow: Flow | None,
     frame: int,
     fps: float,
     settings: TrackingSettings,
@@ -62,15 +61,16 @@ def share_out(
 
     Args:
         tracks: all, with this frame's predictions and detections.
-        lab: the frame in CIELAB, uint8 [H, W, 3] at grid size.
+        coarse: the frame in CIELAB, uint8 [H / 2, W / 2, 3], see `halved`.
+        grid: width W and height H of the analysis grid.
+        flow: from the frame to the one before it in the shot, if there is one.
 
     Returns:
         By track id what is theirs, within the grid; and which pixels were contested,
         bool [H, W].
     """
-    height, width = lab.shape[:2]
-    grid = width, height
-    claims = [claim for track in tracks if (claim := _claim(track, motion, grid)) is not None]
+    width, height = grid
+    claims = [claim for track in tracks if (claim := _claim(track, flow, grid)) is not None]
     count = np.zeros((height, width), dtype=np.uint8)
     owned = np.zeros((height, width), dtype=bool)
     detected = np.zeros((height, width), dtype=bool)
@@ -95,8 +95,8 @@ def share_out(
             count[_at(emerging.box)] += emerging.claimed
     contested = count >= 2
     for claim in claims:
-        _drop_unlike(claim, lab, contested, settings)
-        _weigh(claim, lab, contested, settings)
+        _drop_unlike(claim, coarse, contested, settings)
+        _weigh(claim, coarse, contested, settings)
     masks = _won(claims, contested, settings)
     # Of whom hardly anything is left is hidden: what they'd have won is somebody else's.
     standing = [c for c in claims if masks[c.track.id].area >= c.track.least_area]
@@ -151,7 +151,7 @@ def update_ownership(
     )
 
 
-def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim | None:
+def _claim(track: Track, flow: Flow | None, grid: tuple[int, int]) -> _Claim | None:
     """What a track claims by its ownership and its detections; None if nothing."""
     boxes = [detection.mask.box for detection in track.detections]
     if track.visible and track.predicted is not None:
@@ -166,9 +166,10 @@ def _claim(track: Track, motion: MotionField, grid: tuple[int, int]) -> _Claim |
     for detection in track.detections:
         detected |= detection.mask.on_window(box)
     owned = np.zeros(detected.shape, dtype=np.float32)
-    if track.predicted is not None:
+    if track.predicted is not None and flow is not None:
         # Where something else came before them, or they have walked on.
-        lost = ~motion.reliable(box) | (motion.with_background(box, detected) & ~detected)
+        reliable = flow.reliable[_at(box)]
+        lost = ~reliable | (flow.with_background(box, detected) & ~detected)
         owned = np.where(lost, np.float32(0), track.predicted.within(box))
     return _Claim(track, box, detected, owned, detected | (owned > MIN_OWNERSHIP))
 
@@ -217,44 +218,40 @@ def _joined(a: _Claim, b: _Claim) -> _Claim:
     return joined
 
 
-def _drop_unlike(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings) -> None:
+def _drop_unlike(claim: _Claim, coarse: Lab, contested: Bits, settings: TrackingSettings) -> None:
     """Give up what only flow gives to somebody and doesn't look like them: the background over
     which they have gone."""
     carried = claim.claimed & ~claim.detected & ~contested[_at(claim.box)]
-    rows, columns = carried.nonzero()
-    if not rows.size or not claim.track.memory:
+    if not claim.track.memory or not carried.any():
         return
     body = claim.track.place(claim.track.frame, 0)
-    features = pixel_features(lab, rows + claim.box[1], columns + claim.box[0], body)
-    unlike = claim.track.memory.distance(features) > settings.carried_distance
-    claim.claimed = claim.claimed.copy()
-    claim.claimed[rows[unlike], columns[unlike]] = False
+    distance = claim.track.memory.distance(coarse, carried, claim.box[:2], body)
+    claim.claimed = claim.claimed & ~(carried & (distance > settings.carried_distance))
 
 
-def _weigh(claim: _Claim, lab: Lab, contested: Bits, settings: TrackingSettings) -> None:
+def _weigh(claim: _Claim, coarse: Lab, contested: Bits, settings: TrackingSettings) -> None:
     """Add up the witnesses for the contested pixels of a claim: `evidence`, -inf elsewhere."""
-    where = claim.claimed & contested[_at(claim.box)]
-    rows, columns = where.nonzero()
-    if not rows.size:
+    everywhere = claim.claimed & contested[_at(claim.box)]
+    inside = Mask.from_frame(everywhere)
+    if not inside.bits.size:
         return
-    odds = np.clip(claim.owned[rows, columns], 0.02, 0.98)
+    part, where = _at(inside.box), inside.bits
+    owned, detected = claim.owned[part], claim.detected[part]
+    odds = np.clip(owned, 0.02, 0.98)
     values = settings.flow_weight * np.log(odds / (1 - odds))
     # Of whom no detection speaks, none speaks against them either.
-    supported = claim.detected[rows, columns] | (not claim.track.detections)
+    supported = detected | (not claim.track.detections)
     values += settings.detection_weight * claim.track.confidence * supported
     if not claim.track.detections:
-        new = claim.owned[rows, columns] <= MIN_OWNERSHIP
-        values = np.where(new, np.float32(settings.emerging_log_likelihood), values)
-    distance = np.full(rows.size, UNREMEMBERED_DISTANCE, dtype=np.float32)
+        values[owned <= MIN_OWNERSHIP] = settings.emerging_log_likelihood
+    distance: NDArray[np.float32] | float = UNREMEMBERED_DISTANCE
     if claim.track.memory and settings.memory_weight:
         body = claim.track.place(claim.track.frame, 0)
-        features = pixel_features(lab, rows + claim.box[1], columns + claim.box[0], body)
-        distance = np.minimum(claim.track.memory.distance(features), MAX_DISTANCE)
+        corner = claim.box[0] + inside.x, claim.box[1] + inside.y
+        distance = claim.track.memory.distance(coarse, where, corner, body)
     values -= settings.memory_weight * distance
-    evidence = np.zeros(where.shape, dtype=np.float32)
-    evidence[rows, columns] = values
-    evidence = smoothed(evidence, where, SMOOTHING_PX)
-    claim.evidence = np.where(where, evidence, np.float32(-np.inf))
+    claim.evidence = np.full(everywhere.shape, -np.inf, dtype=np.float32)
+    np.copyto(claim.evidence[part], smoothed(values, where, SMOOTHING_PX), where=where)
 
 
 def _without_specks(bits: Bits) -> Bits:

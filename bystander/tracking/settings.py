@@ -107,3 +107,41 @@ class TrackingSettings(Settings):
         description="What is left of ownership from frame to frame in the open, where nobody is "
         "detected any more.",
     )
+
+
+class KeyframeSettings(Settings):
+    """Which frames the person segmenter looks at."""
+
+    seconds: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Longest time between two frames that the network looks at; 0 looks at every "
+        "frame",
+    )
+    lone_score: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Somebody found on one side only, from this score on, is looked for between; "
+        "the fainter ones flicker, and are carried along",
+    )
+    score: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Silhouettes of people from this score on must agree",
+    )
+    tolerance: int = Field(
+        default=2,
+        ge=0,
+        le=16,
+        description="Grid pixels by which the silhouettes of both sides may differ ...",
+    )
+    agreement: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="... for at least this share of each of them; 0 takes both together as they "
+        "are",
+    )

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.geometry.instances import Instance, box_iou, shared
+from bystander.geometry.instances import Instance, as_boxes, box_areas, overlaps
 from bystander.geometry.masks import Mask, union
 from bystander.geometry.types import Box
-from bystander.tracking.appearance import Histogram, colour_histogram, to_lab
+from bystander.tracking.appearance import Histogram, Lab, colour_histogram, halved
 from bystander.tracking.association import (
     COAST_FRAMES,
     Likelihoods,
@@ -21,7 +21,7 @@ from bystander.tracking.association import (
     likelihoods,
     swap_risks,
 )
-from bystander.tracking.motion import MotionField, Window
+from bystander.tracking.motion import Flow, Window
 from bystander.tracking.ownership import share_out, update_ownership
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import Detection, State, Track
@@ -90,7 +90,6 @@ class Tracker:
     ) -> None:
         self._grid, self._fps = grid, fps
         self._settings = settings or TrackingSettings()
-        self._motion = MotionField(grid)
         self._tracks: list[Track] = []
         self._next_id = 1
         self.max_gap_frames = max(1, round(self._settings.max_gap * fps))
@@ -99,23 +98,24 @@ class Tracker:
         """End every track: a new shot begins. Returns their ids."""
         ended = tuple(track.id for track in self._tracks)
         self._tracks = []
-        self._motion.reset()
         return ended
 
     def step(
-        self, frame: int, instances: Sequence[Instance], picture: NDArray[np.uint8]
+        self, frame: int, instances: Sequence[Instance], lab: Lab, flow: Flow | None
     ) -> TrackedFrame:
         """Take the next frame.
 
         Args:
             frame: its index, growing.
             instances: everyone detected, weak detections included.
-            picture: uint8 [H, W, 3] RGB at grid size.
+            lab: it in CIELAB, uint8 [H, W, 3] at grid size, see `to_lab`.
+            flow: from it to the frame before; None in a shot's first frame.
         """
-        lab = to_lab(picture)
-        self._motion.advance(picture)
         for track in self._tracks:
-            track.predict(self._motion.moved(track.ownership), self._motion.camera)
+            if flow is None:
+                track.predict(None, (0.0, 0.0))
+            else:
+                track.predict(flow.moved(track.ownership), flow.camera)
         detections = self._detections(instances, lab)
         fit = likelihoods(self._tracks, detections, frame, self._fps, self._settings)
         matches = assign(fit, detections, self._settings)
@@ -124,7 +124,7 @@ class Tracker:
             self._tracks[row].detections.append(detections[column])
         self._place_the_rest(frame, detections, fit, set(matches.values()))
         masks, contested = share_out(
-            self._tracks, lab, self._motion, frame, self._fps, self._settings
+            self._tracks, halved(lab), self._grid, flow, frame, self._fps, self._settings
         )
         people = [
             self._update(track, frame, masks.get(track.id), contested, lab)
@@ -139,18 +139,18 @@ class Tracker:
         seen = tuple(person for person in people if person is not None)
         return TrackedFrame(seen, tuple(risks), hidden, ended)
 
-    def _detections(self, instances: Sequence[Instance], lab: NDArray[np.uint8]) -> list[Detection]:
+    def _detections(self, instances: Sequence[Instance], lab: Lab) -> list[Detection]:
         found = []
+        boxes = as_boxes(instance.box for instance in instances)
+        wider = as_boxes(_with_margin(instance.box) for instance in instances)
+        near = np.count_nonzero(overlaps(wider, boxes) > 0, axis=1)
         for position, instance in enumerate(instances):
             mask = instance.mask.clipped(*self._grid)
-            apart = all(
-                box_iou(_with_margin(instance.box), other.box) == 0.0
-                for other in instances
-                if other is not instance
-            )
-            if mask.area:
+            area = mask.area
+            if area:
+                apart = bool(near[position] <= 1)  # they themselves
                 histogram = colour_histogram(lab, mask)
-                found.append(Detection(position, instance, mask, mask.area, histogram, apart))
+                found.append(Detection(position, instance, mask, area, histogram, apart))
         return found
 
     def _place_the_rest(
@@ -195,7 +195,7 @@ class Tracker:
         frame: int,
         mask: Mask | None,
         contested: NDArray[np.bool_],
-        lab: NDArray[np.uint8],
+        lab: Lab,
     ) -> TrackedPerson | None:
         """Take over what is theirs now; None if nothing is."""
         area = mask.area if mask is not None else 0
@@ -237,25 +237,30 @@ class Tracker:
         return State.LOST if open_area > 0.5 * track.predicted_mask.area else State.HIDDEN
 
     def _note_contacts(self, frame: int) -> None:
-        places = [track.place(frame, COAST_FRAMES) for track in self._tracks]
-        for i, a in enumerate(self._tracks):
-            for j in range(i + 1, len(self._tracks)):
-                b = self._tracks[j]
-                if shared(places[i], places[j]) >= CONTACT_SHARE:
-                    a.contacts.add(b.id)
-                    b.contacts.add(a.id)
-                elif a.frame == b.frame == frame and box_iou(places[i], places[j]) == 0.0:
-                    # Not before both are seen: who is hidden may be anywhere.
-                    a.contacts.discard(b.id)
-                    b.contacts.discard(a.id)
+        places = as_boxes(track.place(frame, COAST_FRAMES) for track in self._tracks)
+        areas = box_areas(places)
+        both = overlaps(places, places)
+        shares = both / np.maximum(np.minimum(areas[:, None], areas[None]), 1e-6)
+        contact = shares >= CONTACT_SHARE
+        np.fill_diagonal(contact, False)
+        ids = np.array([track.id for track in self._tracks], dtype=np.int64)
+        now = np.array([track.frame == frame for track in self._tracks], dtype=bool)
+        # Not before both are seen: who is hidden may be anywhere.
+        parted = (both == 0) & now[:, None] & now[None]
+        for row, track in enumerate(self._tracks):
+            if track.contacts:
+                track.contacts.difference_update(ids[parted[row]].tolist())
+            track.contacts.update(ids[contact[row]].tolist())
 
     def _find_out_who_is_not_hidden(self) -> None:
         """Whoever was hidden, and isn't seen where nobody stands any more, is lost."""
-        front = [track.box for track in self._tracks if track.mask is not None]
-        for track in self._tracks:
-            if track.state is not State.HIDDEN:
-                continue
-            if all(shared(track.box, box) < CONTACT_SHARE for box in front):
+        hidden = [track for track in self._tracks if track.state is State.HIDDEN]
+        front = as_boxes(track.box for track in self._tracks if track.mask is not None)
+        boxes = as_boxes(track.box for track in hidden)
+        smaller = np.minimum(box_areas(boxes)[:, None], box_areas(front)[None])
+        covered = overlaps(boxes, front) >= CONTACT_SHARE * np.maximum(smaller, 1e-6)
+        for row, track in enumerate(hidden):
+            if not covered[row].any():
                 track.state = State.LOST
 
     def _is_over(self, track: Track, frame: int) -> bool:

@@ -28,7 +28,7 @@ CLONE_NEWNET: Final = 0x40000000
 SIOCSIFFLAGS: Final = 0x8914
 IFF_UP_RUNNING: Final = 0x41
 DEVICES: Final = ("full", "null", "random", "tty", "urandom", "zero")
-SHARED_MEMORY: Final = "size=64m,mode=1777"
+SHARED_MEMORY_BYTES: Final = 64 * 2**20
 """Of Docker, where nobody asks for more."""
 
 
@@ -68,6 +68,8 @@ class Container:
         tmpfs: as Compose has it, "/tmp:size=1g,mode=1777".
         log: what it says.
         read_only: whether nothing but mounts and tmpfs can be written to.
+        command: instead of the image's CMD.
+        shared_memory: bytes of /dev/shm, as Docker's --shm-size.
     """
 
     def __init__(
@@ -79,15 +81,17 @@ class Container:
         tmpfs: Sequence[str],
         log: Path,
         read_only: bool = True,
+        command: Sequence[str] = (),
+        shared_memory: int = SHARED_MEMORY_BYTES,
     ) -> None:
         self.log = log
         self._config = config
         self._user, home = _user(root, config["User"])
         own = [f"HOME={home}", *config["Env"]]
         self._environment = [*own, *(f"{name}={value}" for name, value in environment.items())]
-        command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-        start = _line("exec", "chroot", root, *self._as_user(command))
-        prepared = _prepared(root, mounts, tmpfs, read_only)
+        words = [*(config.get("Entrypoint") or []), *(command or config.get("Cmd") or [])]
+        start = _line("exec", "chroot", root, *self._as_user(words))
+        prepared = _prepared(root, mounts, tmpfs, read_only, shared_memory)
         script = "\n".join([*prepared, "ulimit -c 0", start])
         with log.open("wb") as said:
             self._process = subprocess.Popen(
@@ -179,7 +183,7 @@ def _user(root: Path, named: str) -> tuple[tuple[int, int], str]:
 
 
 def _prepared(
-    root: Path, mounts: Sequence[Mount], tmpfs: Sequence[str], read_only: bool
+    root: Path, mounts: Sequence[Mount], tmpfs: Sequence[str], read_only: bool, shared_memory: int
 ) -> Iterator[str]:
     """The commands that make `root` a container's, in namespaces of its own."""
     yield _line("mount", "--make-rprivate", "/")
@@ -199,7 +203,8 @@ def _prepared(
         yield _line("mount", "--bind", f"/dev/{device}", root / "dev" / device)
     yield _line("ln", "-s", "/proc/self/fd", root / "dev/fd")
     yield _line("mkdir", root / "dev/shm")
-    yield _line("mount", "-t", "tmpfs", "-o", SHARED_MEMORY, "tmpfs", root / "dev/shm")
+    shm = f"size={shared_memory},mode=1777"
+    yield _line("mount", "-t", "tmpfs", "-o", shm, "tmpfs", root / "dev/shm")
     if read_only:
         yield _line("mount", "-o", "remount,bind,ro", root)
     for one in mounts:

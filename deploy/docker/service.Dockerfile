@@ -1,4 +1,5 @@
-# The service: HTTP API, model services and workers. Two variants of one file:
+# The service: HTTP API, model services and workers, and in a cluster (docs/cluster.md) every node
+# of Ray: `ray start` instead of CMD. Two variants of one file:
 #
 #   docker build -f deploy/docker/service.Dockerfile -t bystander-service:0.1.0 .
 #   docker build -f deploy/docker/service.Dockerfile -t bystander-service:0.1.0-gpu \
@@ -16,7 +17,7 @@ ENV PIP_PYTHON=/opt/bystander/bin/python \
 WORKDIR /src
 COPY constraints.txt pyproject.toml ./
 COPY deploy/docker/requirements.py deploy/docker/slim.py deploy/docker/gpu.txt deploy/docker/
-RUN python -m venv --without-pip /opt/bystander && python deploy/docker/requirements.py . serve > requirements.txt
+RUN python -m venv --without-pip /opt/bystander && python deploy/docker/requirements.py . serve cluster postgres > requirements.txt
 RUN pip install -c constraints.txt -r requirements.txt
 # The same OpenCV without windows: the other one needs libgl1, which brings a compiler of its own
 # for graphics (libLLVM) along. insightface requires that other one by name.
@@ -34,6 +35,7 @@ LABEL org.opencontainers.image.title="bystander-service" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # tini passes signals on and buries orphans. `bystander` is for people: `docker compose exec`.
+# KubeRay starts `ray` in a login shell, whose PATH is Debian's: hence the links.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
@@ -41,7 +43,8 @@ RUN apt-get update \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin bystander \
  && install -d -o 10001 -g 10001 -m 0700 /data \
  && printf '#!/bin/sh\nexec python -m bystander "$@"\n' > /usr/local/bin/bystander \
- && chmod 755 /usr/local/bin/bystander
+ && chmod 755 /usr/local/bin/bystander \
+ && ln -s /opt/bystander/bin/ray /opt/bystander/bin/python /usr/local/bin/
 COPY --from=build /opt/bystander /opt/bystander
 WORKDIR /app
 COPY service.py ./
@@ -60,6 +63,7 @@ ENV PATH=/opt/bystander/bin:$PATH \
     BENTOML_HOME=/tmp/bentoml \
     BENTOML_DO_NOT_TRACK=True \
     ORT_DISABLE_TELEMETRY=1 \
+    RAY_USAGE_STATS_ENABLED=0 \
     BYSTANDER_CONFIGS=/app/configs \
     BYSTANDER_DATA=/data \
     BYSTANDER_MODELS=/data/models

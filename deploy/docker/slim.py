@@ -26,6 +26,20 @@ SERVICE: Final = {
     f"{PACKAGES}/onnx/backend/test/data": "onnx's test data",
     f"{PACKAGES}/scipy/**/tests": "SciPy's tests",
     f"{PACKAGES}/networkx/**/tests": "networkx's tests",
+    # Of OpenVINO (186 MB) networks in ONNX on a processor need 103.
+    f"{PACKAGES}/openvino/libs/libopenvino_intel_[gn]pu_plugin.so": "OpenVINO's plugins for GPUs",
+    f"{PACKAGES}/openvino/libs/cache.json": "kernels' settings of its GPU plugin",
+    f"{PACKAGES}/openvino/libs/libopenvino_[!io]*_frontend.so*": "its readers of all but ONNX",
+    f"{PACKAGES}/openvino/frontend/[!_of]*": "the same in Python",
+    f"{PACKAGES}/openvino/include": "its headers",
+    f"{PACKAGES}/openvino_telemetry*": "its report to its maker, switched off anyway",
+    # Of Ray (202 MB) tasks, actors and the dashboard stay.
+    f"{PACKAGES}/ray/jars": "Ray for Java",
+    f"{PACKAGES}/ray/rllib": "its reinforcement learning",
+    f"{PACKAGES}/ray/llm": "its language models",
+    f"{PACKAGES}/ray/dashboard/client/build/**/*.map": "maps of its dashboard's scripts",
+    f"{PACKAGES}/py_spy*": "its profiler, which needs rights that no container has",
+    "bin/py-spy": "the same, as a program",
 }
 APP: Final = {
     # Streamlit opens these for tables and charts only, of which the app shows none.

@@ -9,11 +9,7 @@ network="$NAME"
 disk="$NAME-data"
 
 say "network without a way in but SSH through IAP, and no way out but to Google's own services"
-exists compute networks describe "$network" ||
-    g compute networks create "$network" --subnet-mode custom
-exists compute networks subnets describe "$network" --region "$REGION" ||
-    g compute networks subnets create "$network" --network "$network" --region "$REGION" \
-        --range 10.10.0.0/24 --enable-private-ip-google-access
+make_network
 exists compute firewall-rules describe "$NAME-ssh-from-iap" ||
     g compute firewall-rules create "$NAME-ssh-from-iap" --network "$network" \
         --direction INGRESS --allow tcp:22 --source-ranges 35.235.240.0/20 --target-tags "$NAME"

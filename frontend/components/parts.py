@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parent
 
 
-def register(name: str, *scripts: str) -> ComponentRenderer:
+def register(name: str, *scripts: str, styles: Sequence[str] = ()) -> ComponentRenderer:
     """The component `name`, with a shadow root of its own.
 
     Args:
         name: of its style sheet, and of its script where there are no others.
         scripts: joined in this order, because a component is one module and can import
             nothing; the last one has the default export.
+        styles: further style sheets.
     """
     return st.components.v2.component(
         f"bystander_{name}",
         js=_joined(".js", "elements", *(scripts or (name,))),
-        css=_joined(".css", "elements", name),
+        css=_joined(".css", "elements", name, *styles),
         isolate_styles=True,
     )
 

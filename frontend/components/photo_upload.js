@@ -5,7 +5,8 @@ const AT_ONCE = 2;
 class PhotoQueue {
   constructor() {
     this.photos = []; // {file, person, project, phase: waiting, sending, sent, failed, reason, at}
-    this.batch = []; // those that Python hasn't been told of
+    this.batch = []; // those since the last time that all were through
+    this.told = 0; // how many of these Python has heard of
     this.project = null; // that was made for them
     this.home = null; // the project that Python knows
     this.changed = () => {};
@@ -64,13 +65,16 @@ class PhotoQueue {
     return succeeded(answer) ? null : reasonOf(answer);
   }
 
-  /** What came of the photos since the last time, once all are through; else null. */
+  /** What came of the photos since the last time that all were through, and whom they show;
+   * null where there is nothing new. */
   result() {
-    if (this.running || this.batch.length === 0) return null;
+    const sent = this.batch.filter(({ phase }) => phase === "sent");
     const failed = this.batch.filter(({ phase }) => phase === "failed").length;
-    const photos = this.batch.length - failed;
-    this.batch = [];
-    return { photos, failed };
+    const through = sent.length + failed;
+    if (through === this.told) return null;
+    this.told = through;
+    if (!this.running) [this.batch, this.told] = [[], 0];
+    return { photos: sent.length, failed, person: sent[0]?.person ?? null };
   }
 }
 

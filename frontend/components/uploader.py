@@ -75,8 +75,9 @@ class UploaderResult:
         project: that was made for the upload; in every run in which none is given. (A query
             parameter that one run has set can be missing in the next: an event of the browser
             brings along the address that it had.)
-        sent: once, when all is through. Of photos {"photos": n, "failed": m}, of a video
-            {"state": "ready" or "refused"}. It comes from the browser: ask the service.
+        sent: once each. Of photos {"photos": n, "failed": m, "person": name or None} whenever
+            one is through, counted since the last time that all were; of a video {"state":
+            "ready" or "refused"} when it is. It comes from the browser: ask the service.
     """
 
     project: str | None

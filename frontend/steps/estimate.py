@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
+from typing import Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontend.components.preview import PreviewTexts, preview
 from frontend.page import Page, choose, from_service, go, heading, say, trouble
 from frontend.service import Trouble
-from frontend.shapes import EFFECTS, Effect, JobKind
-from frontend.wording import clock, preview, video_facts
+from frontend.shapes import EFFECTS, Effect, JobKind, Moment
+from frontend.texts import Texts
+from frontend.wording import clock, video_facts
+
+STRENGTHS: Final = {1.0: "usual", 2.0: "more", 4.0: "much-more", 8.0: "most"}
+"""Those that have a name, and its key."""
+SHORT_SECONDS: Final = 2.0
+"""A video in which there is no choosing a moment."""
+LONG_SECONDS: Final = 120.0
+"""A video in which one chooses by whole seconds."""
 
 
 def show(page: Page) -> None:
@@ -19,17 +31,24 @@ def show(page: Page) -> None:
     expected = st.container()  # filled last: the first time it is measured on the spot
     if kind == "analyze" and page.project and page.project["photos"]:
         # Without any, the step before has said so.
-        say("info", texts("estimate.nobody"), texts("confirm.nobody-advice"))
-    effect = _effect(page)
+        say("info", texts("estimate.nobody"), texts("estimate.nobody-advice"))
+    effect = _chosen(page)
+    choose(effect)
+    measured = f"measured-{page.id}-{kind}"
+    _preview(page, kind, effect, plays=measured in st.session_state)
     audit = False
     if kind != "analyze":
         audit = st.checkbox(texts("estimate.audit"), value=True)
         st.caption(texts("estimate.audit-help"))
     _go(page, kind, effect, audit)
     if st.button(texts("app.back"), width="stretch"):
-        go("review" if kind == "render" else "confirm")
+        go("review" if kind == "render" else "upload")
     with expected:
         _expected(page, kind, audit)
+    if measured not in st.session_state:
+        # Only now: what makes the preview play would slow down what is measured.
+        st.session_state[measured] = True
+        st.rerun()
 
 
 def _kind(page: Page) -> JobKind:
@@ -63,34 +82,91 @@ def _expected(page: Page, kind: JobKind, audit: bool) -> None:
         say("warning", texts("estimate.guessed"))
 
 
-def _effect(page: Page) -> Effect:
-    """The choice, and a frame of this video with everybody in it masked so."""
-    assert page.project is not None
-    texts, facts = page.texts, page.project["video"]["facts"]
-    effect = st.radio(
+def _chosen(page: Page) -> Effect:
+    """What is drawn, and how much of it or in what colour, as the effect has one or the other."""
+    texts, before = page.texts, page.effect
+    name = st.radio(
         texts("estimate.effect"),
         EFFECTS,
         format_func=lambda name: texts(f"effects.{name}"),
-        index=EFFECTS.index(page.effect),
+        index=EFFECTS.index(before.name),
         horizontal=True,
         key="effect",
     )
-    choose(effect)
-    at, duration = 0.0, facts["duration"] if facts else 0.0
-    if duration >= 2:
+    if name == "solid":
+        color = st.color_picker(texts("estimate.color"), before.color, key="color")
+        return replace(before, name=name, color=color)
+    known = sorted({*STRENGTHS, before.strength})
+    strength = st.radio(
+        texts("estimate.strength"),
+        known,
+        format_func=lambda value: _strength(texts, value),
+        index=known.index(before.strength),
+        horizontal=True,
+        key="strength",
+    )
+    return replace(before, name=name, strength=strength)
+
+
+def _strength(texts: Texts, strength: float) -> str:
+    """In words where it has some, else as a number."""
+    if strength not in STRENGTHS:
+        return texts("strengths.other", strength=f"{strength:g}")
+    return texts(f"strengths.{STRENGTHS[strength]}")
+
+
+def _preview(page: Page, kind: JobKind, effect: Effect, plays: bool) -> None:
+    """A moment of the video with this effect; of one that wasn't analysed yet some seconds."""
+    assert page.project is not None
+    texts, facts = page.texts, page.project["video"]["facts"]
+    moment = _moment(page, kind)
+    at, duration = moment["seconds"], facts["duration"] if facts else 0.0
+    if duration >= SHORT_SECONDS:
+        step = 0.1 if duration < LONG_SECONDS else 1.0
         at = st.slider(
             texts("estimate.where"),
-            0,
-            int(duration),
-            int(duration / 3),
-            format=texts("units.seconds", seconds="%d"),
+            0.0,
+            duration,
+            min(duration, round(at / step) * step),
+            step,
+            format=texts("units.seconds", seconds="%.1f" if step < 1 else "%d"),
             key="at",
         )
-    src = from_service(f"/v1/projects/{page.id}/preview?effect={effect}&at={at}")
-    label = texts("estimate.preview", effect=texts(f"effects.{effect}"), time=clock(at))
-    st.html(preview(src, label, facts))
-    st.caption(texts("estimate.everyone"))
-    return effect
+    asked = {"effect": effect.name, "strength": f"{effect.strength:g}", "color": effect.color}
+    query = urlencode(asked | {"at": f"{at:g}"})
+    base = from_service(f"/v1/projects/{page.id}/preview")
+    preview(
+        "preview",
+        picture=f"{base}?{query}",
+        alt=texts("estimate.preview", effect=texts(f"effects.{effect.name}"), time=clock(at)),
+        clip=f"{base}/clip?{query}" if plays and kind != "render" else None,
+        size=(facts["width"], facts["height"]) if facts else None,
+        texts=PreviewTexts(**texts.group("preview")),
+    )
+    st.caption(texts(f"estimate.shown-{'missed' if _missed(kind, moment) else kind}"))
+
+
+def _missed(kind: JobKind, moment: Moment) -> bool:
+    """Whether there are photos, and nobody on them was recognised at a glance."""
+    return kind == "mask" and not moment["kept"]
+
+
+def _moment(page: Page, kind: JobKind) -> Moment:
+    """The one that is shown first; looked for anew where whom to keep has changed."""
+    assert page.project is not None
+    facts, photos = page.project["video"]["facts"], page.service.photos(page.id)
+    whom = [(photo["id"], photo["chosen"]) for photo in photos]
+    key = f"moment {page.id} {kind} {page.project['video']['size']} {whom}"
+    if key not in st.session_state:
+        with st.spinner(page.texts("estimate.looking")):
+            try:
+                st.session_state[key] = page.service.moment(page.id)
+            except Trouble:
+                middle = facts["duration"] / 2 if facts else 0.0
+                return {"seconds": middle, "people": 0, "kept": []}
+        st.session_state.pop("at", None)
+    found: Moment = st.session_state[key]
+    return found
 
 
 def _go(page: Page, kind: JobKind, effect: Effect, audit: bool) -> None:

@@ -1,115 +1,79 @@
-"""Everyone who was found, those in doubt first; a click keeps or masks somebody."""
+"""The review player, and the way on: what was changed there is made into the video."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import streamlit as st
 
 from frontend.asking import deletion
-from frontend.components.gallery import Card, GalleryTexts, gallery
-from frontend.page import Page, from_service, go, heading, say
-from frontend.shapes import Person, Result
+from frontend.components.editor import editor
+from frontend.page import Page, from_service, go, heading
+from frontend.shapes import Audit, Result
 from frontend.steps.estimate import begin
-from frontend.wording import because, doubtful_seconds
+from frontend.texts import Texts
 
-AT_ONCE: Final = 24
-"""Cards that are added at a time: a crowd has hundreds of people."""
+GROUPS: Final = {"why": "why_", "audit": "finding_"}
+"""Sentences of other groups that the player says, and what their names begin with there."""
+
+WANTED: Final = "render-wanted"
+"""In Streamlit's session: the video is to be made."""
 
 
 def show(page: Page) -> None:
     assert page.project is not None
-    texts = page.texts
-    people = sorted(page.service.people(page.id), key=lambda person: person["review"])
-    heading(texts, "review")
-    doubtful = [person for person in people if person["doubtful"]]
-    if doubtful:
-        seconds = sum(map(doubtful_seconds, doubtful))
-        say("warning", texts("review.look", time=texts.duration(seconds)), texts("review.look-how"))
-    if not people:
-        say("info", texts("review.empty"))
-    shown = st.session_state.setdefault("shown", AT_ONCE)
-    decided = gallery(
-        "gallery",
-        cards=[_card(page, person) for person in people[:shown]],
-        texts=GalleryTexts(**texts.group("gallery")),
-    )
-    if decided:
-        page = _decide(page, people, decided)
-    left = len(people) - shown
-    if left > 0 and st.button(texts("review.more", n=min(left, AT_ONCE)), width="stretch"):
-        st.session_state["shown"] = shown + AT_ONCE
-        st.rerun()
-    _on(page)
+    heading(page.texts, "review")
+    base = from_service(f"/v1/projects/{page.id}")
+    made, audit = page.project["result"], page.service.audit(page.id)
+    with st.container(key="wide"):
+        unsaved = editor(
+            "editor",
+            base=base,
+            video=f"{base}/video/file",
+            checked=made["job"] if made and audit else "",
+            texts=sentences(page.texts),
+        )
+    _on(page, audit, unsaved)
     deletion(page)
-    if decided:
-        st.rerun()  # not before: the way on may have been pressed in the same moment
 
 
-def _card(page: Page, person: Person) -> Card:
-    texts = page.texts
-    title = person["name"] or texts("review.person", n=person["id"].removeprefix("p"))
-    unsure = doubtful_seconds(person)
-    why = because(texts, person)
-    return Card(
-        id=person["id"],
-        picture=from_service(person["picture"]) if person["picture"] else None,
-        title=title,
-        lines=[
-            texts("review.seconds", time=texts.duration(person["seconds"])),
-            *([why] if why else []),
-        ],
-        badge=texts("review.doubt", time=texts.duration(unsure)) if unsure else None,
-        keep={"keep": True, "mask": False, "mixed": None}[person["verdict"]],
-        locked=False,
-        clip=from_service(person["clip"]),
-        clip_label=texts("review.clip"),
-    )
+def sentences(texts: Texts) -> dict[str, str]:
+    """What the player says, by the names it has for it."""
+    found = texts.group("editor")
+    for group, start in GROUPS.items():
+        found |= {start + name: sentence for name, sentence in texts.group(group).items()}
+    return found
 
 
-def _decide(page: Page, people: list[Person], decisions: dict[str, bool]) -> Page:
-    """These decisions, beside all earlier ones; gives what the page is then.
-
-    One that the analysis has come to by itself is none: taken back, everything is as before.
-    """
-    assert page.project is not None
-    earlier = dict.fromkeys(page.project["keep"], True) | dict.fromkeys(page.project["mask"], False)
-    anyway = {p["id"]: {"keep": True, "mask": False}.get(p["analysis"]) for p in people}
-    now = {
-        person: keep
-        for person, keep in (earlier | decisions).items()
-        if person not in decisions or keep is not anyway.get(person)
-    }
-    page.service.decide(
-        page.id,
-        keep=[person for person, keep in now.items() if keep],
-        mask=[person for person, keep in now.items() if not keep],
-    )
-    return replace(page, project=page.service.project(page.id))
-
-
-def _on(page: Page) -> None:
+def _on(page: Page, audit: Audit | None, unsaved: bool) -> None:
     """The way on stays in sight however many people there are."""
     texts = page.texts
     assert page.project is not None
     there = page.project["result"]
     with st.container(key="onward"):
         if there and there["current"]:
-            audit = page.service.audit(page.id)
+            st.session_state.pop(WANTED, None)  # all was undone meanwhile
             if audit and not audit["passed"]:
                 st.markdown(f"⚠ {texts('audit.look')}")
             if st.button(texts("review.result"), type="primary", width="stretch"):
                 go("result")
             return
-        st.markdown(texts(_reason(there)))
+        st.markdown(texts("review.unsaved") if unsaved else texts(_reason(there)))
         label = texts("review.render-again" if there else "review.render")
-        if st.button(label, type="primary", width="stretch"):
+        st.button(label, type="primary", width="stretch", disabled=unsaved, on_click=_want)
+        if st.session_state.get(WANTED) and not unsaved:
+            del st.session_state[WANTED]
             begin(page, "render", page.effect, True)
     if st.button(texts("review.effect"), width="stretch"):
         go("estimate")
     if there and st.button(texts("review.result-anyway"), width="stretch"):
         go("result")
+
+
+def _want() -> None:
+    """The player tells of saved edits at any time, and so ends the run that a click began: what
+    was wanted is remembered before it, for the next one."""
+    st.session_state[WANTED] = True
 
 
 def _reason(result: Result | None) -> str:

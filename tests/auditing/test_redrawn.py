@@ -9,11 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting, showing
+from bystander.choices import EffectName
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.media.colour import copy_of, planes_of
 from bystander.redaction.compositing import Compositor, Region
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.types import Sighting
 
 GRID, SIZE = (320, 240), (640, 480)

@@ -13,9 +13,10 @@ from benchmarks.strength.attacks import Picture
 from benchmarks.strength.portraits import FACE, GREY, Portrait, Set, cell_of, clear
 from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, as_markdown
+from bystander.choices import EffectName
 from bystander.geometry.instances import Face
 from bystander.models.face_model import Embeddings, FaceThresholds, align, normalised
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 
 LANDMARKS = np.array([[62, 60], [98, 60], [80, 82], [66, 102], [94, 102]], dtype=np.float32)
 PLACES = [np.full((90, 120, 3), tone, dtype=np.uint8) for tone in (40, 220)]

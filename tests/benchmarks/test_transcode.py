@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec
 from bystander.media.display import UPRIGHT
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from tests.conftest import shared

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -137,9 +138,25 @@ def test_a_full_disk_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
     assert "x.bin can't be written (No space left on device)" in capsys.readouterr().err
 
 
+_SS_DISABLE = 2  # of <signal.h>
+
+
+class _SignalStack(ctypes.Structure):
+    """stack_t."""
+
+    _fields_ = (
+        ("start", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+    )
+
+
 @pytest.fixture
 def listening() -> Iterator[None]:
     """Signals as a terminal leaves them; nohup and background jobs have some ignored."""
+    # Handlers run on the stack that pytest's faulthandler gave this thread. After some of the
+    # commands' tests that one is no longer good, and the process would die of its own signal.
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(flags=_SS_DISABLE)), None)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bystander.server import settings as service_settings
 from tests.conftest import REPOSITORY
@@ -18,6 +20,7 @@ from tests.deploy.conftest import DEPLOY, run
 
 GCP = DEPLOY / "gcp"
 EXAMPLE = GCP / "settings.env.example"
+KUBECTL = Path(sys.executable).parent / "kubectl"
 
 
 @pytest.fixture
@@ -30,6 +33,16 @@ def cloud(tmp_path: Path) -> Path:
         f'if [[ " $* " == *" describe "* && ! -e {tmp_path}/exists ]]; then exit 1; fi\n'
     )
     program.chmod(0o755)
+    # What the installation is built of is real, but for KubeRay, which comes from elsewhere.
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        "#!/bin/bash\n"
+        f'echo "$*" >> {tmp_path}/applied\n'
+        f'[[ "$*" == *-k*/app ]] && {KUBECTL} kustomize "${{@: -1}}" > {tmp_path}/built.yaml\n'
+        '[[ "$*" == *" -f -" || "$*" == */dev/stdin* ]] && cat > /dev/null\n'
+        f'[[ "$*" != *" get "* || -e {tmp_path}/exists ]]\n'
+    )
+    kubectl.chmod(0o755)
     return tmp_path
 
 
@@ -48,6 +61,7 @@ def test_a_second_run_makes_nothing_again(cloud: Path) -> None:
     first = asked(cloud, "vm.sh")
     (cloud / "exists").touch()
     again = [*asked(cloud, "vm.sh"), *asked(cloud, "setup.sh"), *asked(cloud, "images.sh")]
+    again += asked(cloud, "cluster.sh", APP_IMAGE="true")
     assert any(" instances create " in call for call in first)
     assert [call for call in again if re.search(r" (create|submit|versions add) ", call)] == []
     assert any(" instances add-metadata " in call for call in again)
@@ -56,6 +70,7 @@ def test_a_second_run_makes_nothing_again(cloud: Path) -> None:
 def test_every_call_names_the_project(cloud: Path) -> None:
     (cloud / "exists").touch()
     calls = [*asked(cloud, "vm.sh"), *asked(cloud, "run.sh"), *asked(cloud, "images.sh")]
+    calls += asked(cloud, "cluster.sh", APP_IMAGE="true")
     assert [call for call in calls if not call.startswith("--project my-project --quiet ")] == []
 
 
@@ -96,6 +111,73 @@ def test_cloud_run_has_one_instance_that_always_works(cloud: Path) -> None:
     assert "--allow-unauthenticated" in asked(cloud, "run.sh", RUN_PUBLIC="true")[0]
 
 
+def test_a_cluster_is_private_and_its_spot_machines_come_and_go(cloud: Path) -> None:
+    calls = asked(cloud, "cluster.sh", APP_IMAGE="true", VARIANT="gpu", GPU_NODES="3")
+    (cluster,) = [call for call in calls if " clusters create " in call]
+    for wanted in ("--enable-private-nodes", "--no-enable-ip-access", "--enable-dataplane-v2",
+                   "--workload-pool my-project.svc.id.goog"):  # fmt: skip
+        assert wanted in cluster
+    pools = [call for call in calls if " node-pools create " in call]
+    assert [call.split(" create ")[1].split()[0] for call in pools] == ["cpu", "gpu"]
+    for pool, most in zip(pools, (16, 3), strict=True):
+        assert f"--num-nodes 0 --enable-autoscaling --min-nodes 0 --max-nodes {most} " in pool
+        assert "--spot" in pool
+        assert "cloud.google.com/gke-spot=true:NoSchedule" in pool
+    (sql,) = [call for call in calls if " sql instances create " in call]
+    assert "--no-assign-ip --ssl-mode ENCRYPTED_ONLY --no-backup" in sql
+    (reserved,) = [call for call in calls if " addresses create " in call]
+    range_ = re.search(r"--addresses (\S+) --prefix-length (\d+)", reserved)
+    assert range_
+    policies = (DEPLOY / "kubernetes/base/network.yaml").read_text()
+    assert f"cidr: {range_[1]}/{range_[2]} " in policies
+
+
+def test_what_is_applied_names_this_project(cloud: Path) -> None:
+    asked(
+        cloud,
+        "cluster.sh",
+        APP_IMAGE="true",
+        VARIANT="gpu",
+        GPU_NODES="3",
+        TAG="7.8.9",
+        NAME="second",
+    )
+    text = (cloud / "built.yaml").read_text()
+    found = list(yaml.safe_load_all(text))
+    registry = "asia-northeast3-docker.pkg.dev/my-project/second"
+    assert set(re.findall(r"image: (\S+)", text)) == {
+        f"{registry}/service:7.8.9-cpu",
+        f"{registry}/service:7.8.9-gpu",
+        f"{registry}/app:7.8.9",
+    }
+    (place,) = [m for m in found if m["kind"] == "ConfigMap" and "place" in m["metadata"]["name"]]
+    assert place["data"] == {"BYSTANDER_STORAGE": "gs://my-project-bystander/second"}
+    (account,) = [m for m in found if m["kind"] == "ServiceAccount"]
+    assert account["metadata"]["annotations"] == {
+        "iam.gke.io/gcp-service-account": "second@my-project.iam.gserviceaccount.com"
+    }
+    (files,) = [m for m in found if m["kind"] == "StorageClass"]
+    assert files["parameters"]["network"] == "second"
+    (ray,) = [m for m in found if m["kind"] == "RayCluster"]
+    most = [group["maxReplicas"] for group in ray["spec"]["workerGroupSpecs"]]
+    assert most == [16, 3]
+    assert list((DEPLOY / "kubernetes").glob(".built-*")) == []
+
+
+def test_no_secret_is_an_argument(cloud: Path) -> None:
+    calls = asked(cloud, "cluster.sh", APP_IMAGE="true")
+    calls += (cloud / "applied").read_text().splitlines()
+    assert [call for call in calls if "postgresql://" in call or "--from-literal" in call] == []
+    created = [call for call in calls if "create secret" in call]
+    assert len(created) == 3
+    assert all("=/dev/stdin" in call for call in created)
+
+
+def test_a_cluster_without_the_web_app_s_image_is_not_begun(cloud: Path) -> None:
+    with pytest.raises(AssertionError, match="APP_IMAGE=true"):
+        asked(cloud, "cluster.sh", APP_IMAGE="false")
+
+
 def test_the_bucket_forgets(cloud: Path) -> None:
     rules = json.loads((GCP / "lifecycle.json").read_text())["rule"]
     assert {"action": {"type": "Delete"}, "condition": {"age": 2}} in rules
@@ -109,9 +191,11 @@ def test_the_bucket_forgets(cloud: Path) -> None:
 
 def test_rights_of_the_service_account_are_on_single_things(cloud: Path) -> None:
     (cloud / "exists").touch()
-    calls = [call for call in asked(cloud, "setup.sh") if "add-iam-policy-binding" in call]
+    made = [*asked(cloud, "setup.sh"), *asked(cloud, "cluster.sh", APP_IMAGE="true")]
+    bound = [call for call in made if "add-iam-policy-binding" in call]
+    calls = [call for call in bound if "bystander-nodes@" not in call]
     whole_project = [call for call in calls if " projects add-iam-policy-binding" in call]
-    roles = {match[1] for call in calls if (match := re.search(r"--role (\S+)", call))}
+    roles = {match[1] for call in bound if (match := re.search(r"--role (\S+)", call))}
     assert len(whole_project) == 1
     assert "roles/logging.logWriter" in whole_project[0]
     assert not roles & {"roles/owner", "roles/editor", "roles/storage.admin"}
@@ -128,7 +212,7 @@ def test_taking_it_down_asks_first_and_keeps_the_data(cloud: Path) -> None:
         call for call in asked(cloud, "teardown.sh", typed="bystander\n") if "delete" in call
     ]
     assert any(" instances delete " in call for call in deleted)
-    assert [call for call in deleted if re.search(r" (disks|storage|secrets) ", call)] == []
+    assert [call for call in deleted if re.search(r" (disks|storage|secrets|sql) ", call)] == []
 
 
 def test_every_setting_is_used() -> None:

@@ -68,6 +68,7 @@ def test_what_is_copied_is_sent_to_the_builder(dockerfile: Path, ignore: str) ->
         "models/buffalo_sc.onnx",
         "deploy/secrets/tokens.txt",
         "deploy/gcp/settings.env",
+        "deploy/gcp/kubeconfig",
         "bystander/__pycache__/cli.cpython-311.pyc",
     ],
 )
@@ -122,14 +123,21 @@ def test_signals_reach_the_server_and_health_is_asked_for(dockerfile: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "groups"), [(SERVICE, (OWN, "serve")), (FRONTEND, ("app",))]
+    ("dockerfile", "groups"),
+    [(SERVICE, (OWN, "serve", "cluster", "postgres")), (FRONTEND, ("app",))],
 )
 def test_what_is_installed_is_what_the_project_requires(
     dockerfile: Path, groups: tuple[str, ...]
 ) -> None:
     assert f"requirements.py {' '.join(groups)} > requirements.txt" in dockerfile.read_text()
-    wanted = [*PROJECT["dependencies"], *EXTRAS["serve"]] if OWN in groups else EXTRAS["app"]
+    wanted = [one for group in groups for one in ({OWN: PROJECT["dependencies"], **EXTRAS}[group])]
     assert list(requirements(REPOSITORY / "pyproject.toml", *groups)) == wanted
+
+
+def test_a_login_shell_finds_ray() -> None:
+    """KubeRay may start nodes in one; its PATH is Debian's, not the image's."""
+    linked = r"ln -s /opt/bystander/bin/ray /opt/bystander/bin/python /usr/local/bin/"
+    assert any(linked in run for run in instructions(SERVICE, "RUN"))
 
 
 def test_the_service_folder_is_all_there() -> None:
@@ -174,6 +182,7 @@ def test_dead_workers_are_started_again_and_nothing_is_reported_home() -> None:
     assert "BENTOML_CONTAINERIZED" not in found
     assert found["BENTOML_DO_NOT_TRACK"] == "True"
     assert found["ORT_DISABLE_TELEMETRY"] == "1"
+    assert found["RAY_USAGE_STATS_ENABLED"] == "0"
     assert environment(FRONTEND)["STREAMLIT_BROWSER_GATHER_USAGE_STATS"] == "false"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,20 @@ def test_dlib_keeps_the_networks_that_it_loads() -> None:
     names = [pattern.rpartition("/")[2].partition("*")[0] for pattern in models]
     assert names
     assert [name for name in names if f'"{name}' in source] == []
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_openvino_keeps_what_runs_an_onnx_file_on_a_processor() -> None:
+    environment = Path(sys.prefix)
+    rows = [pattern for pattern in SERVICE if "/openvino/" in pattern]
+    gone = {path.name for row in rows for path in environment.glob(row)}
+    assert all(any(environment.glob(row)) for row in rows)
+    assert {"libopenvino_intel_gpu_plugin.so", "include", "pytorch"} <= gone
+    libs = next(environment.glob(f"{PACKAGES}/openvino/libs"))
+    left = {path.name.partition(".")[0] for path in libs.iterdir() if path.name not in gone}
+    needed = {"", "_intel_cpu_plugin", "_onnx_frontend", "_ir_frontend"}
+    assert {f"libopenvino{part}" for part in needed} <= left
+    assert not {"frontend.py", "onnx", "__init__.py"} & gone
 
 
 def test_it_is_removed_with_its_metadata_and_nothing_else(tmp_path: Path) -> None:

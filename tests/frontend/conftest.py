@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from frontend import settings
+from frontend.steps import estimate
 from frontend.texts import Language
 from tests.support.staged import PROJECT, StagedService, staged_service
 from tests.support.waiting import HANGS_AFTER_SECONDS
@@ -64,3 +66,14 @@ def open_page(staged: StagedService) -> Open:
         return app
 
     return open_page
+
+
+Shown = list[dict[str, Any]]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """What previews were given, the newest last."""
+    given: Shown = []
+    monkeypatch.setattr(estimate, "preview", lambda key, **told: given.append(told))
+    return given

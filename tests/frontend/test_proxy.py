@@ -88,6 +88,7 @@ def only(service: FakeService) -> Seen:
         ("HEAD", f"/projects/{PROJECT}/uploads/0f"),
         ("PATCH", f"/projects/{PROJECT}/uploads/0f"),
         ("GET", f"/projects/{PROJECT}/video/file"),
+        ("HEAD", f"/projects/{PROJECT}/video/proxy"),
         ("GET", f"/projects/{PROJECT}/video/posters/3"),
         ("GET", f"/projects/{PROJECT}/photos/0f/picture"),
         ("GET", f"/projects/{PROJECT}/people/p12/picture"),
@@ -95,6 +96,15 @@ def only(service: FakeService) -> Seen:
         ("GET", f"/projects/{PROJECT}/tracklets/t4/picture"),
         ("GET", f"/projects/{PROJECT}/jobs/0f/preview"),
         ("GET", f"/projects/{PROJECT}/audit"),
+        ("GET", f"/projects/{PROJECT}/audit.json"),
+        ("GET", f"/projects/{PROJECT}/edits"),
+        ("PUT", f"/projects/{PROJECT}/edits"),
+        ("GET", f"/projects/{PROJECT}/people"),
+        ("GET", f"/projects/{PROJECT}/frames?start=0&end=60"),
+        ("GET", f"/projects/{PROJECT}/frames/times"),
+        ("GET", f"/projects/{PROJECT}/frames/17"),
+        ("GET", f"/projects/{PROJECT}/frames/17/picture"),
+        ("POST", f"/projects/{PROJECT}/track"),
     ],
 )
 def test_what_pages_need_reaches_the_service_with_the_token(
@@ -120,6 +130,11 @@ def test_what_pages_need_reaches_the_service_with_the_token(
         ("DELETE", f"{HERE}/uploads/0f"),
         ("OPTIONS", f"{HERE}/uploads"),
         ("PUT", f"{HERE}/verdicts"),
+        ("DELETE", f"{HERE}/edits"),
+        ("POST", f"{HERE}/edits"),
+        ("GET", f"{HERE}/track"),
+        ("GET", f"{HERE}/frames/x"),
+        ("GET", f"{HERE}/people/p2"),
         ("OPTIONS", f"{HERE}/video"),
         ("TRACE", f"{HERE}/video"),
         ("PATCH", f"{HERE}/video/file"),
@@ -190,6 +205,13 @@ def test_only_headers_that_matter_are_passed_on(
     assert passed["content-length"] == "4"
     kept = {"cookie", "x-forwarded-for", "origin", "transfer-encoding", "x-http-method-override"}
     assert not kept & set(passed)
+
+
+def test_edits_are_sent_with_the_tag_that_they_replace(
+    browser: httpx.Client, service: FakeService
+) -> None:
+    browser.put(f"{HERE}/edits", content=b"{}", headers={"If-Match": '"7"'})
+    assert (only(service).headers["if-match"], only(service).body) == ('"7"', 2)
 
 
 def test_where_an_upload_is_is_told_as_it_is_seen_from_the_browser(browser: httpx.Client) -> None:
@@ -318,7 +340,8 @@ def test_a_refusal_comes_through_even_if_the_service_did_not_read_the_body(
 def test_pages_of_other_sites_change_nothing(
     browser: httpx.Client, service: FakeService, site: str
 ) -> None:
-    for method, path in (("POST", f"{PREFIX}/projects"), ("PATCH", f"{HERE}/uploads/0f")):
+    writes = {"POST": f"{PREFIX}/projects", "PATCH": f"{HERE}/uploads/0f", "PUT": f"{HERE}/edits"}
+    for method, path in writes.items():
         answer = browser.request(method, path, headers={"Sec-Fetch-Site": site})
         assert answer.status_code == 403
     assert service.seen == []

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from frontend.steps import result, review
+from frontend.components.uploader import UploaderResult
+from frontend.steps import result, review, upload
 from frontend.texts import LANGUAGES, Language, texts
-from tests.frontend.conftest import Open
-from tests.support.staged import HERE, StagedService, job, person, photo, video
-
-ENGLISH = texts("en")
-
-
-def seen(app: AppTest) -> str:
-    """All that is written on the page, but what components show."""
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.warning,
-             app.info, app.success)  # fmt: skip
-    written = [str(element.value) for kind in kinds for element in kind]
-    written += [str(element.proto.body) for element in app.get("html")]
-    return "\n".join([*written, *(button.label for button in app.button)])
-
-
-def press(app: AppTest, key: str) -> AppTest:
-    """Click on the button with this sentence."""
-    label = ENGLISH(key)
-    (button,) = [button for button in app.button if button.label == label]
-    button.click().run()
-    assert not app.exception
-    return app
+from tests.frontend.conftest import Open, Shown
+from tests.frontend.reading import ENGLISH, press, seen, usual
+from tests.support.staged import HERE, JOB, StagedService, job, kept, person, photo, video
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -45,12 +28,12 @@ def test_the_switch_changes_the_language_and_keeps_the_place(
     open_page: Open, staged: StagedService
 ) -> None:
     staged.photos = [photo()]
-    app = open_page("confirm")
+    app = open_page("estimate")
 
     app.button(key="language").click().run()
 
     following = LANGUAGES[(LANGUAGES.index("en") + 1) % len(LANGUAGES)]
-    assert app.title[0].value == texts(following)("confirm.title")
+    assert app.title[0].value == texts(following)("estimate.title")
     assert app.query_params["lang"] == following
 
 
@@ -62,10 +45,8 @@ def test_where_one_comes_back_to_is_where_the_work_is(
 
     staged.video = video("uploading")
     assert step() == ENGLISH("upload.title")
-    staged.video = video()
-    assert step() == ENGLISH("confirm.title-video")
-    staged.photos = [photo()]
-    assert step() == ENGLISH("confirm.title")
+    staged.video, staged.photos = video(), [photo()]
+    assert step() == ENGLISH("upload.title")
     staged.jobs = [job("running")]
     assert step() == ENGLISH("progress.title")
     staged.jobs = [job("done", "analyze")]
@@ -103,7 +84,15 @@ def test_one_can_go_on_only_with_a_whole_video(open_page: Open, staged: StagedSe
 
     staged.video = video()
     app = press(open_page("upload"), "app.continue")
-    assert app.title[0].value == ENGLISH("confirm.title-video")
+    assert app.title[0].value == ENGLISH("estimate.title")
+
+
+def test_an_old_address_leads_to_the_page_that_shows_the_same_now(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+
+    assert open_page("confirm").title[0].value == ENGLISH("upload.title")
 
 
 def test_photos_are_grouped_by_person_and_renamed_together(
@@ -131,6 +120,81 @@ def test_a_photo_can_be_taken_out_once_one_is_sure(open_page: Open, staged: Stag
     assert [found["id"] for found in staged.photos] == [f"{4:032x}"]
 
 
+class Picker:
+    """In the place of the uploader: what came of the photos sent by it, by its key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.arrived: dict[str, str] = {}
+        self.shown: dict[str, str] = {}
+        monkeypatch.setattr(upload, "uploader", self._uploader)
+
+    def _uploader(self, key: str, *, person: str = "", **_: object) -> UploaderResult:
+        self.shown[key] = person
+        whom = self.arrived.pop(key, None)
+        sent = {"photos": 1, "failed": 0, "person": whom}
+        return UploaderResult(None, sent if whom else None)
+
+
+def test_photos_are_shown_as_they_come_and_the_rest_comes_to_the_same_person(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaders = Picker(monkeypatch)
+    app = open_page("upload")
+    first = ENGLISH("upload.person", n=1)
+    (own,) = [key for key, person in uploaders.shown.items() if person == first]
+
+    staged.photos = [photo() | {"person": first}]
+    uploaders.arrived[own] = first
+    uploaders.shown.clear()
+    app.run()
+    assert uploaders.shown[own] == first, "what is still on its way is shown at this person"
+    assert [field.value for field in app.text_input] == [first, ENGLISH("upload.person", n=2)]
+
+    app.text_input[0].set_value("Anna").run()
+    staged.photos.append(photo(number=4) | {"person": first})  # it was on its way
+    app.run()
+    assert [found["person"] for found in staged.photos] == ["Anna", "Anna"]
+    assert uploaders.shown[own] == "Anna"
+
+
+def test_somebody_may_be_called_as_somebody_was_before(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Picker(monkeypatch)
+    staged.photos = [photo()]
+    app = open_page("upload")
+    app.text_input[0].set_value("Hana").run()
+    app.text_input[-1].set_value("Anna").run()
+
+    staged.photos.append(photo(number=4))
+    app.run()
+
+    assert [found["person"] for found in staged.photos] == ["Hana", "Anna"]
+
+
+def test_another_face_can_be_chosen_right_there(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clicks = [1]
+    monkeypatch.setattr(upload, "face_picker", lambda *_, **__: clicks.pop() if clicks else None)
+    staged.photos = [photo("AmbiguousFace", faces=2)]
+
+    written = seen(open_page("upload"))
+
+    assert staged.photos[0]["chosen"] == 1
+    assert ENGLISH("upload.unusable") not in written
+
+
+def test_who_has_no_photo_that_can_be_used_is_said_to_be_masked(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo("NoFaceFound", faces=0)]
+    assert ENGLISH("upload.unusable-advice") in seen(open_page("upload"))
+
+    staged.photos.append(photo(number=4))
+    assert ENGLISH("upload.unusable") not in seen(open_page("upload"))
+
+
 def test_with_photos_everyone_else_is_masked_and_the_result_checked(
     open_page: Open, staged: StagedService
 ) -> None:
@@ -143,44 +207,8 @@ def test_with_photos_everyone_else_is_masked_and_the_result_checked(
     press(app, "estimate.go")
 
     (started,) = [body for method, path, body in staged.asked if method == "POST"]
-    assert started == {"kind": "mask", "effect": {"name": "mosaic"}, "audit": True}
+    assert started == {"kind": "mask", "effect": usual("mosaic"), "audit": True}
     assert app.title[0].value == ENGLISH("progress.title")
-
-
-def test_the_preview_shows_the_chosen_effect_on_this_video(
-    open_page: Open, staged: StagedService
-) -> None:
-    staged.photos = [photo()]
-    app = open_page("estimate")
-    app.radio(key="effect").set_value("solid").run()
-    app.slider(key="at").set_value(40).run()
-
-    assert f"/service{HERE.removeprefix('/v1')}/preview?effect=solid&amp;at=40" in seen(app)
-
-
-def test_the_time_is_asked_for_what_will_be_done(open_page: Open, staged: StagedService) -> None:
-    staged.photos = [photo()]
-    app = open_page("estimate")
-    app.checkbox[0].uncheck().run()
-    assert staged.queries[-1] == {"kind": "mask", "audit": "False"}
-
-    staged.people = [person(1)]
-    open_page("estimate")
-    assert staged.queries[-1] == {"kind": "render", "audit": "True"}
-
-
-def test_a_time_that_was_not_measured_says_so_and_the_queue_is_counted(
-    open_page: Open, staged: StagedService
-) -> None:
-    staged.photos = [photo()]
-    written = seen(open_page("estimate"))
-    assert ENGLISH("estimate.guessed") not in written
-    assert "waiting before" not in written
-
-    staged.estimate |= {"sampled": False, "queue_position": 3, "starts_in": 190.0}
-    written = seen(open_page("estimate"))
-    assert ENGLISH("estimate.guessed") in written
-    assert ENGLISH("estimate.queue", n=3, time="3 min 10 s") in written
 
 
 @pytest.mark.parametrize(("before", "key"), [(2, "progress.queue"), (0, "progress.next")])
@@ -234,45 +262,51 @@ def test_a_done_job_leads_to_the_review_and_a_rendered_one_to_the_result(
     assert open_page("progress").title[0].value == ENGLISH("result.title")
 
 
-def test_the_seconds_to_look_at_are_said_first(open_page: Open, staged: StagedService) -> None:
-    staged.jobs, staged.result = [job("done")], True
-    staged.people = [person(1, doubtful=True), person(2), person(3, doubtful=True)]
-
-    assert ENGLISH("review.look", time="8 s") in seen(open_page("review"))
-
-
-def test_changed_verdicts_ask_for_another_rendering(open_page: Open, staged: StagedService) -> None:
+def test_changes_ask_for_another_rendering(open_page: Open, staged: StagedService) -> None:
     staged.jobs, staged.result = [job("done")], True
     staged.people = [person(1)]
     assert ENGLISH("review.result") in seen(open_page("review"))
 
-    staged.keep = ["p1"]
+    staged.edits = [kept()]
     app = open_page("review")
     assert ENGLISH("review.changed") in seen(app)
     press(app, "review.render-again")
     assert staged.jobs[-1]["kind"] == "render"
 
-    staged.jobs[-1] = job("done", "render", keep=["p1"])
+    staged.jobs[-1] = job("done", "render", edits=[kept()])
     assert ENGLISH("review.result") in seen(open_page("review"))
 
 
-def test_a_verdict_toggled_back_asks_for_nothing(
+def test_the_player_gets_the_project_and_its_sentences(
     open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clicks: list[dict[str, bool]] = []
-    monkeypatch.setattr(review, "gallery", lambda *_, **__: clicks.pop() if clicks else {})
-    staged.jobs, staged.result = [job("done")], True
-    staged.people = [person(1, "keep", name="Anna", kind="face"), person(2)]
-    clicks.append({"p1": False, "p2": True})
-    assert ENGLISH("review.changed") in seen(open_page("review"))
-    assert (staged.keep, staged.mask) == (["p2"], ["p1"])
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(review, "editor", lambda _, **more: given.update(more))
+    staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
+    staged.audit = {"passed": True, "frames": 1, "seconds": 1.0, "findings": []}
 
-    clicks.append({"p1": True, "p2": False})
-    written = seen(open_page("review"))
+    open_page("review", "ko")
 
-    assert (staged.keep, staged.mask) == ([], [])
-    assert ENGLISH("review.changed") not in written
-    assert ENGLISH("review.result") in written
+    base = f"/service{HERE.removeprefix('/v1')}"
+    assert (given["base"], given["video"], given["checked"]) == (base, f"{base}/video/file", JOB)
+    korean = texts("ko")
+    assert given["texts"]["keep_on"] == korean("editor.keep_on")
+    assert given["texts"]["why_doubt"] == korean("why.doubt")
+    assert given["texts"]["finding_face"] == korean("audit.face")
+
+
+def test_a_video_is_not_made_without_changes_that_are_not_saved_yet(
+    open_page: Open, staged: StagedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "editor", lambda *_, **__: True)
+    staged.jobs, staged.result, staged.edits = [job("done")], True, [kept()]
+    staged.people = [person(1)]
+
+    app = open_page("review")
+
+    (again,) = [b for b in app.button if b.label == ENGLISH("review.render-again")]
+    assert again.disabled
+    assert ENGLISH("review.unsaved") in seen(app)
 
 
 def test_a_result_that_fits_no_more_is_not_shown_as_if_it_did(
@@ -284,7 +318,7 @@ def test_a_result_that_fits_no_more_is_not_shown_as_if_it_did(
     assert ENGLISH("result.stale") not in seen(open_page("result"))
     assert "allow_stale" not in shown[-1]
 
-    staged.keep = ["p1"]
+    staged.edits = [kept()]
     assert open_page().title[0].value == ENGLISH("review.title")
     written = seen(open_page("result"))
     assert ENGLISH("result.stale-advice") in written
@@ -300,18 +334,6 @@ def test_after_a_rendering_that_was_cancelled_another_one_is_asked_for(
     staged.jobs = [job("done"), job("cancelled", "render")]
 
     assert ENGLISH("review.unfinished") in seen(open_page("review"))
-
-
-def test_a_crowd_is_shown_in_parts(open_page: Open, staged: StagedService) -> None:
-    staged.jobs, staged.result = [job("done")], True
-    staged.people = [person(number) for number in range(1, 51)]
-
-    app = open_page("review")
-
-    assert ENGLISH("review.more", n=24) in seen(app)
-    (more,) = [b for b in app.button if b.label == ENGLISH("review.more", n=24)]
-    more.click().run()
-    assert ENGLISH("review.more", n=2) in seen(app)
 
 
 def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService) -> None:
@@ -380,47 +402,20 @@ def test_cancelling_asks_once_more_and_says_what_is_lost(
     assert app.title[0].value == ENGLISH("progress.cancelled")
 
 
-def test_the_effect_outlives_going_back_and_a_reload(
-    open_page: Open, staged: StagedService
-) -> None:
-    staged.photos = [photo()]
-    app = open_page("estimate")
-    app.radio(key="effect").set_value("mosaic").run()
-    press(app, "app.back")
-    press(app, "app.continue")
-    assert app.radio(key="effect").value == "mosaic"
-    assert app.query_params["effect"] == "mosaic"
-
-    again = open_page("estimate", effect="mosaic")
-    assert again.radio(key="effect").value == "mosaic"
-    press(again, "estimate.go")
-    (started,) = [body for method, path, body in staged.asked if method == "POST"]
-    assert started["effect"] == {"name": "mosaic"}
-
-
-def test_an_address_with_an_effect_that_is_none_is_taken_for_one_without(
-    open_page: Open, staged: StagedService
-) -> None:
-    staged.photos = [photo()]
-
-    assert open_page("estimate", effect="<b>").radio(key="effect").value == "blur"
-
-
 def test_without_photos_nothing_is_said_of_photos_and_the_effect_can_be_chosen(
-    open_page: Open, staged: StagedService
+    open_page: Open, staged: StagedService, shown: Shown
 ) -> None:
-    app = press(open_page("upload"), "app.continue")
-    assert app.title[0].value == ENGLISH("confirm.title-video")
-    assert ENGLISH("confirm.nobody") in seen(app)
-    assert ENGLISH("confirm.intro") not in seen(app)
+    app = open_page("upload")
+    assert ENGLISH("upload.no-photos") in seen(app)
     press(app, "app.continue")
-    assert ENGLISH("confirm.nobody-advice") not in seen(app), "once is enough"
-    assert "/preview?effect=blur" in seen(app)
+    assert ENGLISH("estimate.nobody-advice") not in seen(app), "once is enough"
+    assert ENGLISH("estimate.shown-analyze") in seen(app)
+    assert "/preview?effect=blur" in shown[-1]["picture"]
     app.radio(key="effect").set_value("solid").run()
-    assert "/preview?effect=solid" in seen(app)
+    assert "/preview?effect=solid" in shown[-1]["picture"]
     press(app, "estimate.mask-all")
     (started,) = [body for method, path, body in staged.asked if method == "POST"]
-    assert started == {"kind": "mask", "effect": {"name": "solid"}, "audit": True}
+    assert started == {"kind": "mask", "effect": usual("solid"), "audit": True}
 
     staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
     assert ENGLISH("result.photos-gone") not in seen(open_page("result"))

@@ -11,7 +11,7 @@ from frontend import settings
 from frontend.texts import LANGUAGES, Language, texts
 from tests.conftest import sampled
 from tests.frontend.conftest import Open
-from tests.frontend.test_steps import seen
+from tests.frontend.reading import seen
 from tests.support.staged import StagedService, job, photo, video
 
 TECHNICAL = re.compile(r"TECHNICAL|Traceback|http|urn:|\b[45]\d\d\b|Error\b|Exception|None\b")
@@ -77,10 +77,10 @@ def job_that_met_something_new(staged: StagedService) -> None:
 @pytest.mark.parametrize(
     ("wrong", "step", "error", "values"),
     [
-        (no_face, "confirm", "NoFaceFound", {}),
-        (two_faces, "confirm", "AmbiguousFace", {"faces": 2}),
-        (small_face, "confirm", "FaceTooSmall", {}),
-        (blurred_face, "confirm", "PoorFace", {}),
+        (no_face, "upload", "NoFaceFound", {}),
+        (two_faces, "upload", "AmbiguousFace", {"faces": 2}),
+        (small_face, "upload", "FaceTooSmall", {}),
+        (blurred_face, "upload", "PoorFace", {}),
         (not_a_video, "upload", "NotAVideo", {}),
         (cut_off, "upload", "TruncatedVideo", {}),
         (too_long, "upload", "VideoTooLong", {"most": {"en": "2 h", "ko": "2시간"}}),
@@ -218,6 +218,6 @@ def test_after_a_cancelled_job_without_photos_none_are_spoken_of(
 def test_a_name_is_no_markup(open_page: Open, staged: StagedService) -> None:
     staged.photos = [photo() | {"person": "<b>*Anna*</b> :smile: $x$"}]
 
-    written = seen(open_page("confirm"))
+    written = seen(open_page("upload"))
 
     assert "<b>*Anna*</b>" not in written

@@ -13,8 +13,7 @@ from bystander.errors import SelectionError
 from bystander.geometry.coordinates import DisplayPoint, DisplaySize, GridTransform, display_size
 from bystander.media.probe import probe
 from bystander.models.segmenter import analysis_size
-from bystander.pipeline.mask import check_clicks
-from bystander.tracking.clicks import Click
+from bystander.tracking.clicks import Click, check_clicks
 from tests.support.videos import Clip, make_video
 
 

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec
 from bystander.media.cropping import hide_padding, read_padding
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from tests.benchmarks.test_transcode import packets

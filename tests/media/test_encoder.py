@@ -9,8 +9,9 @@ import av
 import pytest
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec
 from bystander.errors import OutputUnwritable, UnsupportedVideo
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.facts import VideoInfo
 from bystander.media.probe import probe
 from tests.conftest import shared

@@ -16,10 +16,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec, Deinterlace
 from bystander.errors import UnsupportedVideo
 from bystander.media.colour import planes_of, to_planar
 from bystander.media.deinterlacing import deinterlaced
-from bystander.media.encoder import Codec, Deinterlace, Deinterlacing, EncoderSettings
+from bystander.media.encoder import Deinterlacing, EncoderSettings
 from bystander.media.facts import FieldOrder
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader, frames_after

@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec
 from bystander.errors import OutputExists, OutputUnwritable, UnsupportedVideo
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.muxer import VideoWriter, check_output
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader

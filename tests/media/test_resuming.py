@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -17,17 +15,15 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.transcode import transcode
+from bystander.choices import Codec
 from bystander.errors import OutputExists, OutputUnwritable
-from bystander.media.encoder import Codec, EncoderSettings
+from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
 from bystander.media.resuming import (
-    DamagedSegment,
     RenderCheckpoints,
-    Segment,
     SegmentedWriter,
-    SegmentWriter,
-    decoding_times,
+    even_spans,
 )
 from tests.benchmarks.test_transcode import CLOCKS, packets
 from tests.conftest import sampled
@@ -59,23 +55,31 @@ def segmented(
     settings: EncoderSettings = FAST,
     *,
     digest: str = "",
+    length: int = LENGTH,
+    keep: bool = False,
     stop_after: int | None = None,
 ) -> int:
-    """Encode `source` in segments; returns the frame it went on from."""
+    """Encode `source` in segments; returns how many frames were there already."""
     info = probe(source)
-    with SegmentedWriter(
-        out, info, source, settings, RenderCheckpoints(folder, LENGTH), digest, overwrite=True
-    ) as writer:
+    plan = even_spans(info.frame_count, length, digest)
+    checkpoints = RenderCheckpoints(folder, keep=keep)
+    with SegmentedWriter(out, info, source, settings, checkpoints, plan, overwrite=True) as writer:
         done = writer.done
-        for frame in () if writer.complete else frames_from(source, done):
-            if frame.index == stop_after:
-                raise Stopped
-            writer.write(frame.upright(writer.pixel_format), frame.pts, frame.duration)
+        for run in writer.missing():
+            for frame in frames_from(source, run.start, run.stop):
+                if frame.index == stop_after:
+                    raise Stopped
+                writer.write(frame.upright(writer.pixel_format), frame.pts, frame.duration)
+            writer.end()
     return done
 
 
-def frames_from(source: Path, start: int) -> Iterator[Frame]:
-    return (frame for frame in VideoReader(source, probe(source)) if frame.index >= start)
+def frames_from(source: Path, start: int, stop: int | None) -> Iterator[Frame]:
+    return islice(VideoReader(source, probe(source)), start, stop)
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.segment"))
 
 
 def stopped(source: Path, folder: Path, after: int, settings: EncoderSettings = FAST) -> None:
@@ -262,7 +266,7 @@ def test_a_full_disk_is_an_error_that_keeps_what_is_whole(
     with pytest.raises(OutputUnwritable, match=r"out\.mp4 can't be written"), largest_file(size):
         segmented(source, tmp_path / "out.mp4", folder)
 
-    assert names(folder) == ["000000.segment", "000001.segment", "render.json"]
+    assert len(names(folder)) == len(segments(folder)) == 2
     assert segmented(source, tmp_path / "out.mp4", folder) == 20
 
 
@@ -286,14 +290,14 @@ def deleted(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [cut_short, changed, emptied, deleted])
 @pytest.mark.parametrize("number", sampled([0, 1, 2], 3))
-def test_a_damaged_segment_and_all_after_it_are_made_again(
+def test_a_damaged_segment_alone_is_made_again(
     tmp_path: Path, source: Path, folder: Path, number: int, harm: Callable[[Path], None]
 ) -> None:
     segmented(source, tmp_path / "undisturbed.mp4", folder)
     stopped(source, folder, after=34)
-    harm(folder / f"{number:06d}.segment")
+    harm(segments(folder)[number])
 
-    assert segmented(source, tmp_path / "out.mp4", folder) == number * LENGTH
+    assert segmented(source, tmp_path / "out.mp4", folder) == 2 * LENGTH
     assert_same_video(tmp_path / "out.mp4", tmp_path / "undisturbed.mp4")
 
 
@@ -311,14 +315,37 @@ def test_what_belongs_to_something_else_is_discarded_and_said_so(
 
 def test_another_segment_length_starts_anew(source: Path, folder: Path, tmp_path: Path) -> None:
     stopped(source, folder, after=34)
-    checkpoints = RenderCheckpoints(folder, LENGTH + 1)
-    out = tmp_path / "o.mp4"
-    with SegmentedWriter(out, probe(source), source, FAST, checkpoints, "") as writer:
-        assert writer.done == 0
-        (picture,) = (f.upright(writer.pixel_format) for f in frames_from(source, len(MANY) - 1))
-        writer.write(picture, 0, 512)
+    assert segmented(source, tmp_path / "o.mp4", folder, length=LENGTH + 1) == 0
+    assert probe(tmp_path / "o.mp4").frame_count == len(MANY)
 
-    assert probe(out).frame_count == 1
+
+def test_segments_that_are_kept_are_taken_over_by_the_next_run(
+    source: Path, folder: Path, tmp_path: Path
+) -> None:
+    segmented(source, tmp_path / "first.mp4", folder, keep=True)
+    kept = names(folder)
+    assert len(kept) == 4
+    segments(folder)[1].unlink()  # as if another digest were asked for there
+
+    assert segmented(source, tmp_path / "out.mp4", folder, keep=True) == len(MANY) - LENGTH
+    assert names(folder) == kept
+    assert_same_video(tmp_path / "out.mp4", tmp_path / "first.mp4")
+
+
+def test_fewer_frames_than_were_counted_end_the_video(
+    source: Path, folder: Path, tmp_path: Path
+) -> None:
+    info = probe(source)
+    for left in (0, 5):
+        checkpoints = RenderCheckpoints(folder)
+        plan = even_spans(5 * LENGTH, LENGTH, "")
+        out = tmp_path / f"{left}.mp4"
+        with SegmentedWriter(out, info, source, FAST, checkpoints, plan) as writer:
+            for run in writer.missing():
+                for frame in frames_from(source, run.start, 2 * LENGTH + left):
+                    writer.write(frame.upright(writer.pixel_format), frame.pts, frame.duration)
+                writer.end()
+        assert probe(out).frame_count == 2 * LENGTH + left
 
 
 def test_an_existing_output_is_refused_before_any_work(
@@ -327,45 +354,6 @@ def test_an_existing_output_is_refused_before_any_work(
     (tmp_path / "o.mp4").write_text("older")
     with pytest.raises(OutputExists):
         SegmentedWriter(
-            tmp_path / "o.mp4", probe(source), source, FAST, RenderCheckpoints(folder), ""
+            tmp_path / "o.mp4", probe(source), source, FAST, RenderCheckpoints(folder), []
         )
     assert names(folder) == []
-
-
-def test_a_segment_that_is_not_finished_leaves_nothing(folder: Path) -> None:
-    with SegmentWriter(folder / "s", b"extra"):
-        assert names(folder) == ["s.part"]
-    assert names(folder) == []
-
-
-def test_an_empty_segment_is_read_back(folder: Path) -> None:
-    with SegmentWriter(folder / "s", b"extra") as writer:
-        writer.finish(last=True)
-
-    segment = Segment.load(folder / "s")
-    assert (segment.extradata, list(segment.pts), segment.last) == (b"extra", [], True)
-    assert list(segment.packets()) == []
-
-
-def test_what_is_no_segment_does_not_load(folder: Path) -> None:
-    (folder / "s").write_bytes(b"something else, of some length")
-    with pytest.raises(DamagedSegment):
-        Segment.load(folder / "s")
-
-
-@pytest.mark.parametrize("seed", sampled(range(20), 4))
-def test_decoding_times_increase_and_come_before_presentation(seed: int) -> None:
-    """Whatever the order within the segments, as long as the first frame is decoded first."""
-    rng = random.Random(seed)
-    start, segments = rng.randrange(1000), []
-    for _ in range(rng.randrange(1, 5)):
-        pts = [start := start + rng.randrange(1, 9999) for _ in range(rng.randrange(1, 12))]
-        later = pts[1:]
-        rng.shuffle(later)
-        segments.append(Segment(Path(), b"", array("q", [pts[0], *later]), False))
-
-    shown = [pts for segment in segments for pts in segment.pts]
-    times = list(decoding_times(segments))
-    assert len(times) == len(shown)
-    assert all(dts <= pts for dts, pts in zip(times, shown, strict=True))
-    assert all(a < b for a, b in pairwise(times))

@@ -29,6 +29,7 @@ def test_the_best_of_what_is_here_is_loaded_and_described(tmp_path: Path) -> Non
         "scrfd_2.5g_bnkps.onnx": "bc24bb349491",
         "arcface_mobilefacenet.onnx": "a050f62d769b",
         "osnet_x0_25_msmt17.onnx": "dddd73c80b78",
+        "backend": "onnxruntime fp32",
     }
 
 

@@ -10,16 +10,12 @@ from onnx import TensorProto, helper, save_model
 
 from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelError
 from bystander.models.sessions import SessionSettings, Tensor, open_session
+from tests.conftest import REPOSITORY
 
-BACKENDS = [
-    "onnxruntime",
-    pytest.param(
-        "openvino",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
-        ),
-    ),
-]
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
+BACKENDS = ["onnxruntime", pytest.param("openvino", marks=needs_openvino)]
 
 
 @pytest.fixture
@@ -89,3 +85,27 @@ def test_a_provider_goes_by_its_short_name(doubler: Path) -> None:
 def test_a_precision_that_would_be_ignored_is_refused(doubler: Path) -> None:
     with pytest.raises(ConfigError, match="fp16"):
         open_session(doubler, SessionSettings(providers=("cpu",), precision="fp16"))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
+def test_openvino_gives_the_same_whatever_else_is_in_a_batch() -> None:
+    network = REPOSITORY / "bystander/weights/person-seg-n.onnx"
+    session = open_session(network, SessionSettings(backend="openvino"))
+    frames = np.random.default_rng(1).random((3, 3, 64, 96), dtype=np.float32)
+    together = session.run({"images": frames})
+    for at in range(3):
+        alone = session.run({"images": frames[at : at + 1]})
+        for one, all_of_them in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], all_of_them[at])
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
+def test_openvino_can_be_compiled_for_any_shape(doubler: Path) -> None:
+    session = open_session(doubler, SessionSettings(backend="openvino"), any_shape=True)
+    for count in (1, 7, 2):
+        x = np.random.default_rng(count).random((count, 3), dtype=np.float32)
+        np.testing.assert_allclose(session.run({"x": x})[0], 2 * x)

@@ -18,10 +18,12 @@ from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import Models
 from bystander.pipeline.analyze import analyze
+from bystander.pipeline.looking import begin, observe
 from bystander.progress import Progress, Report
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import Decision, EvidenceKind, Shot
 from bystander.tracking.clicks import Click
+from bystander.tracking.settings import KeyframeSettings
 from tests.support.drawn import (
     BLUE,
     CYAN,
@@ -141,7 +143,9 @@ def test_someone_found_a_moment_late_and_lost_a_moment_early_is_masked_throughou
     tmp_path: Path,
 ) -> None:
     passer = Figure(RED, walking(20, 4), unseen=[*range(5), *range(35, 40)])
-    result = mask_scene(Scene([passer]), tmp_path)
+    # How fast somebody went is told best by what the network found, frame by frame.
+    every_frame = SETTINGS.model_copy(update={"keyframes": KeyframeSettings(seconds=0)})
+    result = mask_scene(Scene([passer]), tmp_path, settings=every_frame)
 
     assert_masked(result, passer)
 
@@ -333,3 +337,19 @@ def test_a_single_frame_is_a_video_too(tmp_path: Path) -> None:
     scene = Scene([Figure(RED, standing(20))], frames=1)
     source = scene.video(tmp_path / "source.mp4", Clip(pts=[0], size=SIZE))
     assert_masked(mask_scene(scene, tmp_path, source=source), scene.figures[0])
+
+
+def test_what_is_kept_of_a_face_or_a_body_keeps_nobody_elses_in_memory(tmp_path: Path) -> None:
+    """Networks give one array for everybody in a frame, and a row of it would keep all of it."""
+    scene = Scene([Figure(RED, standing(60)), Figure(GREEN, standing(260))], frames=12)
+    video = scene.video(tmp_path / "video.mp4")
+    info, models = probe(video), drawn_models()
+    analyzer = begin(info, models, SETTINGS)
+    for seen, _ in observe(VideoReader(video, info), info, models, SETTINGS):
+        list(analyzer.take(seen))
+
+    stretches = [s for d in analyzer.evidence.dossiers.values() for s in d.stretches]
+    kept = [face.embedding for s in stretches for face in s.faces]
+    kept += [body for s in stretches for body in s.bodies]
+    assert len(kept) >= 4
+    assert [vector.shape for vector in kept if vector.base is not None] == []

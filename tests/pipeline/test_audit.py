@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from bystander.auditing.findings import AuditSettings, Kind
 from bystander.auditing.report import Result
+from bystander.choices import EffectName
 from bystander.cli.app import app
 from bystander.errors import OutputUnwritable, TimelineMismatch
 from bystander.pipeline.audit import audit
 from bystander.pipeline.render import render
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import with_decisions
 from bystander.timeline.types import FrameRecord

@@ -172,6 +172,8 @@ def test_the_names_of_members_that_were_read_before_are_not_logged(
         ({"profile": "best"}, ConfigError, "'best'.*fast, balanced, thorough"),
         ({"codec": "vp9"}, ConfigError, "'vp9'.*h264"),
         ({"deinterlace": "maybe"}, ConfigError, "'maybe'.*auto, on, off"),
+        ({"device": "abacus"}, ConfigError, "'abacus'.*auto, cpu, cuda, tensorrt"),
+        ({"precision": "fp8"}, ConfigError, "'fp8'.*fp32, bf16"),
         ({"keep_at": [(0.4, 384.0, 10.0)]}, SelectionError, "shown as 384x216"),
         ({"keep_at": [(-1.0, 10.0, 10.0)]}, SelectionError, "-1 s"),
         ({"keep_at": [(0.4, float("nan"), 10.0)]}, SelectionError, "nan"),

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bystander.choices import Deinterlace
 from bystander.errors import Cancelled, InvalidTimeline, TimelineMismatch
 from bystander.geometry.masks import union
 from bystander.media.display import UPRIGHT
-from bystander.media.encoder import Deinterlace
 from bystander.media.photos import load_photo
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader

@@ -252,17 +252,12 @@ def test_a_cancelled_rendering_keeps_what_is_whole_and_says_so_when_it_goes_on(
         patch.setattr("bystander.progress.ProgressMeter.step", lambda meter: meter.report())
         with pytest.raises(Cancelled):
             render_on(street, tmp_path / "out.mp4", folder, report=cancel)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "000000.segment",
-        "000001.segment",
-        "000002.segment",
-        "render.json",
-    ]
+    assert len(list(folder.iterdir())) == segments(folder) == 3
     assert list(tmp_path.glob("*out*")) == []
 
     with caplog.at_level(logging.INFO):
         render_on(street, tmp_path / "out.mp4", folder)
-    assert "going on after frame 30" in caplog.text
+    assert "30 frames are there already" in caplog.text
     assert_same_pictures(tmp_path / "out.mp4", street.output)
 
 

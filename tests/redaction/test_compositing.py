@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bystander.choices import EffectName
 from bystander.errors import UnsupportedVideo
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.media.colour import PixelFormat, planes_of, ycbcr
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.edges import INTO_MASKED_PX
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from tests.conftest import shared
 from tests.redaction.pictures import GRID, SIZE, figure, in_source, noise, rectangle, samples
 

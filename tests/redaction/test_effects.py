@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bystander.choices import EffectName
 from bystander.errors import ConfigError
-from bystander.redaction.effects import EffectName, EffectSettings, blur, cell_size, mosaic, solid
+from bystander.redaction.effects import EffectSettings, blur, cell_size, mosaic, solid
 from tests.conftest import shared
 
 DEFAULT = EffectSettings()

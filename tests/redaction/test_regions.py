@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bystander.choices import EffectName
 from bystander.geometry.coordinates import DisplaySize
 from bystander.media.colour import planes_of
 from bystander.redaction.compositing import Compositor
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
 from bystander.timeline.types import (
     Decision,

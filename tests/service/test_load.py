@@ -9,7 +9,7 @@ import pytest
 from benchmarks.service.memory import MIB, Watch, fetch, padded
 from benchmarks.service.server import ENTRY, Server
 from bystander.client import Client
-from tests.service.conftest import FRAMES, Material, begin
+from tests.service.conftest import Material, Undisturbed, begin
 from tests.service.pictures import same
 
 pytestmark = pytest.mark.long
@@ -20,7 +20,7 @@ MEAN_BATCH = 2
 
 
 def test_jobs_at_once_fill_batches_and_give_what_each_gives_alone(
-    client: Client, service: Server, material: Material, undisturbed: Path, tmp_path: Path
+    client: Client, service: Server, material: Material, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     looked, batches = service.segmented()
     both = [begin(client, material) for _ in range(2)]
@@ -28,10 +28,10 @@ def test_jobs_at_once_fill_batches_and_give_what_each_gives_alone(
         job.wait()
         result = tmp_path / f"{number}.mp4"
         project.download("result", result)
-        assert same(result, undisturbed)
+        assert same(result, undisturbed.result)
         project.delete()
     now, ran = service.segmented()
-    assert now - looked == 2 * FRAMES
+    assert now - looked == 2 * undisturbed.looked
     assert now - looked > MEAN_BATCH * (ran - batches)
 
 

@@ -43,6 +43,7 @@ COMMANDS = [
     "analyze",
     "people",
     "render",
+    "edit",
     "estimate",
     "doctor",
     "demo",

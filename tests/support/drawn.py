@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bystander.choices import EffectName
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Rgb
@@ -40,7 +41,7 @@ from bystander.models.bodies import Silhouette
 from bystander.models.face_model import FaceThresholds, normalised
 from bystander.pipeline.analyze import analyze
 from bystander.pipeline.render import render
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.settings import AnalysisSettings
 from bystander.timeline.archive import Timeline
 from bystander.tracking.clicks import Click
@@ -284,7 +285,8 @@ def drawn_models() -> Models:
 
 def use_models(patch: pytest.MonkeyPatch, load: Callable[..., Models]) -> None:
     """Have `load` called wherever networks are opened by default."""
-    for module in ("bystander.pipeline.analyze", "bystander.pipeline.audit", "bystander.cli.app"):
+    # The last is where commands import it from, when they run.
+    for module in ("bystander.pipeline.analyze", "bystander.pipeline.audit", "bystander.models"):
         patch.setattr(import_module(module), "load_models", load)
 
 
@@ -352,6 +354,7 @@ def mask_scene(
     cast: Sequence[CastMember] = (),
     clicks: Sequence[Click] = (),
     source: Path | None = None,
+    settings: AnalysisSettings = SETTINGS,
 ) -> Masked:
     """Film (unless `source` is that film), analyse and render a scene."""
     source = source or scene.video(folder / "source.mp4")
@@ -359,7 +362,7 @@ def mask_scene(
         source,
         folder / "timeline",
         models=drawn_models(),
-        settings=SETTINGS,
+        settings=settings,
         cast=cast,
         clicks=clicks,
     )

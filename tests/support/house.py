@@ -26,8 +26,9 @@ from bystander.server.models import (
     new_id,
 )
 from bystander.server.settings import JobSettings, RetentionSettings, ServiceSettings
-from bystander.server.storage import LocalStorage
 from bystander.server.store import ServiceStore
+from bystander.storage import LocalStorage
+from tests.support.databases import database_at
 from tests.support.facts import FACTS
 from tests.support.waiting import until
 
@@ -74,7 +75,7 @@ class House:
     ) -> None:
         self.data = data
         data.mkdir(mode=0o700, exist_ok=True)
-        self.store = ServiceStore(data / "bystander.sqlite")
+        self.store = ServiceStore(database_at(data / "bystander.sqlite"))
         self.storage = LocalStorage(data / "objects")
         self.settings = ServiceSettings(
             data=data,

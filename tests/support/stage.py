@@ -16,20 +16,22 @@ from typing import Any
 import httpx
 import uvicorn
 
+from bystander.choices import ProfileName
 from bystander.models import Models
 from bystander.sandbox.protocol import VideoFacts
 from bystander.server.http.app import create_app
 from bystander.server.http.deps import Context
 from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.jobs.estimates import DurationEstimator
+from bystander.server.jobs.preview_clips import PreviewClips
 from bystander.server.jobs.runner import Runner
 from bystander.server.jobs.spec import key_of
 from bystander.server.models import Job, JobKind, JobState, Project, Video, VideoState
-from bystander.server.retention import Janitor
+from bystander.server.retention import PHOTOS, Janitor
 from bystander.server.settings import SecuritySettings, ServiceSettings
-from bystander.server.storage import LocalStorage, Storage
 from bystander.server.store import ServiceStore
-from bystander.settings import ProfileName
+from bystander.storage import LocalStorage, Storage
+from tests.support.databases import database_at
 from tests.support.drawn import drawn_models
 from tests.support.facts import FACTS
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
@@ -64,6 +66,15 @@ class Stage:
             ready = Video(VideoState.READY, 1, 1, facts or FACTS, posters=0)
             projects.set_video(project.id, ready)
         return project
+
+    def analysed(
+        self, timeline: Path, video: Path | None = None, verdicts_digest: str = ""
+    ) -> Project:
+        """A project of the first token with an analysis, and a video if one is given."""
+        made = self.project(video)
+        self.put(timeline, f"{made.id}/timeline")
+        self.job(made, JobKind.ANALYZE, JobState.DONE, verdicts_digest)
+        return made
 
     def put(self, file: Path, key: str) -> None:
         """Store a copy of a file."""
@@ -118,13 +129,28 @@ def staged(
         update={"data": folder / "data", "security": SecuritySettings(tokens=TOKENS)}
     )
     settings.data.mkdir(mode=0o700)
-    store = ServiceStore(settings.data / "bystander.sqlite")
+    store = ServiceStore(database_at(settings.data / "bystander.sqlite"))
     storage = storage or LocalStorage(settings.data / "objects")
     context = make_context(settings, store, storage, models)
     app = create_app(context)
     try:
         with serving(app) as url:
             yield Stage(folder, context, app, url)
+    finally:
+        store.close()
+
+
+@contextmanager
+def beside(stage: Stage) -> Iterator[Stage]:
+    """Another service over the same store and the same folder."""
+    settings = stage.context.settings
+    store = ServiceStore(database_at(settings.data / "bystander.sqlite"))
+    storage = LocalStorage(settings.data / "objects")
+    context = make_context(settings, store, storage, drawn_models)
+    app = create_app(context)
+    try:
+        with serving(app) as url:
+            yield replace(stage, context=context, app=app, url=url)
     finally:
         store.close()
 
@@ -162,14 +188,23 @@ def make_context(
     settings: ServiceSettings, store: ServiceStore, storage: Storage, models: Callable[[], Models]
 ) -> Context:
     """A context whose runner and janitor aren't started: tests move jobs on themselves."""
+    janitor = Janitor(store, storage, settings)
     return Context(
         settings=settings,
         store=store,
         storage=storage,
         runner=Runner(store, storage, settings, worker_command, dict(os.environ)),
-        janitor=Janitor(store, storage, settings),
+        janitor=janitor,
         models=models,
         durations=DurationEstimator(store, storage, no_sample, {}, settings.data / "work"),
+        preview_clips=PreviewClips(
+            storage,
+            settings,
+            drawn_worker_command,
+            dict(os.environ),
+            janitor.room_for,
+            settings.data / PHOTOS,
+        ),
         uploads=UploadSlots(settings.limits.uploads_at_once),
         rates=RateLimiter(1000, 1000),
     )
@@ -178,6 +213,11 @@ def make_context(
 def no_sample(video: Path, profile: ProfileName) -> list[str]:
     """Measuring that fails at once: what is left is a guess."""
     return ["false"]
+
+
+def drawn_worker_command(folder: Path) -> list[str]:
+    """A worker with drawn networks."""
+    return [sys.executable, "-m", "tests.support.drawn_worker", str(folder), "nowhere"]
 
 
 def worker_command(folder: Path) -> list[str]:

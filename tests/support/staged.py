@@ -24,6 +24,11 @@ HERE = f"/v1/projects/{PROJECT}"
 BOX = [10.0, 10.0, 60.0, 70.0]
 
 
+def kept(person: str = "p1") -> dict[str, Any]:
+    """An edit: somebody is kept."""
+    return {"kind": "verdict", "who": person, "decision": "keep"}
+
+
 def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
     facts = {
         "duration": 80.0,
@@ -80,6 +85,7 @@ def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
         "cancelling": False,
         "keep": [],
         "mask": [],
+        "edits": [],
         "progress": progress if running else None,
         "preview": f"{HERE}/jobs/{JOB}/preview?number=4" if running else None,
         "problem": None,
@@ -115,6 +121,8 @@ def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
         "picture": f"{HERE}/people/p{number}/picture",
         "clip": f"{HERE}/people/p{number}/clip",
         "spans": [span],
+        "tracklets": [],
+        "figure": "large",
         **more,
     }
 
@@ -125,6 +133,7 @@ class StagedService:
     Attributes:
         url: its address.
         project: False: there is none (any more).
+        edits: those by hand; a result is current with those of its job, `job(edits=...)`.
         estimate: what an estimate says, once `measured` is set.
         refuse: what requests are answered with, by (method, end of the path): (status, type).
         asked: what came in: method, path, and body of writing requests.
@@ -142,8 +151,7 @@ class StagedService:
         self.photos: list[dict[str, Any]] = []
         self.jobs: list[dict[str, Any]] = []
         self.people: list[dict[str, Any]] = []
-        self.keep: list[str] = []
-        self.mask: list[str] = []
+        self.edits: list[dict[str, Any]] = []
         self.estimate = {
             "seconds": 80.0,
             "low": 60.0,
@@ -152,6 +160,7 @@ class StagedService:
             "queue_position": 0,
             "starts_in": 0.0,
         }
+        self.moment = {"seconds": 26.5, "people": 3, "kept": ["Anna"]}
         self.measured = threading.Event()
         self.measured.set()
         self.audit: dict[str, Any] | None = None
@@ -200,12 +209,15 @@ class StagedService:
             case "PATCH", ["photos", number]:
                 for found in self.photos:
                     if found["id"] == number:
-                        found["person"] = body["person"]
+                        found["person"] = body.get("person", found["person"])
+                        found["chosen"] = body.get("face", found["chosen"])
                 return JSONResponse({})
             case "GET", ["estimate"]:
                 return JSONResponse(self.estimate)
+            case "GET", ["preview", "moment"]:
+                return JSONResponse(self.moment)
             case "POST", ["jobs"]:
-                self.jobs.append(job("running", body["kind"]))
+                self.jobs.append(job("running", body["kind"], effect=body["effect"]))
                 return JSONResponse(self.jobs[-1], 202)
             case "GET", ["jobs"]:
                 return JSONResponse({"jobs": self.jobs})
@@ -216,9 +228,15 @@ class StagedService:
                 return JSONResponse(self.jobs[-1], 202)
             case "GET", ["people"] if self.people:
                 return JSONResponse({"people": self.people})
-            case "PUT", ["verdicts"]:
-                self.keep, self.mask = body["keep"], body["mask"]
-                return JSONResponse({"people": self.people})
+            case "GET", ["edits"]:
+                document = {"format": "bystander-edits", "version": 1, "edits": self.edits}
+                told = {"document": document, "loosened": []}
+                return JSONResponse(told, headers={"ETag": '"1"'})
+            case "GET", ["frames", "times"] if self.people:
+                size = {"width": 1920, "height": 1080, "frames": 80, "shots": [[0, 80]]}
+                return JSONResponse({**size, "times": list(range(81))})
+            case "GET", ["frames"]:
+                return JSONResponse({"frames": [{"frame": n, "people": []} for n in range(60)]})
             case "GET", ["audit.json"] if self.audit:
                 return JSONResponse(self.audit)
         return _problem(404, "missing")
@@ -230,8 +248,9 @@ class StagedService:
             "expires": time.time() + 24 * 3600,
             "video": self.video,
             "photos": len(self.photos),
-            "keep": self.keep,
-            "mask": self.mask,
+            "keep": [],
+            "mask": [],
+            "edits": len(self.edits),
             "verdicts_digest": "0",
             "result": self._made(),
         }
@@ -243,7 +262,7 @@ class StagedService:
             return None
         ended = self.jobs[-1]["state"]
         stale = f"job-{ended}" if ended in ("failed", "cancelled") else None
-        if (self.keep, self.mask) != (made[-1]["keep"], made[-1]["mask"]):
+        if self.edits != made[-1]["edits"]:
             stale = stale or "verdicts-changed"
         return {
             "job": made[-1]["id"],

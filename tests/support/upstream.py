@@ -62,6 +62,8 @@ class FakeService:
             routes=[
                 Route("/v1/projects", self.take, methods=["POST"]),
                 Route(f"{below}/photos", self.take, methods=["POST"]),
+                Route(f"{below}/edits", self.take, methods=["PUT"]),
+                Route(f"{below}/track", self.take, methods=["POST"]),
                 Route(f"{below}/uploads", self.begin, methods=["POST"]),
                 Route(f"{below}/uploads/0f", self.take, methods=["PATCH"]),
                 Route(f"{below}/video/file", self.file, methods=["GET", "HEAD"]),

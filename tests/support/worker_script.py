@@ -52,7 +52,11 @@ def do(verb: str, argument: Any, folder: Path) -> None:
                 time.sleep(0.02)
         case "write":
             name, text = argument
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
+        case "note":
+            with open(argument, "a") as notes:
+                notes.write(f"{folder.name}\n")
         case "copy":
             name, target = argument
             Path(target).write_bytes((folder / name).read_bytes())

@@ -102,6 +102,20 @@ def test_frames_before_the_first_one_wanted_are_not_even_looked_at(saved: Path) 
     assert first.index == CHUNK_FRAMES
 
 
+def test_a_chunk_is_taken_over_as_it_is(saved: Path, tmp_path: Path) -> None:
+    loaded = Timeline.load(saved)
+    (_, first), (at, packed) = loaded.chunks()
+    copy = tmp_path / "copy"
+    with TimelineWriter(copy) as writer:
+        writer.add_chunk(first)
+        for one in loaded.unpacked(at, packed):
+            writer.add_frame(one)
+        writer.finish(loaded.header)
+
+    assert at == CHUNK_FRAMES
+    assert Timeline.load(copy).digest() == loaded.digest()
+
+
 def test_a_digest_tells_other_verdicts_and_other_frames_apart(saved: Path) -> None:
     loaded = Timeline.load(saved)
     others = [

@@ -96,3 +96,21 @@ def test_a_frame_more_of_somebody_is_another_digest() -> None:
     longer = (replace(first.verdicts[0], end=41), replace(first.verdicts[1], start=41))
     changed = replace(HEADER, tracklets=(replace(first, verdicts=longer), *rest))
     assert verdicts_digest(changed) != verdicts_digest(HEADER)
+
+
+def test_of_a_tracklet_that_shows_two_people_each_has_their_own_part() -> None:
+    face = Evidence(EvidenceKind.FACE, "anna", 0.9, 3, "3 faces agree")
+    none = Evidence(EvidenceKind.NONE)
+    verdicts = (
+        Verdict(0, 4, Decision.KEEP, face),
+        Verdict(4, 6, Decision.KEEP, face),
+        Verdict(6, 10, Decision.MASK, none),
+    )
+    shared = replace(HEADER.tracklets[0], id=1, start=0, end=10, verdicts=verdicts)
+    anna = Person("p1", "anna", (1,), 0.6, ((1, 0, 4), (1, 4, 6)))
+    other = Person("p2", None, (), 0.4, ((1, 6, 10),))
+    header = replace(HEADER, tracklets=(shared,), persons=(anna, other))
+
+    assert header.verdicts_of(anna) == [(shared, Verdict(0, 6, Decision.KEEP, face))]
+    assert header.verdicts_of(other) == [(shared, verdicts[2])]
+    assert (header.is_kept(anna), header.is_kept(other)) == (True, False)

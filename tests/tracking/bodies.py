@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from bystander.geometry.instances import Instance
 from bystander.geometry.masks import Bits, Mask, intersection, union
+from bystander.tracking.appearance import to_lab
+from bystander.tracking.motion import Flow, Grey, grey
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedFrame, TrackedPerson, Tracker
 
@@ -99,6 +101,7 @@ class Film:
     def __init__(self, settings: TrackingSettings | None = None) -> None:
         self.tracker = Tracker(GRID, FPS, settings)
         self.frames = 0
+        self._before: Grey | None = None
 
     def show(self, bodies: Sequence[Body], seen: Sequence[Instance] | None = None) -> TrackedFrame:
         """The next frame; the network finds what is visible of everybody, but for slivers, unless
@@ -109,8 +112,20 @@ class Film:
         """
         if seen is None:
             seen = [found(mask) for mask in visible(*bodies) if mask.area > SLIVER_PX]
+        return self.take(seen, picture(*bodies))
+
+    def take(self, seen: Sequence[Instance], shown: Picture) -> TrackedFrame:
+        """The next frame, with what the network finds in it."""
+        now = grey(shown)
+        flow = Flow.between(now, self._before, GRID) if self._before is not None else None
+        self._before = now
         self.frames += 1
-        return self.tracker.step(self.frames - 1, seen, picture(*bodies))
+        return self.tracker.step(self.frames - 1, seen, to_lab(shown), flow)
+
+    def cut(self) -> tuple[int, ...]:
+        """A new shot begins with the next frame; gives back who was followed."""
+        self._before = None
+        return self.tracker.cut()
 
 
 def ids(frame: TrackedFrame) -> set[int]:

@@ -11,8 +11,8 @@ from bystander.tracking.appearance import (
     Lab,
     PixelMemory,
     colour_histogram,
+    halved,
     likelihood_ratio,
-    pixel_features,
     similarity,
     smoothed,
     to_lab,
@@ -95,8 +95,7 @@ def remembered(lab: Lab, mask: Mask = WHOLE, times: int = 1) -> PixelMemory:
 
 def distances(memory: PixelMemory, lab: Lab) -> NDArray[np.float32]:
     """Of every pixel of a body that fills the picture: float32 [HEIGHT, WIDTH]."""
-    rows, columns = WHOLE.bits.nonzero()
-    return memory.distance(pixel_features(lab, rows, columns, BOX)).reshape(HEIGHT, WIDTH)
+    return memory.distance(halved(lab), WHOLE.bits, (0, 0), BOX)
 
 
 def test_own_pixels_are_near_to_the_memory_and_anybody_elses_far_from_it() -> None:

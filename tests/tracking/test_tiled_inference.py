@@ -16,7 +16,7 @@ from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models import load_models
 from bystander.models.segmenter import analysis_size
-from bystander.pipeline.analyze import detail_size
+from bystander.pipeline.looking import detail_size
 from bystander.settings import AnalysisSettings
 from bystander.tracking.tiled_inference import (
     Tile,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.tracker import TrackedFrame, Tracker
+from bystander.tracking.tracker import TrackedFrame
 
 from .bodies import (
     FPS,
@@ -181,10 +181,7 @@ def test_somebody_hidden_goes_along_when_the_camera_moves() -> None:
     for n in range(20):  # the camera turns, everybody moves to the left by 4
         frame = np.ascontiguousarray(wide[:, 4 * n : 4 * n + GRID[0]])
         here = ann.at(120 - 4 * n)
-        tracked = film.tracker.step(
-            film.frames, [found(here.mask.clipped(*GRID))], picture(here, background=frame)
-        )
-        film.frames += 1
+        tracked = film.take([found(here.mask.clipped(*GRID))], picture(here, background=frame))
         assert tracked.hidden == (2,)
     (track,) = (track for track in film.tracker._tracks if track.id == 2)
     assert abs(track.box[2] - (ben.mask.box[2] - 76)) < 12
@@ -200,23 +197,20 @@ def test_somebody_hidden_is_over_some_time() -> None:
 
 def test_a_cut_ends_everybody_seen_hidden_or_lost() -> None:
     film, ann, ben, _ = hidden_for(2)
-    assert set(film.tracker.cut()) == {1, 2}
+    assert set(film.cut()) == {1, 2}
     frame = film.show([ann, ben.at(220)])
     assert ids(frame) == {3, 4}
-    assert film.tracker.cut() == (3, 4)
-    assert film.tracker.cut() == ()
+    assert film.cut() == (3, 4)
+    assert film.cut() == ()
 
 
 def test_pickled_and_gone_on_with_the_same_people_are_found() -> None:
     film, ann, ben, _ = hidden_for(1)
-    again: Tracker = pickle.loads(pickle.dumps(film.tracker))
-    for n, x in enumerate(range(114, 59, -6)):
+    again: Film = pickle.loads(pickle.dumps(film))
+    for x in range(114, 59, -6):
         bodies = [ben, ann.at(x)]
         seen = [found(mask) for mask in visible(*bodies) if mask.area > 600]
-        one, other = (
-            tracker.step(film.frames + n, seen, picture(*bodies))
-            for tracker in (film.tracker, again)
-        )
+        one, other = (each.take(seen, picture(*bodies)) for each in (film, again))
         assert [(p.track, p.detections, p.score) for p in one.people] == [
             (p.track, p.detections, p.score) for p in other.people
         ]
@@ -230,8 +224,8 @@ def test_the_tracker_leaves_the_picture_and_the_detections_as_they_are() -> None
     film, ann, ben = Film(), Body.of(RED, 60), Body.of(GREEN, 90, seed=2)
     shown, seen = picture(ann, ben), [found(mask) for mask in visible(ann, ben)]
     before, masks = shown.copy(), [instance.mask.bits.copy() for instance in seen]
-    for number in range(3):
-        film.tracker.step(number, seen, shown)
+    for _ in range(3):
+        film.take(seen, shown)
     np.testing.assert_array_equal(shown, before)
     for instance, mask in zip(seen, masks, strict=True):
         np.testing.assert_array_equal(instance.mask.bits, mask)

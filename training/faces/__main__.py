@@ -14,11 +14,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bystander.choices import ProfileName
 from bystander.errors import BystanderError
 from bystander.models.face_packs import open_faces
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore
-from bystander.settings import ProfileName, load_profile
+from bystander.settings import load_profile
 from training.faces import report
 from training.faces.experiments import Bench, Material, draw_curves, examine
 from training.faces.settings import FaceExperimentSettings

@@ -3,11 +3,11 @@ batches on a GPU."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Literal, TypeVar, cast
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import bentoml
 import numpy as np
@@ -17,10 +17,13 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bystander.errors import ConfigError, ModelContract
+from bystander.errors import ModelContract
 from bystander.geometry.types import Rgb
-from bystander.models.sessions import SessionSettings, onnx_runtime, open_session
-from bystander.models.store import ModelStore
+from bystander.models import ModelSettings, choose_network
+from bystander.models.backends import Choice
+from bystander.models.segmenter import SegmenterSettings
+from bystander.models.sessions import SessionSettings
+from bystander.models.store import ModelStore, Variant
 from bystander.server.bentos.protocol import (
     MAX_BODY_BYTES,
     MEDIA_TYPE,
@@ -29,8 +32,6 @@ from bystander.server.bentos.protocol import (
     packed_error,
 )
 from bystander.server.settings import ModelServiceSettings, load_service_settings
-
-_log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -121,30 +122,21 @@ def take_arrays(service: object) -> None:
     cast(Any, service).add_asgi_middleware(OnlyArrays)
 
 
-def session_settings(
-    providers: Literal["auto"] | tuple[str, ...], store: ModelStore
-) -> SessionSettings:
-    """Where networks run: `auto` becomes CUDA if CUDA really works here, else the processor.
+def network_choice(variant: Variant, store: ModelStore) -> tuple[Path, Choice]:
+    """The file of a variant, and how it is run here: as the command line would.
 
-    ONNX Runtime may list CUDA and then fall back to the processor, where batches would make
-    results depend on who else is in them: so one network is opened to find out.
+    Raises:
+        ConfigError, ModelError: see `load_models`.
     """
-    if providers != "auto":
-        return SessionSettings(providers=providers)
-    if "CUDAExecutionProvider" in onnx_runtime().get_available_providers():
-        cuda = SessionSettings(providers=("cuda",))
-        try:
-            open_session(store.find(store.catalogue.segmenters[0], store.segmenter), cuda)
-        except ConfigError as error:
-            _log.warning("%s; running on the processor", error)
-        else:
-            return cuda
-    return SessionSettings(providers=("cpu",))
+    return choose_network(
+        ModelSettings(segmenter=SegmenterSettings(variant=variant), sessions=SETTINGS.sessions()),
+        store,
+    )
 
 
 def on_gpu(settings: SessionSettings) -> bool:
     """Whether these settings put networks on a GPU."""
-    first = settings.providers[0].lower()
+    first = settings.providers[0].lower()  # never "auto": what was chosen has nothing left open
     return first.startswith(("cuda", "tensorrt"))
 
 

@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bystander.models import ModelSettings, load_models
+from bystander.choices import ProfileName
+from bystander.models import load_models
 from bystander.pipeline.estimate import estimate
+from bystander.sandbox.lifeline import end_with_parent
 from bystander.server.bentos.job_worker import SERVICES_VARIABLE
-from bystander.server.bentos.lifeline import end_with_parent
 from bystander.server.bentos.remote import open_models
-from bystander.settings import ProfileName, load_profile
+from bystander.settings import load_profile
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> N
     video, name, in_flight = arguments
     profile = load_profile(ProfileName(name))
     services = json.loads(environ.get(SERVICES_VARIABLE, "{}"))
-    settings = ModelSettings(segmenter=profile.analysis.segmenter)
+    settings = profile.analysis.model_settings()
     models = open_models(services, settings) if services else load_models(settings)
     analysis = profile.analysis.model_copy(update={"workers": int(in_flight)})
     found = estimate(Path(video), models, profile.model_copy(update={"analysis": analysis}))

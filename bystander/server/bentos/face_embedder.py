@@ -18,12 +18,11 @@ from bystander.models.face_packs import open_faces
 from bystander.models.store import Catalogue, ModelStore, sha256
 from bystander.server.bentos.batching import (
     SERVICE,
-    SETTINGS,
     OneByOne,
     batched,
     check_picture,
+    network_choice,
     on_gpu,
-    session_settings,
     single,
     take_arrays,
 )
@@ -50,7 +49,7 @@ class FaceEmbedder:
         end_with_supervisor()
         hide_client_errors()
         store = ModelStore.from_environment(Catalogue.load())
-        sessions = session_settings(SETTINGS.providers, store)
+        sessions = network_choice("float", store)[1].sessions
         self._model = open_faces("auto", store, sessions)
         self._facts = FaceFacts(
             self._model.name,

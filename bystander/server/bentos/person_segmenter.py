@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -18,13 +17,12 @@ from bystander.models.sessions import open_session
 from bystander.models.store import Catalogue, ModelStore, Variant, sha256
 from bystander.server.bentos.batching import (
     SERVICE,
-    SETTINGS,
     OneByOne,
     batched,
     check_picture,
+    network_choice,
     on_gpu,
     positions_by,
-    session_settings,
     single,
     take_arrays,
 )
@@ -51,15 +49,18 @@ class PersonSegmenter:
         end_with_supervisor()
         hide_client_errors()
         store = ModelStore.from_environment(Catalogue.load())
-        sessions = session_settings(SETTINGS.providers, store)
-        files = {variant: _network_file(store, variant) for variant in SEGMENT}
-        self._networks = {
-            variant: Network(open_session(path, sessions), SegmenterSettings(variant=variant))
-            for variant, path in files.items()
-        }
-        self._facts = {variant: (path.name, sha256(path)) for variant, path in files.items()}
+        self._networks: dict[Variant, Network] = {}
+        self._facts: dict[Variant, tuple[str, str, str]] = {}
+        on_gpus: list[bool] = []
+        for variant in SEGMENT:
+            path, choice = network_choice(variant, store)
+            settings = SegmenterSettings(variant=choice.variant)
+            self._networks[variant] = Network(open_session(path, choice.sessions), settings)
+            self._facts[variant] = path.name, sha256(path), choice.name
+            on_gpus.append(on_gpu(choice.sessions))
+            _log.info("the variant %s of the segmenter runs by %s", variant, choice.name)
         self._one_by_one = OneByOne(PERSON_SEGMENTER)
-        self._gpu = on_gpu(sessions)
+        self._gpu = all(on_gpus)
 
     @batched
     def segment(self, frames: list[Any]) -> list[bytes]:
@@ -71,19 +72,21 @@ class PersonSegmenter:
         Returns:
             For each frame a list of `Instance`, see `protocol.packed`.
         """
-        return self._segment(frames, self._networks["float"])
+        return self._segment(frames, "float")
 
     @batched
     def segment_int8(self, frames: list[Any]) -> list[bytes]:
         """As `segment`, with the faster network."""
-        return self._segment(frames, self._networks["int8"])
+        return self._segment(frames, "int8")
 
     @single
     def describe(self) -> list[bytes]:
-        """File name and SHA-256 of the network by variant."""
+        """File name and SHA-256 of the network, and what runs it, by variant."""
         return [packed(self._facts)]
 
-    def _segment(self, frames: Sequence[object], network: Network) -> list[bytes]:
+    def _segment(self, frames: Sequence[object], variant: Variant) -> list[bytes]:
+        network = self._networks[variant]
+
         def look(frame: object) -> list[Instance]:
             return network.segment([check_picture(frame)])[0]
 
@@ -104,11 +107,6 @@ def _by_shape(frames: Sequence[Rgb], network: Network) -> list[list[Instance]]:
         for position, instances in zip(positions, batch, strict=True):
             found[position] = instances
     return found
-
-
-def _network_file(store: ModelStore, variant: Variant) -> Path:
-    names = store.catalogue.segmenters_of(variant)
-    return store.find(next(filter(store.has, names), names[0]), store.segmenter)
 
 
 take_arrays(PersonSegmenter)

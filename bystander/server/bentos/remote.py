@@ -65,7 +65,7 @@ def open_models(services: Mapping[str, str], settings: ModelSettings) -> Models:
     bodies = _bodies(settings)
     checksums = segmenter.checksums | faces.checksums
     checksums |= {path.name: sha256(path) for path in bodies.files}
-    return Models(segmenter, faces, bodies, checksums)
+    return Models(segmenter, faces, bodies, checksums, segmenter.backend)
 
 
 def services_here() -> dict[str, str]:
@@ -88,7 +88,7 @@ class RemoteSegmenter:
         self._service = service
         self._api = SEGMENT[variant]
         [facts] = service.call("describe")
-        name, checksum = facts[variant]
+        name, checksum, self.backend = facts[variant]
         self.checksums: dict[str, str] = {name: checksum}
 
     def segment(self, frames: Sequence[Rgb]) -> list[list[Instance]]:

@@ -10,16 +10,22 @@ from prometheus_client import CollectorRegistry
 
 from bystander import __version__
 from bystander.server.http import (
+    edits,
     errors,
     estimates,
     events,
+    frame_pictures,
+    frames,
     jobs,
     limits_route,
     people,
     photos,
+    preview_clips,
     previews,
     projects,
+    proxies,
     results,
+    track,
     uploads,
     videos,
     webhooks,
@@ -27,7 +33,7 @@ from bystander.server.http import (
 from bystander.server.http.auth import AuthMiddleware, BodyLimit
 from bystander.server.http.deps import Context
 from bystander.server.http.idempotency import Idempotency
-from bystander.server.http.observability import AccessLog, MetricsMiddleware
+from bystander.server.http.observability import AccessLog, MetricsMiddleware, RequestSpans
 from bystander.server.http.tus import TusMiddleware
 
 ROUTERS: Final = (
@@ -35,12 +41,18 @@ ROUTERS: Final = (
     projects,
     uploads,
     videos,
+    proxies,
     photos,
     estimates,
+    preview_clips,
     previews,
     jobs,
     events,
     people,
+    edits,
+    frames,
+    frame_pictures,
+    track,
     results,
     webhooks,
 )
@@ -82,5 +94,6 @@ def create_app(context: Context) -> FastAPI:
     )
     app.add_middleware(MetricsMiddleware, registry=CollectorRegistry())
     app.add_middleware(AccessLog)
+    app.add_middleware(RequestSpans)
     app.add_middleware(TusMiddleware)
     return app

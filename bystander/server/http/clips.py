@@ -5,6 +5,7 @@ Made when somebody asks for one, kept beside the video until it is analysed agai
 
 from __future__ import annotations
 
+import hashlib
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,7 +58,9 @@ class ClipCache:
             OutputUnwritable, StorageError: it can't be kept.
         """
         folder = f"{project.id}/clips/{analysis}/"
-        key = f"{folder}{wanted.id}-{span[0]}-{span[1]}.mp4"
+        # Somebody who was merged is somebody else by the same id.
+        who = hashlib.sha256(repr(sorted(wanted.tracklets)).encode()).hexdigest()[:16]
+        key = f"{folder}{wanted.id}-{who}-{span[0]}-{span[1]}.mp4"
         storage = self._context.storage
         try:
             storage.size(key)

@@ -11,34 +11,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Annotated, Final
 
-from anyio import CapacityLimiter
+from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 
 from bystander.errors import BystanderError
 from bystander.models import Models
 from bystander.server.http.errors import ApiError
+from bystander.server.http.glances import Glances
 from bystander.server.http.job_watcher import JobWatcher
 from bystander.server.http.limits import RateLimiter, UploadSlots
+from bystander.server.http.proxy_maker import ProxyMaker
 from bystander.server.http.timelines import TimelineCache
 from bystander.server.jobs.estimates import DurationEstimator
+from bystander.server.jobs.preview_clips import PreviewClips
 from bystander.server.jobs.runner import Runner
 from bystander.server.models import Job, Project, Video, VideoState
 from bystander.server.retention import Janitor
 from bystander.server.settings import ServiceSettings
-from bystander.server.storage.base import Storage
 from bystander.server.store import ServiceStore
+from bystander.storage.base import Storage
 
 MAX_WAITING_ESTIMATES: Final = 16
 """Requests that may wait for a sample; further ones wait for these."""
 MAX_CONCURRENT_CLIPS: Final = 2
+MAX_CONCURRENT_TRACKS: Final = 2
+MAX_CONCURRENT_FRAMES: Final = 2
 MAX_CONCURRENT_PREVIEWS: Final = 1
 """Being made at the same time; jobs need the processors more."""
 
@@ -50,8 +54,8 @@ class Context:
     Attributes:
         models: gives the networks; the first call may wait for the model services.
         durations: how long jobs will take.
+        preview_clips: a few seconds of a video, masked.
         clock: seconds since the epoch.
-        adding: held between looking whether a project or job may be added, and adding it.
         uploads: how many uploads of one party are under way.
         rates: how many requests of one party are let in.
     """
@@ -63,10 +67,10 @@ class Context:
     janitor: Janitor
     models: Callable[[], Models]
     durations: DurationEstimator
+    preview_clips: PreviewClips
     uploads: UploadSlots
     rates: RateLimiter
     clock: Callable[[], float] = time.time
-    adding: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
     def data(self) -> Path:
@@ -77,6 +81,16 @@ class Context:
     def timelines(self) -> TimelineCache:
         """Those that were looked at last."""
         return TimelineCache(self.storage, self.data / "work")
+
+    @cached_property
+    def proxies(self) -> ProxyMaker:
+        """Of videos that browsers don't play."""
+        return ProxyMaker(self.settings, self.store, self.storage, self.janitor)
+
+    @cached_property
+    def glances(self) -> Glances:
+        """At the videos that previews were asked for last."""
+        return Glances()
 
     @cached_property
     def watch(self) -> JobWatcher:
@@ -98,8 +112,20 @@ class Context:
         return CapacityLimiter(MAX_CONCURRENT_PREVIEWS)
 
     @cached_property
+    def preview_clip_limiter(self) -> CapacityLimiter:
+        return CapacityLimiter(MAX_CONCURRENT_PREVIEWS)
+
+    @cached_property
     def clip_limiter(self) -> CapacityLimiter:
         return CapacityLimiter(MAX_CONCURRENT_CLIPS)
+
+    @cached_property
+    def track_limiter(self) -> CapacityLimiter:
+        return CapacityLimiter(MAX_CONCURRENT_TRACKS)
+
+    @cached_property
+    def frame_limiter(self) -> CapacityLimiter:
+        return CapacityLimiter(MAX_CONCURRENT_FRAMES)
 
 
 def project_of(context: Context, request: Request, project: str) -> Project:
@@ -143,6 +169,17 @@ async def while_project_is_there(context: Context, project: Project) -> AsyncIte
         if await run_sync(context.store.projects.find, project.id) is None:
             raise ApiError.missing("There is no such project") from error
         raise
+
+
+@asynccontextmanager
+async def held(lock: AbstractContextManager[bool]) -> AsyncIterator[bool]:
+    """A lock of the store, taken and let go of in threads; gives whether nobody else has it."""
+    taken = await run_sync(lock.__enter__)
+    try:
+        yield taken
+    finally:
+        with CancelScope(shield=True):
+            await run_sync(lock.__exit__, None, None, None)
 
 
 def ready_video(project: Project) -> Video:

@@ -13,7 +13,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import RedirectResponse, StreamingResponse
 
-from bystander.server.storage.base import Storage
+from bystander.storage.base import Storage
 
 _SINGLE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII | re.IGNORECASE)
 URL_LIFETIME: Final = timedelta(minutes=2)

@@ -21,9 +21,11 @@ from starlette.types import Receive, Scope, Send
 from bystander.errors import (
     AddressRefused,
     AuditFailed,
+    BatchFailed,
     BystanderError,
     Cancelled,
     ConfigError,
+    ExecutorError,
     ModelError,
     NotStored,
     OutputError,
@@ -59,9 +61,11 @@ STATUSES: Final[tuple[tuple[type[BystanderError], int], ...]] = (
     (NotStored, 404),
     (StorageError, 503),
     (ModelError, 503),
+    (ExecutorError, 503),
     (Cancelled, 409),
     (AddressRefused, 422),
     (AuditFailed, 409),
+    (BatchFailed, 409),
     (ConfigError, 500),
 )
 

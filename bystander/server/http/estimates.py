@@ -6,11 +6,11 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from bystander.choices import ProfileName
 from bystander.server.http.deps import CurrentContext, CurrentProject, ready_video
 from bystander.server.http.errors import responses
-from bystander.server.jobs.queue import QueueEntry, position_of
+from bystander.server.jobs.queue_position import QueueEntry, position_of
 from bystander.server.models import JobKind
-from bystander.settings import ProfileName
 
 
 class EstimateView(BaseModel):

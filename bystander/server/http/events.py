@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from bystander.server.http.deps import CurrentContext, CurrentJob, job_url
 from bystander.server.http.job_watcher import POLL_SECONDS, EventPosition, events_since
+from bystander.server.http.stopping import server_stops
 
 router = APIRouter(tags=["jobs"])
 
@@ -43,9 +43,3 @@ async def events(
         if latest is None:
             return
         now = latest
-
-
-def server_stops() -> bool:
-    """Whether uvicorn was told to stop. It waits for open connections, and tells nobody."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return bool(getattr(server, "should_exit", False))

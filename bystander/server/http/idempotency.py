@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
@@ -18,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bystander.server.http.auth import path_of
+from bystander.server.http.deps import held
 from bystander.server.http.errors import ApiError, kind_of, problem, refuse
 from bystander.server.http.limits import read_chunks
 from bystander.server.jobs.idempotency import Answered, IdempotencyKeys
@@ -52,7 +55,6 @@ class Idempotency:
 
     def __init__(self, app: ASGIApp, keys: IdempotencyKeys, limits: LimitSettings) -> None:
         self._app, self._keys, self._limits = app, keys, limits
-        self._under_way: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get(HEADER) if scope["type"] == "http" else None
@@ -69,25 +71,28 @@ class Idempotency:
             )  # fmt: skip
             return
         claim = (scope["state"]["owner"], key)
-        if claim in self._under_way:
-            await refuse(
-                scope, receive, send, 409, "A request with this key is under way",
-                "Wait for its answer, or send it again later.", {"Retry-After": "1"},
-                "idempotency-key-in-use",
-            )  # fmt: skip
-            return
-        self._under_way.add(claim)  # before anything is waited for
-        try:
+        async with AsyncExitStack() as lock:
+            if not await lock.enter_async_context(held(self._keys.under_way(*claim))):
+                await refuse(
+                    scope, receive, send, 409, "A request with this key is under way",
+                    "Wait for its answer, or send it again later.", {"Retry-After": "1"},
+                    "idempotency-key-in-use",
+                )  # fmt: skip
+                return
             answered = await run_sync(self._keys.find, *claim)
             if answered is None:
-                await self._first(claim, scope, receive, send)
+                await self._first(claim, lock.aclose, scope, receive, send)
             else:
+                await lock.aclose()
                 await self._again(claim, answered, scope, receive, send)
-        finally:
-            self._under_way.discard(claim)
 
     async def _first(
-        self, claim: tuple[str, str], scope: Scope, receive: Receive, send: Send
+        self,
+        claim: tuple[str, str],
+        release: Callable[[], Awaitable[None]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Pass it on, and remember what was made, before the client learns of it."""
         fingerprint, whole = _fingerprint(claim[1], scope), False
@@ -118,6 +123,8 @@ class Idempotency:
                     location.removeprefix(str(scope.get("root_path", ""))),
                 )
                 await run_sync(self._keys.remember, *claim, answered)
+            if message["type"] == "http.response.start":
+                await release()  # whoever has the answer may send the next request
             await send(message)
 
         await self._app(scope, reading, sending)

@@ -8,9 +8,12 @@ from typing import Annotated, Any, Final, Self
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bystander import tracing
+from bystander.choices import Codec, Deinterlace, EffectName, ProfileName, SmartRender
+from bystander.editing.document import Edits
 from bystander.errors import NotStored
-from bystander.media.encoder import Codec, Deinterlace
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
+from bystander.server.http.analysis import edits_of
 from bystander.server.http.callers import Caller
 from bystander.server.http.deps import (
     Context,
@@ -28,7 +31,7 @@ from bystander.server.http.job_watcher import preview_url
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.webhooks import no_webhooks
 from bystander.server.jobs.outbound import MAX_URL_CHARACTERS, parse
-from bystander.server.jobs.queue import QueuePosition, position_of
+from bystander.server.jobs.queue_position import QueuePosition, position_of
 from bystander.server.jobs.spec import TIMELINE_FILE, ClickSpec, JobSpec
 from bystander.server.models import (
     Job,
@@ -41,7 +44,6 @@ from bystander.server.models import (
     Webhook,
 )
 from bystander.server.settings import ServiceSettings
-from bystander.settings import ProfileName
 
 MAX_CLICKS: Final = 1000
 MAX_RESULT_GROWTH: Final = 2.0
@@ -99,6 +101,12 @@ class JobRequest(BaseModel):
         "the other codecs, which can't hold them; on: all pictures are; off: none are, and the "
         "job fails where the codec can't hold them; null: as the service is set up",
     )
+    smart_render: SmartRender | None = Field(
+        None,
+        description="auto: groups of pictures in which nothing is masked are copied, bit for bit, "
+        "where video and result are H.264 and alike; off: everything is encoded; null: as the "
+        "service is set up",
+    )
     audit: bool = Field(
         False, strict=True, description="look at the result and report what could be wrong"
     )
@@ -124,7 +132,8 @@ class JobRequest(BaseModel):
             )
         if self.kind is JobKind.ANALYZE and self.audit:
             raise ValueError("an analyze job has no result that could be audited")
-        if self.kind is JobKind.ANALYZE and (self.codec or self.deinterlace):
+        encoded = self.codec or self.deinterlace or self.smart_render
+        if self.kind is JobKind.ANALYZE and encoded:
             raise ValueError("an analyze job has no result that could be encoded")
         return self
 
@@ -139,13 +148,16 @@ def order_for(request: JobRequest, project: Project, settings: ServiceSettings) 
         clicks=request.clicks,
         keep=project.keep if decided else (),
         mask=project.mask if decided else (),
+        edits=edits_of(project) if decided else Edits(),
         effect=request.effect.settings,
         codec=request.codec,
         deinterlace=request.deinterlace,
+        smart_render=request.smart_render,
         audit=request.audit,
         in_flight=settings.models.in_flight,
         checkpoint_seconds=settings.jobs.checkpoint_seconds,
         segment_frames=settings.jobs.segment_frames,
+        traceparent=tracing.traceparent(),
     )
 
 
@@ -194,9 +206,11 @@ class JobView(BaseModel):
     effect: EffectRequest
     codec: Codec | None
     deinterlace: Deinterlace | None
+    smart_render: SmartRender | None
     audit: bool
     keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
     mask: tuple[str, ...]
+    edits: int = Field(description="how many edits by hand it renders with")
     created: float
     started: float | None
     finished: float | None
@@ -260,7 +274,7 @@ def start(
     warnings = warnings_for(wanted, context.store.photos.list(here.id))
     order = order_for(wanted, here, context.settings)
     expected = context.durations.at_once(here, order.profile).of(wanted.kind, wanted.audit)
-    with context.adding:
+    with context.store.adding():
         _refuse_crowd(context, here)
         if webhook:
             _refuse_webhooks(context, here)
@@ -364,9 +378,11 @@ def view(
         ),
         codec=order.codec,
         deinterlace=order.deinterlace,
+        smart_render=order.smart_render,
         audit=order.audit,
         keep=order.keep,
         mask=order.mask,
+        edits=len(order.edits.edits),
         created=job.created,
         started=job.started,
         finished=job.finished,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from anyio.to_thread import run_sync
@@ -11,8 +12,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.errors import NotStored, SelectionError
 from bystander.pipeline.people_report import describe_people
+from bystander.server.http.analysis import (
+    CurrentSummary,
+    analysis_of,
+    current_summary,
+    digest_of,
+    edited,
+    edits_of,
+    refuse_while_analysing,
+)
 from bystander.server.http.clips import ClipCache, span_of
 from bystander.server.http.deps import (
     Context,
@@ -26,11 +35,15 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.results import FILE
 from bystander.server.http.timelines import TimelineSummary
-from bystander.server.models import JobKind, JobState, Project
-from bystander.timeline.header import Header, verdicts_digest, with_decisions
+from bystander.server.models import Project
+from bystander.timeline.header import Header
 from bystander.timeline.types import Decision, EvidenceKind, Person, Tracklet
 
 MAX_DECISIONS = 10_000
+SMALL_SHARE: Final = 0.125
+"""Of the picture's height ..."""
+SMALL_SECONDS: Final = 1.0
+"""... and seconds in the picture below which somebody is a figure in the background."""
 
 
 class _View(BaseModel):
@@ -57,6 +70,7 @@ class TrackletView(_View):
     id: str = Field(examples=["t17"])
     start: float = Field(description="seconds, as a player shows them")
     end: float = Field(description="seconds, as a player shows them")
+    height: float = Field(description="where they are tallest, display pixels")
     picture: str | None = Field(description="where a small picture is")
 
 
@@ -85,6 +99,10 @@ class PersonView(_View):
     first: float = Field(description="when they are first there: seconds, as a player shows them")
     doubtful: bool = Field(description="a part of their time should be looked at by a person")
     review: int = Field(description="in which order to look at people, from 1", ge=1)
+    figure: Literal["large", "small"] = Field(
+        description="small: never taller than an eighth of the picture, or there for less than "
+        "a second"
+    )
     picture: str | None = Field(description="where a small picture is")
     clip: str = Field(description="where a short video of them is")
     pointed_at: tuple[PointView, ...] = Field(description="clicks that meant them")
@@ -112,8 +130,8 @@ def describe(
     times = header.even_times() if times is None else times
     owned = {tracklet.id: tracklet for tracklet in header.tracklets}
     summaries = {summary.id: summary for summary in describe_people(header)}
-    spans = {p.id: _spans([owned[t] for t in p.tracklets], times) for p in header.persons}
-    found = {tracklet.id: tracklet for tracklet in (analysed or header).tracklets}
+    spans = {p.id: _spans(header, p, times) for p in header.persons}
+    found = replace(header, tracklets=(analysed or header).tracklets)
     order = sorted(header.persons, key=lambda p: _urgency(p, spans[p.id]))
     turn = {person.id: number for number, person in enumerate(order, 1)}
     people = []
@@ -134,10 +152,11 @@ def describe(
                         PointView(seconds=at.seconds, x=at.x, y=at.y) for at in summary.pointed_at
                     ],
                     "verdict": _verdict(here),
-                    "analysis": _verdict(_spans([found[t] for t in person.tracklets], times)),
+                    "analysis": _verdict(_spans(found, person, times)),
                     "first": min(span.start for span in here),
                     "doubtful": any(span.doubtful for span in here),
                     "review": turn[person.id],
+                    "figure": _figure(person, owned, header),
                     "picture": f"{address}/people/{person.id}/picture" if shown else None,
                     "clip": f"{address}/people/{person.id}/clip",
                     "spans": here,
@@ -161,8 +180,8 @@ def picture_of(header: Header, person: str, pictures: Mapping[int, bytes]) -> by
     return None
 
 
-def _spans(tracklets: Sequence[Tracklet], times: NDArray[np.float64]) -> list[SpanView]:
-    """All verdicts, in the order of time."""
+def _spans(header: Header, person: Person, times: NDArray[np.float64]) -> list[SpanView]:
+    """All verdicts on somebody, in the order of time."""
     spans = [
         SpanView(
             tracklet=f"t{tracklet.id}",
@@ -175,10 +194,15 @@ def _spans(tracklets: Sequence[Tracklet], times: NDArray[np.float64]) -> list[Sp
             samples=verdict.evidence.samples,
             doubtful=verdict.evidence.kind is EvidenceKind.DOUBT,
         )
-        for tracklet in tracklets
-        for verdict in tracklet.verdicts
+        for tracklet, verdict in header.verdicts_of(person)
     ]
     return sorted(spans, key=lambda span: (span.start, span.tracklet))
+
+
+def _figure(person: Person, owned: Mapping[int, Tracklet], header: Header) -> str:
+    tallest = max(owned[tracklet].height for tracklet in person.tracklets)
+    tall = tallest >= SMALL_SHARE * header.video.height
+    return "large" if tall and person.seconds >= SMALL_SECONDS else "small"
 
 
 def _verdict(spans: Sequence[SpanView]) -> str:
@@ -204,6 +228,7 @@ def _appearance(
         id=name,
         start=_seconds(tracklet.start, times),
         end=_seconds(tracklet.end, times),
+        height=tracklet.height,
         picture=f"{address}/tracklets/{name}/picture" if pictured else None,
     )
 
@@ -243,17 +268,6 @@ class PeopleView(BaseModel):
 router = APIRouter(tags=["people"])
 
 
-def current_summary(here: CurrentProject, context: CurrentContext) -> TimelineSummary:
-    """Raises ApiError (404): the video wasn't analysed."""
-    try:
-        return context.timelines.summary(here.id, _analysis(context, here))
-    except NotStored as error:
-        raise ApiError.missing("Nobody was looked for in this video yet") from error
-
-
-CurrentSummary = Annotated[TimelineSummary, Depends(current_summary)]
-
-
 @router.get("/projects/{project}/people", summary="Everyone in the video", responses=LINKED)
 def list_people(
     here: CurrentProject,
@@ -287,13 +301,17 @@ def put_verdicts(
 ) -> PeopleView:
     """Replaces all earlier decisions; the next render job goes by them. Answers with the
     people as they would be rendered then."""
-    _refuse_while_analysing(context, here)
+    refuse_while_analysing(context, here)
     summary = current_summary(here, context)
+    digest = digest_of(summary, verdicts.keep, verdicts.mask, edits_of(here))
     view = _view(request, here, summary, verdicts)
-    digest = verdicts_digest(_decided(summary.header, verdicts))
-    projects = context.store.projects
-    if not projects.set_decisions(here.id, verdicts.keep, verdicts.mask, digest):
-        raise ApiError.missing("There is no such project")
+    with context.store.adding():
+        now = context.store.projects.find(here.id)
+        if now is None:
+            raise ApiError.missing("There is no such project")
+        if now.edits_revision != here.edits_revision:
+            raise ApiError(409, "The edits are being changed", "Ask again.", code="busy")
+        context.store.projects.set_decisions(here.id, verdicts.keep, verdicts.mask, digest)
     return view
 
 
@@ -303,9 +321,9 @@ def put_verdicts(
     response_class=Response,
     responses=JPEG_ANSWER,
 )
-def person_picture(person: str, summary: CurrentSummary) -> Response:
+def person_picture(person: str, here: CurrentProject, summary: CurrentSummary) -> Response:
     """From the moment in which they show best, unmasked."""
-    return _jpeg(picture_of(summary.header, person, summary.pictures))
+    return _jpeg(picture_of(_now(here, summary), person, summary.pictures))
 
 
 def _clip_of(
@@ -314,12 +332,12 @@ def _clip_of(
     """Where storage has the clip, made now if need be."""
     summary = current_summary(here, context)
     header = summary.header
-    wanted = next((p for p in header.persons if p.id == person), None)
+    wanted = next((p for p in _now(here, summary).persons if p.id == person), None)
     if wanted is None:
         raise ApiError.missing("There is no such person in this video")
     span = span_of(header, wanted, start, end, summary.times)
     with while_it_is_there(context, here):
-        analysis = _analysis(context, here) or "unknown"
+        analysis = analysis_of(context, here) or "unknown"
         return ClipCache(context).ensure(here, analysis, header, wanted, span)
 
 
@@ -362,40 +380,20 @@ def tracklet_picture(tracklet: str, summary: CurrentSummary) -> Response:
     return _jpeg(named.get(tracklet))
 
 
-def _analysis(context: Context, project: Project) -> str | None:
-    """Id of the job that made the project's timeline."""
-    jobs = context.store.jobs.list(project.id)
-    made = [j.id for j in jobs if j.state is JobState.DONE and j.kind is not JobKind.RENDER]
-    return made[-1] if made else None
+def _now(project: Project, summary: TimelineSummary, verdicts: Verdicts | None = None) -> Header:
+    """The people as they would be rendered; by other decisions than the project's, if given."""
+    decisions = verdicts or Verdicts(keep=project.keep, mask=project.mask)
+    return edited(summary, decisions.keep, decisions.mask, edits_of(project)).header
 
 
 def _view(
     request: Request, project: Project, summary: TimelineSummary, verdicts: Verdicts
 ) -> PeopleView:
-    header = _decided(summary.header, verdicts)
+    header = _now(project, summary, verdicts)
     address = project_url(request, project.id)
     return PeopleView(
         people=tuple(describe(header, summary.pictures, address, summary.header, summary.times))
     )
-
-
-def _decided(header: Header, verdicts: Verdicts) -> Header:
-    try:
-        return with_decisions(header, verdicts.keep, verdicts.mask)
-    except SelectionError as error:
-        raise ApiError(422, error.what, "Take ids from the list of people, each once.") from error
-
-
-def _refuse_while_analysing(context: Context, project: Project) -> None:
-    active = (JobState.QUEUED, JobState.RUNNING)
-    jobs = context.store.jobs.list(project.id)
-    if any(job.state in active and job.kind is not JobKind.RENDER for job in jobs):
-        raise ApiError(
-            409,
-            "The video is being analysed, with new ids",
-            "Decide when that job has ended.",
-            code="busy",
-        )
 
 
 def _jpeg(picture: bytes | None) -> Response:

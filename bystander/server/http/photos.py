@@ -32,7 +32,7 @@ from bystander.server.http.idempotency import key_described
 from bystander.server.http.limits import read_chunks
 from bystander.server.models import Photo, PhotoFace, Problem, Project, new_id
 from bystander.server.retention import PHOTOS, remove
-from bystander.server.storage.base import translating_disk_errors
+from bystander.storage.base import translating_disk_errors
 
 MAX_FACES: Final = 100
 BODY: Final[dict[str, Any]] = {

@@ -10,6 +10,8 @@ import base64
 import binascii
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import BoundedSemaphore
@@ -23,10 +25,11 @@ from av.video.reformatter import ColorRange, Colorspace
 from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 
+from bystander.choices import EffectName
 from bystander.errors import NotStored, UnreadablePhoto, VideoError
 from bystander.geometry.coordinates import display_size
 from bystander.geometry.instances import Face, Instance
-from bystander.geometry.masks import encode_runs
+from bystander.geometry.masks import Mask, encode_runs
 from bystander.geometry.types import Rgb
 from bystander.media.colour import RgbScaler, to_planar
 from bystander.media.photos import load_photo
@@ -34,16 +37,26 @@ from bystander.models import Models
 from bystander.models.face_model import quality
 from bystander.models.segmenter import analysis_size
 from bystander.redaction.compositing import Compositor, Region
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
+from bystander.redaction.regions import drawn
 from bystander.sandbox import PictureOrder, examine_photo, take_picture
-from bystander.server.http.deps import Context, CurrentContext, CurrentProject, ready_video
+from bystander.server.http.analysis import analysis_of, as_seen
+from bystander.server.http.deps import (
+    Context,
+    CurrentContext,
+    CurrentProject,
+    ready_video,
+    while_it_is_there,
+)
 from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError, responses
+from bystander.server.http.frame_pictures import picture_of_frame
+from bystander.server.http.timelines import TimelineSummary
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Project
 from bystander.server.settings import LimitSettings
-from bystander.server.storage import Storage
 from bystander.settings import AnalysisSettings
+from bystander.storage import Storage
 from bystander.tracking.face_assignment import assign_face, detect_faces, head_and_shoulders
 
 MAX_PICTURE_BYTES: Final = 32 * 2**20
@@ -51,6 +64,8 @@ MAX_PICTURE_BYTES: Final = 32 * 2**20
 LONG_SIDE_PX: Final = 1280
 JPEG_QUALITY: Final = 88
 """JPEG's."""
+TOLERANCE_SECONDS: Final = 1e-6
+"""A frame is shown from a little before its time on."""
 MAX_FETCH_BYTES: Final = 2**28
 """Bytes of a video that is fetched from a bucket for one picture."""
 
@@ -158,8 +173,49 @@ router = APIRouter(tags=["results"])
 
 
 def _draw(context: Context, project: Project, at: float, effect: EffectSettings) -> bytes:
-    picture = _frame(context, project, at)
+    with suppress(NotStored):
+        summary = context.timelines.summary(project.id, analysis_of(context, project))
+        return to_jpeg(_by_verdicts(context, project, summary, at, effect))
+    picture = frame_at(context, project, at)
     return to_jpeg(mask_everyone(picture, context.models(), effect, AnalysisSettings()))
+
+
+def _by_verdicts(
+    context: Context,
+    project: Project,
+    summary: TimelineSummary,
+    at: float,
+    effect: EffectSettings,
+) -> Rgb:
+    """A frame of a video that was analysed, as it would be rendered but for masks drawn by hand:
+    uint8 [H, W, 3] RGB."""
+    begun = summary.times[:-1] - summary.times[0]
+    frame = max(0, int(np.searchsorted(begun, at + TOLERANCE_SECONDS, side="right")) - 1)
+    jpeg = picture_of_frame(context, project, summary, frame)
+    picture = np.asarray(
+        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB), dtype=np.uint8
+    )
+    now = as_seen(summary, project)
+    with while_it_is_there(context, project):
+        analysis = analysis_of(context, project)
+        records = context.timelines.frames(project.id, analysis, frame, frame + 1)
+    scale = picture.shape[0] / now.header.video.height
+    tracklets = {tracklet.id: tracklet for tracklet in now.header.tracklets}
+    shown = [drawn(record, tracklets) for record in now.records(records)]
+    # Where nobody looked, nobody may be seen.
+    return _composed(
+        picture,
+        now.header.grid,
+        effect,
+        [_scaled(region, scale) for frame in shown for region in frame.regions],
+        [mask for frame in shown for mask in frame.kept],
+        whole=not shown,
+    )
+
+
+def _scaled(region: Region, scale: float) -> Region:
+    """In a picture of this size, of that of the video."""
+    return replace(region, extent=region.extent * scale, face=region.face and region.face * scale)
 
 
 @router.get(
@@ -178,9 +234,9 @@ async def preview(
     strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
     color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
 ) -> Response:
-    """A picture of the video with everyone in it masked, those to be kept, too: for choosing
-    an effect before anybody is known. It is the one shown at `at`; where that can't be had
-    at once, one near it."""
+    """A picture of the video with everyone in it masked; before it is analysed and anybody is
+    known, those to be kept, too. It is the one shown at `at`; where that can't be had at once,
+    one near it. Masks that were drawn by hand aren't in it."""
     ready_video(here)
     chosen = EffectSettings(name=effect, strength=strength, color=color)
     jpeg = await run_sync(_draw, context, here, at, chosen, limiter=context.preview_limiter)
@@ -204,13 +260,28 @@ def mask_everyone(
     small = np.asarray(cv2.resize(picture, grid, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     (found,) = models.segmenter.segment([small])
     faces = detect_faces(picture, models.faces, settings.face_long_side)
+    regions = _regions(found, faces, grid, scale=grid[1] / height)
+    return _composed(picture, grid, effect, regions)
+
+
+def _composed(
+    picture: Rgb,
+    grid: tuple[int, int],
+    effect: EffectSettings,
+    regions: Sequence[Region],
+    kept: Sequence[Mask] = (),
+    *,
+    whole: bool = False,
+) -> Rgb:
+    """`picture` with the effect over `regions`, or all over: uint8 [H, W, 3] RGB."""
+    height, width = picture.shape[:2]
     frame = to_planar(av.VideoFrame.from_ndarray(picture, "rgb24"), "yuv420p")
     frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
     # The sandbox has made its pixels square.
     display = display_size(width, height, 1)
     compositor = Compositor(grid, (width, height), display, effect, "yuv420p", "bt709", False)
-    regions = _regions(found, faces, grid, scale=grid[1] / height)
-    return RgbScaler().rgb(compositor.apply(frame, regions), (width, height))
+    masked = compositor.apply(frame, regions, kept, whole=whole)
+    return RgbScaler().rgb(masked, (width, height))
 
 
 def _regions(
@@ -249,7 +320,7 @@ def to_jpeg(picture: Rgb) -> bytes:
     return jpeg.tobytes()
 
 
-def _frame(context: Context, project: Project, at: float) -> Rgb:
+def frame_at(context: Context, project: Project, at: float) -> Rgb:
     """What the video shows `at` so many seconds, or else the poster nearest to it.
 
     Both are made by the sandbox, so that nothing a stranger sent is decoded here.

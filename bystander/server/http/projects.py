@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from bystander.server.http.analysis import edits_of
 from bystander.server.http.callers import LimitedParty, caller_of
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject, project_url
 from bystander.server.http.errors import ApiError, responses
@@ -56,8 +57,10 @@ class ProjectView(BaseModel):
     )
     keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
     mask: tuple[str, ...] = Field(description="... and to mask")
+    edits: int = Field(description="how many edits by hand there are, see /edits")
     verdicts_digest: str | None = Field(
-        description="of the verdicts that a render job would go by now; null before an analysis"
+        description="of the verdicts and edits that a render job would go by now; null before "
+        "an analysis"
     )
     result: ResultView | None = Field(description="null before a mask or render job is done")
 
@@ -83,7 +86,7 @@ def create(request: Request, response: Response, context: CurrentContext) -> Pro
     or a photo is sent. 429 says whose limit is reached, in `limit` (visitor, network or
     token), and in Retry-After when the first project goes by itself."""
     caller = caller_of(request)
-    with context.adding:
+    with context.store.adding():
         for party in caller.parties(context.settings.limits):
             _refuse_crowd(context, party)
         created = context.store.projects.create(
@@ -136,6 +139,7 @@ def _view(context: Context, request: Request, project: Project) -> ProjectView:
         photos=photos,
         keep=project.keep,
         mask=project.mask,
+        edits=len(edits_of(project).edits),
         verdicts_digest=project.verdicts_digest or None,
         result=_result_of(context, project),
     )

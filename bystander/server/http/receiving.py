@@ -20,14 +20,14 @@ from fastapi import Request
 from bystander.errors import VideoError
 from bystander.sandbox import examine_video
 from bystander.server.http.callers import caller_of
-from bystander.server.http.deps import Context, project_of, while_it_is_there
+from bystander.server.http.deps import Context, held, project_of, while_it_is_there
 from bystander.server.http.errors import ApiError
 from bystander.server.http.limits import read_chunks, too_large
 from bystander.server.http.videos import poster_key
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Problem, Project, Video, VideoState, new_id
 from bystander.server.retention import UPLOADS, remove
-from bystander.server.storage.base import translating_disk_errors
+from bystander.storage.base import translating_disk_errors
 
 BUFFER: Final = 2**20
 WAITING: Final = 16
@@ -39,12 +39,11 @@ UNDER_WAY: Final = (VideoState.UPLOADING, VideoState.CHECKING)
 
 
 class Uploads:
-    """The uploads under way in this process."""
+    """The uploads under way: of one project one at a time, over all services of the store."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._folder = context.data / UPLOADS
-        self._busy: set[str] = set()
         self._limiter = anyio.CapacityLimiter(context.settings.limits.examined_at_once)
 
     def path(self, project: str) -> Path:
@@ -66,23 +65,18 @@ class Uploads:
         """
         here = await run_sync(self.project_with, request, project, upload)
         parties = caller_of(request).parties(self._context.settings.limits)
-        async with self._context.uploads.place(*parties):
-            if here.id in self._busy:
+        lock = self._context.store.hold(_lock_of(here.id))
+        async with self._context.uploads.place(*parties), held(lock) as mine:
+            if not mine:
                 raise ApiError(409, "Another request sends this video", "Wait until it ends.")
-            self._busy.add(here.id)
-            try:
-                if await run_sync(self._context.store.jobs.active, here.id):
-                    raise ApiError(
-                        409, "A job is using the video", "Wait until it ends.", code="busy"
-                    )
-                # Once more: it may have changed while its lock was another request's.
-                here = await run_sync(self.project_with, request, project, upload)
-                path = self.path(here.id)
-                if upload and here.video.state in UNDER_WAY and not path.exists():
-                    raise ApiError(410, LOST, "Begin another one.")
-                yield here, path
-            finally:
-                self._busy.discard(here.id)
+            if await run_sync(self._context.store.jobs.active, here.id):
+                raise ApiError(409, "A job is using the video", "Wait until it ends.", code="busy")
+            # Once more: it may have changed while its lock was another request's.
+            here = await run_sync(self.project_with, request, project, upload)
+            path = self.path(here.id)
+            if upload and here.video.state in UNDER_WAY and not path.exists():
+                raise ApiError(410, LOST, "Begin another one.")
+            yield here, path
 
     def project_with(self, request: Request, project: str, upload: str | None) -> Project:
         """The project that an upload is of, if one is given.
@@ -107,7 +101,7 @@ class Uploads:
         with suppress(FileNotFoundError):
             return here.video, self.path(here.id).stat().st_size
         # It went into storage just now, unless it is lost. Whoever moves it says so afterwards.
-        busy = here.id in self._busy
+        busy = self._context.store.held(_lock_of(here.id))
         here = self.project_with(request, project, upload)
         if here.video.state in UNDER_WAY and not busy:
             raise ApiError(410, LOST, "Begin another one.")
@@ -258,6 +252,10 @@ class Uploads:
     def _forget(self, project: Project, path: Path) -> None:
         remove(path)
         self._context.storage.delete(f"{project.id}/")
+
+
+def _lock_of(project: str) -> str:
+    return f"upload/{project}"
 
 
 def _settle(descriptor: int, flush: Callable[[], None]) -> None:

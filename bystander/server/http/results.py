@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
 
+from bystander.auditing.report import with_accepts
+from bystander.editing.document import AcceptEdit, Edits
 from bystander.errors import NotStored
+from bystander.server.http.analysis import current_summary, edits_of
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject, job_url, project_of
 from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import ApiError, responses
@@ -21,7 +26,7 @@ from bystander.server.jobs.spec import (
     VIDEO_FILE,
     key_of,
 )
-from bystander.server.models import Result, Staleness, staleness_of
+from bystander.server.models import Project, Result, Staleness, staleness_of
 
 JOB_HEADER: Final = "Bystander-Job"
 VERDICTS_HEADER: Final = "Bystander-Verdicts"
@@ -205,12 +210,28 @@ async def audit_page(here: CurrentRendering, request: Request, context: CurrentC
     response_class=Response,
     responses=file_of("application/json", headers=PROVENANCE),
 )
-async def audit(here: CurrentRendering, request: Request, context: CurrentContext) -> Response:
-    """The same as the page. 404 without an audited result."""
+async def audit(
+    here: CurrentRendering, project: CurrentProject, request: Request, context: CurrentContext
+) -> Response:
+    """The same as the page; but what somebody has accepted since (an edit) is marked at once,
+    and `passed` doesn't count it. 404 without an audited result."""
+    edits = edits_of(project)
+    if here.result is not None and any(isinstance(edit, AcceptEdit) for edit in edits.edits):
+        report = await run_sync(_accepted_report, context, project, edits)
+        return JSONResponse(report, headers=here.headers)
     download = StoredFile(
         key_of(here.project, AUDIT_FILE), "audit.json", "application/json", direct=False
     )
     return await _send_rendered(request, context, here, download)
+
+
+def _accepted_report(context: Context, project: Project, edits: Edits) -> dict[str, object]:
+    try:
+        raw = b"".join(context.storage.read(key_of(project.id, AUDIT_FILE)))
+    except NotStored as error:
+        raise ApiError.missing("There is no such file yet") from error
+    first = float(current_summary(project, context).times[0])
+    return with_accepts(json.loads(raw), edits, first)
 
 
 async def _send(request: Request, context: Context, *downloads: StoredFile) -> Response:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bystander.errors import InvalidTimeline
 from bystander.server.jobs.spec import TIMELINE_FILE
-from bystander.server.storage.base import Storage
+from bystander.storage.base import Storage
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
+from bystander.timeline.types import FrameRecord
 
 MAX_CACHED_PROJECTS: Final = 16
 MAX_CACHED_BYTES: Final = 64 * 2**20
@@ -36,6 +40,13 @@ class TimelineSummary:
     header: Header
     pictures: Mapping[int, bytes]
     times: NDArray[np.float64]
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        """The timestamp of every frame: int64 [F], ticks of the video."""
+        numerator, denominator = self.header.video.time_base
+        ticks = np.rint(self.times[:-1] / (numerator / denominator)).astype(np.int64)
+        return np.asarray(ticks + self.header.video.origin_pts)
 
     @property
     def size(self) -> int:
@@ -87,14 +98,33 @@ class TimelineCache:
                 self._summaries.popitem(last=False)
         return summary
 
+    def frames(self, project: str, version: object, start: int, end: int) -> list[FrameRecord]:
+        """The frames from `start` to before `end`; they aren't kept.
+
+        Args:
+            project, version: as for `summary`.
+
+        Raises:
+            NotStored, StorageError, InvalidTimeline: as `summary`; the timeline was replaced.
+        """
+        header = self.summary(project, version).header
+        with self._fetched(f"{project}/{TIMELINE_FILE}") as timeline:
+            if timeline.header != header:
+                raise InvalidTimeline("the video was analysed again", "Ask again.")
+            return list(islice(timeline.frames(start), end - start))
+
     def _too_much(self) -> bool:
         size = sum(summary.size for _, summary in self._summaries.values())
         return len(self._summaries) > MAX_CACHED_PROJECTS or size > MAX_CACHED_BYTES
 
-    def _open(self, key: str) -> TimelineSummary:
+    @contextmanager
+    def _fetched(self, key: str) -> Iterator[Timeline]:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             path = Path(folder) / TIMELINE_FILE
             self._storage.fetch(key, path)
-            timeline = Timeline.load(path)
+            yield Timeline.load(path)
+
+    def _open(self, key: str) -> TimelineSummary:
+        with self._fetched(key) as timeline:
             return TimelineSummary(timeline.header, dict(timeline.pictures()), timeline.times())

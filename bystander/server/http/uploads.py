@@ -21,7 +21,7 @@ from bystander.server.http.receiving import INCOMING, UNDER_WAY, Uploads
 from bystander.server.http.videos import VideoView, view_of
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Project
-from bystander.server.storage import upload_headers
+from bystander.storage import upload_headers
 
 LINK_LIFETIME: Final = timedelta(hours=6)
 MAX_LENGTH_DIGITS: Final = 18

@@ -22,12 +22,12 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bystander.choices import ProfileName
 from bystander.errors import BystanderError
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import JobKind, Project
-from bystander.server.storage.base import Storage
 from bystander.server.store import ServiceStore
-from bystander.settings import ProfileName
+from bystander.storage.base import Storage
 
 TRUSTED_SHARE: Final = 0.4
 """Of a stage: once so much is done, its own speed counts alone, and not what was expected.

@@ -8,15 +8,18 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
+from bystander import tracing
 from bystander.errors import BystanderError, NotStored, StorageError
+from bystander.server.jobs.driver import discard_parts
 from bystander.server.jobs.estimates import overall_progress
 from bystander.server.jobs.process import (
     DoneMessage,
@@ -26,11 +29,15 @@ from bystander.server.jobs.process import (
     ProgressMessage,
     ResumedMessage,
     SoundSummary,
+    SpanMessage,
     WorkerProcess,
 )
 from bystander.server.jobs.spec import (
+    CHECKPOINTS_FOLDER,
+    EARLIER_FOLDER,
     LOCK_FILE_NAME,
     OUTPUTS,
+    SEGMENTS_FOLDER,
     TIMELINE_FILE,
     key_of,
     prepare,
@@ -41,8 +48,8 @@ from bystander.server.models import Job, JobKind, JobProgress, JobState, Problem
 from bystander.server.retention import DataFolder, remove
 from bystander.server.sanitize import Sanitizer
 from bystander.server.settings import ServiceSettings
-from bystander.server.storage import Storage
 from bystander.server.store import ServiceStore
+from bystander.storage import Storage
 
 LISTEN_SECONDS: Final = 0.1
 """Between looks at whether the worker should stop."""
@@ -54,9 +61,12 @@ SAME_SIGNAL_SECONDS: Final = 1.0
 """Seconds in which a worker and its server are ended by the same hand."""
 OVERDUE_SECONDS: Final = 1.6
 """Seconds after which a cancelled job has ended, whatever its attempt is still busy with."""
-LEFTOVER_SECONDS: Final = 30.0
-"""For a worker of a server that died; it ends by itself when it sees that."""
+LEFTOVER_SECONDS: Final = 120.0
+"""For a worker of a server that died; it ends by itself when it sees that. A file server keeps the
+locks of a machine that was switched off for a while (NFS 4: 90 s)."""
 MAX_PAUSE_SECONDS: Final = 60.0
+MAX_SPANS: Final = 20_000
+"""Of one worker that are sent on: an hour of video is some hundred chunks."""
 DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
@@ -99,6 +109,10 @@ class _WorkerFailed(Exception):
         self.problem, self.again = problem, again
 
 
+class _Interrupted(Exception):
+    """The server stops, or the job is another's: it goes back, if it is to."""
+
+
 class JobExecution:
     """One go at `job`. `run` is called in a thread of its own, the rest from others.
 
@@ -111,15 +125,21 @@ class JobExecution:
         self._place = place
         self._folder = place.disk.work(job.id)
         self._cancelled_at: float | None = None
+        self._lost = False
         self._progress: JobProgress | None = None
         self._stages: dict[str, tuple[float, int]] = {}
         self._done_at = 0.0
         self._written = 0.0
+        self._spans = 0
         self._words = Sanitizer(self._folder, place.settings.data)
 
     def cancel(self) -> None:
         """Stop as soon as possible."""
         self._cancelled_at = self._cancelled_at or time.monotonic()
+
+    def lose(self) -> None:
+        """The job is another runner's by now, or will be: stop, and change nothing more."""
+        self._lost = True
 
     @property
     def overdue(self) -> bool:
@@ -131,8 +151,13 @@ class JobExecution:
 
     def run(self) -> None:
         """Never raises: whatever happens is the job's state afterwards."""
+        facts = {"job": self.job.id, "kind": self.job.kind.value, "attempt": self.job.attempts}
+        parent = self.job.order.get("traceparent") or tracing.ROOT
         try:
-            self._run()
+            with tracing.span("job", facts, parent=parent, kind=SpanKind.CONSUMER):
+                self._run()
+        except _Interrupted:
+            self._requeue(counted=False)
         except _WorkerFailed as broke:
             (self._again if broke.again else self._fail)(broke.problem)
         except StorageError as error:
@@ -159,19 +184,29 @@ class JobExecution:
     def _run(self) -> None:
         jobs = self._place.store.jobs
         if self.job.summary is None:  # else it was done before, and not wholly stored
-            self._prepare()
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._alone():
+                self._prepare()
             summary = None if self._interrupted() else self._work()
-            if summary is None or not jobs.commit(self.job.id, summary):
-                jobs.requeue(self.job.id, counted=False)  # or its end, if that was wished for
+            if summary is None or not jobs.commit(self.job.id, summary, self.job.lease):
+                self._requeue(counted=False)  # or its end, if that was wished for
                 return
         self._done_at = time.monotonic()
-        self._store_outputs()
-        jobs.finish(self.job.id, JobState.DONE)
-        if self.job.attempts == 1:  # another one may have done a few frames of a stage
+        with self._alone():
+            self._store_outputs()
+            self._leave_segments()
+            done = jobs.finish(self.job.id, JobState.DONE, lease=self.job.lease)
+        if done and self.job.attempts == 1:  # another one may have done a few frames of a stage
             self._place.learn(self.job, self._took())
 
     def _interrupted(self) -> bool:
-        return self._cancelled_at is not None or self._place.halting.is_set()
+        return self._lost or self._cancelled_at is not None or self._place.halting.is_set()
+
+    def _requeue(self, *, pause: float = 0.0, counted: bool = True) -> None:
+        if not self._lost:
+            self._place.store.jobs.requeue(
+                self.job.id, pause=pause, counted=counted, lease=self.job.lease
+            )
 
     def _prepare(self) -> None:
         place = self._place
@@ -186,17 +221,32 @@ class JobExecution:
             return
         place.disk.room_for(2 * (project.video.size or 0))  # segments, and the result of them
         pictures = place.disk.photos(project.id)
-        prepare(self._folder, self.job, project, photos, pictures, place.storage, place.settings)
+        if self.job.kind is not JobKind.ANALYZE:
+            self._take_segments()
+        earlier = place.store.jobs.find(project.result.job) if project.result else None
+        prepare(
+            self._folder,
+            self.job,
+            project,
+            photos,
+            pictures,
+            place.storage,
+            place.settings,
+            earlier,
+        )
 
     def _work(self) -> dict[str, Any] | None:
         """Let a worker do it; returns its summary, None if it was interrupted."""
-        self._await_leftover()
-        if self._interrupted():
-            return None
+        with self._alone():  # the worker takes it next
+            if self._interrupted():
+                return None
         place = self._place
         settings = place.settings.jobs
+        environment = dict(place.environment)
+        if traceparent := tracing.traceparent():
+            environment[tracing.TRACEPARENT_VARIABLE] = traceparent
         with WorkerProcess(
-            place.command(self._folder), place.environment, settings.memory_bytes
+            place.command(self._folder), environment, settings.memory_bytes
         ) as child:
             heard = time.monotonic()
             while True:
@@ -230,20 +280,31 @@ class JobExecution:
                         )
                     )
 
-    def _await_leftover(self) -> None:
-        """Wait until no worker of a server that died is at work in the folder."""
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder: no worker is in it, nor another server; and the job is still its own.
+
+        Raises:
+            _WorkerFailed: somebody else keeps it.
+            _Interrupted: there is no need any more.
+        """
         until = time.monotonic() + LEFTOVER_SECONDS
         with (self._folder / LOCK_FILE_NAME).open("a") as lock:
-            while not self._interrupted():
+            while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return  # closing the file gives it to the new worker
+                    break  # closing the file lets go of it
                 except BlockingIOError:
                     if time.monotonic() > until:
                         raise _WorkerFailed(
                             _given_up("WorkerStalled", "another worker has this video")
                         ) from None
+                    if self._interrupted():
+                        raise _Interrupted from None
                     time.sleep(LISTEN_SECONDS)
+            if not self._place.store.jobs.holds(self.job.id, self.job.lease):
+                raise _Interrupted
+            yield
 
     def _hear(self, messages: Sequence[Message]) -> DoneMessage | FailedMessage | None:
         """Remember what a worker said; returns its last word, if it was among it."""
@@ -253,13 +314,17 @@ class JobExecution:
                 case ProgressMessage():
                     self._advance(message)
                 case ResumedMessage():
-                    jobs.resumed(self.job.id)
+                    jobs.resumed(self.job.id, self.job.lease)
                 case PreviewMessage():
-                    jobs.previewed(self.job.id)
+                    jobs.previewed(self.job.id, self.job.lease)
+                case SpanMessage() if self._spans < MAX_SPANS:
+                    self._spans += 1
+                    tracing.adopt([message.span], tracing.traceparent())
                 case DoneMessage() | FailedMessage():
                     final = message
         if self._progress and (final or time.monotonic() - self._written >= WRITE_SECONDS):
-            jobs.progress(self.job.id, self._progress)
+            if not jobs.progress(self.job.id, self._progress, self.job.lease):
+                self.lose()
             self._progress, self._written = None, time.monotonic()
         return final
 
@@ -306,10 +371,13 @@ class JobExecution:
             )
             return
         pause = min(MAX_PAUSE_SECONDS, self._place.pause * 2 ** (attempts - 1))
-        self._place.store.jobs.requeue(self.job.id, pause=pause)
+        self._requeue(pause=pause)
 
     def _fail(self, problem: Problem) -> None:
-        self._place.store.jobs.finish(self.job.id, JobState.FAILED, problem)
+        if not self._lost:
+            self._place.store.jobs.finish(
+                self.job.id, JobState.FAILED, problem, lease=self.job.lease
+            )
 
     def _store_outputs(self) -> None:
         storage, project = self._place.storage, self.job.project
@@ -324,6 +392,23 @@ class JobExecution:
             if mine and (self._folder / name).exists():
                 storage.put(self._folder / name, key_of(project, name))
 
+    def _take_segments(self) -> None:
+        """Those of the result that this job is to replace: what doesn't change is found in them."""
+        kept = self._place.disk.segments(self.job.project)
+        checkpoints = self._folder / CHECKPOINTS_FOLDER
+        if kept.exists() and not (checkpoints / EARLIER_FOLDER).exists():
+            checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.rename(checkpoints / EARLIER_FOLDER)
+
+    def _leave_segments(self) -> None:
+        """They go when the result does: with the next one, or with the project."""
+        made = self._folder / CHECKPOINTS_FOLDER / SEGMENTS_FOLDER
+        if made.exists():
+            kept = self._place.disk.segments(self.job.project)
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            remove(kept)
+            made.rename(kept)
+
     def _took(self) -> dict[str, float]:
         """Seconds a frame of each stage, from its first word to the next one's."""
         begun = [at for at, _ in self._stages.values()]
@@ -336,6 +421,12 @@ class JobExecution:
     def _tidy(self) -> None:
         job = self._place.store.jobs.find(self.job.id)
         if job is None or job.state.ended:
+            try:
+                discard_parts(self._place.settings, self.job.id)
+            except BystanderError as error:  # the bucket's lifecycle deletes them later
+                log.warning(
+                    "job %s: parts stay in the bucket (%s)", self.job.id, type(error).__name__
+                )
             remove(self._folder)
             self._place.disk.sweep_litter()
 

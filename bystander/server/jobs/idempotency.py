@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +40,10 @@ class IdempotencyKeys:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
 
+    def under_way(self, owner: str, key: str) -> AbstractContextManager[bool]:
+        """Answer a request with this key; gives whether no other service is answering one."""
+        return self._database.hold(f"idempotency/{owner}/{_digest(key)}")
+
     def find(self, owner: str, key: str) -> Answered | None:
         """What was answered to a request with this key; None: there was none, or too long ago."""
         row = self._database.row(
@@ -51,7 +56,10 @@ class IdempotencyKeys:
         """Replaces what was there, which is too old."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO idempotency_keys "
+                "DELETE FROM idempotency_keys WHERE owner = ? AND key = ?", (owner, _digest(key))
+            )
+            connection.execute(
+                "INSERT INTO idempotency_keys "
                 "(owner, key, fingerprint, status, location, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     *(owner, _digest(key), answered.fingerprint),
@@ -59,16 +67,17 @@ class IdempotencyKeys:
                 ),
             )
             connection.execute(
-                "DELETE FROM idempotency_keys WHERE number IN (SELECT number FROM "
-                "idempotency_keys WHERE owner = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+                "DELETE FROM idempotency_keys WHERE owner = ?1 AND number <= (SELECT number FROM "
+                "idempotency_keys WHERE owner = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
                 (owner, MAX_KEYS_PER_OWNER),
             )
 
     def sweep(self) -> int:
         """Forget what is too old; returns how many there were."""
-        return self._database.change(
-            "DELETE FROM idempotency_keys WHERE created <= ?", (self._clock() - KEPT_SECONDS,)
-        )
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM idempotency_keys WHERE created <= ?", (self._clock() - KEPT_SECONDS,)
+            ).rowcount
 
 
 def _digest(key: str) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from bystander.files import replacing
 from bystander.geometry.coordinates import DisplaySize
-from bystander.tracking.frame_analysis import Detections
+from bystander.tracking.frames import Detections
 
 INTERVAL_SECONDS: Final = 2.0
 """Between two pictures."""

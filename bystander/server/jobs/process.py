@@ -15,6 +15,8 @@ from typing import IO, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bystander.tracing import SpanRecord
+
 MAX_LINE_BYTES: Final = 64 * 1024
 """Bytes of a line; a longer one is junk."""
 READ_BYTES: Final = 65536
@@ -92,7 +94,16 @@ class FailedMessage(_Message):
     advice: str = ""
 
 
-Message = ProgressMessage | ResumedMessage | PreviewMessage | DoneMessage | FailedMessage
+class SpanMessage(_Message):
+    """Something that was done has ended."""
+
+    event: Literal["span"] = "span"
+    span: SpanRecord
+
+
+Message = (
+    ProgressMessage | ResumedMessage | PreviewMessage | DoneMessage | FailedMessage | SpanMessage
+)
 
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(
     Annotated[Message, Field(discriminator="event")]

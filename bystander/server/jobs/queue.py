@@ -1,4 +1,4 @@
-"""Jobs in the store: the fair queue, their states, and when each will begin.
+"""Jobs in the store: the fair queue, and their states.
 
     queued ──claim──▶ running ──finish──▶ done, failed, cancelled
        ▲                 │
@@ -7,25 +7,18 @@
 A cancel asked for while it is queued ends a job at once; while it is running it is a wish that
 the runner fulfils, until `commit`: from there on the work is done and only being stored. What
 has ended stays as it is: of two ends that race, the first counts.
-
-The queue's own rule, `queue.NEXT`, is played through with the seconds that jobs are expected
-to take: first comes the owner with fewest running, then the one served least recently, then the
-oldest job.
 """
 
 from __future__ import annotations
 
-import heapq
 import json
-import sqlite3
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from bystander.server.database import Database
+from bystander.server.database import NO_LIMIT, Connection, Database
+from bystander.server.jobs.queue_position import QueueEntry, QueueSnapshot
 from bystander.server.models import (
     Job,
     JobKind,
@@ -46,7 +39,7 @@ SELECT jobs.id, jobs.owner, jobs.owner || '/' || projects.visitor AS visitor FRO
 JOIN projects ON projects.id = jobs.project
 LEFT JOIN served ON served.owner = jobs.owner
 LEFT JOIN served AS own_served ON own_served.owner = jobs.owner || '/' || projects.visitor
-WHERE jobs.state = 'queued' AND jobs.not_before <= ? AND NOT projects.condemned
+WHERE jobs.state = 'queued' AND jobs.not_before <= ? AND projects.condemned = 0
 AND NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.project = jobs.project
     AND (other.state = 'running' OR (other.state = 'queued' AND other.number < jobs.number))
@@ -93,7 +86,7 @@ class Jobs:
             changed = connection.execute(
                 "INSERT INTO jobs (id, project, owner, kind, state, work, created, expected) "
                 "SELECT ?, id, owner, ?, 'queued', ?, ?, ? FROM projects "
-                "WHERE id = ? AND NOT condemned",
+                "WHERE id = ? AND condemned = 0",
                 (job, kind, json.dumps(_nameless(order)), now, expected, project),
             ).rowcount
             if changed and webhook:
@@ -124,7 +117,7 @@ class Jobs:
         rows = self._database.rows(
             "SELECT * FROM jobs WHERE project = ?1 AND (?2 IS NULL OR number > "
             "(SELECT number FROM jobs WHERE project = ?1 AND id = ?2)) ORDER BY number LIMIT ?3",
-            (project, after, -1 if limit is None else limit),
+            (project, after, NO_LIMIT if limit is None else limit),
         )
         return tuple(map(_job, rows))
 
@@ -162,7 +155,7 @@ class Jobs:
 
     def cancelling(self) -> set[str]:
         """Of all that are running and should not."""
-        rows = self._database.rows("SELECT id FROM jobs WHERE state = 'running' AND cancelling")
+        rows = self._database.rows("SELECT id FROM jobs WHERE state = 'running' AND cancelling = 1")
         return {row["id"] for row in rows}
 
     def lineup(self) -> QueueSnapshot:
@@ -177,10 +170,15 @@ class Jobs:
             left = progress.eta if progress and progress.eta is not None else row["expected"]
             entries[JobState(row["state"])].append(QueueEntry(row["id"], row["owner"], left or 0.0))
         turns = {row["owner"]: row["turn"] for row in self._database.rows("SELECT * FROM served")}
-        return QueueSnapshot(entries[JobState.RUNNING], entries[JobState.QUEUED], turns)
+        slots = self._database.row("SELECT SUM(slots) AS slots FROM runners")["slots"]
+        return QueueSnapshot(entries[JobState.RUNNING], entries[JobState.QUEUED], turns, slots or 0)
 
-    def claim(self) -> Job | None:
-        """The next job, running from now on; None where none may start."""
+    def claim(self, runner: str = "") -> Job | None:
+        """The next job, running from now on; None where none may start.
+
+        Args:
+            runner: whose it is then; None where others have taken it for dead.
+        """
         now = self._clock()
         if self._database.row(NEXT, (now,)) is None:  # without making other writers wait
             return None
@@ -188,47 +186,69 @@ class Jobs:
             found = connection.execute(NEXT, (now,)).fetchone()
             if found is None:
                 return None
+            known = connection.execute("SELECT 1 FROM runners WHERE id = ?", (runner,)).fetchone()
+            if runner and known is None:
+                return None
             connection.execute(
                 "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), "
-                "attempts = attempts + 1 WHERE id = ?",
-                (now, found["id"]),
+                "attempts = attempts + 1, runner = ?, lease = ? WHERE id = ?",
+                (now, runner, new_id(), found["id"]),
             )
             for party in (found["owner"], found["visitor"]):
                 connection.execute(
                     "INSERT INTO served VALUES "
                     "(?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM served)) "
-                    "ON CONFLICT DO UPDATE SET turn = excluded.turn",
+                    "ON CONFLICT (owner) DO UPDATE SET turn = excluded.turn",
                     (party,),
                 )
-        return self.find(found["id"])
+            return _job(
+                connection.execute("SELECT * FROM jobs WHERE id = ?", (found["id"],)).fetchone()
+            )
 
-    def progress(self, job: str, progress: JobProgress) -> None:
+    def holds(self, job: str, lease: str) -> bool:
+        """Whether it is running under this lease."""
+        found = self._database.row(
+            "SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND lease = ?", (job, lease)
+        )
+        return found is not None
+
+    def progress(self, job: str, progress: JobProgress, lease: str | None = None) -> bool:
+        """False: it isn't running, or not under this lease."""
+        changed = self._database.change(
+            "UPDATE jobs SET progress = ?2 WHERE id = ?1 AND state = 'running' "
+            "AND (?3 IS NULL OR lease = ?3)",
+            (job, _PROGRESS.dump_json(progress).decode(), lease),
+        )
+        return changed > 0
+
+    def previewed(self, job: str, lease: str | None = None) -> None:
+        """There is a new preview picture."""
         self._database.change(
-            "UPDATE jobs SET progress = ? WHERE id = ? AND state = 'running'",
-            (_PROGRESS.dump_json(progress).decode(), job),
+            "UPDATE jobs SET preview = preview + 1 WHERE id = ?1 AND (?2 IS NULL OR lease = ?2)",
+            (job, lease),
         )
 
-    def previewed(self, job: str) -> None:
-        """There is a new preview picture."""
-        self._database.change("UPDATE jobs SET preview = preview + 1 WHERE id = ?", (job,))
-
-    def resumed(self, job: str) -> None:
+    def resumed(self, job: str, lease: str | None = None) -> None:
         """A worker went on from a checkpoint."""
-        self._database.change("UPDATE jobs SET resumed = resumed + 1 WHERE id = ?", (job,))
+        self._database.change(
+            "UPDATE jobs SET resumed = resumed + 1 WHERE id = ?1 AND (?2 IS NULL OR lease = ?2)",
+            (job, lease),
+        )
 
-    def commit(self, job: str, summary: Mapping[str, Any]) -> bool:
+    def commit(self, job: str, summary: Mapping[str, Any], lease: str | None = None) -> bool:
         """The work is done and only has to be stored: too late to cancel.
 
         It stays so over a restart: the next attempt goes on with storing. The project has no
         result from here to the job's end: of the files there, some may be of the one before.
 
         Returns:
-            False: a cancel came first, or the job has ended.
+            False: a cancel came first, the job has ended, or it is another's.
         """
         with self._database.transaction() as connection:
             changed = connection.execute(
-                "UPDATE jobs SET summary = ? WHERE id = ? AND state = 'running' AND NOT cancelling",
-                (json.dumps(summary), job),
+                "UPDATE jobs SET summary = ?2 WHERE id = ?1 AND state = 'running' "
+                "AND cancelling = 0 AND (?3 IS NULL OR lease = ?3)",
+                (job, json.dumps(summary), lease),
             ).rowcount
             if changed:
                 connection.execute(
@@ -238,7 +258,13 @@ class Jobs:
                 )
         return changed > 0
 
-    def finish(self, job: str, state: JobState, problem: Problem | None = None) -> bool:
+    def finish(
+        self,
+        job: str,
+        state: JobState,
+        problem: Problem | None = None,
+        lease: str | None = None,
+    ) -> bool:
         """End a job, and make its working folder litter; when it is done, the photos, too.
 
         A project's photos stay while another of its jobs waits for them, and after a job that
@@ -247,10 +273,10 @@ class Jobs:
         timeline before.
 
         Returns:
-            False: it had ended already, and nothing was changed.
+            False: it had ended already, or is another's, and nothing was changed.
         """
         with self._database.transaction() as connection:
-            ended = self._end(connection, job, state, problem)
+            ended = _is_under(connection, job, lease) and self._end(connection, job, state, problem)
         if ended:
             self._database.scrub()
         return ended
@@ -278,7 +304,9 @@ class Jobs:
             self._database.scrub()
         return self.find(job)
 
-    def requeue(self, job: str, *, pause: float = 0.0, counted: bool = True) -> None:
+    def requeue(
+        self, job: str, *, pause: float = 0.0, counted: bool = True, lease: str | None = None
+    ) -> None:
         """Back into the queue, or to its end where a cancel was asked for.
 
         Args:
@@ -286,38 +314,40 @@ class Jobs:
             counted: whether the attempt counts.
         """
         with self._database.transaction() as connection:
-            self._requeue(connection, job, pause, counted)
+            if _is_under(connection, job, lease):
+                self._requeue(connection, job, pause, counted)
 
-    def requeue_running(self) -> int:
-        """After the server died: what was running waits again, the attempt uncounted.
+    def requeue_orphans(self) -> int:
+        """What a runner ran that isn't there any more waits again, the attempt uncounted.
 
         Returns:
             How many there were.
         """
         with self._database.transaction() as connection:
-            rows = connection.execute("SELECT id FROM jobs WHERE state = 'running'").fetchall()
+            rows = connection.execute(
+                "SELECT id FROM jobs WHERE state = 'running' "
+                "AND (runner IS NULL OR runner NOT IN (SELECT id FROM runners))"
+            ).fetchall()
             for row in rows:
                 self._requeue(connection, row["id"], 0.0, counted=False)
         return len(rows)
 
-    def _requeue(
-        self, connection: sqlite3.Connection, job: str, pause: float, counted: bool
-    ) -> None:
+    def _requeue(self, connection: Connection, job: str, pause: float, counted: bool) -> None:
         wished = connection.execute(
-            "SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND cancelling", (job,)
+            "SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND cancelling = 1", (job,)
         ).fetchone()
         if wished:
             self._end(connection, job, JobState.CANCELLED)
             return
         connection.execute(
-            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, not_before = ? "
-            "WHERE id = ? AND state = 'running'",
+            "UPDATE jobs SET state = 'queued', attempts = attempts - ?, not_before = ?, "
+            "runner = NULL, lease = NULL WHERE id = ? AND state = 'running'",
             (0 if counted else 1, self._clock() + pause, job),
         )
 
     def _end(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         job: str,
         state: JobState,
         problem: Problem | None = None,
@@ -330,12 +360,13 @@ class Jobs:
         now, project = self._clock(), row["project"]
         connection.execute(
             "UPDATE jobs SET state = ?, finished = ?, cancelling = ?, problem = ?, "
-            "summary = CASE WHEN ?1 = 'done' THEN summary END WHERE id = ?",
+            "summary = CASE WHEN ? THEN summary END, runner = NULL, lease = NULL WHERE id = ?",
             (
                 state,
                 now,
-                state is JobState.CANCELLED,
+                int(state is JobState.CANCELLED),
                 _PROBLEM.dump_json(problem).decode() if problem else None,
+                state is JobState.DONE,
                 job,
             ),
         )
@@ -359,17 +390,17 @@ class Jobs:
                 "DELETE FROM photos WHERE project = ? RETURNING id", (project,)
             ).fetchall()
             litter += [f"photos/{project}/{photo['id']}.jpg" for photo in photos]
-        connection.executemany(
-            "INSERT OR IGNORE INTO litter VALUES (?)", [(path,) for path in litter]
-        )
+        for path in litter:
+            connection.execute("INSERT INTO litter VALUES (?) ON CONFLICT DO NOTHING", (path,))
         return True
 
-    def _note_results(self, connection: sqlite3.Connection, row: Any, now: float) -> None:
+    def _note_results(self, connection: Connection, row: Any, now: float) -> None:
         """What a job that is done leaves its project with: verdicts, and a masked video."""
         project, digest = row["project"], _digest(row["summary"])
         if row["kind"] != JobKind.RENDER:
             connection.execute(
-                "UPDATE projects SET keep = '[]', mask = '[]', verdicts_digest = ? WHERE id = ?",
+                "UPDATE projects SET keep = '[]', mask = '[]', edits = '', "
+                "edits_revision = edits_revision + 1, verdicts_digest = ? WHERE id = ?",
                 (digest, project),
             )
         result = None
@@ -378,6 +409,14 @@ class Jobs:
         connection.execute(
             "UPDATE projects SET result = ?, unfulfilled = NULL WHERE id = ?", (result, project)
         )
+
+
+def _is_under(connection: Connection, job: str, lease: str | None) -> bool:
+    """Whether a job is the lease's; without one, whoever asks may change it."""
+    if lease is None:
+        return True
+    found = connection.execute("SELECT 1 FROM jobs WHERE id = ? AND lease = ?", (job, lease))
+    return found.fetchone() is not None
 
 
 def _digest(summary: str | None) -> str:
@@ -408,72 +447,5 @@ def _job(row: Any) -> Job:
         problem=_PROBLEM.validate_json(row["problem"]) if row["problem"] else None,
         summary=json.loads(row["summary"]) if row["summary"] else None,
         cancelling=bool(row["cancelling"]),
+        lease=row["lease"] or "",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """A job that is running or waits.
-
-    Attributes:
-        id: empty for one that doesn't exist yet.
-        seconds: that it will still take once it runs.
-    """
-
-    id: str
-    owner: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSnapshot:
-    """All jobs that haven't ended.
-
-    Attributes:
-        queued: the oldest first.
-        turns: when each owner was served last, counted from 1.
-    """
-
-    running: Sequence[QueueEntry]
-    queued: Sequence[QueueEntry]
-    turns: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePosition:
-    """Attributes:
-    position: how many jobs will probably begin before it.
-    starts_in: seconds until it will probably begin.
-    """
-
-    position: int
-    starts_in: float
-
-
-def position_of(job: QueueEntry, lineup: QueueSnapshot, at_once: int) -> QueuePosition:
-    """Where a job stands in the queue.
-
-    Args:
-        job: one of those queued, or one that would be put behind them.
-        at_once: how many jobs may run.
-    """
-    waiting = list(lineup.queued)
-    if job not in waiting:
-        waiting.append(job)
-    ends = [(entry.seconds, entry.owner) for entry in lineup.running]
-    heapq.heapify(ends)
-    busy, turns = Counter(owner for _, owner in ends), dict(lineup.turns)
-    now, turn = 0.0, max(turns.values(), default=0)
-    for position in range(len(waiting)):
-        while len(ends) >= at_once:
-            now, owner = heapq.heappop(ends)
-            busy[owner] -= 1
-        chosen = min(waiting, key=lambda entry: (busy[entry.owner], turns.get(entry.owner, 0)))
-        if chosen == job:
-            return QueuePosition(position, round(now, 1))
-        waiting.remove(chosen)
-        turn += 1
-        turns[chosen.owner] = turn
-        busy[chosen.owner] += 1
-        heapq.heappush(ends, (now + chosen.seconds, chosen.owner))
-    raise AssertionError("the job is among those that wait")

@@ -18,12 +18,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from bystander import __version__
-from bystander.errors import AddressRefused
+from bystander.errors import AddressRefused, StorageError
 from bystander.server.database import Database
 from bystander.server.jobs.outbound import post
 from bystander.server.models import JobKind, JobState
@@ -36,6 +37,8 @@ MAX_RETRY_SECONDS: Final = 3600.0
 TICK_SECONDS: Final = 0.5
 """Between looks at what is due."""
 STOP_SECONDS: Final = 5.0
+MARGIN_SECONDS: Final = 5.0
+"""Beyond the time of one try, before another service may make the next."""
 GONE: Final = 410
 """The receiver wants to hear no more of it (Standard Webhooks: "disable")."""
 
@@ -43,7 +46,7 @@ _DUE: Final = """
 SELECT webhooks.*, jobs.project, jobs.owner, jobs.kind, jobs.state, jobs.finished FROM webhooks
 JOIN jobs ON jobs.id = webhooks.job
 WHERE webhooks.due <= ? AND jobs.finished > ?
-AND jobs.owner NOT IN (SELECT value FROM json_each(?))
+AND jobs.owner NOT IN ({busy})
 ORDER BY webhooks.due LIMIT 1
 """
 
@@ -88,26 +91,36 @@ class Webhooks:
         )
         return int(row["number"])
 
-    def claim(self, busy: Collection[str] = ()) -> Delivery | None:
+    def claim(self, busy: Collection[str] = (), seconds: float = 0.0) -> Delivery | None:
         """What is due longest. When it would be tried again is written down before it is tried:
         a try that dies with the server counts.
 
         Args:
             busy: owners that are passed over.
+            seconds: that a try may take, in which no other service makes another one.
         """
         now = self._clock()
-        values = (now, now - MAX_AGE_SECONDS, json.dumps(list(busy)))
-        if self._database.row(_DUE, values) is None:  # without making other writers wait
+        passed = ("", *busy)  # PostgreSQL takes no empty list
+        due = _DUE.format(busy=", ".join("?" * len(passed)))
+        values = (now, now - MAX_AGE_SECONDS, *passed)
+        if self._database.row(due, values) is None:  # without making other writers wait
             return None
         with self._database.transaction() as connection:
-            row = connection.execute(_DUE, values).fetchone()
+            row = connection.execute(due, values).fetchone()
             if row is None:
                 return None
             connection.execute(
                 "UPDATE webhooks SET attempts = attempts + 1, due = ? WHERE id = ?",
-                (now + retry_after(row["attempts"] + 1), row["id"]),
+                (now + max(seconds, retry_after(row["attempts"] + 1)), row["id"]),
             )
         return _delivery(row)
+
+    def put_off(self, delivery: Delivery) -> None:
+        """This try failed: the next one is due when its turn comes."""
+        self._database.change(
+            "UPDATE webhooks SET due = ? WHERE id = ? AND attempts = ?",
+            (self._clock() + retry_after(delivery.attempts), delivery.id, delivery.attempts),
+        )
 
     def forget(self, webhook: str) -> None:
         """It was delivered, or is given up."""
@@ -115,10 +128,11 @@ class Webhooks:
 
     def sweep(self) -> int:
         """Give up what is too old; returns how many there were."""
-        return self._database.change(
-            "DELETE FROM webhooks WHERE job IN (SELECT id FROM jobs WHERE finished <= ?)",
-            (self._clock() - MAX_AGE_SECONDS,),
-        )
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM webhooks WHERE job IN (SELECT id FROM jobs WHERE finished <= ?)",
+                (self._clock() - MAX_AGE_SECONDS,),
+            ).rowcount
 
 
 class WebhookSender:
@@ -179,15 +193,18 @@ class WebhookSender:
             answer = type(error).__name__
         # Not the address: it may hold a secret of the receiver's.
         log.info("webhook of job %s, try %d: %s", delivery.job, delivery.attempts, answer)
+        with suppress(StorageError):  # then it is due when `claim` said
+            self._webhooks.put_off(delivery)
         return False
 
     async def _lead(self) -> None:
         under_way: dict[str, asyncio.Task[bool]] = {}
+        lasting = self._settings.timeout_seconds + MARGIN_SECONDS
         while not self._stopping.is_set():
             under_way = {owner: task for owner, task in under_way.items() if not task.done()}
             try:
                 while len(under_way) < self._settings.at_once:
-                    delivery = self._webhooks.claim(under_way)
+                    delivery = self._webhooks.claim(under_way, lasting)
                     if delivery is None:
                         break
                     under_way[delivery.owner] = asyncio.create_task(self.deliver(delivery))

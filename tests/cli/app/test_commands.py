@@ -214,6 +214,23 @@ def test_render_knows_no_strangers(
     assert nothing_in(output.parent)
 
 
+def test_render_keeps_segments_for_the_next_time(
+    drawn: Path, review: Path, output: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "segments"
+    kept: list[str | Path] = ["--segments", folder, "--smart-render", "off", "--overwrite"]
+    succeeded(call("render", drawn, review, "-o", output, *kept))
+    first = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert first
+    succeeded(call("render", drawn, review, "-o", output, *kept))
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == first
+    refused(
+        call("render", drawn, review, "-o", output, "--segments", drawn / "x", "--overwrite"),
+        5,
+        drawn / "x",
+    )
+
+
 def test_render_refuses_another_video(review: Path, tmp_path: Path, output: Path) -> None:
     other = make_video(tmp_path / "other.mp4", Clip(size=(160, 120)))
 
@@ -272,13 +289,17 @@ def test_doctor_says_what_is_missing(scratch: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.long
 def test_a_bare_machine_is_complete() -> None:
-    (told,) = events(succeeded(call("doctor", "--json")))
+    told, *_, backends = events(succeeded(call("doctor", "--json")))
 
     assert all(check["ok"] for check in told["doctor"])
+    taken = [row["name"] for row in backends["backends"] if row["taken"]]
+    assert taken == ["onnxruntime fp32"]  # by tests/conftest.py
 
 
 @pytest.mark.usefixtures("networks")
 def test_doctor_is_content() -> None:
-    (told,) = events(succeeded(call("doctor", "--json")))
+    told, *_, backends = events(succeeded(call("doctor", "--json")))
 
     assert all(check["ok"] for check in told["doctor"])
+    taken = [row["name"] for row in backends["backends"] if row["taken"]]
+    assert taken == ["onnxruntime fp32"]  # by tests/conftest.py

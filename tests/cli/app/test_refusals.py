@@ -258,3 +258,16 @@ def test_a_name_too_long_is_refused_before_any_work(
 
 def test_a_photo_s_name_too_long_is_refused(networks: None, drawn: Path, output: Path) -> None:
     refused(call("mask", drawn, "-o", output, "--cast", f"{TOO_LONG}.jpg"), 4)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--device", "tensorrt"), ("--device", "cuda"), ("--precision", "fp16")]
+)
+def test_what_this_machine_has_not_is_refused(option: str, value: str, tmp_path: Path) -> None:
+    video = make_video(tmp_path / "video.mp4")
+    result = call("mask", str(video), "-o", str(tmp_path / "masked.mp4"), option, value)
+    if result.exit_code == 0:
+        pytest.skip(f"this machine has {value}")
+    assert result.exit_code == 9
+    assert "rovider" in result.stderr or "fp16" in result.stderr
+    assert not (tmp_path / "masked.mp4").exists()

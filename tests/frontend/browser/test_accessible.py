@@ -14,7 +14,7 @@ from bystander.client import Client, RemoteProject
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import Visitor
 from tests.support.browsing import violations
-from tests.support.staged import PROJECT, StagedService, job, person, photo, video
+from tests.support.staged import PROJECT, StagedService, job, kept, person, photo, video
 
 pytestmark = pytest.mark.long
 
@@ -47,11 +47,6 @@ def projects(client: Client, material: Material, finished: RemoteProject) -> Pro
 def upload(visitor: Visitor, projects: Projects) -> None:
     visitor.open(project=projects.begun, step="upload")
     visitor.expect_step("upload")
-    visitor.expect_shown(visitor.page.locator("img.picture").last)
-
-
-def confirm(visitor: Visitor, projects: Projects) -> None:
-    visitor.open(project=projects.begun, step="confirm")
     visitor.expect_shown(visitor.page.locator(".stage img"))
     expect(visitor.page.locator("video")).to_be_visible()
 
@@ -60,6 +55,12 @@ def estimate(visitor: Visitor, projects: Projects) -> None:
     visitor.open(project=projects.begun, step="estimate")
     visitor.expect_shown(visitor.page.locator("img.preview"))
     expect(visitor.page.locator(".figure")).to_be_visible()
+
+
+def colour(visitor: Visitor, projects: Projects) -> None:
+    visitor.open(project=projects.begun, step="estimate", effect="solid")
+    expect(visitor.page.get_by_test_id("stColorPicker")).to_be_visible()
+    visitor.expect_shown(visitor.page.locator("img.preview"))
 
 
 def review(visitor: Visitor, projects: Projects) -> None:
@@ -89,7 +90,7 @@ def gone(visitor: Visitor, projects: Projects) -> None:
     visitor.expect_written("errors.expired.what")
 
 
-PAGES: Final = [upload, confirm, estimate, review, clip, result, deleting, gone]
+PAGES: Final = [upload, estimate, colour, review, clip, result, deleting, gone]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -112,7 +113,7 @@ def refused(staged: StagedService) -> str:
 
 def doubted(staged: StagedService) -> str:
     staged.photos = [photo("AmbiguousFace", faces=3), photo("PoorFace", number=4)]
-    return "confirm.title"
+    return "errors.PoorFace.what"
 
 
 def running(staged: StagedService) -> str:
@@ -133,7 +134,7 @@ def cancelled(staged: StagedService) -> str:
 def unsure(staged: StagedService) -> str:
     staged.jobs, staged.result = [job("done")], True
     staged.people = [person(1, doubtful=True), person(2, "mixed"), person(3, "keep", name="Anna")]
-    staged.keep = ["p2"]
+    staged.edits = [kept("p2")]
     return "review.changed"
 
 
@@ -176,10 +177,9 @@ def test_it_can_all_be_done_with_the_keyboard(come: Come, material: Material) ->
         choose(visitor, "photo_uploader.choose", material)
         name = visitor.texts("upload.person", n=1)
         visitor.expect_shown(page.get_by_alt_text(visitor.texts("upload.photo-of", name=name)))
-        for step in ("confirm", "estimate"):
-            tab_to(page, visitor.button("app.continue"))
-            page.keyboard.press("Enter")
-            expect(page.get_by_role("heading", name=visitor.texts(f"{step}.title"))).to_be_focused()
+        tab_to(page, visitor.button("app.continue"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=visitor.texts("estimate.title"))).to_be_focused()
         expect(page.locator(".figure")).to_be_visible()
         tab_to(page, page.get_by_role("radio", name=visitor.texts("effects.blur")))
         page.keyboard.press("ArrowRight")

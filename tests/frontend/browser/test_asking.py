@@ -52,8 +52,8 @@ def test_nothing_of_a_step_is_left_on_the_next_while_that_is_being_made(
     staged.measured.clear()
     try:
         with come(at=staged_app) as visitor:
-            visitor.open(project=PROJECT, step="confirm")
-            visitor.expect_step("confirm")
+            visitor.open(project=PROJECT, step="upload")
+            visitor.expect_step("upload")
             framed = visitor.page.locator(".stage")
             expect(framed).to_be_visible()
             visitor.press("app.continue")

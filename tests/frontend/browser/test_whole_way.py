@@ -14,14 +14,13 @@ from benchmarks.service.server import Server
 from bystander.client import Client
 from bystander.errors import ServiceError
 from bystander.timeline.archive import Timeline
-from frontend.steps.review import AT_ONCE
 from frontend.texts import LANGUAGES, Language
 from tests.frontend.browser.conftest import FRAMES, Come, Material
 from tests.service.pictures import sound
 
 pytestmark = pytest.mark.long
 
-FEW = 6
+FEW = 5
 """Actions from the first sight of the page until the work has begun."""
 SAME = 10.0
 """Mean difference in levels of grey, at most, of two encodings of a person."""
@@ -48,12 +47,7 @@ def test_everybody_gets_there_by_looking(
         visitor.choose_file("photo_uploader.choose", clip.photo)
         name = visitor.texts("upload.person", n=1)
         visitor.expect_shown(page.get_by_alt_text(visitor.texts("upload.photo-of", name=name)))
-        visitor.expect_own_language()
-        visitor.press("app.continue")
-
-        visitor.expect_step("confirm")
         expect(page.get_by_text(visitor.texts("face_picker.used"))).to_be_visible()
-        visitor.expect_shown(page.locator(".stage img"))
         video = page.locator("video")
         video.evaluate("video => { video.muted = true; video.play() }")
         visitor.expect_plays(video)
@@ -65,6 +59,7 @@ def test_everybody_gets_there_by_looking(
         visitor.choose("effects.mosaic")
         preview = page.locator("img.preview[src*='effect=mosaic']")
         visitor.expect_shown(preview)
+        visitor.expect_plays(page.locator(".still video"))
         visitor.expect_own_language()
         visitor.press("estimate.go")
 
@@ -76,8 +71,9 @@ def test_everybody_gets_there_by_looking(
         visitor.expect_step("review", WORK)
         project = client.project(visitor.project)
         people = {person["id"]: person for person in project.people()["people"]}
-        if len(people) > AT_ONCE:
-            visitor.press("review.more", n=len(people) - AT_ONCE)
+        expect(page.get_by_role("article").first).to_be_visible()
+        if (small := page.locator(".people summary")).is_visible():
+            small.click()
         expect(page.get_by_role("article")).to_have_count(len(people))
         for picture in page.get_by_role("article").locator("img:not([hidden])").all():
             picture.scroll_into_view_if_needed()
@@ -85,15 +81,15 @@ def test_everybody_gets_there_by_looking(
         visitor.expect_own_language()
         changed = max((p for p in people.values() if p["verdict"] == clip.change), key=_seconds)
         number = changed["id"].removeprefix("p")
-        title = changed["name"] or visitor.texts("review.person", n=number)
+        title = changed["name"] or visitor.texts("editor.person", n=number)
         card = page.get_by_role("article", name=title, exact=True)
-        card.get_by_text(visitor.texts("review.clip")).click()
+        card.get_by_text(visitor.texts("editor.clip"), exact=True).click()
         visitor.expect_plays(page.locator("dialog video"))
         visitor.expect_own_language()
-        visitor.press("gallery.close")
+        visitor.press("editor.close")
         project.download("result", tmp_path / "first.mp4")
         project.download("timeline", tmp_path / "timeline")
-        side = "gallery.show" if clip.change == "mask" else "gallery.hide"
+        side = "editor.choose_keep" if clip.change == "mask" else "editor.choose_mask"
         card.get_by_text(visitor.texts(side), exact=True).click()
         visitor.expect_written("review.changed")
         visitor.press("review.render-again")
@@ -128,16 +124,15 @@ def test_without_photos_one_clicks_on_those_to_keep(
         visitor.choose_file("video_uploader.choose", material.video)
         visitor.expect_written("upload.no-photos")
         visitor.press("app.continue")
-        visitor.expect_written("confirm.title-video")
-        visitor.expect_written("confirm.nobody")
-        visitor.press("app.continue")
         visitor.press("estimate.find")
         visitor.expect_step("finding")
         visitor.expect_step("review")
         for number in (0, 1):
             card = page.get_by_role("article").nth(number)
-            card.get_by_text(visitor.texts("gallery.show"), exact=True).click()
-            expect(card.get_by_role("radio", name=visitor.texts("gallery.show"))).to_be_checked()
+            card.get_by_text(visitor.texts("editor.choose_keep"), exact=True).click()
+            expect(
+                card.get_by_role("radio", name=visitor.texts("editor.choose_keep"))
+            ).to_be_checked()
         visitor.press("review.render")
         visitor.expect_step("result")
         visitor.press("compare.play")
@@ -153,8 +148,6 @@ def test_what_is_deleted_is_gone(
     with come() as visitor:
         visitor.open()
         visitor.choose_file("video_uploader.choose", material.video)
-        visitor.press("app.continue")
-        visitor.expect_written("confirm.title-video")
         visitor.press("app.continue")
         visitor.press("estimate.find")
         visitor.expect_step("review")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from tests.frontend.components.fake_edits import FINDINGS
 from tests.support.browsing import chromium, running_app
 from tests.support.videos import Clip, make_video
 from tests.support.waiting import HANGS_AFTER_SECONDS
@@ -101,3 +102,16 @@ def events(page: Page) -> list[dict[str, Any]]:
 def expect_event(page: Page, event: str, value: object) -> None:
     told = json.dumps({event: value}, ensure_ascii=True)
     expect(page.locator("code")).to_have_text(re.compile(re.escape(told)))
+
+
+@pytest.fixture
+def player(visit: Visit, fake: Fake) -> Visit:
+    """The page with the player, once it shows everyone."""
+
+    def player(crowd: dict[str, Any] | None = None, **query: object) -> Page:
+        fake.set(crowd={"findings": FINDINGS} | (crowd or {}))
+        page = visit(show="people", **query)
+        expect(page.get_by_role("article").first).to_be_visible()
+        return page
+
+    return player

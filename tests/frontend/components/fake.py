@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.frontend.components import fake_edits
+
 
 @dataclass
 class Video:
@@ -142,32 +144,48 @@ async def media(request: Request) -> Response:
     return FileResponse(Path(path)) if path else Response(status_code=404)
 
 
+async def copy(request: Request) -> Response:
+    crowd = fake_edits.crowd
+    if crowd.copying is None:
+        return Response(status_code=422)
+    if crowd.copying:
+        crowd.copying -= 1
+        return JSONResponse({"share": 0.5}, 202, {"Retry-After": "0"})
+    return FileResponse(Path(fake.media["video"]))
+
+
 async def steer(request: Request) -> Response:
     """GET: all of the state. POST: begin anew with the attributes of the body. PATCH: set them."""
     global fake
     if request.method == "GET":
         videos = {project: vars(video) for project, video in fake.videos.items()}
-        return JSONResponse({**vars(fake), "videos": videos, "failures": None})
+        told = {**vars(fake), "videos": videos, "failures": None, "crowd": vars(fake_edits.crowd)}
+        return JSONResponse(told)
     if request.method == "POST":
         fake.hold, fake.checking = None, False
         fake = Fake(media=fake.media)
+        fake_edits.anew({})
     for name, value in (await request.json()).items():
         match name:
             case "failures":
                 fake.failures.update((what, deque(each)) for what, each in value.items())
             case "videos":
                 fake.videos.update((project, Video(**each)) for project, each in value.items())
+            case "crowd":
+                fake_edits.change(value)
             case _:
                 setattr(fake, name, value)
     return Response(status_code=204)
 
 
 ROUTES = [
+    *fake_edits.ROUTES,
     Route("/fake", steer, methods=["GET", "POST", "PATCH"]),
     Route("/service/media/{name}", media),
     Route("/service/projects", projects, methods=["POST"]),
     Route("/service/projects/{project}/photos", photos, methods=["POST"]),
     Route("/service/projects/{project}/video", video),
+    Route("/service/projects/{project}/video/proxy", copy),
     Route("/service/projects/{project}/uploads", uploads, methods=["POST"]),
     Route("/service/projects/{project}/uploads/{upload}", upload, methods=["HEAD", "PATCH"]),
 ]

@@ -6,11 +6,13 @@ from typing import Any
 import streamlit as st
 
 from frontend.components.compare import CompareTexts, compare
+from frontend.components.editor import editor
 from frontend.components.face_picker import FacePickerTexts, face_picker
-from frontend.components.gallery import Card, GalleryTexts, gallery
 from frontend.components.page import page
 from frontend.components.player import PlayerTexts, player
+from frontend.components.preview import PreviewTexts, preview
 from frontend.components.uploader import UploaderTexts, uploader
+from frontend.steps.review import sentences
 from frontend.texts import language_of, texts
 
 MEDIA = "/service/media"
@@ -60,28 +62,14 @@ def videos() -> None:
 
 
 def people() -> None:
-    keep: dict[str, bool | None] = state.setdefault("keep", {"p1": True, "p2": False, "p3": None})
-    refuses = "refuse" in asked
-    cards: list[Card] = [
-        {
-            "id": person,
-            "picture": f"{MEDIA}/face" if person != "p2" else None,
-            "title": f"Person {person[1:]}",
-            "lines": ["Seen for 12 seconds", "The face was recognised"],
-            "badge": "Have a look" if person == "p3" else None,
-            "keep": verdict,
-            "locked": "locked" in asked,
-            "clip": f"{MEDIA}/{'video' if person != 'p3' else 'nothing'}",
-            "clip_label": "Watch 6 seconds",
-        }
-        for person, verdict in keep.items()
-    ]
-    decisions = gallery("gallery", cards=cards, texts=GalleryTexts(**group("gallery")))
-    if decisions:
-        log("decided", decisions)
-        if not refuses:
-            keep.update(decisions)
-        st.rerun()
+    checked = asked.get("checked", "1")
+    media = f"{MEDIA}/{asked.get('src', 'video')}"
+    base = "/service/projects/ab"
+    unsaved = editor("editor", base=base, video=media, checked=checked, texts=sentences(SENTENCES))
+    edits = state.get("editor", {}).get("edits")
+    if edits and edits != state.get("told"):
+        state["told"] = edits
+        log("unsaved", unsaved)
 
 
 def faces() -> None:
@@ -120,6 +108,18 @@ def one() -> None:
     )
 
 
+def moving() -> None:
+    clip = asked.get("clip", "video")
+    preview(
+        "moving",
+        picture=f"{MEDIA}/face",
+        alt="Your video at 0:04: Blur",
+        clip=f"{MEDIA}/{clip}" if clip != "none" else None,
+        size=(320, 240),
+        texts=PreviewTexts(**group("preview")),
+    )
+
+
 st.set_page_config(page_title=f"Step {asked.get('step', 'one')}")
 st.title(f"The step {asked.get('step', 'one')}")
 if st.button("Rerun"):
@@ -137,7 +137,14 @@ if st.button("Begin anew"):
     del st.query_params["project"]
     state["round"] = state.get("round", 0) + 1
     st.rerun()
-show = {"uploads": videos, "people": people, "faces": faces, "both": both, "one": one}
+show = {
+    "uploads": videos,
+    "people": people,
+    "faces": faces,
+    "both": both,
+    "one": one,
+    "moving": moving,
+}
 show[asked.get("show", "one")]()
 page(
     language=language,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from frontend.texts import texts
 from tests.frontend.components.conftest import Fake, Visit, events, expect_event
@@ -11,20 +11,7 @@ from tests.support.browsing import violations
 
 pytestmark = pytest.mark.long
 
-GALLERY, COMPARE, PLAYER = (texts("en").group(name) for name in ("gallery", "compare", "player"))
-
-
-def card(page: Page, number: int) -> Locator:
-    return page.get_by_role("article", name=f"Person {number}")
-
-
-def choice(page: Page, number: int, name: str) -> Locator:
-    """One side of a card's switch, "show" or "hide"; what is clicked is its label."""
-    return card(page, number).get_by_role("radio", name=GALLERY[name], exact=True)
-
-
-def choose(page: Page, number: int, name: str) -> None:
-    card(page, number).get_by_text(GALLERY[name], exact=True).click()
+COMPARE, PLAYER, PREVIEW = (texts("en").group(name) for name in ("compare", "player", "preview"))
 
 
 def test_a_face_is_chosen_instead_of_another(visit: Visit) -> None:
@@ -48,89 +35,6 @@ def test_a_single_face_is_framed_with_nothing_to_choose(visit: Visit) -> None:
     page = visit(show="faces", faces=1)
     expect(page.get_by_text("This face is used")).to_be_visible()
     expect(page.locator(".stage button")).to_have_count(0)
-
-
-def test_a_person_is_kept_with_the_keyboard(visit: Visit) -> None:
-    page = visit(show="people")
-    show, hide = choice(page, 2, "show"), choice(page, 2, "hide")
-    expect(page.get_by_role("radiogroup", name="Show or mask Person 2")).to_be_visible()
-    expect(hide).to_be_checked()
-    expect(card(page, 2)).to_contain_text(GALLERY["masked"])
-    hide.focus()
-    page.keyboard.press("ArrowLeft")
-    expect_event(page, "decided", {"p2": True})
-    expect(show).to_be_checked()
-    expect(card(page, 2)).to_contain_text(GALLERY["kept"])
-    expect(show).to_be_focused()
-
-
-def test_the_switch_of_who_is_kept_says_so_and_of_who_is_kept_in_part_nothing(
-    visit: Visit,
-) -> None:
-    page = visit(show="people")
-    expect(choice(page, 1, "show")).to_be_checked()
-    for name in ("show", "hide"):
-        expect(choice(page, 3, name)).not_to_be_checked()
-    choose(page, 3, "hide")
-    expect_event(page, "decided", {"p3": False})
-    expect(card(page, 3)).to_contain_text(GALLERY["masked"])
-
-
-def test_clicks_that_follow_each_other_fast_are_all_carried_out(visit: Visit) -> None:
-    page = visit(show="people")
-    for number, name in ((1, "hide"), (2, "show")):
-        choice(page, number, name).evaluate("radio => radio.click()")
-    expect(page.locator("code")).to_contain_text('"p2": true')
-    decided: dict[str, bool] = {}
-    for event in events(page):
-        decided |= event.get("decided", {})
-    assert decided == {"p1": False, "p2": True}
-    for number, verdict in ((1, "masked"), (2, "kept")):
-        expect(card(page, number)).to_contain_text(GALLERY[verdict])
-
-
-def test_a_decision_that_python_did_not_carry_out_is_taken_back(visit: Visit) -> None:
-    page = visit(show="people", refuse=1)
-    choose(page, 2, "show")
-    expect_event(page, "decided", {"p2": True})
-    expect(card(page, 2)).to_contain_text(GALLERY["masked"])
-    expect(choice(page, 2, "hide")).to_be_checked()
-
-
-def test_locked_cards_say_why_and_can_not_be_changed(visit: Visit) -> None:
-    page = visit(show="people", locked=1)
-    expect(choice(page, 1, "hide")).to_be_disabled()
-    expect(card(page, 1)).to_contain_text(GALLERY["locked"])
-
-
-def test_a_clip_opens_in_a_dialog_and_escape_gives_the_focus_back(visit: Visit) -> None:
-    page = visit(show="people")
-    watch = page.get_by_role("button", name="Watch 6 seconds Person 1")
-    watch.press("Enter")
-    dialog = page.get_by_role("dialog", name="Person 1")
-    expect(dialog).to_be_visible()
-    expect(dialog.get_by_text(GALLERY["clip_loading"])).to_be_hidden()
-    playing = "video => !video.paused && video.videoWidth > 0"
-    assert dialog.locator("video").evaluate(playing)
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    expect(watch).to_be_focused()
-    assert page.locator("dialog video").evaluate("video => video.getAttribute('src')") is None
-
-
-def test_a_clip_that_is_not_there_says_so(visit: Visit) -> None:
-    page = visit(show="people")
-    page.get_by_role("button", name="Watch 6 seconds Person 3").click()
-    expect(page.get_by_role("dialog")).to_contain_text(GALLERY["clip_away"])
-    page.get_by_role("button", name="Close").click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def test_who_wants_less_motion_gets_no_clip_that_plays_by_itself(visit: Visit, page: Page) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    visit(show="people").get_by_role("button", name="Watch 6 seconds Person 1").click()
-    expect(page.get_by_role("dialog").get_by_text(GALLERY["clip_loading"])).to_be_hidden()
-    assert page.locator("dialog video").evaluate("video => video.paused")
 
 
 def test_both_videos_play_in_step_and_stop_together(visit: Visit) -> None:
@@ -232,6 +136,40 @@ def test_a_rerun_does_not_stop_what_plays(visit: Visit) -> None:
     assert video.evaluate("video => !video.paused")
 
 
+def test_a_preview_plays_over_its_picture_by_itself_and_without_sound(visit: Visit) -> None:
+    page = visit(show="moving")
+    video = page.locator("video")
+    expect(video).to_be_visible()
+    page.wait_for_function("video => !video.paused && video.muted", arg=video.element_handle())
+    expect(page.get_by_alt_text("Your video at 0:04: Blur")).to_be_visible()
+    expect(page.get_by_text(PREVIEW["making"])).to_be_hidden()
+    page.get_by_role("button", name="Rerun").click()
+    expect_event(page, "rerun", True)
+    assert video.evaluate("video => !video.paused")
+
+
+def test_a_preview_does_not_move_for_those_who_want_it_calm(visit: Visit, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    video = visit(show="moving").locator("video")
+    expect(video).to_be_visible()
+    assert video.evaluate("video => video.paused")
+
+
+@pytest.mark.parametrize("clip", ["noise", "missing"])
+def test_where_no_preview_can_be_made_the_picture_stays(visit: Visit, clip: str) -> None:
+    page = visit(show="moving", clip=clip)
+    expect(page.get_by_role("status").filter(has_text=PREVIEW["failed"])).to_be_visible()
+    expect(page.locator("video")).to_be_hidden()
+    expect(page.get_by_alt_text("Your video at 0:04: Blur")).to_be_visible()
+
+
+def test_a_preview_without_a_clip_is_its_picture(visit: Visit) -> None:
+    page = visit(show="moving", clip="none")
+    expect(page.get_by_alt_text("Your video at 0:04: Blur")).to_be_visible()
+    expect(page.locator("video")).to_be_hidden()
+    expect(page.get_by_text(PREVIEW["making"])).to_be_hidden()
+
+
 def test_a_new_step_moves_the_focus_to_its_heading_and_names_the_page(visit: Visit) -> None:
     page = visit(show="one")
     expect(page).to_have_title("Step one")
@@ -256,17 +194,10 @@ def test_nothing_shuts_anybody_out(
     )
     page = context.new_page()
     try:
-        for show in ("uploads", "people", "faces", "both", "one"):
+        for show in ("uploads", "faces", "both", "one"):
             page.goto(f"{app}/?show={show}&project=ab&received=3/10")
             expect(page.locator("code")).to_be_visible()
             expect(page.locator(".stBidiComponent").first).to_be_visible()
-            if show == "people":
-                page.get_by_role("button", name="Watch 6 seconds Person 1").click()
-                expect(
-                    page.get_by_role("dialog").get_by_text(GALLERY["clip_loading"])
-                ).to_be_hidden()
-                assert violations(page) == []
-                page.keyboard.press("Escape")
             assert violations(page) == [], show
             assert page.evaluate("document.documentElement.scrollWidth") <= width, show
     finally:

@@ -201,7 +201,7 @@ def test_two_uploaders_share_one_project(
     choose(page, Path(media["face"]), 0)
     choose(page, video, 1)
     expect_event(page, "video sent", {"state": "ready"})
-    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0, "person": "Anna"})
     assert Counter(fake.state["asked"])["POST projects"] == 1
 
 
@@ -212,7 +212,7 @@ def test_an_uploader_that_was_not_told_yet_sends_to_the_same_project(
     choose(page, video, 1)
     expect_event(page, "video sent", {"state": "ready"})
     choose(page, Path(media["face"]), 0)
-    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0, "person": "Anna"})
     assert Counter(fake.state["asked"])["POST projects"] == 1
 
 
@@ -221,7 +221,7 @@ def test_a_project_begun_anew_is_another_one(
 ) -> None:
     page = visit(show="uploads", only="photos")
     choose(page, Path(media["face"]))
-    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0, "person": "Anna"})
     expect(page).to_have_url(re.compile("project="))
     first = page.url
     page.get_by_role("button", name="Begin anew").click()
@@ -295,7 +295,7 @@ def test_each_photo_says_why_it_failed(visit: Visit, fake: Fake, media: dict[str
         choose(page, Path(media["face"]))
         expect(page.locator("li").last).to_contain_text(told)
     expect(page.locator("li")).to_have_count(len(cases))
-    expect_event(page, "photos sent", {"photos": 0, "failed": 1})
+    expect_event(page, "photos sent", {"photos": 0, "failed": 1, "person": None})
 
 
 def test_many_photos_go_two_at_a_time_and_those_that_failed_can_be_sent_again(
@@ -307,10 +307,10 @@ def test_many_photos_go_two_at_a_time_and_those_that_failed_can_be_sent_again(
         photo.write_bytes(b"a picture")
     page = visit(show="uploads", only="photos", project=PROJECT)
     choose(page, photos)
-    expect_event(page, "photos sent", {"photos": 4, "failed": 1})
+    expect_event(page, "photos sent", {"photos": 4, "failed": 1, "person": "Anna"})
     assert fake.state["most_at_once"] == 2
     page.get_by_role("button", name="Try again").click()
-    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0, "person": "Anna"})
 
 
 def test_an_empty_file_is_not_sent_and_said_to_be_empty(
@@ -354,7 +354,7 @@ def test_a_dropped_file_is_sent(visit: Visit, fake: Fake) -> None:
     expect(zone).to_have_class("zone over")
     zone.dispatch_event("drop", {"dataTransfer": transfer})
     expect(zone).to_have_class("zone")
-    expect_event(page, "photos sent", {"photos": 1, "failed": 0})
+    expect_event(page, "photos sent", {"photos": 1, "failed": 0, "person": "Anna"})
 
 
 def test_the_keyboard_opens_the_chooser(visit: Visit) -> None:

@@ -1,5 +1,5 @@
 """What the tests of the API share with those of the storages."""
 
-from tests.server.storage.conftest import emulator
+from tests.storage.conftest import emulator
 
 __all__ = ["emulator"]

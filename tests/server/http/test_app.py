@@ -155,6 +155,7 @@ def mine(stage: Stage) -> dict[str, str]:
         "person": "p1",
         "tracklet": "t1",
         "number": "0",
+        "frame": "0",
         "upload": "e" * 32,
     }
 
@@ -186,7 +187,7 @@ def test_examples_are_taken(stage: Stage) -> None:
         for operation in operations(stage):
             if operation.parameters:
                 # All but the project is right, and is looked at first.
-                values = dict.fromkeys(operation.parameters, NEVER) | {"number": "0"}
+                values = dict.fromkeys(operation.parameters, NEVER) | {"number": "0", "frame": "0"}
                 assert_problem(operation.send(client, values), 404)
 
 

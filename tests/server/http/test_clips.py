@@ -46,10 +46,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def project(stage: Stage, party: Masked) -> Project:
-    made = stage.project(party.source)
-    stage.put(party.timeline.path, f"{made.id}/timeline")
-    stage.job(made, JobKind.ANALYZE, JobState.DONE)
-    return made
+    return stage.analysed(party.timeline.path, party.source)
 
 
 def get(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from bystander.server.database import Database
 from bystander.server.models import JobState
 from tests.server.http.wire import Wire
 from tests.support.stage import Stage, staged
@@ -23,20 +23,24 @@ asked_on_the_loop: list[str] = []
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """A service whose store notes from where it is asked."""
-    connection = Database._connection
-
-    def noting(self: Database) -> Any:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return connection(self)
-        asked_on_the_loop.append("the store")
-        return connection(self)
-
     asked_on_the_loop.clear()
     with staged(tmp_path) as made:
-        monkeypatch.setattr(Database, "_connection", noting)
+        database = type(made.context.store._database)
+        for way in ("_connected", "transaction"):
+            monkeypatch.setattr(database, way, noting(getattr(database, way)))
         yield made
+
+
+def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """A way into the database that notes who asks on the event loop."""
+
+    def asked(*arguments: Any) -> Any:
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            asked_on_the_loop.append("the store")
+        return ask(*arguments)
+
+    return asked
 
 
 def picture() -> bytes:
@@ -60,10 +64,13 @@ def test_no_route_asks_the_store_there(stage: Stage, tmp_path: Path) -> None:
         assert "failed" in client.get(f"{address}/jobs/{job}/events").text
         for path in (
             "", "/photos", "/jobs", "/people", "/people/p1/clip", "/verdicts", "/video",
-            "/video/file", "/video/posters/0", "/estimate", "/preview", "/result", "/timeline",
-            "/audit", "/audit.json",
+            "/video/file", "/video/proxy", "/video/posters/0", "/frames/0/picture", "/estimate",
+            "/preview", "/result", "/timeline", "/audit", "/audit.json",
         ):  # fmt: skip
             assert client.get(f"{address}{path}").status_code < 500, path
+        box = {"kind": "box", "x": 0, "y": 0, "width": 9, "height": 9}
+        edit = {"kind": "mask", "keys": [{"seconds": 0, "shape": box}]}
+        assert client.post(f"{address}/track", json={"edit": edit}).status_code == 404
         assert client.get("/limits").status_code == 200
     assert asked_on_the_loop == []
 

@@ -17,6 +17,7 @@ from bystander.server.jobs.idempotency import KEPT_SECONDS, Answered, Idempotenc
 from bystander.server.models import JobState, Video, VideoState
 from bystander.server.store import ServiceStore
 from tests.server.http.wire import Wire
+from tests.support.databases import database_at
 from tests.support.facts import FACTS
 from tests.support.stage import Stage, staged
 from tests.support.waiting import until
@@ -199,7 +200,7 @@ def test_a_key_is_forgotten_after_a_day_and_the_oldest_go_first(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(idempotency, "MAX_KEYS_PER_OWNER", 2)
-    store = ServiceStore(tmp_path / "store", lambda: now)
+    store = ServiceStore(database_at(tmp_path / "store"), lambda: now)
     keys: IdempotencyKeys = store.idempotency_keys
     answered = Answered("f", 201, "/projects/1")
     for owner, key in (("bob", "1"), ("ann", "1"), ("ann", "2"), ("ann", "3")):

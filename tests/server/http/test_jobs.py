@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bystander.media.encoder import Codec
-from bystander.redaction.effects import EffectName
+from bystander.choices import Codec, EffectName, SmartRender
 from bystander.server.http.app import create_app
 from bystander.server.http.jobs import JobRequest, warnings_for
 from bystander.server.jobs.runner import Runner
@@ -73,6 +72,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
                 "effect": {"name": "solid", "color": "#ff00ff", "strength": 2},
                 "audit": True,
                 "codec": "hevc",
+                "smart_render": "off",
                 "clicks": [{"seconds": 0.4, "x": 30, "y": 120}],
             },
         )
@@ -93,6 +93,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
     order = JobSpec.model_validate(stored.order)
     assert order.effect.name is EffectName.SOLID
     assert (order.codec, job["codec"]) == (Codec.HEVC, "hevc")
+    assert (order.smart_render, job["smart_render"]) == (SmartRender.OFF, "off")
     assert [(c.seconds, c.x, c.y) for c in order.clicks] == [(0.4, 30, 120)]
 
 
@@ -184,6 +185,7 @@ def test_one_token_cannot_fill_the_queue(stage: Stage, film: Path) -> None:
         {"effect": {"allow_weak": True}},
         {"kind": "analyze", "audit": True},
         {"kind": "analyze", "codec": "hevc"},
+        {"kind": "analyze", "smart_render": "off"},
         {"codec": "h265"},
         {"kind": "render", "clicks": [{"seconds": 0, "x": 1, "y": 1}]},
         {"clicks": [{"seconds": -1, "x": 1, "y": 1}]},

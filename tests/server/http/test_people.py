@@ -15,7 +15,7 @@ from bystander.errors import NotStored
 from bystander.server.http.people import describe
 from bystander.server.http.timelines import TimelineCache
 from bystander.server.models import JobKind, JobState, Project
-from bystander.server.storage.local import LocalStorage
+from bystander.storage.local import LocalStorage
 from bystander.timeline.header import Header
 from bystander.timeline.types import Decision, Evidence, EvidenceKind, Verdict
 from bystander.tracking.clicks import Click
@@ -51,10 +51,7 @@ def project(stage: Stage, party: Masked) -> Project:
 
 
 def analysed(stage: Stage, party: Masked) -> Project:
-    made = stage.project()
-    stage.put(party.timeline.path, f"{made.id}/timeline")
-    stage.job(made, JobKind.ANALYZE, JobState.DONE)
-    return made
+    return stage.analysed(party.timeline.path)
 
 
 def people(stage: Stage, project: Project) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bystander.choices import EffectName
 from bystander.errors import PhotoError, UnreadablePhoto
 from bystander.geometry.masks import decode_runs
-from bystander.redaction.effects import EffectName
 from bystander.server.http.previews import PictureTasks
 from bystander.server.settings import LimitSettings
 from tests.support.drawn import GREEN, RED, SIZE, Figure, Scene, drawn_models, standing

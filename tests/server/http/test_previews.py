@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bystander.choices import EffectName
 from bystander.cli.demo import group_photo
 from bystander.geometry.types import Rgb
 from bystander.media.photos import load_photo
 from bystander.models import load_models
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.server.http import previews
 from bystander.server.http.previews import LONG_SIDE_PX, mask_everyone, to_jpeg
 from bystander.server.models import Project
-from bystander.server.storage import LocalStorage
 from bystander.settings import AnalysisSettings
+from bystander.storage import LocalStorage
 from tests.support import drawn
 from tests.support.drawn import MAGENTA, Figure, Scene, drawn_models, is_magenta, standing
 from tests.support.stage import Stage, staged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -19,7 +20,7 @@ from bystander.server.http.app import create_app
 from bystander.server.http.downloads import URL_LIFETIME
 from bystander.server.jobs.spec import key_of
 from bystander.server.models import Job, JobKind, JobState, Project
-from bystander.server.storage.local import LocalStorage
+from bystander.storage.local import LocalStorage
 from bystander.timeline.header import verdicts_digest
 from tests.support import drawn
 from tests.support.drawn import Figure, Scene, mask_scene, standing
@@ -392,6 +393,35 @@ def test_no_address_in_a_bucket_is_given_for_a_stale_result(stage: Stage, party:
     assert (current.status_code, "location" in current.headers) == (409, False)
     assert (stale.status_code, stale.headers["bystander-stale"]) == (307, "verdicts-changed")
     assert timedelta(minutes=2) >= URL_LIFETIME
+
+
+def test_what_was_accepted_since_is_marked_and_no_leak_any_more(
+    stage: Stage, party: Project
+) -> None:
+    box = [10, 10, 40, 60]
+    finding = {
+        "kind": "visible person", "severity": "leak", "start": 0.2, "end": 0.4, "seconds": 0.2,
+        "frame": 5, "frames": 5, "box": box, "share": 0.5, "who": "", "detail": "",
+    }  # fmt: skip
+    report = {"passed": False, "findings": [finding]}
+    stage.made(party, json.dumps(report).encode(), "audit.json")
+    with stage.client() as client:
+        base = f"/projects/{party.id}"
+        tag = client.get(f"{base}/edits").headers["ETag"]
+        accept = {
+            "kind": "accept",
+            "finding": {"kind": "visible person", "seconds": 0.2, "box": box},
+        }
+
+        changed = client.put(f"{base}/edits", json={"edits": [accept]}, headers={"If-Match": tag})
+
+        assert changed.status_code == 200, changed.text
+        told = client.get(f"{base}/audit.json").json()
+        assert (told["passed"], told["findings"][0]["accepted"]) == (True, True)
+        assert client.get(f"{base}").json()["result"]["current"]  # nothing changes in the picture
+        tag = changed.headers["ETag"]
+        client.put(f"{base}/edits", json={"edits": []}, headers={"If-Match": tag})
+        assert client.get(f"{base}/audit.json").json() == report
 
 
 def test_the_report_of_a_stale_result_says_so(stage: Stage, party: Project) -> None:

@@ -15,7 +15,7 @@ from bystander.server.jobs.spec import TIMELINE_FILE, VIDEO_FILE
 from bystander.server.models import new_id
 from bystander.server.retention import UPLOADS
 from bystander.server.settings import LimitSettings, ServiceSettings
-from tests.server.storage.conftest import BUCKET
+from tests.storage.conftest import BUCKET
 from tests.support.stage import Stage, staged
 from tests.support.videos import make_video
 
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2 import service_account
 
-from bystander.server.storage.cloud import CloudStorage
+from bystander.storage.cloud import CloudStorage
 
 
 class SigningBucket(CloudStorage):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bystander.choices import ProfileName
 from bystander.server.jobs.estimates import (
     MAX_CORRECTION,
     RETRY_SECONDS,
@@ -22,7 +23,6 @@ from bystander.server.jobs.estimates import (
     DurationForecast,
 )
 from bystander.server.models import JobKind, Project, Video, VideoState
-from bystander.settings import ProfileName
 from tests.support.facts import FACTS as READY_FACTS
 from tests.support.house import VIDEO, House
 from tests.support.waiting import HANGS_AFTER_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from bystander.errors import OutputUnwritable, StorageError
 from bystander.server.models import JobState, Project, Video, VideoState
 from bystander.server.retention import Janitor
-from bystander.server.storage import LocalStorage
+from bystander.storage import LocalStorage
 from tests.support.house import AT_ONCE, FOR_EVER, NAME, VIDEO, House, alive
 from tests.support.waiting import until
 

@@ -10,9 +10,10 @@ import pytest
 
 from bystander.errors import ConfigError
 from bystander.server import database
-from bystander.server.database import Database, statements_in
+from bystander.server.database import SQLiteDatabase, statements_in
 from bystander.server.models import JobState
 from bystander.server.store import ServiceStore
+from tests.support.databases import sqlite_only
 from tests.support.house import AT_ONCE, NAME, PICTURE, VIDEO, House
 
 DUMP = Path(__file__).with_name("store_version_3.sql").read_text(encoding="utf-8")
@@ -48,6 +49,7 @@ def shape_of(path: Path) -> dict[str, object]:
     return shape
 
 
+@sqlite_only
 def test_a_job_that_waited_in_a_store_of_before_runs(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "photos" / PROJECT).mkdir(parents=True)
@@ -118,7 +120,7 @@ def test_a_database_of_another_program_is_refused_and_keeps_its_tables(tmp_path:
     other.execute("CREATE TABLE recipes (name TEXT)")
     other.close()
     with pytest.raises(ConfigError, match="another program"):
-        Database(path)
+        SQLiteDatabase(path)
     assert set(shape_of(path)) == {"recipes", "version"}
 
 

@@ -14,7 +14,8 @@ from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.masks import Mask
 from bystander.server.jobs.previews import GREY_LEVEL, INTERVAL_SECONDS, LONG_SIDE_PX, PreviewWriter
-from bystander.tracking.frame_analysis import AnalysisFrame, Detections
+from bystander.tracking.appearance import to_lab
+from bystander.tracking.frames import AnalysisFrame, Detections
 
 HEIGHT, WIDTH = 90, 160
 STREET, PERSON = 40, 250
@@ -52,7 +53,8 @@ def seen(
     detail: NDArray[np.uint8] | None = None,
 ) -> Detections:
     instances = [Instance((0.0, 0.0, 1.0, 1.0), 0.9, mask) for mask in masks]
-    return Detections(AnalysisFrame(0, 0, frame, False, detail), instances, faces or [])
+    view = AnalysisFrame(0, 0, frame, False, detail)
+    return Detections(view, instances, faces or [], to_lab(frame), None)
 
 
 def rendered(size: tuple[int, int]) -> av.VideoFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bystander.server.models import Job, JobKind, JobProgress, JobState, Problem
+from tests.support.databases import sqlite_only
 from tests.support.house import NAME, House
 
 
@@ -162,7 +163,7 @@ def test_what_ran_when_the_server_died_waits_again(house: House) -> None:
     claimed(house)
     claimed(house)
     house.store.jobs.request_cancel(wished.id)
-    assert house.store.jobs.requeue_running() == 2
+    assert house.store.jobs.requeue_orphans() == 2
     assert (house.now(running).state, house.now(running).attempts) == (JobState.QUEUED, 0)
     assert house.now(wished).state is JobState.CANCELLED
     assert house.now(waiting) == waiting
@@ -207,6 +208,7 @@ def test_photos_stay_for_the_next_job_that_waits_for_them(house: House) -> None:
     assert house.store.photos.list(project.id) == ()
 
 
+@sqlite_only
 def test_a_name_is_nowhere_once_the_job_has_ended(house: House) -> None:
     job = house.job(cast=[{"name": NAME, "photos": []}])
     assert job.order == {"kind": "mask"}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bystander.server.jobs.queue import QueueEntry, QueuePosition, QueueSnapshot, position_of
+from bystander.server.jobs.queue_position import (
+    QueueEntry,
+    QueuePosition,
+    QueueSnapshot,
+    position_of,
+)
 from bystander.server.models import JobState
 from tests.support.house import House
 

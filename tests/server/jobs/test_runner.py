@@ -10,6 +10,7 @@ from bystander.server.jobs import execution
 from bystander.server.jobs.process import SoundSummary
 from bystander.server.jobs.spec import JobSpec, key_of
 from bystander.server.models import JobKind, JobProgress, JobState, new_id
+from bystander.server.retention import Janitor
 from tests.support.house import (
     DONE,
     LONG,
@@ -109,6 +110,35 @@ def test_rendering_again_takes_the_stored_analysis_and_the_decisions(
     assert house.result(project.id, "rendered.timeline") == b"as decided"
 
 
+def test_segments_of_a_result_are_there_for_the_next_one_and_go_with_the_project(
+    house: House,
+) -> None:
+    project = house.project()
+    house.put(project, "timeline", b"who is where")
+    made = "checkpoints/render/0.segment"
+    first = house.job(project)
+    with house.running([[("write", [made, "masked"]), RESULT, DONE]]):
+        house.ended(first)
+    kept = house.data / "segments" / project.id
+    assert [path.name for path in kept.iterdir()] == ["0.segment"]
+
+    second = house.job(project, JobKind.RENDER)
+    script: list[Steps] = [
+        [
+            ("copy", ["checkpoints/earlier/0.segment", str(house.data / "found")]),
+            ("write", ["checkpoints/render/1.segment", "otherwise"]),
+            RESULT,
+            DONE,
+        ]
+    ]
+    with house.running(script):
+        assert house.ended(second).state is JobState.DONE
+    assert (house.data / "found").read_bytes() == b"masked"
+    assert [path.name for path in kept.iterdir()] == ["1.segment"]
+    assert Janitor(house.store, house.storage, house.settings).purge(project.id)
+    assert not kept.exists()
+
+
 def test_progress_is_of_the_whole_job(house: House) -> None:
     job = house.job()
     with house.running([[progress(50, "analyze"), LONG]]) as runner:
@@ -131,9 +161,9 @@ def test_progress_is_written_a_few_times_a_second_however_often_it_is_told(
     written: list[JobProgress] = []
     keep = house.store.jobs.progress
 
-    def counting(job: str, state: JobProgress) -> None:
+    def counting(job: str, state: JobProgress, lease: str) -> bool:
         written.append(state)
-        keep(job, state)
+        return keep(job, state, lease)
 
     clock, go = Clock(), tmp_path / "go"
     clock.stands_at = time.monotonic()

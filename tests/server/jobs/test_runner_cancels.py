@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from bystander.server.jobs.spec import key_of
 from bystander.server.models import JobState
-from bystander.server.storage import LocalStorage
+from bystander.storage import LocalStorage
 from tests.support.house import (
     AT_ONCE,
     DONE,
@@ -47,11 +48,11 @@ class Slow(LocalStorage):
         super().__init__(folder)
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def fetch(self, key: str, target: Path) -> None:
+    def fetch(self, key: str, target: Path, spans: Sequence[tuple[int, int]] = ()) -> None:
         self.begun.set()
         self.go.wait()
         target.parent.mkdir(exist_ok=True)  # swept meanwhile
-        super().fetch(key, target)
+        super().fetch(key, target, spans)
 
 
 @pytest.mark.long

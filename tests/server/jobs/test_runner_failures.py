@@ -9,7 +9,7 @@ from bystander.errors import StorageError
 from bystander.server.jobs import execution
 from bystander.server.jobs.runner import Runner
 from bystander.server.models import JobState
-from bystander.server.storage import LocalStorage
+from bystander.storage import LocalStorage
 from tests.support.house import (
     AT_ONCE,
     DONE,
@@ -133,11 +133,11 @@ class Flaky(LocalStorage):
         super().__init__(folder)
         self.faults = faults
 
-    def put(self, source: Path, key: str) -> None:
+    def put(self, source: Path, key: str, *, keep: bool = False) -> None:
         if key.endswith("audit.json") and self.faults > 0:
             self.faults -= 1
             raise StorageError("the bucket can't be reached")
-        super().put(source, key)
+        super().put(source, key, keep=keep)
 
 
 @pytest.mark.parametrize(("faults", "end"), [(2, JobState.DONE), (3, JobState.FAILED)])

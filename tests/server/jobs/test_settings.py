@@ -162,3 +162,34 @@ def test_who_names_a_file_with_the_secret_of_webhooks_has_one(plain: Path, tmp_p
             file.write_bytes(content)
         with pytest.raises(ConfigError, match=name):
             load_service_settings(plain, {"BYSTANDER_WEBHOOK_SECRET_FILE": str(file)})
+
+
+URL = "postgresql://ann:zebra-crossing@database/bystander"
+
+
+def test_the_database_comes_by_a_variable_or_a_file(plain: Path, tmp_path: Path) -> None:
+    assert load_service_settings(plain, {}).store.database == ""
+    assert load_service_settings(plain, {"BYSTANDER_DATABASE": URL}).store.database == URL
+    file = tmp_path / "database"
+    file.write_text(f"{URL}\n")
+    settings = load_service_settings(plain, {"BYSTANDER_DATABASE_FILE": str(file)})
+    assert settings.store.database == URL
+    assert "zebra" not in repr(settings)
+
+
+@pytest.mark.parametrize("said", ["mysql://ann:zebra-crossing@database", "zebra-crossing"])
+def test_another_database_is_refused_without_showing_its_password(plain: Path, said: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        load_service_settings(plain, {"BYSTANDER_DATABASE": said})
+    assert "zebra" not in str(told.value)
+
+
+def test_whoever_names_a_file_of_the_database_does_not_begin_without(
+    plain: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "database"
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_service_settings(plain, {"BYSTANDER_DATABASE_FILE": str(file)})
+    file.write_text("")
+    with pytest.raises(ConfigError, match="there is no URL"):
+        load_service_settings(plain, {"BYSTANDER_DATABASE_FILE": str(file)})

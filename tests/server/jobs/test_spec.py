@@ -8,22 +8,30 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bystander.choices import EffectName, ProfileName
 from bystander.errors import ConfigError
-from bystander.redaction.effects import EffectName, EffectSettings
+from bystander.redaction.effects import EffectSettings
 from bystander.server.jobs.spec import (
+    AUDIT_FILE,
+    EARLIER_AUDIT_FILE,
+    EARLIER_TIMELINE_FILE,
     OF_RENDERING,
     OUTPUTS,
+    RENDERED_FILE,
     SPEC_FILE,
     TIMELINE_FILE,
+    VIDEO_FILE,
     CastPhotoSpec,
     CastSpec,
     ClickSpec,
     JobSpec,
     key_of,
+    prepare,
     rendering_of,
 )
-from bystander.server.models import JobKind
-from bystander.settings import ProfileName
+from bystander.server.models import Job, JobKind, JobState, Project
+from bystander.server.settings import ServiceSettings
+from bystander.storage import LocalStorage
 
 WHOLE = JobSpec(
     kind=JobKind.RENDER,
@@ -107,3 +115,35 @@ def test_another_rendering_replaces_all_of_the_last_one_and_not_the_analysis() -
     assert TIMELINE_FILE not in replaced
     assert len({key_of("p", name) for name in OUTPUTS}) == len(OUTPUTS)
     assert all(key_of("p", name).startswith("p/") for name in OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("order", "earlier", "gone_on_from"),
+    [
+        ({}, {}, True),
+        ({"edits": {"edits": [{"kind": "erase", "who": "p1"}]}, "keep": ["p2"]}, {}, True),
+        ({"effect": {"name": "mosaic"}}, {}, False),
+        ({"codec": "hevc"}, {}, False),
+        ({"audit": False}, {}, False),
+        ({}, {"profile": "fast"}, False),
+    ],
+)
+def test_an_audit_is_gone_on_from_where_the_result_was_drawn_by_the_same_means(
+    tmp_path: Path, order: dict[str, Any], earlier: dict[str, Any], gone_on_from: bool
+) -> None:
+    settings = ServiceSettings()
+    storage = LocalStorage(tmp_path / "storage")
+    project = Project("ab", "owner", 0, 1)
+    for name in (VIDEO_FILE, TIMELINE_FILE, RENDERED_FILE, AUDIT_FILE):
+        (tmp_path / "file").write_text(name)
+        storage.put(tmp_path / "file", key_of(project.id, name))
+    jobs = [
+        Job(str(n), "ab", "owner", JobKind.RENDER, JobState.QUEUED,
+            {"kind": "render", "audit": True, **given}, 0.0)
+        for n, given in enumerate((order, earlier))
+    ]  # fmt: skip
+
+    prepare(tmp_path / "work", jobs[0], project, (), tmp_path, storage, settings, jobs[1])
+
+    there = [tmp_path / "work" / n for n in (EARLIER_AUDIT_FILE, EARLIER_TIMELINE_FILE)]
+    assert [file.exists() for file in there] == [gone_on_from] * 2

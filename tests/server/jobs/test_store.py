@@ -12,7 +12,7 @@ from subprocess import run
 import pytest
 
 from bystander.errors import ConfigError
-from bystander.server.database import Database
+from bystander.server.database import SQLiteDatabase
 from bystander.server.models import (
     JobKind,
     Photo,
@@ -23,7 +23,8 @@ from bystander.server.models import (
     VideoState,
     new_id,
 )
-from bystander.server.store import ServiceStore
+from bystander.server.store import ServiceStore, open_database
+from tests.support.databases import database_at, sqlite_only
 from tests.support.facts import FACTS
 
 NAME = "Annabel Quartermain"
@@ -44,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[ServiceStore]:
-    made = ServiceStore(tmp_path / "bystander.sqlite", clock)
+    made = ServiceStore(database_at(tmp_path / "bystander.sqlite"), clock)
     yield made
     made.close()
 
@@ -58,6 +59,7 @@ def on_disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+@sqlite_only
 def test_nobody_else_on_the_machine_may_read_it(store: ServiceStore, tmp_path: Path) -> None:
     store.projects.create("ann", 60)
     files = sorted(tmp_path.iterdir())
@@ -70,7 +72,7 @@ def test_nobody_else_on_the_machine_may_read_it(store: ServiceStore, tmp_path: P
 
 
 def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
-    first = ServiceStore(tmp_path / "store")
+    first = ServiceStore(database_at(tmp_path / "store"))
     project = first.projects.create("ann", 60)
     video = Video(VideoState.REFUSED, 10, 10, FACTS, 2, Problem("NotAVideo", "no", "else"))
     assert first.projects.set_video(project.id, video)
@@ -79,7 +81,7 @@ def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     assert first.photos.add(photo)
     job = first.jobs.add(project.id, JobKind.MASK, {"effect": {"name": "blur"}}, expected=7.5)
     first.close()
-    second = ServiceStore(tmp_path / "store")
+    second = ServiceStore(database_at(tmp_path / "store"))
     found = second.projects.get(project.id, "ann")
     assert found is not None
     assert (found.video, found.keep, found.mask) == (video, ("p2",), ("t17", "p1"))
@@ -90,6 +92,7 @@ def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
+@sqlite_only
 def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store"
     path.write_bytes(b"a letter to grandmother " * 100)
@@ -171,6 +174,7 @@ def test_bytes_that_uploads_announced_count_until_they_came(store: ServiceStore)
     assert store.projects.announced() == 70
 
 
+@sqlite_only
 def test_no_byte_of_a_deleted_project_is_left(store: ServiceStore, tmp_path: Path) -> None:
     kept = store.projects.create("bob", 60)
     project = store.projects.create("ann", 60)
@@ -184,6 +188,7 @@ def test_no_byte_of_a_deleted_project_is_left(store: ServiceStore, tmp_path: Pat
     assert store.projects.get(kept.id, "bob") == kept
 
 
+@sqlite_only
 def test_no_byte_of_a_deleted_or_renamed_photo_is_left(store: ServiceStore, tmp_path: Path) -> None:
     project = store.projects.create("ann", 60)
     renamed, deleted = photo_of(project), photo_of(project)
@@ -195,7 +200,7 @@ def test_no_byte_of_a_deleted_or_renamed_photo_is_left(store: ServiceStore, tmp_
 
 
 def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store")
+    database = open_database(database_at(tmp_path / "store"), 2)
 
     def served_and_failing() -> None:
         with database.transaction() as connection:
@@ -208,13 +213,14 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
     database.close()
 
 
+@sqlite_only
 def test_another_process_reads_while_this_one_writes(store: ServiceStore, tmp_path: Path) -> None:
     store.projects.create("ann", 60)
     code = (
         "import sys; from pathlib import Path; from bystander.server.store import ServiceStore;"
         "print(len(ServiceStore(Path(sys.argv[1])).projects.list('ann')))"
     )
-    database = Database(tmp_path / "bystander.sqlite")
+    database = SQLiteDatabase(tmp_path / "bystander.sqlite")
     reader = sqlite3.connect(tmp_path / "bystander.sqlite", timeout=0)
     with database.transaction() as connection:
         connection.execute("DELETE FROM projects")

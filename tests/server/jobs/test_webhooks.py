@@ -24,6 +24,7 @@ from bystander.server.jobs.webhooks import (
 from bystander.server.models import Job, JobKind, JobState, Problem, Webhook
 from bystander.server.settings import WebhookSettings
 from bystander.server.store import ServiceStore
+from tests.support.databases import database_at
 from tests.support.house import AT_ONCE, NAME, House
 from tests.support.receiver import Receiver, receiving
 from tests.support.waiting import until
@@ -46,7 +47,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[ServiceStore]:
-    made = ServiceStore(tmp_path / "store", clock)
+    made = ServiceStore(database_at(tmp_path / "store"), clock)
     yield made
     made.close()
 
@@ -195,11 +196,11 @@ def test_a_receiver_that_is_gone_for_good_is_asked_once(
 
 
 def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock, receiver: Receiver) -> None:
-    first = ServiceStore(tmp_path / "store", clock)
+    first = ServiceStore(database_at(tmp_path / "store"), clock)
     ended(first, receiver.url)
     assert first.webhooks.claim() is not None  # and the server dies over the try
     first.close()
-    second = ServiceStore(tmp_path / "store", clock)
+    second = ServiceStore(database_at(tmp_path / "store"), clock)
     assert second.webhooks.claim() is None
     clock.now += retry_after(1)
     delivery, heard = tried(second, clock)
@@ -233,6 +234,17 @@ def test_who_has_one_under_way_is_passed_over(store: ServiceStore) -> None:
     delivery = store.webhooks.claim({"ann"})
     assert delivery is not None
     assert delivery.job == other.id
+
+
+def test_while_a_try_may_last_no_other_service_makes_another(
+    store: ServiceStore, clock: Clock
+) -> None:
+    ended(store)
+    assert store.webhooks.claim(seconds=15.0) is not None
+    clock.now += 14
+    assert store.webhooks.claim() is None
+    clock.now += 1
+    assert store.webhooks.claim() is not None
 
 
 def test_nobody_is_called_in_this_network_unless_the_operator_says_so(

@@ -6,11 +6,11 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bystander.choices import EffectName, ProfileName
+from bystander.editing.digest import edited_digest
+from bystander.editing.document import Box, Edits, Key, MaskEdit, VerdictEdit
 from bystander.errors import ConfigError, InvalidTimeline, ModelError, NotAVideo, PhotoError
 from bystander.media.probe import probe
-from bystander.redaction.effects import EffectName, EffectSettings
-from bystander.sandbox.launch import Confinement, confined_command
+from bystander.redaction.effects import EffectSettings
 from bystander.server.bentos import job_worker
 from bystander.server.bentos.children import Children
-from bystander.server.jobs.process import parse_message
 from bystander.server.jobs.spec import (
     AUDIT_FILE,
     AUDIT_PAGE_FILE,
     CAST_FOLDER,
     CHECKPOINTS_FOLDER,
+    EARLIER_AUDIT_FILE,
+    EARLIER_TIMELINE_FILE,
     PREVIEW_FILE,
     RENDERED_FILE,
     RESULT_FILE,
@@ -43,14 +46,15 @@ from bystander.server.jobs.spec import (
     JobSpec,
 )
 from bystander.server.models import JobKind
-from bystander.settings import ProfileName
 from bystander.timeline.archive import Timeline
+from bystander.timeline.types import Decision
 from tests.conftest import REPOSITORY, sampled, shared
 from tests.support.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
-from tests.support.drawn_worker import LOOKED, NO_NETWORKS, NOWHERE, RENDERING
+from tests.support.drawn_worker import LOOKED, NO_NETWORKS, RENDERING
 from tests.support.house import alive
 from tests.support.videos import remuxed
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.work import Work, told
 
 FRAMES, SEGMENT = 48, 12
 HALF = FRAMES // 2
@@ -59,75 +63,6 @@ AT_EVERY_FRAME = 1e-6
 GREY = EffectSettings(name=EffectName.SOLID, color="#808080")
 COLOURFUL = 70
 """Between the channels of a pixel: only people are, and only where they show."""
-
-
-class Work:
-    """A worker's folder, and the workers that were started on it."""
-
-    def __init__(self, folder: Path, video: Path, order: JobSpec) -> None:
-        self.folder = folder
-        folder.mkdir()
-        os.link(video, folder / VIDEO_FILE)
-        order.save(folder)
-
-    @contextmanager
-    def worker(self, hold: str | int = NOWHERE) -> Iterator[subprocess.Popen[str]]:
-        """One at work, ended on leaving; `hold`: where it waits, see `drawn_worker`."""
-        # As the service starts one: it gets along with its folder.
-        confinement = Confinement(folder=self.folder, read=(REPOSITORY / "tests",))
-        process = subprocess.Popen(
-            confined_command(
-                confinement, "tests.support.drawn_worker", str(self.folder), str(hold)
-            ),
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                process.kill()
-
-    def done(self, hold: str = NOWHERE) -> tuple[list[dict[str, Any]], int, str]:
-        """What one tells until it ends, its exit code and its complaints."""
-        with self.worker(hold) as process:
-            output, complaints = process.communicate(timeout=HANGS_AFTER_SECONDS)
-        return told(output), process.returncode, complaints
-
-    def interrupted(
-        self, hold: str | int, when: Callable[[], object], which: signal.Signals
-    ) -> list[str]:
-        """What one has looked at that gets a signal once `when()` holds; it can't get further
-        than `hold`, however long the signal takes."""
-        with self.worker(hold) as process:
-            until(lambda: bool(when()) or process.poll() is not None)
-            process.send_signal(which)
-            assert process.wait(HANGS_AFTER_SECONDS) == -which
-        return self.looked()
-
-    def looked(self) -> list[str]:
-        """Digests of the frames that networks have looked at, and forgets them."""
-        try:
-            lines = (self.folder / LOOKED).read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        (self.folder / LOOKED).unlink()
-        return lines
-
-    def analysed(self) -> bool:
-        return (self.folder / CHECKPOINTS_FOLDER / "analysis" / "state").exists()
-
-    def rendered(self) -> bool:
-        return any((self.folder / CHECKPOINTS_FOLDER / "render").glob("*.segment"))
-
-
-def told(output: str) -> list[dict[str, Any]]:
-    """The events in a worker's output, which has nothing else in it."""
-    for line in output.splitlines():
-        assert parse_message(line.encode()) is not None, line
-    return [json.loads(line) for line in output.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +167,49 @@ def test_rendering_looks_at_nothing_again_and_follows_decisions(
     assert (work.folder / TIMELINE_FILE).read_bytes() == (
         undisturbed.folder / TIMELINE_FILE
     ).read_bytes()
+
+
+def test_rendering_follows_edits_and_leaves_the_analysis_as_it_was(
+    tmp_path: Path, video: Path, undisturbed: Work
+) -> None:
+    shape = Box(x=0, y=0, width=40, height=30)
+    drawn = MaskEdit(keys=(Key(seconds=0.5, shape=shape),))
+    clear = VerdictEdit(who="p1", decision=Decision.KEEP)
+    work = Work(tmp_path / "work", video, order(JobKind.RENDER, edits=Edits(edits=(clear, drawn))))
+    shutil.copyfile(undisturbed.folder / TIMELINE_FILE, work.folder / TIMELINE_FILE)
+    analysis = Timeline.load(undisturbed.folder / TIMELINE_FILE)
+
+    events, code, complaints = work.done(NO_NETWORKS)
+
+    assert code == 0, complaints
+    summary = events[-1]["summary"]
+    assert summary["kept"] == 1
+    edits = Edits(edits=(clear, drawn))
+    assert summary["verdicts_digest"] == edited_digest(analysis.header, analysis.times(), edits)
+    rendered = Timeline.load(work.folder / RENDERED_FILE)
+    assert len(rendered.header.tracklets) == len(analysis.header.tracklets) + 1
+    assert Timeline.load(work.folder / TIMELINE_FILE).digest() == analysis.digest()
+    assert {event["stage"] for event in events if event["event"] == "progress"} == {
+        "follow", "render",
+    }  # fmt: skip
+
+
+@pytest.mark.long
+def test_an_audit_goes_on_from_that_of_the_result_before(tmp_path: Path, video: Path) -> None:
+    before = Work(tmp_path / "before", video, order(audit=True))
+    assert before.done()[1] == 0
+    work = Work(tmp_path / "work", video, order(JobKind.RENDER, audit=True))
+    os.link(before.folder / TIMELINE_FILE, work.folder / TIMELINE_FILE)
+    os.link(before.folder / RENDERED_FILE, work.folder / EARLIER_TIMELINE_FILE)
+    os.link(before.folder / AUDIT_FILE, work.folder / EARLIER_AUDIT_FILE)
+
+    events, code, complaints = work.done()
+
+    assert code == 0, complaints
+    assert work.looked() == []  # nothing has changed
+    reports = [json.loads((w.folder / AUDIT_FILE).read_text()) for w in (before, work)]
+    assert reports[0]["findings"] == reports[1]["findings"]
+    assert "passed" in events[-1]["summary"]
 
 
 @pytest.mark.long
@@ -465,3 +443,19 @@ def test_a_real_video_is_masked_by_the_command_of_the_service(tmp_path: Path) ->
     assert events[-1]["summary"]["people"] > 0
     assert events[-1]["summary"]["frames"] == len(pictures(work.folder / RESULT_FILE))
     assert all(event.get("eta", 0) >= 0 for event in events)
+
+
+def test_rendering_with_other_decisions_takes_over_what_they_do_not_change(
+    undisturbed: Work, tmp_path: Path, video: Path
+) -> None:
+    work = Work(tmp_path / "work", video, order(JobKind.RENDER, keep=("p1",)))
+    shutil.copyfile(undisturbed.folder / TIMELINE_FILE, work.folder / TIMELINE_FILE)
+    earlier = work.folder / CHECKPOINTS_FOLDER / "earlier"
+    earlier.parent.mkdir(exist_ok=True)
+    shutil.copytree(undisturbed.folder / CHECKPOINTS_FOLDER / "render", earlier)
+    events, code, complaints = work.done()
+
+    assert (code, events[-1]["event"]) == (0, "done"), complaints
+    assert not any(event["event"] == "resumed" for event in events)
+    assert not earlier.exists()
+    assert work.rendered()

@@ -1,0 +1,130 @@
+"""`bystander mask`: a video, or a folder of them."""
+
+from __future__ import annotations
+
+from os.path import isdir
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName
+from bystander.cli.audit import tell_audit
+from bystander.cli.console import open_console
+from bystander.cli.options import (
+    AllowWeak,
+    Audit,
+    Cast,
+    Cluster,
+    CodecOption,
+    Color,
+    DeinterlaceOption,
+    DeviceOption,
+    EditsFile,
+    Effect,
+    EncoderOption,
+    From,
+    Json,
+    KeepAt,
+    MaskAt,
+    MaskBox,
+    Output,
+    Overwrite,
+    PrecisionOption,
+    Processes,
+    ProfileOption,
+    SmartRenderOption,
+    Strength,
+    To,
+    VideoOrFolder,
+    Work,
+    Zone,
+    clicks_of,
+    edits_of,
+    effect_of,
+)
+from bystander.cli.preset import Preset
+from bystander.cli.summary import summary_of
+from bystander.errors import ConfigError
+
+
+def mask(
+    video: VideoOrFolder,
+    output: Output,
+    cast: Cast = None,
+    keep_at: KeepAt = None,
+    mask_at: MaskAt = None,
+    edits: EditsFile = None,
+    mask_box: MaskBox = None,
+    zone: Zone = None,
+    effect: Effect = EffectName.BLUR,
+    color: Color = DEFAULT_COLOR,
+    strength: Strength = DEFAULT_STRENGTH,
+    allow_weak: AllowWeak = False,
+    start: From = None,
+    end: To = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(
+            "--timeline",
+            metavar="FILE",
+            help="Also save the timeline, for 'people' and for 'render'.",
+        ),
+    ] = None,
+    audit: Audit = False,
+    codec: CodecOption = None,
+    deinterlace: DeinterlaceOption = None,
+    encoder: EncoderOption = None,
+    smart_render: SmartRenderOption = None,
+    profile: ProfileOption = ProfileName.BALANCED,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    processes: Processes = None,
+    cluster: Cluster = None,
+    work: Work = None,
+    preset: Preset = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Mask everyone in VIDEO but the people to keep."""
+    from bystander.cli.batch import mask_folder
+    from bystander.cli.mask_order import MaskOrder
+
+    with open_console(json) as console:
+        order = MaskOrder(
+            cast or (),
+            clicks_of(keep_at),
+            clicks_of(mask_at, "--mask-at"),
+            edits_of(edits, mask_box, zone),
+            effect_of(effect, color, strength, allow_weak),
+            start,
+            end,
+            timeline,
+            audit,
+            codec,
+            deinterlace,
+            encoder,
+            smart_render,
+            profile,
+            device,
+            precision,
+            processes,
+            cluster,
+            work,
+            overwrite,
+        )
+        if isdir(video):
+            if timeline or keep_at or mask_at or mask_box or edits:
+                raise ConfigError(
+                    f"{video} is a folder: --timeline, --keep-at, --mask-at, --mask-box and "
+                    "--edits are about one video",
+                    "Mask that one by itself; the folder then passes over it.",
+                )
+            mask_folder(console, order, video, output)
+            return
+        masked, offset = order.run(console, video, output)
+        summary = summary_of(masked.header, masked.pointed_at)
+        console.result(output=str(output), **summary, sound=masked.sound.summary())
+        page = order.page(output)
+        if masked.audit is not None and page is not None:
+            tell_audit(console, masked.audit, page, offset)

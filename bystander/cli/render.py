@@ -1,0 +1,171 @@
+"""`bystander render`: a timeline drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName
+from bystander.cli.audit import tell_audit
+from bystander.cli.console import open_console
+from bystander.cli.options import (
+    AllowWeak,
+    Audit,
+    Cluster,
+    CodecOption,
+    Color,
+    DeinterlaceOption,
+    EditsFile,
+    Effect,
+    EncoderOption,
+    From,
+    Json,
+    Keep,
+    Mask,
+    MaskAt,
+    MaskBox,
+    Output,
+    Overwrite,
+    Processes,
+    ProfileOption,
+    Segments,
+    SmartRenderOption,
+    Strength,
+    TimelineFile,
+    To,
+    Video,
+    Work,
+    Zone,
+    clicks_of,
+    edits_of,
+    effect_of,
+)
+from bystander.cli.preset import Preset
+from bystander.cli.summary import pointed_in, summary_of
+from bystander.files import check_file, made_folder, named_after
+
+
+def render(
+    video: Video,
+    timeline: TimelineFile,
+    output: Output,
+    keep: Keep = None,
+    mask: Mask = None,
+    mask_at: MaskAt = None,
+    edits: EditsFile = None,
+    mask_box: MaskBox = None,
+    zone: Zone = None,
+    effect: Effect = EffectName.BLUR,
+    color: Color = DEFAULT_COLOR,
+    strength: Strength = DEFAULT_STRENGTH,
+    allow_weak: AllowWeak = False,
+    start: From = None,
+    end: To = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--timeline", metavar="FILE", help="Save the timeline with the decisions."),
+    ] = None,
+    audit: Audit = False,
+    codec: CodecOption = None,
+    deinterlace: DeinterlaceOption = None,
+    encoder: EncoderOption = None,
+    smart_render: SmartRenderOption = None,
+    segments: Segments = None,
+    profile: ProfileOption = ProfileName.BALANCED,
+    processes: Processes = None,
+    cluster: Cluster = None,
+    work: Work = None,
+    preset: Preset = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Mask VIDEO by a timeline; runs no network, but for an audit."""
+    import tempfile
+
+    from bystander.executors.choice import executor_of, parallel_of
+    from bystander.media.muxer import MUXERS, check_encoding, check_output
+    from bystander.media.probe import probe
+    from bystander.media.resuming import RenderCheckpoints
+    from bystander.media.sound import plan_sound
+    from bystander.pipeline.edit import edited_timeline
+    from bystander.pipeline.part import part_of
+    from bystander.pipeline.render import render as run
+    from bystander.settings import load_profile
+    from bystander.timeline.archive import Timeline
+    from bystander.timeline.header import with_decisions
+
+    with open_console(json) as console:
+        chosen, drawn = load_profile(profile), effect_of(effect, color, strength, allow_weak)
+        check_output(output, video, overwrite)
+        wanted = {
+            "codec": codec,
+            "deinterlace": deinterlace,
+            "backend": encoder,
+            "smart_render": smart_render,
+        }
+        settings = chosen.encoder.changed(wanted)
+        info = probe(video)
+        check_encoding(output, info, video, settings)
+        page = named_after(output, ".audit.html") if audit else None
+        others = [] if page is None else [page, page.with_suffix(".json")]
+        for path in [*([save] if save else []), *others]:
+            check_file(path, overwrite, video, output)
+        by_hand, pointed_at = edits_of(edits, mask_box, zone), clicks_of(mask_at, "--mask-at")
+        if pointed_at:  # it takes what else a rendering doesn't
+            from bystander.tracking.clicks import check_clicks
+
+            check_clicks(pointed_at, video, info)
+        loaded = Timeline.load(timeline)
+        kept = None if segments is None else RenderCheckpoints(made_folder(segments), keep=True)
+        executor = executor_of(processes, cluster)
+        accepted = by_hand and by_hand.accepted()
+        found = None
+        with (
+            part_of(video, output, start, end) as part,
+            parallel_of(executor, work, part.video, output) as parallel,
+            tempfile.TemporaryDirectory(prefix="bystander-") as folder,
+            console.progress() as report,
+            edited_timeline(video, loaded, by_hand, report) as edited,
+        ):
+            chosen_people = with_decisions(edited.timeline.header, keep or (), mask or ())
+            whole = Timeline(edited.timeline.path, chosen_people)
+            if pointed_at:
+                from bystander.editing.pointing import with_masked
+
+                whole = with_masked(whole, loaded, pointed_at)
+            sound = plan_sound(part.video, MUXERS[output.suffix.lower()])
+            decided = part.timeline(whole, Path(folder) / "part")
+            run(
+                part.video,
+                decided,
+                output,
+                effect=drawn,
+                encoder=settings,
+                overwrite=overwrite,
+                report=report,
+                parallel=parallel,
+                checkpoints=kept,
+            )
+            if save is not None:
+                whole.save(save, whole.header)
+            pointed = pointed_in(decided)
+            if page is not None:
+                from bystander.auditing.findings import AuditSettings
+                from bystander.pipeline.audit import audit as attack
+
+                found = attack(
+                    part.video,
+                    output,
+                    page,
+                    timeline=decided,
+                    effect=drawn,
+                    settings=AuditSettings(sessions=chosen.analysis.sessions),
+                    report=report,
+                    edits=part.edits(accepted),
+                )
+        summary = summary_of(decided.header, pointed)
+        console.result(output=str(output), **summary, sound=sound.summary())
+        if found is not None and page is not None:
+            tell_audit(console, found, page, part.offset)

@@ -1,0 +1,271 @@
+"""Frames of a video -> the same with everyone masked who is to be; a part of them as a task."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, Final
+
+import av
+
+from bystander.errors import InvalidTimeline
+from bystander.media.colour import matrix_of
+from bystander.media.deinterlacing import deinterlaced
+from bystander.media.encoder import (
+    Deinterlacing,
+    Encoder,
+    EncoderSettings,
+    Encoding,
+    encoding_of,
+)
+from bystander.media.facts import VideoInfo
+from bystander.media.partial_files import Spans
+from bystander.media.prefetch import prefetch
+from bystander.media.reader import Frame, frames_after
+from bystander.media.resuming import Run, Span
+from bystander.media.segments import SegmentWriter
+from bystander.pipeline.render_plan import regions_of
+from bystander.pipeline.tasks import Step, Workspace
+from bystander.pipeline.workspaces import with_video
+from bystander.progress import Tally
+from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.effects import EffectSettings
+from bystander.redaction.regions import drawn
+from bystander.timeline.archive import CHUNK_FRAMES, Timeline
+from bystander.timeline.types import FrameRecord, Tracklet
+
+log = logging.getLogger(__name__)
+
+QUEUE_FRAMES: Final = 4
+BORROW_SECONDS: Final = 0.5
+"""A frame that the timeline doesn't know borrows the masks of neighbours this near ..."""
+BORROW_GROWTH_SHARE: Final = 0.06
+"""... grown by this share of the grid's height; with no such neighbour it is masked whole."""
+
+
+@dataclass(frozen=True)
+class DrawTask:
+    """Draw over everyone in a part of the video, and leave it encoded in the workspace.
+
+    Attributes:
+        timeline: name of the timeline, with the verdicts that count, in the workspace.
+        shown: pts of the frame before the first; None at the video's beginning.
+        parameter_id: see `Encoder.create`.
+        last: no other part follows.
+        spans: of the video's bytes, which it takes; none: all of them.
+    """
+
+    workspace: Workspace
+    info: VideoInfo
+    timeline: str
+    effect: EffectSettings
+    encoder: EncoderSettings
+    span: Span
+    shown: int | None
+    parameter_id: int
+    last: bool
+    spans: Spans = ()
+    runs_networks: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        return self.span.name
+
+    @property
+    def frames(self) -> int:
+        return self.span.stop - self.span.start
+
+    def run(self, step: Step) -> None:
+        """See `Task.run`.
+
+        Raises:
+            HardwareEncoderFailed: the processor can do it.
+        """
+        found = self.workspace.find(self.timeline)
+        if found is None:
+            raise InvalidTimeline(f"{self.timeline} is gone from the workspace", "Start again.")
+        timeline = Timeline.load(found)
+        with_video(
+            self.workspace,
+            timeline.header.video.fingerprint,
+            self.spans,
+            lambda video: self._draw(video, timeline, step),
+        )
+
+    def _draw(self, video: Path, timeline: Timeline, step: Step) -> None:
+        encoding = encoding_of(self.info, video, self.encoder)
+        drawing = FrameMasker(timeline, self.info, self.effect, encoding)
+        drawing.borrows = False
+        encoder = Encoder.create(self.info, video, self.encoder, self.parameter_id)
+        run = Run(self.span.start, self.span.stop, self.shown, copied=False)
+        done = 0
+        with (
+            self.workspace.storing(self.name) as path,
+            SegmentWriter(path, encoder.extradata) as writer,
+            closing(
+                prefetch(masked_frames(run, video, self.info, drawing, encoding), QUEUE_FRAMES)
+            ) as pictures,
+        ):
+            try:
+                for frame, picture in pictures:
+                    for packet in encoder.encode(picture, frame.pts, frame.duration):
+                        writer.add(packet)
+                    done += 1
+                    step(1)
+                for packet in encoder.flush():
+                    writer.add(packet)
+                writer.finish(self.last)
+            except BaseException:
+                step(-done)
+                raise
+
+
+def takes_frame_before(encoding: Encoding) -> bool:
+    """Whether to encode a frame takes the one before it: to deinterlace it."""
+    return encoding.deinterlacing is not Deinterlacing.NONE
+
+
+def masked_frames(
+    run: Run, video: Path, info: VideoInfo, drawing: FrameMasker, encoding: Encoding
+) -> Iterator[tuple[Frame, av.VideoFrame]]:
+    """The masked frames of a part of the video."""
+    lead = run.shown is not None and takes_frame_before(encoding)
+    frames = deinterlaced(
+        frames_after(video, info, run.start, run.shown, lead), info, encoding.deinterlacing, lead
+    )
+    count = None if run.stop is None else run.stop - run.start
+    return drawing.masked(islice(frames, count), run.start, run.shown)
+
+
+class FrameMasker:
+    """Masks the frames of one video by its timeline.
+
+    Attributes:
+        deinterlaced: whether a frame may hold something of the one before.
+        reach: ticks of the source within which frames are neighbours.
+        borrows: frames that the timeline doesn't know take their neighbours' masks; else they
+            are masked whole.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        info: VideoInfo,
+        effect: EffectSettings,
+        encoding: Encoding,
+    ) -> None:
+        self._timeline = timeline
+        self._pixel_format = encoding.pixel_format
+        self.deinterlaced = encoding.deinterlacing is not Deinterlacing.NONE
+        self.borrows = True
+        self.reach = round(BORROW_SECONDS / float(info.time_base))
+        self._compositor = Compositor(
+            timeline.header.grid,
+            (info.width, info.height),
+            info.display_size,
+            effect,
+            self._pixel_format,
+            *matrix_of(*info.planar_colors, info.height),
+        )
+        self._borrowing = Tally(
+            timeline.path,
+            "frame {first} was not analysed; it borrows its neighbours' masks",
+            "{count} frames were not analysed (first: {first}); they borrow their "
+            "neighbours' masks",
+        )
+        self._masked_whole = Tally(
+            timeline.path,
+            "frame {first} was not analysed; it is masked whole",
+            "{count} frames were not analysed (first: {first}); they are masked whole",
+        )
+
+    def masked(
+        self, frames: Iterator[Frame], done: int = 0, shown: int | None = None
+    ) -> Iterator[tuple[Frame, av.VideoFrame]]:
+        """Every frame with everyone masked who is to be masked.
+
+        Args:
+            frames: those after the first `done` ones, of which the last is shown at `shown`.
+        """
+        tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
+        start = 0 if shown is None else self._record_before(shown - self.reach, done)
+        records = _RecordReader(self._timeline, self.reach, start)
+        try:
+            with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
+                for frame in ahead:
+                    yield frame, self._apply(frame, records, tracklets)
+        finally:
+            self._borrowing.tell(log)
+            self._masked_whole.tell(log)
+
+    def _apply(
+        self, frame: Frame, records: _RecordReader, tracklets: dict[int, Tracklet]
+    ) -> av.VideoFrame:
+        picture = frame.upright(self._pixel_format)
+        record, neighbours = records.at(frame.pts), records.near(frame.pts)
+        if record is not None:
+            # A deinterlaced frame's lines are mixed with those of the one before.
+            earlier = [near for near in neighbours if near.index < record.index]
+            before = earlier[-1] if earlier and self.deinterlaced else None
+            masked, kept = regions_of(record, before, tracklets)
+        else:
+            near = neighbours if self.borrows else []
+            masked, kept = _borrowed(near, tracklets, self._timeline.header.grid[1]), ()
+            (self._borrowing if masked else self._masked_whole).add(frame.index)
+        unknown = record is None and not masked
+        return self._compositor.apply(picture, masked, kept, whole=unknown)
+
+    def _record_before(self, pts: int, number: int) -> int:
+        """The number of a record shown before `pts`, found backwards from `number`; else 0."""
+        while number > 0:
+            number = max(0, number - CHUNK_FRAMES)
+            first = next(self._timeline.frames(number), None)
+            if first is not None and first.pts < pts:
+                return number
+        return 0
+
+
+def _borrowed(
+    neighbours: Sequence[FrameRecord], tracklets: dict[int, Tracklet], height: int
+) -> list[Region]:
+    """For a frame that wasn't analysed: everyone masked beside it, grown."""
+    radius = round(BORROW_GROWTH_SHARE * height)
+    return [
+        Region(region.mask.grown(radius), region.extent, region.face)
+        for neighbour in neighbours
+        for region in drawn(neighbour, tracklets).regions
+    ]
+
+
+class _RecordReader:
+    """A timeline's frames, looked up by growing timestamps, a window of them in memory."""
+
+    def __init__(self, timeline: Timeline, reach: int, start: int) -> None:
+        self._ahead = timeline.frames(start)
+        self._reach = reach
+        self._window: deque[FrameRecord] = deque()
+
+    def at(self, pts: int) -> FrameRecord | None:
+        """The frame shown at `pts`, if the timeline has it."""
+        self._slide(pts)
+        return next((record for record in self._window if record.pts == pts), None)
+
+    def near(self, pts: int) -> list[FrameRecord]:
+        """The last frame before and the first one after `pts`, within reach."""
+        before = [r for r in self._window if pts - self._reach <= r.pts < pts]
+        after = [r for r in self._window if pts < r.pts <= pts + self._reach]
+        return before[-1:] + after[:1]
+
+    def _slide(self, pts: int) -> None:
+        while not self._window or self._window[-1].pts <= pts + self._reach:
+            record = next(self._ahead, None)
+            if record is None:
+                break
+            self._window.append(record)
+        while self._window and self._window[0].pts < pts - self._reach:
+            self._window.popleft()
