@@ -10,7 +10,19 @@ from streamlit.delta_generator import DeltaGenerator
 
 from frontend.asking import tell
 from frontend.components.page import page as document
-from frontend.page import LANGUAGE, PROJECT, STEPS, Page, Step, leave, place, say, service, told
+from frontend.page import (
+    LANGUAGE,
+    PROJECT,
+    STEP,
+    STEPS,
+    Page,
+    Step,
+    leave,
+    place,
+    say,
+    service,
+    told,
+)
 from frontend.service import UNREACHABLE, Trouble
 from frontend.steps import estimate, progress, result, review, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
@@ -65,7 +77,8 @@ def _room(now: Step) -> DeltaGenerator:
 
 
 def _document(texts: Texts, title: str, step: str) -> None:
-    document(language=texts.language, title=title, step=step, skip=texts("app.skip"))
+    asked = st.query_params.get(STEP, "")
+    document(language=texts.language, title=title, step=step, asked=asked, skip=texts("app.skip"))
 
 
 def _head(texts: Texts) -> None:

@@ -27,6 +27,7 @@ from bystander.media.colour import PixelFormat
 from bystander.media.cropping import NO_PADDING, Padding, padded
 from bystander.media.facts import FieldOrder, HdrMetadata, VideoInfo
 from bystander.media.hardware import HardwareEncoder, working_encoder
+from bystander.media.scheduling import ordinary_scheduling
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
@@ -240,7 +241,8 @@ def open_encoder(
     context.color_primaries, context.color_trc = info.color_primaries, info.color_transfer
     context.colorspace, context.color_range = info.planar_colors
     try:
-        context.open()
+        with ordinary_scheduling():
+            context.open()
     except av.error.FFmpegError as error:
         if encoding.hardware:
             raise _failed(encoding.hardware, source, error) from error

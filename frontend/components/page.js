@@ -1,7 +1,9 @@
-// The page's language and title; on a new step, the focus on its first heading.
+// The page's language and title; on a new step, the focus on its first heading; and that the page
+// is the one in the address.
 
 const SEARCHING = 3000; // ms in which Streamlit may still be building the page
 const EVERY = 100; // ms
+const LATE = 2000; // ms that Python may take to show the step of a new address
 
 const focusHeading = () => {
   let [left, found] = [SEARCHING, false];
@@ -24,7 +26,24 @@ const focusHeading = () => {
   window.bystanderHeading = setInterval(look, EVERY);
 };
 
-export default ({ data }) => {
+/**
+ * An event that was on its way when Python moved on has brought the old address along, and so the
+ * old step: ask again, now with the new one.
+ */
+const keepToAddress = (shown, askAgain) => {
+  clearInterval(window.bystanderAddress);
+  let late = 0;
+  const look = () => {
+    const wanted = new URLSearchParams(location.search).get("step") ?? "";
+    late = wanted === shown ? 0 : late + EVERY;
+    if (late < LATE) return;
+    late = 0;
+    askAgain(wanted);
+  };
+  window.bystanderAddress = setInterval(look, EVERY);
+};
+
+export default ({ data, setTriggerValue }) => {
   document.documentElement.lang = data.language;
   document.title = data.title;
   const skip = document.querySelector('[data-testid="stSkipToContent"]');
@@ -32,4 +51,5 @@ export default ({ data }) => {
   const before = window.bystanderStep;
   window.bystanderStep = data.step;
   if (before !== undefined && before !== data.step) focusHeading();
+  keepToAddress(data.asked, (wanted) => setTriggerValue("elsewhere", wanted));
 };

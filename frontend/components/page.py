@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from frontend.components.parts import register
+from frontend.components.parts import nothing, register
 
 _mount = register("page")
 
 
-def page(*, language: str, title: str, step: str, skip: str) -> None:
+def page(*, language: str, title: str, step: str, asked: str, skip: str) -> None:
     """Tell the browser. Where `step` is another than before, the focus goes to the page's first
     heading, so that a screen reader says where one is.
 
@@ -15,7 +15,9 @@ def page(*, language: str, title: str, step: str, skip: str) -> None:
         language: of the texts, "ko".
         title: of the browser's tab. Give it to `st.set_page_config`, too.
         step: any name that changes with the page.
+        asked: the step in the address that this look at the page came with; where the browser
+            has another one in its address, and keeps it, the page runs again.
         skip: what the link says that leads keyboards past the top of the page.
     """
-    data = {"language": language, "title": title, "step": step, "skip": skip}
-    _mount(key="page", data=data)
+    data = {"language": language, "title": title, "step": step, "asked": asked, "skip": skip}
+    _mount(key="page", data=data, on_elsewhere_change=nothing)

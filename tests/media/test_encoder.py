@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -114,6 +116,17 @@ def test_av1_is_refused_where_it_would_lose_the_aspect(tmp_path: Path) -> None:
         transcode(source, tmp_path / "out.mkv", settings)
     transcode(source, tmp_path / "out.mp4", settings)
     assert probe(tmp_path / "out.mp4").sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's schedulers")
+def test_no_encoder_goes_before_everything_else(tmp_path: Path) -> None:
+    """SVT-AV1 of root would, and so would every process begun afterwards."""
+    source = make_video(tmp_path / "v.mp4")
+
+    transcode(source, tmp_path / "out.mp4", EncoderSettings(codec=Codec.AV1, preset="ultrafast"))
+
+    threads = {int(thread) for thread in os.listdir("/proc/self/task")}
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])

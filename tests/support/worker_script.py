@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def do(verb: str, argument: Any, folder: Path) -> None:
             signal.signal(argument, signal.SIG_IGN)
         case "fork":  # somebody who holds the streams open
             Path(argument).write_text(str(subprocess.Popen(["/bin/sleep", "600"]).pid))
-        case "memory":
+        case "memory":  # once the limit is set, which is done from outside
+            while resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+                time.sleep(0.01)
             bytearray(argument)
         case _:
             raise ValueError(verb)

@@ -150,6 +150,7 @@ page(
     language=language,
     title=f"Step {asked.get('step', 'one')}",
     step=asked.get("step", "one"),
+    asked=asked.get("step", ""),
     skip="Skip",
 )
 st.code(json.dumps(state.get("events", [])), language=None)
