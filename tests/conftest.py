@@ -63,18 +63,22 @@ def together(nodeid: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest in one piece begins first, so that no process waits for it in the end.
 
-    Cases of a test that `make test` doesn't try are marked `long`: of one marked `sampled(n)` all
-    but one in n, of any other so many that `MAX_CASES` are left.
+    What `make test` doesn't try is marked `long`: of a test marked `sampled(n)` all but one in n
+    cases, of any other so many that `MAX_CASES` are left; of a file marked so, all but one in n
+    of what is left then.
     """
     cases = Counter(item.nodeid.partition("[")[0] for item in items)
     number: Counter[str] = Counter()
     for item in items:
-        test = item.nodeid.partition("[")[0]
-        marker = item.get_closest_marker("sampled")
-        every = marker.args[0] if marker else ceil(cases[test] / MAX_CASES)
-        if number[test] % every:
-            item.add_marker(pytest.mark.long)
-        number[test] += 1
+        file, test = item.nodeid.partition("::")[0], item.nodeid.partition("[")[0]
+        every = {file: 1, test: ceil(cases[test] / MAX_CASES)}
+        for node, marker in item.iter_markers_with_node("sampled"):
+            every[file if isinstance(node, pytest.Module) else test] = marker.args[0]
+        for group in (test, file):
+            number[group] += 1
+            if (number[group] - 1) % every[group]:
+                item.add_marker(pytest.mark.long)
+                break
     items.sort(key=lambda item: together(item.nodeid) not in TOGETHER)
 
 

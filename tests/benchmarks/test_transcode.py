@@ -30,6 +30,8 @@ from tests.support.videos import (
     remuxed,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 FAST = EncoderSettings(preset="veryfast")
 
 

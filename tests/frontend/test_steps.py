@@ -13,6 +13,8 @@ from tests.frontend.conftest import Open, Shown
 from tests.frontend.reading import ENGLISH, press, seen, usual
 from tests.support.staged import HERE, JOB, StagedService, job, kept, person, photo, video
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_opens_at_the_upload_in_the_language_asked_for(

@@ -14,6 +14,8 @@ from tests.frontend.conftest import Open
 from tests.frontend.reading import seen
 from tests.support.staged import StagedService, job, photo, video
 
+pytestmark = pytest.mark.sampled(3)
+
 TECHNICAL = re.compile(r"TECHNICAL|Traceback|http|urn:|\b[45]\d\d\b|Error\b|Exception|None\b")
 
 

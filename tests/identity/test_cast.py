@@ -21,6 +21,8 @@ from bystander.models.face_packs import open_faces
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import sampled
 
+pytestmark = pytest.mark.sampled(3)
+
 NOSES = ((118, 340), (312, 222), (508, 360), (785, 420), (928, 140), (1170, 345))
 """Of the six people of `group`, from left to right, seen by eye."""
 

@@ -21,6 +21,8 @@ from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
+pytestmark = pytest.mark.sampled(3)
+
 COUNT = 300
 Shown = tuple[int, int, int | None, bool, bytes]
 END_BYTES = 2**12

@@ -32,6 +32,8 @@ from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
+pytestmark = pytest.mark.sampled(3)
+
 LENGTH = 10
 FAST = EncoderSettings(preset="veryfast")
 TEN_BIT = {"preset": "ultrafast", "x265-params": "log-level=error"}

@@ -47,6 +47,8 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, damaged
 
+pytestmark = pytest.mark.sampled(3)
+
 WHOLE = 0.99
 TOUCHING = 0.94
 """Beside someone kept nothing is grown, and the grid's pixels are larger than the video's."""

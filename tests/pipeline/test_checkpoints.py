@@ -32,6 +32,8 @@ from tests.support.drawn import (
     walking,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 FRAMES = CHUNK_FRAMES + 110
 LIVES = (11, 45, 16, 60, 62)
 """Frames after which one attempt after the other is killed."""

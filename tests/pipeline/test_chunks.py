@@ -39,6 +39,8 @@ from tests.support.drawn import (
     walking,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 FRAMES, CUT = 160, 100
 CHUNK, OVERLAP = 1.6, 1.2
 

@@ -35,6 +35,8 @@ from tests.support.drawn import (
     standing,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 ANNA, BEN = Figure(drawn.BLUE, standing(60)), Figure(drawn.RED, standing(260))
 SCENE = Scene([ANNA, BEN], frames=24)
 PROFILE = Profile(analysis=SETTINGS, encoder=LOSSLESS)

@@ -56,6 +56,8 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, joined, make_tell_tale_video, make_video
 
+pytestmark = pytest.mark.sampled(3)
+
 UNEVEN = [0, 512, 812, 1712, 2224, 2736, 2737, 6737, 6937, *range(7270, 13000, 333)]
 EVEN = range(0, 24 * 512, 512)
 TEN_BIT = {"preset": "ultrafast", "x265-params": "log-level=error"}

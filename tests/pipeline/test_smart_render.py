@@ -48,6 +48,8 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, damaged, joined, remuxed, with_edits
 
+pytestmark = pytest.mark.sampled(3)
+
 FRAMES = 200
 CLEAR = EncoderSettings(preset="ultrafast", crf=5)
 GROUPS = "keyint=20:scenecut=0:open-gop=0"

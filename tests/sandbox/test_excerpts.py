@@ -19,6 +19,8 @@ from bystander.sandbox import ClipOrder, Limits, Moment, PictureOrder, cut_clip,
 from tests.conftest import sampled
 from tests.support.videos import Clip, Sound, damaged, joined, make_video
 
+pytestmark = pytest.mark.sampled(3)
+
 LIMITS = Limits()
 SOMEBODY = (0.25, 0.25, 0.75, 0.75)
 LONG = Clip(

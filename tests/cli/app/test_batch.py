@@ -21,6 +21,8 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip
 
+pytestmark = pytest.mark.sampled(3)
+
 SCENE = Scene([Figure(RED, standing(60))], frames=8)
 
 

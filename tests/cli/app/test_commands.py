@@ -16,6 +16,8 @@ from tests.conftest import sampled, shared
 from tests.support.commands import COMMANDS, call, events, magenta, nothing_in, refused, succeeded
 from tests.support.videos import Clip, make_video
 
+pytestmark = pytest.mark.sampled(3)
+
 # What is chosen on the command line.
 
 

@@ -23,6 +23,8 @@ from tests.support import drawn
 from tests.support.drawn import Figure, Masked, Scene, mask_scene, standing
 from tests.support.stage import Stage, staged
 
+pytestmark = pytest.mark.sampled(3)
+
 FRAMES = 40
 SCENE = Scene(
     [

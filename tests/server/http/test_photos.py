@@ -34,6 +34,8 @@ from tests.support.drawn import GREEN, DrawnFaces, Figure, Scene, drawn_models, 
 from tests.support.stage import Stage, impatient, staged
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sampled(3)
+
 pillow_heif.register_heif_opener()
 
 NOSE = (226, 125)

@@ -27,6 +27,8 @@ from google.oauth2 import service_account
 
 from bystander.storage.cloud import CloudStorage
 
+pytestmark = pytest.mark.sampled(3)
+
 
 class SigningBucket(CloudStorage):
     """A part of the emulator's bucket; links are signed with a key that nobody knows.

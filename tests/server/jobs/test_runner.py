@@ -28,6 +28,8 @@ from tests.support.house import (
 )
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def test_a_job_is_done_and_nothing_but_its_outputs_is_left(house: House) -> None:
     project = house.project()

@@ -26,6 +26,8 @@ from tests.support.house import (
     scripted,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 GIB = 2**30
 
 

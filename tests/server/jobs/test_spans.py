@@ -27,6 +27,8 @@ from tests.support.house import DONE, NAME, RESULT, House, say
 from tests.support.stage import Stage, staged
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sampled(3)
+
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 """A traceparent of the W3C's recommendation."""
 TRACE = CALLER.split("-")[1]

@@ -56,6 +56,8 @@ from tests.support.videos import remuxed
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 from tests.support.work import Work, told
 
+pytestmark = pytest.mark.sampled(3)
+
 FRAMES, SEGMENT = 48, 12
 HALF = FRAMES // 2
 AT_EVERY_FRAME = 1e-6
