@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,8 @@ StrPath = str | os.PathLike[str]
 """How a caller may name a file."""
 
 _LOCK_NAME: Final = ".lock"
+_WORK_PREFIX: Final = ".bystander-"
+"""Of all `work_folder`s: any that nobody owns is removed by whoever makes or sweeps one there."""
 _USUAL_NAME_BYTES: Final = 255
 _SHORTEN: Final = "Shorten the name, or choose a folder less deep."
 
@@ -57,6 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
 class OwnedFolder:
     """A folder for this process and its user alone; what a killed process leaves, the next removes.
 
+    As a context manager it gives its path, and is removed after the block.
+
     Args:
         prefix: of its name; of folders of that prefix, making one removes those that nobody owns.
         parent: where; None for the system's temporary files.
@@ -70,17 +74,23 @@ class OwnedFolder:
 
     def __init__(self, prefix: str, parent: Path | None = None) -> None:
         parent = parent or Path(tempfile.gettempdir())
-        for old in parent.glob(f"{prefix}*"):
-            _remove_unowned(old)
+        _sweep(prefix, parent)
         self._owner = os.getpid()
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             # Its owner is who has the lock, which the kernel lets go of with the process.
             self._lock = os.open(self.path / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # where a file system has no locks, nobody removes it either
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
             if (self.path / _LOCK_NAME).exists():
                 return
             os.close(self._lock)  # between the two lines somebody took it for unowned
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
     def remove(self) -> None:
         """Remove it, and all that is in it. May be called again; a forked child removes nothing."""
@@ -88,6 +98,24 @@ class OwnedFolder:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+
+
+def work_folder(parent: Path | None = None) -> OwnedFolder:
+    """For what nobody else is to see: faces as pictures and numbers, an unmasked cut of a video.
+
+    Args, Raises: as of `OwnedFolder`.
+    """
+    return OwnedFolder(_WORK_PREFIX, parent)
+
+
+def sweep_work_folders(parent: Path) -> None:
+    """Remove what killed processes left of their `work_folder`s in a folder."""
+    _sweep(_WORK_PREFIX, parent)
+
+
+def _sweep(prefix: str, parent: Path) -> None:
+    for old in parent.glob(f"{prefix}*"):
+        _remove_unowned(old)
 
 
 def _remove_unowned(folder: Path) -> None:

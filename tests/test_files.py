@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from bystander.errors import OutputUnwritable
-from bystander.files import OwnedFolder, check_name, named_after, replacing, temporary_beside
+from bystander.files import (
+    OwnedFolder,
+    check_name,
+    named_after,
+    replacing,
+    sweep_work_folders,
+    temporary_beside,
+    work_folder,
+)
 from tests.conftest import REPOSITORY
 
 LONGEST = 255
@@ -57,6 +67,19 @@ def test_a_derived_name_is_cut_only_where_it_must_be(tmp_path: Path) -> None:
         assert path.name.startswith("가" * 70)
         assert path.name.endswith(".audit.html")
     assert long[0] != long[1]
+
+
+def test_where_there_are_no_locks_nobody_s_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with work_folder(tmp_path) as folder:
+        sweep_work_folders(tmp_path)
+        assert folder.is_dir()
+    assert not folder.exists()
 
 
 def test_a_folder_of_ones_own_is_removed_by_its_owner_or_after_it(tmp_path: Path) -> None:

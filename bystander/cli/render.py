@@ -44,7 +44,7 @@ from bystander.cli.options import (
 )
 from bystander.cli.preset import Preset
 from bystander.cli.summary import pointed_in, summary_of
-from bystander.files import check_file, made_folder, named_after
+from bystander.files import check_file, made_folder, named_after, work_folder
 
 
 def render(
@@ -82,8 +82,6 @@ def render(
     json: Json = False,
 ) -> None:
     """Mask VIDEO by a timeline; runs no network, but for an audit."""
-    import tempfile
-
     from bystander.executors.choice import executor_of, parallel_of
     from bystander.media.muxer import MUXERS, check_encoding, check_output
     from bystander.media.probe import probe
@@ -125,7 +123,7 @@ def render(
         with (
             part_of(video, output, start, end) as part,
             parallel_of(executor, work, part.video, output) as parallel,
-            tempfile.TemporaryDirectory(prefix="bystander-") as folder,
+            work_folder() as folder,
             console.progress() as report,
             edited_timeline(video, loaded, by_hand, report) as edited,
         ):
@@ -136,7 +134,7 @@ def render(
 
                 whole = with_masked(whole, loaded, pointed_at)
             sound = plan_sound(part.video, MUXERS[output.suffix.lower()])
-            decided = part.timeline(whole, Path(folder) / "part")
+            decided = part.timeline(whole, folder / "part")
             run(
                 part.video,
                 decided,

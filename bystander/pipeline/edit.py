@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from bystander.editing.apply import EditedTimeline
 from bystander.editing.document import DrawnEdit, Edits
 from bystander.editing.drawn import MaskPath, Place
 from bystander.editing.paths import Leg, MaskFollower, legs_of
-from bystander.files import StrPath
+from bystander.files import StrPath, work_folder
 from bystander.media.demux import fingerprint
 from bystander.media.probe import probe
 from bystander.progress import ProgressMeter, Report
@@ -102,8 +101,8 @@ def edited_timeline(
     if edits is None:
         yield EditResult(timeline, ())
         return
-    with tempfile.TemporaryDirectory(prefix="bystander-") as folder:
-        yield edit(video, timeline, edits, Path(folder) / "edited", report=report)
+    with work_folder() as folder:
+        yield edit(video, timeline, edits, folder / "edited", report=report)
 
 
 def _path(follower: MaskFollower, legs: Sequence[Leg], meter: ProgressMeter) -> MaskPath:

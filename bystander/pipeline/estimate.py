@@ -14,10 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from bystander.errors import UnsupportedVideo
+from bystander.files import work_folder
 from bystander.identity.verdicts import resolve
 from bystander.media.encoder import Encoder, encoding_of
 from bystander.media.facts import VideoInfo
@@ -85,8 +85,8 @@ def estimate(
         VideoError: the video can't be read.
     """
     info = probe(video)
-    with TemporaryDirectory(prefix="bystander-") as folder:
-        sample = _Sample(video, info, models, profile, Path(folder), clock)
+    with work_folder() as folder:
+        sample = _Sample(video, info, models, profile, folder, clock)
         timeline = sample.analyze()
         if not sample.frames:
             raise UnsupportedVideo(

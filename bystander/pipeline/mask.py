@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from bystander.choices import (
 )
 from bystander.editing.pointing import with_masked
 from bystander.errors import ConfigError, OutputUnwritable
-from bystander.files import StrPath, check_file
+from bystander.files import StrPath, check_file, work_folder
 from bystander.identity.cast import Cast
 from bystander.media.muxer import MUXERS, check_encoding, check_output
 from bystander.media.probe import probe
@@ -260,8 +259,8 @@ def _timeline_file(saved: Sequence[Path]) -> Iterator[Path]:
     if saved:
         yield saved[0]
         return
-    with tempfile.TemporaryDirectory(prefix="bystander-") as folder:
-        target = Path(folder) / "timeline"
+    with work_folder() as folder:
+        target = folder / "timeline"
         try:
             yield target
         except OutputUnwritable as error:

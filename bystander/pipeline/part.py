@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from bystander.editing.document import Edits
 from bystander.editing.spans import edits_within
 from bystander.errors import SelectionError
+from bystander.files import sweep_work_folders, work_folder
 from bystander.media.demux import fingerprint
 from bystander.media.muxer import MUXERS, disk_errors
 from bystander.media.probe import probe
@@ -97,20 +97,22 @@ class Part:
 def part_of(video: Path, output: Path, start: float | None, end: float | None) -> Iterator[Part]:
     """The part of a video that is shown from `start` to before `end`, seconds from its first frame.
 
-    Its file lies beside `output` and goes with the block; it is as clear as the video.
+    Its file lies beside `output` and goes with the block; it is as clear as the video. What a
+    killed process left there of that kind is removed first.
 
     Raises:
         VideoError: the video can't be read, or not be cut.
         ConfigError: no frame is shown then.
         OutputUnwritable: there is no space beside `output`.
     """
+    sweep_work_folders(output.parent)
     if start is None and end is None:
         yield Part(video, video)
         return
     with disk_errors(output):
-        folder = tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=output.parent)
-    with folder as name:
+        folder = work_folder(output.parent)
+    with folder as path:
         muxer = MUXERS.get(output.suffix.lower(), "mov")
         with disk_errors(output):
-            trimmed = trim(video, start, end, Path(name), muxer)
+            trimmed = trim(video, start, end, path, muxer)
         yield Part(trimmed.path, video, trimmed)

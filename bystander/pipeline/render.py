@@ -13,13 +13,12 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import av
 
 from bystander.choices import EncoderBackend, SmartRender
-from bystander.files import StrPath
+from bystander.files import StrPath, work_folder
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.demux import fingerprint
 from bystander.media.encoder import (
@@ -184,8 +183,8 @@ def _render(
                 write_all(resources.enter_context(whole), drawing.masked(frames), meter, watch)
                 return
             with disk_errors(output):
-                folder = TemporaryDirectory(prefix=".", suffix=".part", dir=output.parent)
-            checkpoints = RenderCheckpoints(Path(resources.enter_context(folder)))
+                folder = work_folder(output.parent)
+            checkpoints = RenderCheckpoints(resources.enter_context(folder))
         if plan is None:
             digest = digest_of_all(timeline, base_digest(timeline, info, effect, encoder, None))
             plan = even_spans(info.frame_count, checkpoints.length, digest)

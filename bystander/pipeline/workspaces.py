@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,7 +31,7 @@ from bystander.errors import (
     StorageError,
     TimelineMismatch,
 )
-from bystander.files import OwnedFolder, made_folder, temporary_beside
+from bystander.files import OwnedFolder, made_folder, temporary_beside, work_folder
 from bystander.media.byte_spans import bytes_of_frames
 from bystander.media.demux import fingerprint as fingerprint_of
 from bystander.media.facts import VideoInfo
@@ -182,14 +181,15 @@ def working_in(place: str, video: Path, fingerprint: str) -> Iterator[Workspace]
 @contextmanager
 def workspace_beside(output: Path, video: Path) -> Iterator[FolderWorkspace]:
     """A hidden folder beside `output`, which goes with the block: faces as numbers are in it.
+    After a process that was killed, the next work there removes it.
 
     Raises:
         OutputUnwritable: it can't be made.
     """
     with disk_errors(output):
-        folder = tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=output.parent)
-    with folder as name:
-        yield FolderWorkspace(video.absolute(), Path(name).absolute())
+        folder = work_folder(output.parent)
+    with folder as path:
+        yield FolderWorkspace(video.absolute(), path.absolute())
 
 
 def _clear(workspace: Workspace) -> None:

@@ -198,7 +198,8 @@ def stop_when(
     """Send a signal to a command once it has told of a certain event."""
 
     def hear() -> None:  # what starts the tests may have told them to ignore Ctrl-C
-        signal.signal(number, signal.SIG_DFL)
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
 
     command = [sys.executable, "-m", "bystander", *map(str, arguments)]
     with subprocess.Popen(

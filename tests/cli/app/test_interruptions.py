@@ -21,6 +21,7 @@ from tests.support.commands import (
     nothing_in,
     on_a_full_disk,
     stop_when,
+    succeeded,
 )
 from tests.support.videos import damaged
 
@@ -136,6 +137,31 @@ def test_a_stop_while_the_encoder_finishes_leaves_nothing_behind(
 
     assert stopped.code == 143
     assert nothing_in(output.parent, scratch)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", [("--from", "0.1"), ("--processes", "1")])
+def test_what_a_killed_command_leaves_the_next_one_removes(
+    how: tuple[str, str], drawn: Path, review: Path, output: Path, tmp_path: Path, scratch: Path
+) -> None:
+    """An unmasked cut of the video is beside the output, or parts of it are."""
+    video = noise(tmp_path / "noise.mp4", 240, (640, 360))
+    timeline = make_timeline(tmp_path / "timeline", video, {"p1": Decision.KEEP})
+
+    stopped = stop_when(
+        lambda event: event.get("stage") == "render",
+        signal.SIGKILL,
+        *("render", video, timeline, "-o", output, "--profile", "thorough", *how, "--json"),
+    )
+
+    assert stopped.code == -signal.SIGKILL
+    left = [path for path in output.parent.iterdir() if path.is_dir()]
+    assert left
+    assert all(path.stat().st_mode & 0o077 == 0 for path in left)
+    assert list(output.parent.glob("*/*.mov")) or how[0] != "--from"
+    succeeded(call("render", drawn, review, "-o", output.with_name("other.mp4"), "--overwrite"))
+    assert not any(path.is_dir() for path in output.parent.iterdir())
+    assert nothing_in(scratch)
 
 
 INTERRUPTED_IMPORT = """
