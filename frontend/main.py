@@ -24,6 +24,7 @@ from frontend.page import (
     told,
 )
 from frontend.service import UNREACHABLE, Trouble
+from frontend.shapes import Project
 from frontend.steps import estimate, progress, result, review, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
 
@@ -57,7 +58,7 @@ def main() -> None:
         _document(catalogue, name, "trouble")
         _trouble(catalogue, found)
         return
-    _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step)
+    _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step, page.project)
     _where(catalogue, step)
     with _room(step):
         try:
@@ -76,9 +77,17 @@ def _room(now: Step) -> DeltaGenerator:
     return rooms[now]
 
 
-def _document(texts: Texts, title: str, step: str) -> None:
+def _document(texts: Texts, title: str, step: str, project: Project | None = None) -> None:
     asked = st.query_params.get(STEP, "")
-    document(language=texts.language, title=title, step=step, asked=asked, skip=texts("app.skip"))
+    here = project and {"id": project["id"], "name": project["video"]["name"] or ""}
+    document(
+        language=texts.language,
+        title=title,
+        step=step,
+        asked=asked,
+        skip=texts("app.skip"),
+        project=here,
+    )
 
 
 def _head(texts: Texts) -> None:
@@ -87,7 +96,8 @@ def _head(texts: Texts) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.html(f'<p class="name">{texts("app.name")}</p>', width="content")
+        home = f'<a href="?{LANGUAGE}={texts.language}" target="_self">{texts("app.name")}</a>'
+        st.html(f'<p class="name">{home}</p>', width="content")
         if st.button(texts("app.other-language"), key="language"):
             st.query_params[LANGUAGE] = following
             st.rerun()

@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from typing import Final, Literal, NoReturn, get_args
 
 import streamlit as st
 
 from frontend.service import Service, Trouble
 from frontend.settings import load_settings
-from frontend.shapes import ACTIVE, EFFECTS, STRONGEST, WEAKEST, Effect, Job, Limits, Project
+from frontend.shapes import (
+    ACTIVE,
+    EFFECTS,
+    STRONGEST,
+    WEAKEST,
+    Effect,
+    Job,
+    Limits,
+    Project,
+    Video,
+)
 from frontend.texts import Texts
 
 Step = Literal["upload", "estimate", "progress", "review", "result"]
@@ -225,6 +236,12 @@ def heading(texts: Texts, step: str, variant: str = "") -> None:
     """The step's title and what it is for; a `variant` of them has keys of its own."""
     st.title(texts(f"{step}.title{variant}"), anchor=False)
     st.markdown(texts(f"{step}.intro{variant}"))
+
+
+def file_name(video: Video) -> None:
+    """What its file is called, if it is known."""
+    if video["name"]:
+        st.html(f'<p class="file">{escape(video["name"])}</p>')
 
 
 def say(kind: Literal["error", "warning", "info", "success"], what: str, advice: str = "") -> None:

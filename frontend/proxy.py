@@ -36,6 +36,7 @@ ALLOWED: Final = tuple(
     (methods, re.compile(pattern))
     for methods, pattern in (
         (("POST",), r"/projects"),
+        (READ, PROJECT),
         (READ, rf"{PROJECT}/video"),
         (("POST",), rf"{PROJECT}/uploads"),
         (("HEAD", "PATCH"), rf"{PROJECT}/uploads/[0-9a-f]{{1,64}}"),

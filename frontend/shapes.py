@@ -50,7 +50,10 @@ class Facts(TypedDict):
 
 
 class Video(TypedDict):
+    """`name` is that of its file, as whoever sent it called it: never to be taken for HTML."""
+
     state: Literal["absent", "uploading", "checking", "ready", "refused"]
+    name: str | None
     size: int | None
     received: int
     facts: Facts | None
@@ -82,6 +85,7 @@ class Project(TypedDict):
     edits: int
     verdicts_digest: str | None
     result: Result | None
+    job: JobState | None
 
 
 class Face(TypedDict):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from frontend.components.parts import nothing, register
 
-_mount = register("page")
+_mount = register("page", "store", "page")
 
 
-def page(*, language: str, title: str, step: str, asked: str, skip: str) -> None:
+def page(
+    *,
+    language: str,
+    title: str,
+    step: str,
+    asked: str,
+    skip: str,
+    project: Mapping[str, str] | None = None,
+) -> None:
     """Tell the browser. Where `step` is another than before, the focus goes to the page's first
     heading, so that a screen reader says where one is.
 
@@ -18,6 +28,14 @@ def page(*, language: str, title: str, step: str, asked: str, skip: str) -> None
         asked: the step in the address that this look at the page came with; where the browser
             has another one in its address, and keeps it, the page runs again.
         skip: what the link says that leads keyboards past the top of the page.
+        project: `id`, and the `name` of its video's file; this browser lists it from now on.
     """
-    data = {"language": language, "title": title, "step": step, "asked": asked, "skip": skip}
+    data = {
+        "language": language,
+        "title": title,
+        "step": step,
+        "asked": asked,
+        "skip": skip,
+        "project": dict(project) if project else None,
+    }
     _mount(key="page", data=data, on_elsewhere_change=nothing)

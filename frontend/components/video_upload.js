@@ -18,6 +18,10 @@ const remember = (action, project, { name, size: bytes, lastModified }, ...url) 
   }
 };
 
+/** UTF-8 in base64. */
+const base64 = (text) =>
+  btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+
 class VideoUpload {
   /** `file` is null where all of it has arrived at `url` and is only to be looked at. */
   constructor(file, project, { url = null, size: bytes = 0 } = {}) {
@@ -112,7 +116,9 @@ class VideoUpload {
 
   async begin(signal) {
     this.url = null;
-    const headers = { ...TUS, "Upload-Length": String(this.size) };
+    const headers = {
+      ...TUS, "Upload-Length": String(this.size), "Upload-Metadata": `filename ${base64(this.file.name)}`,
+    };
     const url = `/service/projects/${this.project}/uploads`;
     const answer = await request("POST", url, { headers, signal });
     if (succeeded(answer)) {

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from frontend.components.preview import PreviewTexts, preview
-from frontend.page import Page, choose, from_service, go, heading, say, trouble
+from frontend.page import Page, choose, file_name, from_service, go, heading, say, trouble
 from frontend.service import Trouble
 from frontend.shapes import EFFECTS, Effect, JobKind, Moment
 from frontend.texts import Texts
@@ -62,6 +62,7 @@ def _kind(page: Page) -> JobKind:
 def _expected(page: Page, kind: JobKind, audit: bool) -> None:
     assert page.project is not None
     texts, video = page.texts, page.project["video"]
+    file_name(video)
     if video["facts"]:
         st.markdown(video_facts(texts, video["facts"], video["size"]))
     with st.spinner(texts("estimate.measuring")):

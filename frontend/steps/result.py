@@ -8,7 +8,7 @@ import streamlit as st
 
 from frontend.asking import deletion
 from frontend.components.compare import CompareTexts, compare
-from frontend.page import Page, from_service, go, heading, leave, say
+from frontend.page import Page, file_name, from_service, go, heading, leave, say
 from frontend.shapes import Audit
 from frontend.wording import audit_marks, hours_left
 
@@ -17,6 +17,7 @@ def show(page: Page) -> None:
     assert page.project is not None
     texts, made = page.texts, page.project["result"]
     heading(texts, "result")
+    file_name(page.project["video"])
     if made is None:
         say("info", texts("result.none"))
         if st.button(texts("steps.review"), type="primary"):
@@ -35,12 +36,9 @@ def show(page: Page) -> None:
         texts=CompareTexts(**texts.group("compare")),
         marks=audit_marks(texts, audit) if audit else (),
     )
-    name, label = "masked.mp4", "result.download"
-    if not made["current"]:
-        name, label = "masked-before-changes.mp4", "result.download-stale"
-    st.html(
-        f'<a class="download" href="{escape(result)}" download="{name}">{escape(texts(label))}</a>'
-    )
+    label = "result.download" if made["current"] else "result.download-stale"
+    # Under which name it is saved, the service says.
+    st.html(f'<a class="download" href="{escape(result)}" download>{escape(texts(label))}</a>')
     _audit(page, audit)
     people, effect = st.columns(2)
     if people.button(texts("result.people"), width="stretch"):

@@ -12,8 +12,9 @@ import streamlit as st
 from frontend.asking import ask
 from frontend.components.face_picker import FacePickerTexts, face_picker
 from frontend.components.player import PlayerTexts, player
+from frontend.components.projects import ProjectsTexts, projects
 from frontend.components.uploader import Kind, UploaderTexts, uploader
-from frontend.page import Page, from_service, go, heading, place, say, stay, told, turn
+from frontend.page import Page, file_name, from_service, go, heading, place, say, stay, told, turn
 from frontend.service import Service, Trouble
 from frontend.shapes import Photo, Video
 from frontend.wording import photo_problem, video_facts
@@ -47,6 +48,8 @@ def show(page: Page) -> None:
     _next(page, bool(photos))
     if page.ready:
         _measure_ahead(page)
+    if page.project is None:
+        projects("projects", texts=ProjectsTexts(**texts.group("projects")))
     if page.project is None and place()[0]:
         st.rerun()  # it has just been made
 
@@ -130,7 +133,9 @@ def _arrived(page: Page) -> None:
             poster=from_service(video["posters"][0]) if video["posters"] else None,
             texts=PlayerTexts(**page.texts.group("player")),
         )
-    told_of.markdown(f"✓ {video_facts(page.texts, video['facts'], video['size'])}")
+    with told_of:
+        file_name(video)
+        st.markdown(f"✓ {video_facts(page.texts, video['facts'], video['size'])}")
 
 
 def _refused(page: Page) -> None:

@@ -82,6 +82,7 @@ def only(service: FakeService) -> Seen:
     ("method", "path"),
     [
         ("POST", "/projects"),
+        ("GET", f"/projects/{PROJECT}"),
         ("GET", f"/projects/{PROJECT}/video"),
         ("HEAD", f"/projects/{PROJECT}/video"),
         ("POST", f"/projects/{PROJECT}/uploads"),
@@ -119,7 +120,6 @@ def test_what_pages_need_reaches_the_service_with_the_token(
     ("method", "target"),
     [
         ("GET", f"{PREFIX}/projects"),
-        ("GET", HERE),
         ("DELETE", HERE),
         ("GET", f"{HERE}/jobs"),
         ("POST", f"{HERE}/jobs"),

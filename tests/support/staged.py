@@ -40,6 +40,7 @@ def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
     }
     return {
         "state": state,
+        "name": "holiday.mp4",
         "size": 23_000_000,
         "received": 23_000_000,
         "upload": None,
@@ -253,6 +254,7 @@ class StagedService:
             "edits": len(self.edits),
             "verdicts_digest": "0",
             "result": self._made(),
+            "job": self.jobs[-1]["state"] if self.jobs else None,
         }
 
     def _made(self) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import RedirectResponse, StreamingResponse
 
+from bystander.server.http.filenames import content_disposition
 from bystander.storage.base import Storage
 
 _SINGLE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII | re.IGNORECASE)
@@ -79,7 +80,7 @@ class StoredFile:
 
     Attributes:
         key: of the object.
-        filename: under which a browser saves it; ASCII, and nothing that a client said.
+        filename: under which a browser saves it.
         direct: whether the storage may serve it, where it can. The headers are on the redirect
             alone then.
     """
@@ -111,7 +112,7 @@ async def send(request: Request, storage: Storage, download: StoredFile) -> Resp
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": etag,
-        "Content-Disposition": f'{download.disposition}; filename="{download.filename}"',
+        "Content-Disposition": content_disposition(download.disposition, download.filename),
         # Not stored by caches in between, see the API's other answers; browsers may ask again.
         **(download.headers or {}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,7 +16,7 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.videos import VideoView, view_of
-from bystander.server.models import Project, StaleReason, VideoState, staleness_of
+from bystander.server.models import Job, JobState, Project, StaleReason, VideoState, staleness_of
 
 MINUTE_SECONDS: Final = 60.0
 HOUR_SECONDS: Final = 3600.0
@@ -63,6 +64,7 @@ class ProjectView(BaseModel):
         "an analysis"
     )
     result: ResultView | None = Field(description="null before a mask or render job is done")
+    job: JobState | None = Field(description="of the newest job; null before the first")
 
 
 class ProjectsView(BaseModel):
@@ -128,6 +130,7 @@ def delete_project(here: CurrentProject, context: CurrentContext) -> None:
 def _view(context: Context, request: Request, project: Project) -> ProjectView:
     retention = context.settings.retention
     photos = len(context.store.photos.list(project.id))
+    jobs = context.store.jobs.list(project.id)
     empty = photos == 0 and project.video.state is VideoState.ABSENT
     return ProjectView(
         id=project.id,
@@ -141,14 +144,15 @@ def _view(context: Context, request: Request, project: Project) -> ProjectView:
         mask=project.mask,
         edits=len(edits_of(project).edits),
         verdicts_digest=project.verdicts_digest or None,
-        result=_result_of(context, project),
+        result=_result_of(project, jobs),
+        job=jobs[-1].state if jobs else None,
     )
 
 
-def _result_of(context: Context, project: Project) -> ResultView | None:
+def _result_of(project: Project, jobs: Sequence[Job]) -> ResultView | None:
     if project.result is None:
         return None
-    stale = staleness_of(project, context.store.jobs.list(project.id))
+    stale = staleness_of(project, jobs)
     return ResultView(
         job=project.result.job,
         verdicts_digest=project.result.verdicts_digest,

@@ -17,6 +17,7 @@ from bystander.server.http.analysis import current_summary, edits_of
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject, job_url, project_of
 from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import ApiError, responses
+from bystander.server.http.filenames import result_name, video_name
 from bystander.server.jobs.spec import (
     AUDIT_FILE,
     AUDIT_PAGE_FILE,
@@ -68,9 +69,14 @@ AllowStale = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ResultState:
-    """A project's result, and whether it may be taken for what is wanted now."""
+    """A project's result, and whether it may be taken for what is wanted now.
+
+    Attributes:
+        name: of the source's file; "" where nobody told it.
+    """
 
     project: str
+    name: str
     result: Result | None
     staleness: Staleness | None
 
@@ -87,8 +93,14 @@ class ResultState:
 
 def current_rendering(here: CurrentProject, context: CurrentContext) -> ResultState:
     """What the project's newest job has made."""
-    staleness = staleness_of(here, context.store.jobs.list(here.id))
-    return ResultState(here.id, here.result, staleness)
+    return state_of(here, context)
+
+
+def state_of(project: Project, context: Context) -> ResultState:
+    """Of the result of a project, whoever asks."""
+    staleness = staleness_of(project, context.store.jobs.list(project.id))
+    name = video_name(project.video.metadata)
+    return ResultState(project.id, name, project.result, staleness)
 
 
 CurrentRendering = Annotated[ResultState, Depends(current_rendering)]
@@ -154,8 +166,9 @@ async def result(
         raise _refused(request, here, here.staleness)
     if here.result is None:
         raise ApiError.missing("There is no such file yet")
+    name = result_name(here.name, stale=here.staleness is not None)
     download = StoredFile(
-        key_of(here.project, RESULT_FILE), "masked.mp4", "video/mp4", headers=here.headers
+        key_of(here.project, RESULT_FILE), name, "video/mp4", headers=here.headers
     )
     sent = await _send(request, context, download)
     latest = await run_sync(project_of, context, request, here.project)

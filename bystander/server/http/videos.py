@@ -12,6 +12,7 @@ from bystander.sandbox import VideoFacts
 from bystander.server.http.deps import CurrentContext, CurrentProject, project_url
 from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError
+from bystander.server.http.filenames import video_name
 from bystander.server.models import Problem, Project, VideoState
 
 MAX_POSTERS: Final = 1000
@@ -23,6 +24,11 @@ class VideoView(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: VideoState = Field(examples=["ready"])
+    name: str | None = Field(
+        description="of its file, where the upload said it (`filename` of tus); to be shown, and "
+        "what downloads are named after",
+        examples=["holiday.mp4"],
+    )
     size: int | None = Field(description="bytes", examples=[1048576])
     received: int = Field(description="bytes that have arrived", examples=[1048576])
     facts: VideoFacts | None = Field(description="what it holds, once it is ready")
@@ -43,6 +49,7 @@ def view_of(request: Request, project: Project) -> VideoView:
     address = project_url(request, project.id)
     return VideoView(
         state=video.state,
+        name=video_name(video.metadata) or None,
         size=video.size,
         received=video.received,
         facts=video.facts,

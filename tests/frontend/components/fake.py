@@ -38,6 +38,8 @@ class Fake:
         begun: the sizes of uploads.
         failures: by "METHOD what", answers that are given instead, one a request:
             [status, type of the problem].
+        metadata: what uploads said of their files.
+        projects: what those that can be asked for say.
         cut: bytes after which the next part's connection is cut.
         hold: bytes after which parts wait, until it is None again.
         checking: examining a video never ends.
@@ -51,6 +53,8 @@ class Fake:
     hold: int | None = None
     checking: bool = False
     media: dict[str, str] = field(default_factory=dict)
+    projects: dict[str, Any] = field(default_factory=dict)
+    metadata: list[str | None] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
@@ -72,6 +76,12 @@ async def projects(request: Request) -> Response:
     return failed or JSONResponse({"id": secrets.token_hex(16)}, 201)
 
 
+async def project(request: Request) -> Response:
+    """As `projects` has it, by its id; others are gone."""
+    found = fake.projects.get(request.path_params["project"])
+    return JSONResponse(found) if found else JSONResponse({"status": 404}, 404)
+
+
 async def video(request: Request) -> Response:
     return fake.failure(request, "video") or fake.videos[request.path_params["project"]].view()
 
@@ -82,6 +92,7 @@ async def uploads(request: Request) -> Response:
         return failed
     size = int(request.headers["Upload-Length"])
     fake.begun.append(size)
+    fake.metadata.append(request.headers.get("Upload-Metadata"))
     fake.videos[request.path_params["project"]] = Video("uploading", size)
     url = f"{request.url.path}/{len(fake.begun):02x}"
     return Response(status_code=201, headers={"Location": url})
@@ -183,6 +194,7 @@ ROUTES = [
     Route("/fake", steer, methods=["GET", "POST", "PATCH"]),
     Route("/service/media/{name}", media),
     Route("/service/projects", projects, methods=["POST"]),
+    Route("/service/projects/{project}", project),
     Route("/service/projects/{project}/photos", photos, methods=["POST"]),
     Route("/service/projects/{project}/video", video),
     Route("/service/projects/{project}/video/proxy", copy),

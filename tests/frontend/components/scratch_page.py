@@ -11,6 +11,7 @@ from frontend.components.face_picker import FacePickerTexts, face_picker
 from frontend.components.page import page
 from frontend.components.player import PlayerTexts, player
 from frontend.components.preview import PreviewTexts, preview
+from frontend.components.projects import ProjectsTexts, projects
 from frontend.components.uploader import UploaderTexts, uploader
 from frontend.steps.review import sentences
 from frontend.texts import language_of, texts
@@ -89,6 +90,10 @@ def faces() -> None:
         st.rerun()
 
 
+def mine() -> None:
+    projects("mine", texts=ProjectsTexts(**group("projects")))
+
+
 def both() -> None:
     compare(
         "both",
@@ -142,6 +147,7 @@ show = {
     "people": people,
     "faces": faces,
     "both": both,
+    "mine": mine,
     "one": one,
     "moving": moving,
 }
@@ -152,5 +158,6 @@ page(
     step=asked.get("step", "one"),
     asked=asked.get("step", ""),
     skip="Skip",
+    project={"id": asked["project"], "name": asked["named"]} if "named" in asked else None,
 )
 st.code(json.dumps(state.get("events", [])), language=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter
 from pathlib import Path
 
@@ -192,6 +193,16 @@ def test_leaving_the_page_is_asked_about_only_while_something_is_sent(
     fake.set(hold=None)
     expect_event(page, "video sent", {"state": "ready"})
     assert not page.evaluate(leave)
+
+
+def test_an_upload_says_what_its_file_is_called(visit: Visit, fake: Fake, tmp_path: Path) -> None:
+    file = tmp_path / "제주 여행.mp4"
+    file.write_bytes(b"a video")
+    page = visit(show="uploads", only="video", project=PROJECT)
+    choose(page, file)
+    expect_event(page, "video sent", {"state": "ready"})
+    [told] = fake.state["metadata"]
+    assert b64decode(told.removeprefix("filename ")).decode() == file.name
 
 
 def test_two_uploaders_share_one_project(

@@ -35,7 +35,7 @@ def test_before_it_is_sent_a_video_is_absent(stage: Stage) -> None:
         view = client.get(f"/projects/{stage.project().id}/video").json()
     assert view == {
         "state": "absent", "size": None, "received": 0, "facts": None, "posters": [],
-        "problem": None, "upload": None,
+        "problem": None, "upload": None, "name": None,
     }  # fmt: skip
 
 
