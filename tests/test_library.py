@@ -15,6 +15,8 @@ from bystander import errors
 from bystander.errors import BystanderError
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.sampled(3)
+
 HEAVY = {"numpy", "cv2", "av", "onnxruntime", "pydantic", "requests", "scipy", "PIL"}
 
 

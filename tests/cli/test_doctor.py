@@ -10,6 +10,8 @@ from bystander.models.store import Catalogue
 from bystander.sandbox import landlock
 from tests.conftest import shared
 
+pytestmark = pytest.mark.sampled(2)
+
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -18,6 +18,8 @@ from bystander.server.settings import SecuritySettings, ServiceSettings, is_loop
 from tests.conftest import REPOSITORY
 from tests.support.waiting import HANGS_AFTER_SECONDS
 
+pytestmark = pytest.mark.sampled(2)
+
 LOCAL = ServiceSettings()
 OTHERS = ["0.0.0.0", "::", "192.168.1.2", "example.com", "", "localhost.example.com", "127.0.0.1.x"]
 

@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, DOCKERFILES, SCRIPTS, run
 
+pytestmark = pytest.mark.sampled(2)
+
 YAML = [REPOSITORY / "docker-compose.yml", *sorted(DEPLOY.rglob("*.yaml"))]
 
 

@@ -22,6 +22,8 @@ from tests.conftest import REPOSITORY
 from tests.support.upstream import PROJECT, VIDEO, FakeService, served
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
+pytestmark = pytest.mark.sampled(3)
+
 TOKEN = "a-token-that-nobody-may-see"
 HERE = f"/service/projects/{PROJECT}"
 MIB = 2**20

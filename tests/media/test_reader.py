@@ -17,6 +17,8 @@ from tests.conftest import shared
 from tests.media.test_probe import hlg_clip
 from tests.support.videos import Clip, damaged, make_video, picture_array, remuxed
 
+pytestmark = pytest.mark.sampled(2)
+
 UNEVEN = [0, 512, 812, 1712, 2224, 2736, 2737, 6737, 6937, *range(7270, 13000, 333)]
 B_FRAMES = {"preset": "veryfast", "bf": "3", "crf": "10", "x264-params": "keyint=8:scenecut=0"}
 

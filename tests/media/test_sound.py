@@ -17,6 +17,8 @@ from bystander.media.sound import hidden_sound, hides_pictures, plan_sound
 from tests.conftest import shared
 from tests.support.videos import run_ffmpeg, with_edits
 
+pytestmark = pytest.mark.sampled(2)
+
 FAST = EncoderSettings(preset="ultrafast")
 SUFFIXES = (".mp4", ".mov", ".mkv")
 BURST = 0.4

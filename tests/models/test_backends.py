@@ -19,6 +19,8 @@ from bystander.models.backends import Candidate, Measurement, choose, measuremen
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore, Variant
 
+pytestmark = pytest.mark.sampled(3)
+
 FP32 = Candidate("onnxruntime", "cpu", Precision.FP32)
 INT8 = Candidate("onnxruntime", "cpu", Precision.INT8)
 OPENVINO = Candidate("openvino", "cpu", Precision.FP32)

@@ -23,6 +23,8 @@ from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import shared
 
+pytestmark = pytest.mark.sampled(3)
+
 ONE_THREAD = SessionSettings(threads=1)
 PACKS = ["insightface", "dlib"]
 

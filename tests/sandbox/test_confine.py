@@ -11,6 +11,8 @@ import pytest
 from bystander.sandbox import landlock
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.sampled(2)
+
 CONFINED = """
 import os, resource, socket, sys
 from bystander.sandbox.confine import confine

@@ -25,6 +25,8 @@ from tests.support.commands import (
 )
 from tests.support.videos import damaged
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.mark.long
 def test_damage_is_said_in_one_line_for_all_passes(

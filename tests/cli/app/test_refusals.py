@@ -15,6 +15,8 @@ from bystander.cli.demo import group_photo
 from tests.support.commands import call, check_message, nothing_in, process, refused, succeeded
 from tests.support.videos import make_audio, make_frameless, make_video, truncated
 
+pytestmark = pytest.mark.sampled(2)
+
 # A video that can't be masked. None of these needs a network: the file comes first.
 
 

@@ -21,6 +21,8 @@ from tests.conftest import REPOSITORY
 from tests.support.stage import Stage, staged
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
+pytestmark = pytest.mark.sampled(2)
+
 Event = tuple[str, Any, str | None]
 """Name, data, id."""
 

@@ -14,6 +14,8 @@ from tests.support import drawn
 from tests.support.drawn import Figure, Scene, mask_scene, standing
 from tests.support.stage import Stage, staged
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:

@@ -12,6 +12,8 @@ from bystander.server.models import JobState
 from bystander.server.settings import ServiceSettings, WebhookSettings
 from tests.support.stage import Stage, staged
 
+pytestmark = pytest.mark.sampled(2)
+
 URL = "https://example.com/hook?key=zebra"
 SECRET = "s" * 40
 

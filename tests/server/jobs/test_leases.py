@@ -22,6 +22,8 @@ from tests.support.databases import postgres_only
 from tests.support.house import DONE, FOR_EVER, RESULT, House, Steps, alive, progress
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sampled(2)
+
 LEASE_SECONDS = 1.0
 """The shortest there is: a test waits so long for a service that died."""
 CALM_SECONDS = 8.0

@@ -30,6 +30,8 @@ from tests.support.house import (
 )
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.sampled(3)
+
 POOL = 8
 """Connections to PostgreSQL that may be opened whenever they are needed at once."""
 

@@ -15,6 +15,8 @@ from tests.training.export.networks import tiny
 from training.errors import CheckpointError, DataError
 from training.export import Exported, ExportSettings, ParitySettings, export_network
 
+pytestmark = pytest.mark.sampled(2)
+
 # Scores of random weights lie close together: whom rounding to fp16 decides about differs from
 # processor to processor.
 PARITY = ParitySettings(recall=0.8, mask_iou=0.9)

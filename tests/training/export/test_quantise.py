@@ -19,6 +19,8 @@ from training.export.frames import frames_in
 from training.export.parity import compare
 from training.export.quantise import Group, QuantiseSettings, group_of, kept_nodes, quantise
 
+pytestmark = pytest.mark.sampled(2)
+
 
 def noise(count: int, width: int = 96, height: int = 64) -> Iterator[Rgb]:
     drawn = np.random.default_rng(1)
