@@ -150,6 +150,7 @@ class Project:
         verdicts_digest: of the verdicts and edits that a render job would go by now; "" before
             an analysis.
         result: None before a job has made one, and while another one takes its place.
+        share: SHA-256, in hexadecimal, of the token of the link that shows the result; "" for none.
         unfulfilled: id of a job after the result's that failed or was cancelled, until verdicts
             are given anew; None where there is none.
     """
@@ -168,6 +169,7 @@ class Project:
     unfulfilled: str | None = None
     visitor: str = ""
     network: str = ""
+    share: str = ""
 
 
 @dataclass(frozen=True, slots=True)

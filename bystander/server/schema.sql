@@ -18,9 +18,11 @@ CREATE TABLE projects (
     visitor TEXT NOT NULL DEFAULT '',
     network TEXT NOT NULL DEFAULT '',
     edits TEXT NOT NULL DEFAULT '',
-    edits_revision INTEGER NOT NULL DEFAULT 0
+    edits_revision INTEGER NOT NULL DEFAULT 0,
+    share TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX projects_of_owner ON projects (owner);
+CREATE INDEX projects_by_share ON projects (share);
 
 CREATE TABLE photos (
     number INTEGER PRIMARY KEY,

@@ -194,6 +194,14 @@ class Projects:
         )
         return _project(row) if row else None
 
+    def shared(self, digest: str, owner: str) -> Project | None:
+        """The project of an owner whose link has a token of this digest."""
+        row = digest and self._database.row(
+            "SELECT * FROM projects WHERE share = ? AND owner = ? AND condemned = 0",
+            (digest, owner),
+        )
+        return _project(row) if row else None
+
     def list(
         self, owner: str, after: tuple[float, str] | None = None, limit: int | None = None
     ) -> tuple[Project, ...]:
@@ -277,6 +285,13 @@ class Projects:
         )
         return changed > 0
 
+    def set_share(self, project: str, digest: str) -> bool:
+        """Whose token shows the result from now on; "" for nobody's. False: the project is gone."""
+        changed = self._database.change(
+            "UPDATE projects SET share = ? WHERE id = ? AND condemned = 0", (digest, project)
+        )
+        return changed > 0
+
     def announced(self) -> int:
         """Bytes that uploads which have begun still want to send."""
         videos = (
@@ -326,6 +341,7 @@ def _project(row: Any) -> Project:
         unfulfilled=row["unfulfilled"],
         visitor=row["visitor"],
         network=row["network"],
+        share=row["share"],
     )
 
 

@@ -25,6 +25,7 @@ from bystander.server.http import (
     projects,
     proxies,
     results,
+    shares,
     track,
     uploads,
     videos,
@@ -54,6 +55,7 @@ ROUTERS: Final = (
     frame_pictures,
     track,
     results,
+    shares,
     webhooks,
 )
 

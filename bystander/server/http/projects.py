@@ -65,6 +65,7 @@ class ProjectView(BaseModel):
     )
     result: ResultView | None = Field(description="null before a mask or render job is done")
     job: JobState | None = Field(description="of the newest job; null before the first")
+    shared: bool = Field(description="whether there is a link that shows the result")
 
 
 class ProjectsView(BaseModel):
@@ -146,6 +147,7 @@ def _view(context: Context, request: Request, project: Project) -> ProjectView:
         verdicts_digest=project.verdicts_digest or None,
         result=_result_of(project, jobs),
         job=jobs[-1].state if jobs else None,
+        shared=bool(project.share),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from tests.support.stage import TOKENS, Stage, staged
 PROBLEM = "application/problem+json"
 NEVER = "0" * 32
 """An id that nothing has."""
+LINK = "l" * 43
+"""The token of a link."""
 TRICKS = (
     "%2e%2e",
     "..%2f..%2f..%2fetc%2fpasswd",
@@ -140,6 +143,8 @@ def mine(stage: Stage) -> dict[str, str]:
     stage.job(project, JobKind.MASK)
     photo = Photo("f" * 32, project.id, "Anna", 8, 8, (PhotoFace((0, 0, 8, 8), 1.0),), 0)
     assert stage.context.store.photos.add(photo)
+    link = hashlib.sha256(LINK.encode()).hexdigest()
+    assert stage.context.store.projects.set_share(project.id, link)
     file = stage.folder / "file"
     file.write_bytes(b"something of mine")
     for key in (
@@ -157,6 +162,7 @@ def mine(stage: Stage) -> dict[str, str]:
         "number": "0",
         "frame": "0",
         "upload": "e" * 32,
+        "token": LINK,
     }
 
 
