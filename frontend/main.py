@@ -13,6 +13,7 @@ from frontend.components.page import page as document
 from frontend.page import (
     LANGUAGE,
     PROJECT,
+    SHARED,
     STEP,
     STEPS,
     Page,
@@ -25,7 +26,7 @@ from frontend.page import (
 )
 from frontend.service import UNREACHABLE, Trouble
 from frontend.shapes import Project
-from frontend.steps import estimate, progress, result, review, upload
+from frontend.steps import estimate, progress, result, review, shared, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
 
 SHOW: Final = {
@@ -50,6 +51,9 @@ def main() -> None:
     st.html(STYLE)
     _head(catalogue)
     tell(catalogue)
+    if link := st.query_params.get(SHARED):
+        _shared(catalogue, link)
+        return
     try:
         project, asked = place()
         page = Page.open(service(), catalogue, project)
@@ -65,6 +69,15 @@ def main() -> None:
             SHOW[step](page)
         except Trouble as found:
             _trouble(catalogue, found)
+
+
+def _shared(texts: Texts, token: str) -> None:
+    """The page of somebody who was given a link."""
+    _document(texts, f"{texts('shared.title')} - {texts('app.name')}", "shared")
+    try:
+        shared.show(service(), texts, token)
+    except Trouble as found:
+        _trouble(texts, found)
 
 
 def _room(now: Step) -> DeltaGenerator:

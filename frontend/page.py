@@ -31,6 +31,8 @@ MERGED: Final[dict[str | None, Step]] = {"confirm": "upload"}
 """Steps in addresses from before, by the one that shows the same now."""
 
 PROJECT, STEP, LANGUAGE = "project", "step", "lang"
+SHARED = "shared"
+"""In the address of somebody who was given a link to a result: its token."""
 EFFECT, STRENGTH, COLOR = "effect", "strength", "color"
 """In the address: who has it comes back to the same place."""
 ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR)

@@ -52,6 +52,7 @@ ALLOWED: Final = tuple(
         (READ, rf"{PROJECT}/(people|frames|frames/times)"),
         (READ, rf"{PROJECT}/frames/[0-9]{{1,9}}(/picture)?"),
         (("POST",), rf"{PROJECT}/track"),
+        (READ, r"/shared/[A-Za-z0-9_-]{1,128}/video"),
     )
 )
 QUERY: Final = frozenset(

@@ -18,6 +18,7 @@ from frontend.shapes import (
     Person,
     Photo,
     Project,
+    Shared,
 )
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
@@ -120,6 +121,17 @@ class Service:
     def audit(self, project: str) -> Audit | None:
         """None where no result was looked at."""
         return cast("Audit | None", self._get_if_there(f"/projects/{project}/audit.json"))
+
+    def share(self, project: str) -> str:
+        """The token of a new link to the result; one from before ends."""
+        return str(self._ask("POST", f"/projects/{project}/share").json()["token"])
+
+    def unshare(self, project: str) -> None:
+        self._ask("DELETE", f"/projects/{project}/share")
+
+    def shared(self, token: str) -> Shared:
+        """What a link shows."""
+        return cast(Shared, self._get(f"/shared/{token}"))
 
     def _get(self, path: str, **options: Any) -> Any:
         return self._ask("GET", path, **options).json()

@@ -86,6 +86,16 @@ class Project(TypedDict):
     verdicts_digest: str | None
     result: Result | None
     job: JobState | None
+    shared: bool
+
+
+class Shared(TypedDict):
+    """What a link shows; times are seconds since the epoch."""
+
+    name: str
+    video: str
+    made_at: float
+    expires: float
 
 
 class Face(TypedDict):

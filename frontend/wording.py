@@ -8,7 +8,7 @@ from typing import Final
 
 from frontend.components.compare import Mark
 from frontend.page import told
-from frontend.shapes import Audit, Facts, Photo, Project
+from frontend.shapes import Audit, Facts, Photo, Project, Shared
 from frontend.texts import Texts
 
 HOUR: Final = 3600.0
@@ -57,7 +57,7 @@ def audit_marks(texts: Texts, audit: Audit) -> list[Mark]:
     ]
 
 
-def hours_left(project: Project) -> int:
+def hours_left(project: Project | Shared) -> int:
     """Until all of it is deleted, unless it is used before."""
     return max(1, round((project["expires"] - time.time()) / HOUR))
 

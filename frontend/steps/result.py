@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from frontend.asking import deletion
 from frontend.components.compare import CompareTexts, compare
-from frontend.page import Page, file_name, from_service, go, heading, leave, say
+from frontend.components.share import ShareTexts, share
+from frontend.page import (
+    LANGUAGE,
+    SHARED,
+    Page,
+    file_name,
+    from_service,
+    go,
+    heading,
+    leave,
+    say,
+)
 from frontend.shapes import Audit
 from frontend.wording import audit_marks, hours_left
 
@@ -40,6 +52,8 @@ def show(page: Page) -> None:
     # Under which name it is saved, the service says.
     st.html(f'<a class="download" href="{escape(result)}" download>{escape(texts(label))}</a>')
     _audit(page, audit)
+    if made["current"]:
+        _share(page)
     people, effect = st.columns(2)
     if people.button(texts("result.people"), width="stretch"):
         go("review")
@@ -62,6 +76,30 @@ def _audit(page: Page, audit: Audit | None) -> None:
         st.markdown(f"- {texts('audit.file')}")
     report = from_service(f"/v1/projects/{page.id}/audit")
     st.markdown(f"[{texts('audit.report')}]({report})")
+
+
+def _share(page: Page) -> None:
+    """A link that shows the video and can do nothing else."""
+    assert page.project is not None
+    texts, kept = page.texts, f"share-{page.id}"
+    st.subheader(texts("share.title"), anchor=False)
+    st.markdown(texts("share.intro"))
+    token = st.session_state.get(kept) if page.project["shared"] else None
+    if token:
+        query = urlencode({SHARED: token, LANGUAGE: texts.language})
+        share("share", query=query, texts=ShareTexts(**texts.group("share_link")))
+    elif page.project["shared"]:
+        st.markdown(texts("share.exists"))
+    make, end = st.columns(2)
+    label = texts("share.new" if page.project["shared"] else "share.make")
+    if make.button(label, key="share-make", width="stretch"):
+        st.session_state[kept] = page.service.share(page.id)
+        st.rerun()
+    if page.project["shared"] and end.button(
+        texts("share.take-back"), key="share-end", width="stretch"
+    ):
+        page.service.unshare(page.id)
+        st.rerun()
 
 
 def _end(page: Page) -> None:

@@ -83,6 +83,7 @@ def only(service: FakeService) -> Seen:
     [
         ("POST", "/projects"),
         ("GET", f"/projects/{PROJECT}"),
+        ("GET", f"/shared/{'t' * 43}/video"),
         ("GET", f"/projects/{PROJECT}/video"),
         ("HEAD", f"/projects/{PROJECT}/video"),
         ("POST", f"/projects/{PROJECT}/uploads"),
@@ -121,6 +122,10 @@ def test_what_pages_need_reaches_the_service_with_the_token(
     [
         ("GET", f"{PREFIX}/projects"),
         ("DELETE", HERE),
+        ("POST", f"{HERE}/share"),
+        ("DELETE", f"{HERE}/share"),
+        ("DELETE", f"{PREFIX}/shared/t/video"),
+        ("GET", f"{PREFIX}/shared/../projects"),
         ("GET", f"{HERE}/jobs"),
         ("POST", f"{HERE}/jobs"),
         ("PUT", f"{HERE}/video"),

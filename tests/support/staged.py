@@ -135,6 +135,7 @@ class StagedService:
         url: its address.
         project: False: there is none (any more).
         edits: those by hand; a result is current with those of its job, `job(edits=...)`.
+        link: the token of the link that shows the result.
         estimate: what an estimate says, once `measured` is set.
         refuse: what requests are answered with, by (method, end of the path): (status, type).
         asked: what came in: method, path, and body of writing requests.
@@ -166,6 +167,7 @@ class StagedService:
         self.measured.set()
         self.audit: dict[str, Any] | None = None
         self.result = False
+        self.link: str | None = None
         self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self.queries: list[dict[str, str]] = []
@@ -191,6 +193,9 @@ class StagedService:
                     "hours": 24.0,
                 }
             )
+        if self.link and method == "GET" and path == f"/v1/shared/{self.link}":
+            times = {"made_at": 1.0, "expires": time.time() + 24 * 3600}
+            return JSONResponse({"name": "holiday-masked.mp4", "video": f"{path}/video", **times})
         if not self.project or not path.startswith(HERE):
             return _problem(404, "missing")
         return self._answer(method, path.removeprefix(HERE).strip("/"), body)
@@ -202,6 +207,12 @@ class StagedService:
                 return Response(status_code=204)
             case "GET", [""]:
                 return JSONResponse(self._described())
+            case "POST", ["share"]:
+                self.link = "link" if self.link is None else f"{self.link}-new"
+                return JSONResponse({"token": self.link}, 201)
+            case "DELETE", ["share"]:
+                self.link = None
+                return Response(status_code=204)
             case "GET", ["photos"]:
                 return JSONResponse({"photos": self.photos})
             case "DELETE", ["photos", number]:
@@ -255,6 +266,7 @@ class StagedService:
             "verdicts_digest": "0",
             "result": self._made(),
             "job": self.jobs[-1]["state"] if self.jobs else None,
+            "shared": self.link is not None,
         }
 
     def _made(self) -> dict[str, Any] | None:
