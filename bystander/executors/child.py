@@ -36,7 +36,7 @@ class Line:
         self._connection = connection
         self._sending, self._asking = threading.Lock(), threading.Lock()
         self._answers = queue.SimpleQueue[Any]()
-        self.tasks = queue.SimpleQueue[bytes]()
+        self.tasks, self._steps = queue.SimpleQueue[bytes](), queue.SimpleQueue[Any]()
 
     def tell(self, event: str, **facts: object) -> None:
         """Send one message."""
@@ -47,23 +47,28 @@ class Line:
         """Send a question and wait for its answer."""
         with self._asking:
             self.tell(question, **facts)
-            return self.answer()
+            return _unless_error(self._answers.get())
 
-    def answer(self) -> Any:
-        """The next answer; what is an error is raised."""
-        answer = self._answers.get()
-        if isinstance(answer, BystanderError):
-            raise answer
-        return answer
+    def step(self) -> int | None:
+        """Frames that were done since the last one; None when all are. An error is raised."""
+        frames: int | None = _unless_error(self._steps.get())
+        return frames
 
     def listen(self) -> None:
-        """Take tasks and answers; when nobody is at the other end, end this process."""
+        """Take what comes; when nobody is at the other end, end this process."""
+        kinds = {"task": self.tasks, "step": self._steps, "answer": self._answers}
         try:
             while True:
                 kind, value = self._connection.recv()
-                (self.tasks if kind == "task" else self._answers).put(value)
+                kinds[kind].put(value)
         except (EOFError, OSError):
             os._exit(0)
+
+
+def _unless_error(value: Any) -> Any:
+    if isinstance(value, BystanderError):
+        raise value
+    return value
 
 
 class RemoteWorkspace:

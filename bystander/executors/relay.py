@@ -23,6 +23,7 @@ from bystander.executors.messages import (
     Find,
     Has,
     Run,
+    Said,
     Sealed,
     Store,
     Video,
@@ -39,7 +40,7 @@ QUIET_SECONDS: Final = 1.0
 
 
 class RelayedExecutor:
-    """Has tasks done by who started this process."""
+    """Has tasks done by who started this process; a step may ask for files of their workspace."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -56,7 +57,7 @@ class RelayedExecutor:
                 content=content,
             )
         self._line.tell("run", traceparent=tracing.traceparent())
-        while (frames := self._line.answer()) is not None:
+        while (frames := self._line.step()) is not None:
             step(frames)
 
 
@@ -81,34 +82,28 @@ def relay(
     Raises:
         WorkerDied: it says what makes no sense.
     """
+    other = _Other(connection, workspace, folder)
     tasks: list[SealedTask] = []
     while True:
         try:
             said = receive(connection)
         except (EOFError, OSError):
             return
-        result: str | bool | BystanderError | None = None
-        try:
-            match said:
-                case Sealed():
-                    content = base64.b64decode(said.content)
-                    tasks.append(
-                        SealedTask(said.name, said.frames, workspace, content, said.networks)
-                    )
-                    continue
-                case Run(traceparent=traceparent):
+        match said:
+            case Sealed():
+                content = base64.b64decode(said.content)
+                tasks.append(SealedTask(said.name, said.frames, workspace, content, said.networks))
+            case Run(traceparent=traceparent):
+                failure = None
+                try:
                     with tracing.within(traceparent):
-                        executor.run_sealed(tasks, _Telling(connection))
+                        executor.run_sealed(tasks, other.step)
                     tasks = []
-                case Find(name=name):
-                    result = _copied(workspace.find(name), folder, name)
-                case Video() | Has() | Store():
-                    result = answer(workspace, said, folder)
-                case _:
-                    raise WorkerDied("it says what makes no sense")
-        except BystanderError as error:
-            result = error
-        _tell(connection, result)
+                except BystanderError as error:
+                    failure = error
+                other.tell("step", failure)
+            case question:
+                other.answer(question)
 
 
 def _copied(found: Path | None, folder: Path, name: str) -> str | None:
@@ -124,21 +119,42 @@ def _copied(found: Path | None, folder: Path, name: str) -> str | None:
     return str(copy)
 
 
-class _Telling:
-    """Passes steps on; of those that say nothing, one a second."""
+class _Other:
+    """The process at the other end."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._last = connection, time.monotonic()
+    def __init__(self, connection: Connection, workspace: Workspace, folder: Path) -> None:
+        self._connection, self._workspace, self._folder = connection, workspace, folder
+        self._last = time.monotonic()
 
-    def __call__(self, frames: int) -> None:
+    def step(self, frames: int) -> None:
+        """Pass a step on, of those that say nothing one a second, and answer what is asked."""
         now = time.monotonic()
         if frames or now - self._last >= QUIET_SECONDS:
             self._last = now
-            _tell(self._connection, frames)
+            self.tell("step", frames)
+        try:
+            while self._connection.poll():
+                self.answer(receive(self._connection))
+        except (EOFError, OSError):
+            raise WorkerDied("it has ended") from None
 
+    def answer(self, question: Said) -> None:
+        """Answer a question about the workspace."""
+        result: str | bool | BystanderError | None
+        try:
+            match question:
+                case Find(name=name):
+                    result = _copied(self._workspace.find(name), self._folder, name)
+                case Video() | Has() | Store():
+                    result = answer(self._workspace, question, self._folder)
+                case _:
+                    raise WorkerDied("it says what makes no sense")
+        except BystanderError as error:
+            result = error
+        self.tell("answer", result)
 
-def _tell(connection: Connection, result: object) -> None:
-    try:
-        connection.send(("answer", result))
-    except OSError:
-        raise WorkerDied("it has ended") from None
+    def tell(self, kind: str, value: object) -> None:
+        try:
+            self._connection.send((kind, value))
+        except OSError:
+            raise WorkerDied("it has ended") from None

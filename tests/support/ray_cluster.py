@@ -45,10 +45,11 @@ class Nodes:
     def count(self) -> int:
         return len(self._cluster.worker_nodes)
 
-    def add(self, count: int = 1, num_gpus: int = 0) -> None:
-        for _ in range(count):
-            self._cluster.add_node(num_cpus=1, num_gpus=num_gpus)
+    def add(self, count: int = 1, num_gpus: int = 0) -> list[Any]:
+        """So many more, which it gives."""
+        added = [self._cluster.add_node(num_cpus=1, num_gpus=num_gpus) for _ in range(count)]
         self._cluster.wait_for_nodes()
+        return added
 
     def kill(self, node: Any) -> None:
         """As if its plug were pulled: what runs on it ends, too."""

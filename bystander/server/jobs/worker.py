@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,6 +49,7 @@ from bystander.pipeline.tasks import Parallel
 from bystander.progress import Progress
 from bystander.server.jobs import spec as names
 from bystander.server.jobs.previews import PreviewWriter
+from bystander.server.jobs.sketches import Sketching
 from bystander.server.jobs.spec import CastSpec, JobSpec
 from bystander.server.models import JobKind
 from bystander.settings import load_profile
@@ -159,6 +160,8 @@ def work(
         encoding_of(probe(video), video, encoder)  # refused now, not after the analysis
     kept.mkdir(mode=0o700, exist_ok=True)
     previews = PreviewWriter(folder / names.PREVIEW_FILE, lambda: tell("preview"))
+    if parallel is not None:
+        parallel = replace(parallel, executor=Sketching(parallel.executor, previews, video))
     found = folder / names.TIMELINE_FILE
     if order.kind is not JobKind.RENDER and not found.exists():
         with tracing.span("analyze"):

@@ -134,11 +134,19 @@ def same_as(alone: tuple[Job, dict[str, Any]], job: Job, summary: dict[str, Any]
     assert len(pictures(job.folder / RESULT_FILE)) == len(pictures(other.folder / RESULT_FILE))
 
 
+def stage_after(events: Sequence[dict[str, Any]], number: int) -> Any:
+    """Of the next progress."""
+    return next(event["stage"] for event in events[number:] if event["event"] == "progress")
+
+
 @pytest.mark.long
 def test_processes_do_the_parts(job: Job, alone: tuple[Job, dict[str, Any]]) -> None:
-    summary = finished(job.done(job.driver()))
+    events = job.done(job.driver())
 
-    same_as(alone, job, summary)
+    same_as(alone, job, finished(events))
+    previews = [number for number, event in enumerate(events) if event["event"] == "preview"]
+    stages = {stage_after(events, number) for number in previews}
+    assert stages == {"analyze", "render"}
     assert len(list((job.folder / "parts").glob("look-*"))) > 2
 
 
