@@ -30,6 +30,15 @@ class EffectName(StrEnum):
     SOLID = "solid"
 
 
+class ShapeName(StrEnum):
+    """What of a masked person is drawn over; each covers the silhouette wholly."""
+
+    SILHOUETTE = "silhouette"
+    BLOB = "blob"
+    """A rounded shape that tells neither outline nor gait."""
+    BOX = "box"
+
+
 class Codec(StrEnum):
     """What pictures are encoded with."""
 

@@ -28,6 +28,7 @@ from bystander.choices import (
     EncoderBackend,
     Precision,
     ProfileName,
+    ShapeName,
     SmartRender,
 )
 from bystander.config import Settings, describe
@@ -40,6 +41,7 @@ class Preset(Settings):
     cast: tuple[str, ...] = Field((), description="photos or folders; relative to the preset")
     zone: tuple[str, ...] = Field((), description="parts of the picture: mask|clear:X,Y,W,H[@A-B]")
     effect: EffectName | None = None
+    shape: ShapeName | None = None
     color: str | None = None
     strength: float | None = Field(None, allow_inf_nan=False)
     allow_weak: bool | None = None

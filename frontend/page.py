@@ -15,6 +15,7 @@ from frontend.settings import load_settings
 from frontend.shapes import (
     ACTIVE,
     EFFECTS,
+    SHAPES,
     STRONGEST,
     WEAKEST,
     Effect,
@@ -33,9 +34,9 @@ MERGED: Final[dict[str | None, Step]] = {"confirm": "upload"}
 PROJECT, STEP, LANGUAGE = "project", "step", "lang"
 SHARED = "shared"
 """In the address of somebody who was given a link to a result: its token."""
-EFFECT, STRENGTH, COLOR = "effect", "strength", "color"
+EFFECT, STRENGTH, COLOR, SHAPE = "effect", "strength", "color", "shape"
 """In the address: who has it comes back to the same place."""
-ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR)
+ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR, SHAPE)
 PLACE, TURN, CHOSEN = "place", "turn", "chosen"
 """In Streamlit's session."""
 
@@ -106,7 +107,7 @@ class Page:
         chosen: Effect | None = st.session_state.get(CHOSEN) or _effect_in_address()
         if chosen is None and self.job:
             used = self.job["effect"]
-            chosen = Effect(used["name"], used["strength"], used["color"])
+            chosen = Effect(used["name"], used["strength"], used["color"], used["shape"])
         return chosen or Effect()
 
     @property
@@ -178,14 +179,16 @@ def choose(effect: Effect) -> None:
         address[STRENGTH] = f"{effect.strength:g}"
     if effect.color != usual.color:
         address[COLOR] = effect.color.removeprefix("#")
-    for part in {STRENGTH, COLOR} - set(address):
+    if effect.shape != usual.shape:
+        address[SHAPE] = effect.shape
+    for part in {STRENGTH, COLOR, SHAPE} - set(address):
         st.query_params.pop(part, None)
         st.session_state.get(PLACE, {}).pop(part, None)
     stay(**address)
 
 
 def _effect_in_address() -> Effect | None:
-    """The one that was chosen, if any; where its strength or colour is none, the usual one."""
+    """The one that was chosen, if any; what is none of its values is as usual."""
     given, usual = st.query_params, Effect()
     name = next((name for name in EFFECTS if name == given.get(EFFECT)), None)
     if name is None:
@@ -198,6 +201,7 @@ def _effect_in_address() -> Effect | None:
         # False for what is no number, too.
         strength if WEAKEST <= strength <= STRONGEST else usual.strength,
         color if re.fullmatch("#[0-9a-fA-F]{6}", color) else usual.color,
+        next((shape for shape in SHAPES if shape == given.get(SHAPE)), usual.shape),
     )
 
 

@@ -56,8 +56,11 @@ ALLOWED: Final = tuple(
     )
 )
 QUERY: Final = frozenset(
-    ("person", "at", "effect", "strength", "color", "number", "start", "end", "allow_stale")
-)  # fmt: skip
+    (
+        *("person", "at", "effect", "shape", "strength", "color"),
+        *("number", "start", "end", "allow_stale"),
+    )
+)
 SENT: Final = (
     "Range",
     "If-Match",

@@ -7,6 +7,8 @@ from typing import Final, Literal, TypedDict, get_args
 
 EffectName = Literal["blur", "mosaic", "solid"]
 EFFECTS: Final[tuple[EffectName, ...]] = get_args(EffectName)
+ShapeName = Literal["silhouette", "blob", "box"]
+SHAPES: Final[tuple[ShapeName, ...]] = get_args(ShapeName)
 WEAKEST, STRONGEST = 1.0, 8.0
 """What the service takes as an effect's strength."""
 JobKind = Literal["mask", "analyze", "render"]
@@ -23,11 +25,13 @@ class Effect:
     Attributes:
         strength: of blur and mosaic, from `WEAKEST` to `STRONGEST`.
         color: of the solid colour, #rrggbb.
+        shape: what of a person is drawn over.
     """
 
     name: EffectName = "blur"
     strength: float = WEAKEST
     color: str = "#202020"
+    shape: ShapeName = "silhouette"
 
 
 class Problem(TypedDict):
@@ -129,6 +133,7 @@ class Progress(TypedDict):
 
 class JobEffect(TypedDict):
     name: EffectName
+    shape: ShapeName
     color: str
     strength: float
 

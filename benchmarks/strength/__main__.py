@@ -25,7 +25,7 @@ from benchmarks.strength.portraits import read_portraits
 from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, print_tables
 from benchmarks.strength.tracks import CLIPS, FaceFinder, attack_tracks
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo, photo_files
 from bystander.models import Models, load_models
@@ -42,7 +42,10 @@ def effects(strengths: tuple[float, ...]) -> Iterator[EffectSettings]:
     for name in (EffectName.BLUR, EffectName.MOSAIC):
         for strength in strengths:
             yield EffectSettings(name=name, strength=strength, allow_weak=True)
-    yield EffectSettings(name=EffectName.SOLID)
+    for shape in ShapeName:
+        yield EffectSettings(name=EffectName.SOLID, shape=shape)
+    for shape in (ShapeName.BLOB, ShapeName.BOX):
+        yield EffectSettings(shape=shape)
 
 
 def of_portraits(material: str, models: Models) -> Iterator[Row]:

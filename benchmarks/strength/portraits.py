@@ -24,6 +24,7 @@ from bystander.media.photos import load_photo, photo_files
 from bystander.models import Models
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings, cell_size
+from bystander.redaction.shapes import covered
 
 FACE: Final = 96
 """Pixels: the height of every face. A multiple of the cells' sizes, so that a face gets as many
@@ -129,12 +130,14 @@ class Set:
         self, picture: NDArray[np.generic], mask: Mask, face: Face, effect: EffectSettings
     ) -> Shot:
         size = picture.shape[1], picture.shape[0]
-        region = Region(mask, float(mask.bits.shape[0]), FACE)
+        x0, y0, x1, y1 = mask.box
+        cover = covered(mask, (x0, y0, x1, y1), effect.shape, ())
+        region = Region(mask, float(mask.bits.shape[0]), FACE, cover)
         source = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgb24")
         compositor = Compositor(size, size, DisplaySize(size), effect)
         drawn = compositor.apply(source.reformat(format="yuv420p"), [region])
         result = drawn.to_ndarray(format="rgb24").astype(np.uint8)
-        result[~mask.grown(round(effect.growth * region.extent)).on_grid(*size)] = GREY
+        result[~cover.grown(round(effect.growth * region.extent)).on_grid(*size)] = GREY
         return Shot(result, face)
 
 

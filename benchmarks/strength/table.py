@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.strength.reidentification import Reidentified
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.redaction.effects import EffectSettings
 
 SIGNIFICANT: Final = 0.05
@@ -33,8 +33,10 @@ class Row:
 
 
 def label(effect: EffectSettings) -> str:
-    """`blur`, `blur x 0.5`."""
-    return effect.name if effect.strength == 1 else f"{effect.name} x {effect.strength:g}"
+    """`blur`, `blur x 0.5`, `solid, blob`."""
+    times = "" if effect.strength == 1 else f" x {effect.strength:g}"
+    shape = "" if effect.shape is ShapeName.SILHOUETTE else f", {effect.shape}"
+    return f"{effect.name}{times}{shape}"
 
 
 def cell(result: Reidentified, outline: Reidentified | None = None) -> str:

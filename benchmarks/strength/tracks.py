@@ -24,13 +24,15 @@ from benchmarks.strength.portraits import GREY, moved
 from benchmarks.strength.reidentification import Scores, face_probes, judge, likeness_of, pooled
 from benchmarks.strength.table import Row, label
 from bystander.geometry.instances import Face
-from bystander.geometry.masks import Bits
+from bystander.geometry.masks import Bits, resized
+from bystander.media.probe import probe
 from bystander.models import Models
 from bystander.models.bodies import BodyModel, HistogramBodies
 from bystander.models.face_model import FaceModel
 from bystander.pipeline.analyze import analyze
 from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectSettings, cell_size
+from bystander.redaction.shapes import covered, steady
 from bystander.settings import AnalysisSettings
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
@@ -134,7 +136,8 @@ def _looked_at(
     header = timeline.header
     plan = sampled(timeline)
     tracks = {t.id: Track((clip.name, t.shot)) for t in header.tracklets}
-    pairs = zip(timeline.frames(), frames(clip.video), frames(output), strict=True)
+    records = steady(timeline.frames(), effect.shape, probe(clip.video).time_base)
+    pairs = zip(records, frames(clip.video), frames(output), strict=True)
     for record, (_, source), (_, masked) in pairs:
         wanted = [s for s in record.sightings if (record.index, s.tracklet) in plan]
         found = finder.faces(clip, record.index, source) if wanted else []
@@ -178,18 +181,21 @@ def _look(
     height, width = source.shape[:2]
     across, down = width / grid[0], height / grid[1]
     x0, y0, x1, y1 = sighting.mask.box
+    cover = covered(sighting.mask, sighting.box, effect.shape, ())  # nobody is kept
     tall = max(tracklet.height, (y1 - y0) * down)
     cut_off = x0 <= 0 or x1 >= grid[0]
     cell = cell_size(effect, tall, (x1 - x0) * across, tracklet.face, cut_off)
+    x0, y0, x1, y1 = cover.clipped(*grid).box
     left, top = (int(v) // cell * cell for v in (x0 * across, y0 * down))
     part = np.s_[top : round(y1 * down), left : round(x1 * across)]
-    bits = sighting.mask.on_grid(*grid).view(np.uint8)
-    outline = cv2.resize(bits, (width, height), interpolation=cv2.INTER_NEAREST)[part].astype(bool)
+    outline, own = (
+        resized(mask.on_grid(*grid), (width, height))[part] for mask in (cover, sighting.mask)
+    )
     theirs = [face for face in faces if sighting.mask.contains(*_centre(face, across, down))]
     face = max(theirs, key=lambda face: face.score, default=None)
     clear, drawn = (
-        np.ascontiguousarray(np.where(outline[..., np.newaxis], p[part], GREY), dtype=np.uint8)
-        for p in (source, masked)
+        np.ascontiguousarray(np.where(bits[..., np.newaxis], p[part], GREY), dtype=np.uint8)
+        for p, bits in ((source, own), (masked, outline))
     )
     face = None if face is None else moved(face, -left, -top)
     return Look(clear, drawn, outline, cell, face)
@@ -218,6 +224,7 @@ def _attackers(
         [_matched(_bodies(g, bodies, "output", "output")) for g in several],
     )
     yield "informed colours", [_matched(_bodies(g, colours, "output", "output")) for g in several]
+    yield "informed size", [_matched(_sizes(g)) for g in several]
     yield from _face_attackers(groups.values(), models)
 
 
@@ -238,6 +245,17 @@ def _bodies(
     gallery = np.stack([half(track, 0, known, "untouched") for track in group])
     probes = np.stack([half(track, 1, probed, attack) for track in group])
     return (probes @ gallery.T).astype(np.float64)
+
+
+def _sizes(group: Sequence[Track]) -> Scores:
+    """Second halves against first ones, by nothing but height and width of what is drawn over."""
+    first, second = (
+        np.stack(
+            [np.log([look.outline.shape for look in t.halves[which]]).mean(axis=0) for t in group]
+        )
+        for which in (0, 1)
+    )
+    return -np.abs(second[:, np.newaxis] - first).sum(axis=2)
 
 
 def _averaged_bodies(group: Sequence[Track], model: BodyModel) -> Scores:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName, ShapeName
 from bystander.cli.audit import tell_audit
 from bystander.cli.console import open_console
 from bystander.cli.options import (
@@ -33,6 +33,7 @@ from bystander.cli.options import (
     PrecisionOption,
     Processes,
     ProfileOption,
+    Shape,
     SmartRenderOption,
     Strength,
     To,
@@ -58,6 +59,7 @@ def mask(
     mask_box: MaskBox = None,
     zone: Zone = None,
     effect: Effect = EffectName.BLUR,
+    shape: Shape = ShapeName.SILHOUETTE,
     color: Color = DEFAULT_COLOR,
     strength: Strength = DEFAULT_STRENGTH,
     allow_weak: AllowWeak = False,
@@ -96,7 +98,7 @@ def mask(
             clicks_of(keep_at),
             clicks_of(mask_at, "--mask-at"),
             edits_of(edits, mask_box, zone),
-            effect_of(effect, color, strength, allow_weak),
+            effect_of(effect, shape, color, strength, allow_weak),
             start,
             end,
             timeline,

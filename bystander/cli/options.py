@@ -17,6 +17,7 @@ from bystander.choices import (
     EncoderBackend,
     Precision,
     ProfileName,
+    ShapeName,
     SmartRender,
 )
 from bystander.errors import ConfigError, InvalidEdits, SelectionError
@@ -119,6 +120,15 @@ Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
 ]
 Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over people.")]
+Shape = Annotated[
+    ShapeName,
+    typer.Option(
+        "--shape",
+        help="What of a person is drawn over. The silhouette leaves the outline, by which those "
+        "who know somebody may tell them; blob, a rounded shape, and box hide it and the walk. "
+        "People to keep stay clear of all of them.",
+    ),
+]
 Color = Annotated[
     str, typer.Option("--color", metavar="'#rrggbb'", help="The colour of --effect solid.")
 ]
@@ -270,7 +280,9 @@ Mask = Annotated[
 ]
 
 
-def effect_of(name: EffectName, color: str, strength: float, allow_weak: bool) -> EffectSettings:
+def effect_of(
+    name: EffectName, shape: ShapeName, color: str, strength: float, allow_weak: bool
+) -> EffectSettings:
     """What to draw.
 
     Raises:
@@ -281,7 +293,9 @@ def effect_of(name: EffectName, color: str, strength: float, allow_weak: bool) -
     from bystander.redaction.effects import EffectSettings
 
     try:
-        return EffectSettings(name=name, color=color, strength=strength, allow_weak=allow_weak)
+        return EffectSettings(
+            name=name, shape=shape, color=color, strength=strength, allow_weak=allow_weak
+        )
     except ValidationError as error:
         if error.errors()[0]["loc"] == ("strength",):
             raise ConfigError(

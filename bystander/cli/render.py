@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ProfileName, ShapeName
 from bystander.cli.audit import tell_audit
 from bystander.cli.console import open_console
 from bystander.cli.options import (
@@ -31,6 +31,7 @@ from bystander.cli.options import (
     Processes,
     ProfileOption,
     Segments,
+    Shape,
     SmartRenderOption,
     Strength,
     TimelineFile,
@@ -58,6 +59,7 @@ def render(
     mask_box: MaskBox = None,
     zone: Zone = None,
     effect: Effect = EffectName.BLUR,
+    shape: Shape = ShapeName.SILHOUETTE,
     color: Color = DEFAULT_COLOR,
     strength: Strength = DEFAULT_STRENGTH,
     allow_weak: AllowWeak = False,
@@ -95,7 +97,7 @@ def render(
     from bystander.timeline.header import with_decisions
 
     with open_console(json) as console:
-        chosen, drawn = load_profile(profile), effect_of(effect, color, strength, allow_weak)
+        chosen, drawn = load_profile(profile), effect_of(effect, shape, color, strength, allow_weak)
         check_output(output, video, overwrite)
         wanted = {
             "codec": codec,

@@ -39,7 +39,7 @@ from bystander.auditing.redrawn import Redrawer
 from bystander.auditing.report import Result, check_page, write_report
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.visibility import visible_faces, visible_people
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.config import cores
 from bystander.editing.document import Edits
 from bystander.files import StrPath
@@ -109,7 +109,8 @@ def audit(
     findings = FindingMerger()
     step = PairedReader((source, infos[0]), (output, infos[1]), findings)
     header = timeline.header if timeline else None
-    drawing = ReferencePlan.of(source, output, infos, timeline) if timeline else None
+    shape = effect.shape if effect else ShapeName.SILHOUETTE
+    drawing = ReferencePlan.of(source, output, infos, timeline, shape) if timeline else None
     redrawing = drawing.redrawing(effect) if drawing else None
     mosaic = EffectSettings(name=EffectName.MOSAIC)
     cells = drawing.with_effect(mosaic) if drawing and redrawing is None else None
@@ -220,7 +221,7 @@ def _views(
     looks = 0
     for span in again.spans if again else [None]:
         area = _kept_area(timeline.header) if timeline else None
-        for pair, record in _pairs(step, timeline, basis, again, span):
+        for pair, record in _pairs(step, timeline, drawing, basis, again, span):
             index = pair.source.index
             source = pair.source.rgb(compared)
             kept = area.see(source, record) if area else None
@@ -247,6 +248,7 @@ def _views(
 def _pairs(
     step: PairedReader,
     timeline: Timeline | None,
+    drawing: ReferencePlan | None,
     basis: Basis,
     again: Again | None,
     span: Span | None,
@@ -255,14 +257,15 @@ def _pairs(
 
     Where the cuts are is added to `basis` then.
     """
-    if timeline is None or again is None or span is None:
+    records = drawing.records if drawing else timeline.frames if timeline else None
+    if timeline is None or records is None or again is None or span is None:
         pairs = looked_at(step.pairs(), basis.settings.shots, basis.cuts)
-        return _with_records(pairs, timeline.frames() if timeline else iter(()))
+        return _with_records(pairs, records() if records else iter(()))
     first = max(0, span[0] - again.warm_up)
     shown = int(timeline.pts()[first - 1]) if first else None
     inside = takewhile(lambda pair: pair.source.index < span[1], step.pairs(first, shown))
     marked = (replace(pair, close=bool(again.close[pair.source.index])) for pair in inside)
-    return _with_records(marked, timeline.frames(first))
+    return _with_records(marked, records(first))
 
 
 def _kept_area(header: Header) -> KeptArea:

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import ClassVar, Final
 
 import av
 
+from bystander.choices import ShapeName
 from bystander.errors import InvalidTimeline
 from bystander.media.colour import matrix_of
 from bystander.media.deinterlacing import deinterlaced
@@ -36,6 +38,7 @@ from bystander.progress import Tally
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
+from bystander.redaction.shapes import LOOK_AHEAD_SECONDS, steady
 from bystander.timeline.archive import CHUNK_FRAMES, Timeline
 from bystander.timeline.types import FrameRecord, Tracklet
 
@@ -164,6 +167,7 @@ class FrameMasker:
         self.deinterlaced = encoding.deinterlacing is not Deinterlacing.NONE
         self.borrows = True
         self.reach = round(BORROW_SECONDS / float(info.time_base))
+        self._shape, self._time_base = effect.shape, info.time_base
         self._compositor = Compositor(
             timeline.header.grid,
             (info.width, info.height),
@@ -193,8 +197,12 @@ class FrameMasker:
             frames: those after the first `done` ones, of which the last is shown at `shown`.
         """
         tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
-        start = 0 if shown is None else self._record_before(shown - self.reach, done)
-        records = _RecordReader(self._timeline, self.reach, start)
+        start = 0
+        if shown is not None:
+            smoothed = ceil(LOOK_AHEAD_SECONDS / self._time_base)
+            start = self._record_before(shown - self.reach - smoothed, done)
+        known = steady(self._timeline.frames(start), self._shape, self._time_base)
+        records = _RecordReader(known, self.reach)
         try:
             with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
                 for frame in ahead:
@@ -212,10 +220,11 @@ class FrameMasker:
             # A deinterlaced frame's lines are mixed with those of the one before.
             earlier = [near for near in neighbours if near.index < record.index]
             before = earlier[-1] if earlier and self.deinterlaced else None
-            masked, kept = regions_of(record, before, tracklets)
+            masked, kept = regions_of(record, before, tracklets, self._shape)
         else:
             near = neighbours if self.borrows else []
-            masked, kept = _borrowed(near, tracklets, self._timeline.header.grid[1]), ()
+            radius = round(BORROW_GROWTH_SHARE * self._timeline.header.grid[1])
+            masked, kept = _borrowed(near, tracklets, radius, self._shape), ()
             (self._borrowing if masked else self._masked_whole).add(frame.index)
         unknown = record is None and not masked
         return self._compositor.apply(picture, masked, kept, whole=unknown)
@@ -231,22 +240,29 @@ class FrameMasker:
 
 
 def _borrowed(
-    neighbours: Sequence[FrameRecord], tracklets: dict[int, Tracklet], height: int
+    neighbours: Sequence[FrameRecord],
+    tracklets: dict[int, Tracklet],
+    radius: int,
+    shape: ShapeName,
 ) -> list[Region]:
     """For a frame that wasn't analysed: everyone masked beside it, grown."""
-    radius = round(BORROW_GROWTH_SHARE * height)
     return [
-        Region(region.mask.grown(radius), region.extent, region.face)
+        Region(
+            region.mask.grown(radius),
+            region.extent,
+            region.face,
+            None if region.shape is None else region.shape.grown(radius),
+        )
         for neighbour in neighbours
-        for region in drawn(neighbour, tracklets).regions
+        for region in drawn(neighbour, tracklets, shape).regions
     ]
 
 
 class _RecordReader:
     """A timeline's frames, looked up by growing timestamps, a window of them in memory."""
 
-    def __init__(self, timeline: Timeline, reach: int, start: int) -> None:
-        self._ahead = timeline.frames(start)
+    def __init__(self, records: Iterator[FrameRecord], reach: int) -> None:
+        self._ahead = records
         self._reach = reach
         self._window: deque[FrameRecord] = deque()
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Final, get_args
 
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
 from bystander.auditing.report import CLOCK_MARGIN_SECONDS
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.facts import VideoInfo
 from bystander.media.reader import Frame, VideoReader
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import Drawn, drawn
+from bystander.redaction.shapes import LOOK_AHEAD_SECONDS, steady
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import FrameRecord
 
@@ -34,16 +37,23 @@ class ReferencePlan:
     Attributes:
         source, output: the files and what `probe` said about them.
         pixel_format: of the output.
+        shape: what of those masked is drawn over.
     """
 
     source: tuple[Path, VideoInfo]
     output: tuple[Path, VideoInfo]
     timeline: Timeline
     pixel_format: PixelFormat
+    shape: ShapeName
 
     @classmethod
     def of(
-        cls, source: Path, output: Path, infos: tuple[VideoInfo, VideoInfo], timeline: Timeline
+        cls,
+        source: Path,
+        output: Path,
+        infos: tuple[VideoInfo, VideoInfo],
+        timeline: Timeline,
+        shape: ShapeName,
     ) -> ReferencePlan | None:
         """None for an output that rendering can't have written: of another size or format."""
         before, after = infos
@@ -51,15 +61,24 @@ class ReferencePlan:
             return None
         for pixel_format in get_args(PixelFormat):
             if FULL_RANGE_NAMES.get(after.pixel_format, after.pixel_format) == pixel_format:
-                return cls((source, before), (output, after), timeline, pixel_format)
+                return cls((source, before), (output, after), timeline, pixel_format, shape)
         return None
+
+    def records(self, start: int = 0) -> Iterator[FrameRecord]:
+        """The timeline's frames from `start` on, with the boxes that shapes are made of."""
+        if self.shape is ShapeName.SILHOUETTE:
+            return self.timeline.frames(start)
+        # A shape depends on the frames around it.
+        before = min(start, ceil(LOOK_AHEAD_SECONDS * self.timeline.header.video.rate))
+        records = steady(self.timeline.frames(start - before), self.shape, self.source[1].time_base)
+        return islice(records, before, None)
 
     def plan(self, frames: tuple[Frame, Frame], record: FrameRecord) -> ExpectedFrame:
         """What was to be drawn in a frame.
 
         Args:
             frames: of source and output.
-            record: who is in it.
+            record: who is in it, of `records`.
         """
         here = self._drawn(record)
         source, output = (frame.upright(self.pixel_format) for frame in frames)
@@ -93,7 +112,7 @@ class ReferencePlan:
         """In each part of the video, the frame of which most is masked."""
         best: dict[int, tuple[int, FrameRecord]] = {}
         frames = max(1, self.timeline.header.video.frames)
-        for record in self.timeline.frames():
+        for record in self.records():
             area = sum(sighting.mask.area for sighting in self._drawn(record).masked)
             part = record.index * SAMPLE_COUNT // frames
             if area > 0 and (part not in best or area > best[part][0]):
@@ -101,7 +120,7 @@ class ReferencePlan:
         return [record for _, record in best.values()]
 
     def _drawn(self, record: FrameRecord) -> Drawn:
-        return drawn(record, {t.id: t for t in self.timeline.header.tracklets})
+        return drawn(record, {t.id: t for t in self.timeline.header.tracklets}, self.shape)
 
 
 def _usual_effects() -> list[EffectSettings]:

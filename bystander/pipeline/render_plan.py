@@ -12,6 +12,7 @@ import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +20,7 @@ import av
 import numpy as np
 
 from bystander import __version__
+from bystander.choices import ShapeName
 from bystander.geometry.masks import Mask
 from bystander.media.encoder import EncoderSettings
 from bystander.media.facts import VideoInfo
@@ -27,6 +29,7 @@ from bystander.media.stream_copy import CopyableStream, PictureGroup
 from bystander.redaction.compositing import Region
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
+from bystander.redaction.shapes import steady
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import FrameRecord, Tracklet
 
@@ -41,16 +44,18 @@ def regions_of(
     record: FrameRecord,
     before: FrameRecord | None,
     tracklets: Mapping[int, Tracklet],
+    shape: ShapeName,
 ) -> tuple[list[Region], tuple[Mask, ...]]:
     """Whom to draw over in a frame, and whom to leave alone.
 
     Args:
         before: the frame before it, where lines of that are mixed into it (deinterlacing).
+        shape: what of those masked is drawn over.
     """
-    here = drawn(record, tracklets)
+    here = drawn(record, tracklets, shape)
     masked = list(here.regions)
     if before is not None:
-        masked += drawn(before, tracklets).regions
+        masked += drawn(before, tracklets, shape).regions
     return masked, here.kept
 
 
@@ -69,11 +74,15 @@ class DrawnFrames:
     digests: bytearray = field(default_factory=bytearray)
 
     @classmethod
-    def of(cls, timeline: Timeline, reach: int | None) -> DrawnFrames:
+    def of(
+        cls, timeline: Timeline, reach: int | None, shape: ShapeName, time_base: Fraction
+    ) -> DrawnFrames:
         """Reads the whole timeline, a chunk at a time.
 
         Args:
             reach: ticks from which the frame before is drawn, too; None: it isn't.
+            shape: what of those masked is drawn over.
+            time_base: of the source.
 
         Raises:
             InvalidTimeline: it is damaged.
@@ -81,9 +90,9 @@ class DrawnFrames:
         frames = cls()
         tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
         before: FrameRecord | None = None
-        for record in timeline.frames():
+        for record in steady(timeline.frames(), shape, time_base):
             near = before is not None and reach is not None and record.pts - before.pts <= reach
-            masked, kept = regions_of(record, before if near else None, tracklets)
+            masked, kept = regions_of(record, before if near else None, tracklets, shape)
             frames.pts.append(record.pts)
             frames.masked.append(bool(masked))
             frames.digests.extend(_digest_of(record.pts, masked, kept))
@@ -200,6 +209,9 @@ def _digest_of(pts: int, masked: Sequence[Region], kept: Sequence[Mask]) -> byte
         face = -1.0 if region.face is None else region.face
         digest.update(_REGION.pack(*_place(region.mask), region.extent, face))
         digest.update(np.packbits(region.mask.bits).tobytes())
+        if region.shape is not None:
+            digest.update(_MASK.pack(*_place(region.shape)))
+            digest.update(np.packbits(region.shape.bits).tobytes())
     for mask in kept if masked else ():  # they hold back what is drawn over others
         digest.update(_MASK.pack(*_place(mask)))
         digest.update(np.packbits(mask.bits).tobytes())

@@ -30,11 +30,18 @@ class Region:
             growth, softness and the size of the cells follow it. Where the mask is
             taller, its height counts for the cells.
         face: height of the largest face seen of them in display pixels, if any was.
+        shape: what is drawn over, where that is more than the mask; gives way to the kept.
     """
 
     mask: Mask
     extent: float
     face: float | None = None
+    shape: Mask | None = None
+
+    @property
+    def cover(self) -> Mask:
+        """All that is drawn over, growth and soft edge aside."""
+        return self.mask if self.shape is None else self.shape
 
 
 class Compositor:
@@ -105,12 +112,12 @@ class Compositor:
             return picture
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
-        silhouettes = [region.mask for region in masked]
         reach = max(self._mattes.reach(region.extent) for region in masked)
-        clear = self._edges.clear(source, kept, silhouettes, reach)
+        silhouettes, covers = zip(*((region.mask, region.cover) for region in masked), strict=True)
+        clear = self._edges.clear(source, kept, silhouettes, reach, covers)
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.mask, region.extent, clear)
+            matte = self._mattes.matte(region.cover, region.extent, clear)
             self._draw(source, target, matte, cell)
         return result
 

@@ -65,6 +65,7 @@ class EdgeRefiner:
         kept: Sequence[Mask],
         masked: Sequence[Mask],
         reach: float,
+        covers: Sequence[Mask] | None = None,
     ) -> NDArray[np.uint8] | None:
         """How clear each pixel is that would be drawn over.
 
@@ -72,7 +73,8 @@ class EdgeRefiner:
             planes: Y, Cb, Cr of the picture, the last two of half its size or of its size.
             kept: silhouettes of the people to keep.
             masked: of those to mask.
-            reach: grid pixels by which is drawn beyond their silhouettes at most.
+            reach: grid pixels by which is drawn beyond the covers at most.
+            covers: what is drawn over of those, if more than the silhouettes.
 
         Returns:
             uint8 [H, W] over the picture, 255 where only it is to be seen, 0 where nobody to keep
@@ -81,7 +83,8 @@ class EdgeRefiner:
         if not kept:
             return None
         own, theirs = (_pasted(masks, self._grid) for masks in (kept, masked))
-        drawn = _widened(theirs, reach)
+        drawn = theirs if covers is None else _pasted(covers, self._grid)
+        drawn = _widened(drawn, reach)
         own &= ~theirs
         clear: NDArray[np.uint8] | None = None
         for mask in kept:

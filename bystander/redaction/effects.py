@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName
+from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ShapeName
 from bystander.config import Settings
 from bystander.errors import ConfigError
 from bystander.geometry.types import PixelBox
@@ -52,6 +52,12 @@ class EffectSettings(Settings):
 
     name: EffectName = Field(
         EffectName.BLUR, title="Effect", description="What is drawn over a masked person."
+    )
+    shape: ShapeName = Field(
+        ShapeName.SILHOUETTE,
+        title="Shape",
+        description="What of a masked person is drawn over. The silhouette leaves the outline, by "
+        "which people who are known can be told; blob and box hide it.",
     )
     color: str = Field(
         DEFAULT_COLOR,

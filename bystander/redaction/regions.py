@@ -10,16 +10,21 @@ or continued beyond them):
     masked, guessed there       | clear            | masked              | masked
     near somebody masked        | clear            | their soft edge     | their soft edge
     nobody masked near          | clear            | clear               | clear
+
+Where another shape than the silhouette is drawn over, what that adds is *near somebody masked*,
+and gives way to everybody kept, seen or guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bystander.choices import ShapeName
 from bystander.geometry.masks import Mask
 from bystander.redaction.compositing import Region
+from bystander.redaction.shapes import KEPT_MARGIN_PX, covered
 from bystander.timeline.types import Decision, FrameRecord, Origin, Sighting, Tracklet
 
 GUESSES: Final = frozenset({Origin.FILLED, Origin.EXTENDED})
@@ -42,32 +47,47 @@ class Drawn:
     regions: tuple[Region, ...]
 
 
-def drawn(record: FrameRecord, tracklets: Mapping[int, Tracklet]) -> Drawn:
+def drawn(
+    record: FrameRecord,
+    tracklets: Mapping[int, Tracklet],
+    shape: ShapeName = ShapeName.SILHOUETTE,
+) -> Drawn:
     """Decide who is drawn over in a frame, and where.
 
     Args:
-        record: everyone in it.
+        record: everyone in it; for another shape than the silhouette best with `steady` boxes.
         tracklets: by their ids; all of the record's are there.
+        shape: what of everybody masked is drawn over.
 
     Raises:
         KeyError: a tracklet of the record is missing.
     """
-    kept, wanted = [], []
+    kept, guessed, wanted = [], [], []
     for sighting in record.sightings:
         if tracklets[sighting.tracklet].decision_at(record.index) is Decision.MASK:
             wanted.append(sighting)
         elif sighting.origin is Origin.SEEN:
             # Only the network's own silhouette: shoulders drawn below a face are a guess, too.
             kept.append(sighting.mask)
+        else:
+            guessed.append(sighting.mask)
     masked = [
         replace(sighting, mask=sighting.mask.without(kept)) if sighting.origin in GUESSES
         else sighting
         for sighting in wanted
     ]  # fmt: skip
     masked = [sighting for sighting in masked if sighting.mask.area]
-    regions = (_region(sighting, tracklets[sighting.tracklet]) for sighting in masked)
+    spared = []
+    if masked and shape is not ShapeName.SILHOUETTE:
+        spared = [mask.grown(KEPT_MARGIN_PX) for mask in (*kept, *guessed)]
+    regions = (_region(one, tracklets[one.tracklet], shape, spared) for one in masked)
     return Drawn(tuple(masked), tuple(kept), tuple(regions))
 
 
-def _region(sighting: Sighting, tracklet: Tracklet) -> Region:
-    return Region(sighting.mask, tracklet.height, tracklet.face)
+def _region(
+    sighting: Sighting, tracklet: Tracklet, shape: ShapeName, spared: Sequence[Mask]
+) -> Region:
+    cover = None
+    if shape is not ShapeName.SILHOUETTE:
+        cover = covered(sighting.mask, sighting.box, shape, spared)
+    return Region(sighting.mask, tracklet.height, tracklet.face, cover)

@@ -12,7 +12,7 @@ import streamlit as st
 from frontend.components.preview import PreviewTexts, preview
 from frontend.page import Page, choose, file_name, from_service, go, heading, say, trouble
 from frontend.service import Trouble
-from frontend.shapes import EFFECTS, Effect, JobKind, Moment
+from frontend.shapes import EFFECTS, SHAPES, Effect, JobKind, Moment
 from frontend.texts import Texts
 from frontend.wording import clock, video_facts
 
@@ -84,7 +84,8 @@ def _expected(page: Page, kind: JobKind, audit: bool) -> None:
 
 
 def _chosen(page: Page) -> Effect:
-    """What is drawn, and how much of it or in what colour, as the effect has one or the other."""
+    """What is drawn over what of people, and how much of it or in what colour, as the effect has
+    one or the other."""
     texts, before = page.texts, page.effect
     name = st.radio(
         texts("estimate.effect"),
@@ -94,9 +95,19 @@ def _chosen(page: Page) -> Effect:
         horizontal=True,
         key="effect",
     )
+    shape = st.radio(
+        texts("estimate.shape"),
+        SHAPES,
+        format_func=lambda shape: texts(f"shapes.{shape}"),
+        index=SHAPES.index(before.shape),
+        horizontal=True,
+        key="shape",
+        help=texts("estimate.shape-help"),
+    )
+    before = replace(before, name=name, shape=shape)
     if name == "solid":
         color = st.color_picker(texts("estimate.color"), before.color, key="color")
-        return replace(before, name=name, color=color)
+        return replace(before, color=color)
     known = sorted({*STRENGTHS, before.strength})
     strength = st.radio(
         texts("estimate.strength"),
@@ -106,7 +117,7 @@ def _chosen(page: Page) -> Effect:
         horizontal=True,
         key="strength",
     )
-    return replace(before, name=name, strength=strength)
+    return replace(before, strength=strength)
 
 
 def _strength(texts: Texts, strength: float) -> str:
@@ -133,7 +144,12 @@ def _preview(page: Page, kind: JobKind, effect: Effect, plays: bool) -> None:
             format=texts("units.seconds", seconds="%.1f" if step < 1 else "%d"),
             key="at",
         )
-    asked = {"effect": effect.name, "strength": f"{effect.strength:g}", "color": effect.color}
+    asked = {
+        "effect": effect.name,
+        "strength": f"{effect.strength:g}",
+        "color": effect.color,
+        "shape": effect.shape,
+    }
     query = urlencode(asked | {"at": f"{at:g}"})
     base = from_service(f"/v1/projects/{page.id}/preview")
     preview(

@@ -21,7 +21,8 @@ def test_the_preview_shows_the_chosen_effect_on_this_video(
     app.radio(key="effect").set_value("solid").run()
     app.slider(key="at").set_value(40.0).run()
 
-    here, asked = f"/service{HERE.removeprefix('/v1')}", "effect=solid&strength=1&color=%23202020"
+    here = f"/service{HERE.removeprefix('/v1')}"
+    asked = "effect=solid&strength=1&color=%23202020&shape=silhouette"
     assert shown[-1]["picture"] == f"{here}/preview?{asked}&at=40"
     assert shown[-1]["clip"] == f"{here}/preview/clip?{asked}&at=40"
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bystander.choices import ShapeName
 from bystander.errors import InvalidTimeline
 from bystander.media.resuming import RenderCheckpoints
 from bystander.pipeline import render as rendering
 from bystander.pipeline.render import render
 from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel, Step, Task
+from bystander.redaction.effects import EffectSettings
 from tests.support.drawn import (
     BLUE,
     LOSSLESS,
@@ -45,7 +47,13 @@ class Noting(InProcess):
         super().run(tasks[::-1], step)
 
 
-def draw(street: Masked, folder: Path, executor: Noting, segments: Path | None = None) -> Path:
+def draw(
+    street: Masked,
+    folder: Path,
+    executor: Noting,
+    segments: Path | None = None,
+    effect: EffectSettings = MAGENTA,
+) -> Path:
     output = folder / "masked.mp4"
     folder.mkdir(exist_ok=True)
     checkpoints = RenderCheckpoints(segments, SEGMENT, keep=True) if segments else None
@@ -53,7 +61,7 @@ def draw(street: Masked, folder: Path, executor: Noting, segments: Path | None =
         street.source,
         street.timeline,
         output,
-        effect=MAGENTA,
+        effect=effect,
         encoder=LOSSLESS,
         overwrite=True,
         checkpoints=checkpoints,
@@ -75,6 +83,20 @@ def test_the_pictures_are_those_of_one_go(
     output = draw(street, tmp_path, executor)
     assert len(executor.done) == 4
     assert_same_pictures(output, street.output)
+
+
+@pytest.mark.parametrize("shape", [ShapeName.BLOB, ShapeName.BOX])
+def test_shapes_smoothed_in_time_are_the_same_in_parts(
+    street: Masked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: ShapeName
+) -> None:
+    monkeypatch.setattr(rendering, "SEGMENT_FRAMES", SEGMENT)
+    effect = MAGENTA.model_copy(update={"shape": shape})
+    whole = tmp_path / "whole.mp4"
+    render(street.source, street.timeline, whole, effect=effect, encoder=LOSSLESS)
+    output = draw(street, tmp_path, Noting(), effect=effect)
+    assert_same_pictures(output, whole)
+    pairs = zip(pictures(whole), pictures(street.output), strict=True)
+    assert any((here != there).any() for here, there in pairs)
 
 
 def test_segments_that_are_there_are_not_drawn_again(street: Masked, tmp_path: Path) -> None:

@@ -76,7 +76,12 @@ def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
         "id": JOB,
         "kind": kind,
         "state": state,
-        "effect": {"name": "blur", "color": "#202020", "strength": 1.0},
+        "effect": {
+            "name": "blur",
+            "shape": "silhouette",
+            "color": "#202020",
+            "strength": 1.0,
+        },
         "audit": True,
         "created": 1.0,
         "expected": 100.0,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bystander import tracing
-from bystander.choices import Codec, Deinterlace, EffectName, ProfileName, SmartRender
+from bystander.choices import Codec, Deinterlace, EffectName, ProfileName, ShapeName, SmartRender
 from bystander.editing.document import Edits
 from bystander.errors import NotStored
 from bystander.redaction.effects import EffectSettings
@@ -58,6 +58,10 @@ class EffectRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: EffectName = EffectName.BLUR
+    shape: ShapeName = Field(
+        ShapeName.SILHOUETTE,
+        description="what of a person is drawn over; blob and box hide the outline, too",
+    )
     color: str = Field(
         "#202020", pattern="^#[0-9a-fA-F]{6}$", description="of the solid effect, #rrggbb"
     )
@@ -70,9 +74,18 @@ class EffectRequest(BaseModel):
         "below 1 people could be recognised, so that isn't offered",
     )
 
+    @classmethod
+    def of(cls, effect: EffectSettings) -> EffectRequest:
+        """What asked for these settings."""
+        return cls(
+            name=effect.name, shape=effect.shape, color=effect.color, strength=effect.strength
+        )
+
     @property
     def settings(self) -> EffectSettings:
-        return EffectSettings(name=self.name, color=self.color, strength=self.strength)
+        return EffectSettings(
+            name=self.name, shape=self.shape, color=self.color, strength=self.strength
+        )
 
 
 class JobRequest(BaseModel):
@@ -373,9 +386,7 @@ def view(
         kind=job.kind,
         state=job.state,
         profile=order.profile,
-        effect=EffectRequest(
-            name=order.effect.name, color=order.effect.color, strength=order.effect.strength
-        ),
+        effect=EffectRequest.of(order.effect),
         codec=order.codec,
         deinterlace=order.deinterlace,
         smart_render=order.smart_render,

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.errors import NotStored, PhotoError
 from bystander.identity.cast import member_of
 from bystander.redaction.effects import EffectSettings
@@ -117,6 +117,7 @@ async def preview_clip(
         float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
     ] = 0.0,
     effect: EffectName = EffectName.BLUR,
+    shape: ShapeName = ShapeName.SILHOUETTE,
     strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
     color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
 ) -> Response:
@@ -133,7 +134,7 @@ async def preview_clip(
             {"Retry-After": "5"},
             "rate-limited",
         )
-    chosen = EffectSettings(name=effect, strength=strength, color=color)
+    chosen = EffectSettings(name=effect, shape=shape, strength=strength, color=color)
     gone = threading.Event()
     watch = asyncio.create_task(_tell_when_gone(request, gone))
     try:

@@ -25,7 +25,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.errors import NotStored, UnreadablePhoto, VideoError
 from bystander.geometry.coordinates import display_size
 from bystander.geometry.instances import Face, Instance
@@ -39,6 +39,7 @@ from bystander.models.segmenter import analysis_size
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
+from bystander.redaction.shapes import covered
 from bystander.sandbox import PictureOrder, examine_photo, take_picture
 from bystander.server.http.analysis import analysis_of, as_seen
 from bystander.server.http.deps import (
@@ -201,7 +202,7 @@ def _by_verdicts(
         records = context.timelines.frames(project.id, analysis, frame, frame + 1)
     scale = picture.shape[0] / now.header.video.height
     tracklets = {tracklet.id: tracklet for tracklet in now.header.tracklets}
-    shown = [drawn(record, tracklets) for record in now.records(records)]
+    shown = [drawn(record, tracklets, effect.shape) for record in now.records(records)]
     # Where nobody looked, nobody may be seen.
     return _composed(
         picture,
@@ -231,6 +232,7 @@ async def preview(
         float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
     ] = 0.0,
     effect: EffectName = EffectName.BLUR,
+    shape: ShapeName = ShapeName.SILHOUETTE,
     strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
     color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
 ) -> Response:
@@ -238,7 +240,7 @@ async def preview(
     known, those to be kept, too. It is the one shown at `at`; where that can't be had at once,
     one near it. Masks that were drawn by hand aren't in it."""
     ready_video(here)
-    chosen = EffectSettings(name=effect, strength=strength, color=color)
+    chosen = EffectSettings(name=effect, shape=shape, strength=strength, color=color)
     jpeg = await run_sync(_draw, context, here, at, chosen, limiter=context.preview_limiter)
     return Response(jpeg, media_type="image/jpeg")
 
@@ -260,7 +262,7 @@ def mask_everyone(
     small = np.asarray(cv2.resize(picture, grid, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     (found,) = models.segmenter.segment([small])
     faces = detect_faces(picture, models.faces, settings.face_long_side)
-    regions = _regions(found, faces, grid, scale=grid[1] / height)
+    regions = _regions(found, faces, grid, grid[1] / height, effect.shape)
     return _composed(picture, grid, effect, regions)
 
 
@@ -285,13 +287,18 @@ def _composed(
 
 
 def _regions(
-    found: Sequence[Instance], faces: Sequence[Face], grid: tuple[int, int], scale: float
+    found: Sequence[Instance],
+    faces: Sequence[Face],
+    grid: tuple[int, int],
+    scale: float,
+    shape: ShapeName,
 ) -> list[Region]:
     """Everyone, those of whom only the face was found included.
 
     Args:
         faces: in the picture's pixels.
         scale: grid pixels per pixel of the picture.
+        shape: what of them is drawn over.
     """
     heights: dict[int, float] = {}
     alone = []
@@ -304,7 +311,12 @@ def _regions(
             heights[owner] = max(heights.get(owner, 0.0), face.box[3] - face.box[1])
     people = [(instance, heights.get(number)) for number, instance in enumerate(found)]
     return [
-        Region(instance.mask, (instance.box[3] - instance.box[1]) / scale, face)
+        Region(
+            instance.mask,
+            (instance.box[3] - instance.box[1]) / scale,
+            face,
+            covered(instance.mask, instance.box, shape, ()),
+        )
         for instance, face in (*people, *alone)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bystander.choices import Codec, EffectName, SmartRender
+from bystander.choices import Codec, EffectName, ShapeName, SmartRender
 from bystander.server.http.app import create_app
 from bystander.server.http.jobs import JobRequest, warnings_for
 from bystander.server.jobs.runner import Runner
@@ -71,7 +71,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
             json={
                 "kind": "mask",
                 "profile": "fast",
-                "effect": {"name": "solid", "color": "#ff00ff", "strength": 2},
+                "effect": {"name": "solid", "shape": "blob", "color": "#ff00ff", "strength": 2},
                 "audit": True,
                 "codec": "hevc",
                 "smart_render": "off",
@@ -88,12 +88,14 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
     assert (job["state"], job["kind"], job["profile"], job["audit"]) == (
         "queued", "mask", "fast", True,
     )  # fmt: skip
-    assert job["effect"] == {"name": "solid", "color": "#ff00ff", "strength": 2}
+    sent = {"name": "solid", "shape": "blob", "color": "#ff00ff", "strength": 2}
+    assert job["effect"] == sent
     assert job["expected"] > 0
     stored = stage.context.store.jobs.find(job["id"])
     assert stored is not None
     order = JobSpec.model_validate(stored.order)
     assert order.effect.name is EffectName.SOLID
+    assert order.effect.shape is ShapeName.BLOB
     assert (order.codec, job["codec"]) == (Codec.HEVC, "hevc")
     assert (order.smart_render, job["smart_render"]) == (SmartRender.OFF, "off")
     assert [(c.seconds, c.x, c.y) for c in order.clicks] == [(0.4, 30, 120)]
