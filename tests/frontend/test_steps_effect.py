@@ -140,8 +140,22 @@ def test_strength_and_colour_outlive_other_steps_and_a_reload_and_are_what_is_dr
     again = open_page("estimate", effect="solid", strength="4", color="ff0080")
     press(again, "estimate.go")
 
-    wanted = {"name": "solid", "strength": 4.0, "color": "#ff0080"}
+    wanted = usual("solid") | {"strength": 4.0, "color": "#ff0080"}
     assert staged.jobs[-1]["effect"] == wanted
+
+
+def test_a_shape_outlives_a_reload_and_is_what_is_drawn(
+    open_page: Open, staged: StagedService, shown: Shown
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate", effect="blur", shape="none")
+    assert app.radio(key="shape").value == "silhouette"
+    app.radio(key="shape").set_value("blob").run()
+    assert "shape=blob" in shown[-1]["picture"]
+    assert app.query_params["shape"] == "blob"
+
+    press(open_page("estimate", effect="blur", shape="box"), "estimate.go")
+    assert staged.jobs[-1]["effect"] == usual("blur") | {"shape": "box"}
 
 
 def test_what_is_as_usual_is_not_in_the_address(open_page: Open, staged: StagedService) -> None:
@@ -167,7 +181,7 @@ def test_a_strength_or_colour_that_is_none_is_the_usual_one(
 def test_a_video_is_made_again_with_the_effect_of_the_last_time(
     open_page: Open, staged: StagedService
 ) -> None:
-    used = {"name": "mosaic", "strength": 3.0, "color": "#123456"}
+    used = usual("mosaic") | {"strength": 3.0, "color": "#123456", "shape": "box"}
     staged.jobs, staged.result, staged.people = [job("done", effect=used)], True, [person(1)]
     staged.edits = [kept()]
     assert open_page("estimate").radio(key="strength").value == 3.0
