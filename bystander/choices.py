@@ -98,3 +98,16 @@ class SmartRender(StrEnum):
     """Their packets are the source's wherever that is sure to play; else they are encoded."""
     OFF = "off"
     """Everything is encoded."""
+
+
+class SoundTreatment(StrEnum):
+    """What becomes of sound."""
+
+    KEEP = "keep"
+    """It stays as it is."""
+    MUTE = "mute"
+    """Silence."""
+    LOW_PASS = "low-pass"
+    """Only what lies below the frequencies that words are made of."""
+    PITCH = "pitch"
+    """Everything is lower, formants too, and lasts as long: other voices."""

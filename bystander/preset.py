@@ -50,6 +50,7 @@ class Preset(Settings):
     deinterlace: Deinterlace | None = None
     encoder: EncoderBackend | None = None
     smart_render: SmartRender | None = None
+    sound: tuple[str, ...] = Field((), description="keep|mute|low-pass|pitch[:FROM-TO], seconds")
     profile: ProfileName | None = None
     device: Device | None = None
     precision: Precision | None = None
@@ -58,7 +59,7 @@ class Preset(Settings):
     work: str | None = None
     overwrite: bool | None = None
 
-    @field_validator("cast", "zone", mode="before")
+    @field_validator("cast", "zone", "sound", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

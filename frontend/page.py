@@ -16,12 +16,15 @@ from frontend.shapes import (
     ACTIVE,
     EFFECTS,
     SHAPES,
+    SOUNDS,
     STRONGEST,
     WEAKEST,
     Effect,
     Job,
     Limits,
     Project,
+    Sound,
+    SoundSpan,
     Video,
 )
 from frontend.texts import Texts
@@ -34,10 +37,10 @@ MERGED: Final[dict[str | None, Step]] = {"confirm": "upload"}
 PROJECT, STEP, LANGUAGE = "project", "step", "lang"
 SHARED = "shared"
 """In the address of somebody who was given a link to a result: its token."""
-EFFECT, STRENGTH, COLOR, SHAPE = "effect", "strength", "color", "shape"
+EFFECT, STRENGTH, COLOR, SHAPE, SOUND = "effect", "strength", "color", "shape", "sound"
 """In the address: who has it comes back to the same place."""
-ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR, SHAPE)
-PLACE, TURN, CHOSEN = "place", "turn", "chosen"
+ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR, SHAPE, SOUND)
+PLACE, TURN, CHOSEN, HEARD = "place", "turn", "chosen", "heard"
 """In Streamlit's session."""
 
 SAME: Final = {
@@ -109,6 +112,16 @@ class Page:
             used = self.job["effect"]
             chosen = Effect(used["name"], used["strength"], used["color"], used["shape"])
         return chosen or Effect()
+
+    @property
+    def sound(self) -> list[SoundSpan]:
+        """What becomes of the sound, as it was chosen, or as for the newest job: that may have been
+        asked for by another client, for a while only."""
+        asked = st.session_state.get(HEARD) or st.query_params.get(SOUND)
+        chosen = next((sound for sound in SOUNDS if sound == asked), None)
+        if chosen is None:
+            return list(self.job.get("sound", [])) if self.job else []
+        return [] if chosen == "keep" else [{"treatment": chosen, "start": None, "end": None}]
 
     @property
     def ready(self) -> bool:
@@ -185,6 +198,16 @@ def choose(effect: Effect) -> None:
         st.query_params.pop(part, None)
         st.session_state.get(PLACE, {}).pop(part, None)
     stay(**address)
+
+
+def choose_sound(sound: Sound, usual: Sound | None) -> None:
+    """Likewise. `usual` is what holds without a choice; None for what isn't one of these."""
+    st.session_state[HEARD] = sound
+    if sound == usual:
+        st.query_params.pop(SOUND, None)
+        st.session_state.get(PLACE, {}).pop(SOUND, None)
+    else:
+        stay(**{SOUND: sound})
 
 
 def _effect_in_address() -> Effect | None:

@@ -19,6 +19,7 @@ from frontend.shapes import (
     Photo,
     Project,
     Shared,
+    SoundSpan,
 )
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
@@ -106,8 +107,12 @@ class Service:
     def job(self, project: str, job: str) -> Job:
         return cast(Job, self._get(f"/projects/{project}/jobs/{job}"))
 
-    def start(self, project: str, kind: JobKind, effect: Effect, audit: bool) -> Job:
-        wanted = {"kind": kind, "effect": asdict(effect), "audit": audit}
+    def start(
+        self, project: str, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool
+    ) -> Job:
+        wanted: dict[str, object] = {"kind": kind, "effect": asdict(effect), "audit": audit}
+        if kind != "analyze":  # which makes no result
+            wanted["sound"] = sound
         return cast(Job, self._ask("POST", f"/projects/{project}/jobs", json=wanted).json())
 
     def cancel(self, project: str, job: str) -> None:

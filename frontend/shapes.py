@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 EffectName = Literal["blur", "mosaic", "solid"]
+Sound = Literal["keep", "mute", "low-pass", "pitch"]
+SOUNDS: Final[tuple[Sound, ...]] = get_args(Sound)
 EFFECTS: Final[tuple[EffectName, ...]] = get_args(EffectName)
 ShapeName = Literal["silhouette", "blob", "box"]
 SHAPES: Final[tuple[ShapeName, ...]] = get_args(ShapeName)
@@ -138,11 +140,20 @@ class JobEffect(TypedDict):
     strength: float
 
 
+class SoundSpan(TypedDict):
+    """`start` and `end` in seconds; None for the whole video's."""
+
+    treatment: Sound
+    start: float | None
+    end: float | None
+
+
 class Job(TypedDict):
     id: str
     kind: JobKind
     state: JobState
     effect: JobEffect
+    sound: list[SoundSpan]
     audit: bool
     created: float
     expected: float | None

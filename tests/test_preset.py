@@ -17,6 +17,7 @@ zone: ["mask:0,0,9,9"]
 smart_render: off
 deinterlace: on
 audit: true
+sound: [pitch, "mute:1-2.5"]
 strength: 1.5
 """
 TOML = """
@@ -27,6 +28,7 @@ zone = "mask:0,0,9,9"
 smart-render = "off"
 deinterlace = "on"
 audit = true
+sound = ["pitch", "mute:1-2.5"]
 strength = 1.5
 """
 
@@ -42,6 +44,7 @@ def test_options_are_read_from_yaml_and_toml(name: str, text: str, tmp_path: Pat
         "smart_render": "off",
         "deinterlace": "on",
         "audit": True,
+        "sound": ["pitch", "mute:1-2.5"],
         "strength": 1.5,
     }
 

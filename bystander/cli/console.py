@@ -95,9 +95,8 @@ class Console:
             shown = value
             if isinstance(value, list):
                 shown = ", ".join(map(str, value)) or "nobody"
-            elif isinstance(value, dict):  # of lists: how many of each
-                some = (f"{len(v)} {k.replace('_', ' ')}" for k, v in value.items() if v)
-                shown = ", ".join(some) or "none"
+            elif isinstance(value, dict):  # of lists: how many of each, or words
+                shown = ", ".join(_listed(k, v) for k, v in value.items() if v) or "none"
             self._out.print(
                 f"[bold]{name:<10}[/] {escape(str(shown))}", highlight=False, soft_wrap=True
             )
@@ -310,3 +309,10 @@ def _cell(value: object) -> str:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _listed(name: str, found: list[object]) -> str:
+    """What a fact's list says: its words, or how many things there are."""
+    name = name.replace("_", " ")
+    words = [one for one in found if isinstance(one, str)]
+    return f"{name}: {' '.join(words)}" if words else f"{len(found)} {name}"

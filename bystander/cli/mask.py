@@ -35,6 +35,7 @@ from bystander.cli.options import (
     ProfileOption,
     Shape,
     SmartRenderOption,
+    Sound,
     Strength,
     To,
     VideoOrFolder,
@@ -78,6 +79,7 @@ def mask(
     deinterlace: DeinterlaceOption = None,
     encoder: EncoderOption = None,
     smart_render: SmartRenderOption = None,
+    sound: Sound = None,
     profile: ProfileOption = ProfileName.BALANCED,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -91,6 +93,7 @@ def mask(
     """Mask everyone in VIDEO but the people to keep."""
     from bystander.cli.batch import mask_folder
     from bystander.cli.mask_order import MaskOrder
+    from bystander.media.sound_spans import sound_spans
 
     with open_console(json) as console:
         order = MaskOrder(
@@ -107,6 +110,7 @@ def mask(
             deinterlace,
             encoder,
             smart_render,
+            sound_spans(sound or ()),
             profile,
             device,
             precision,

@@ -21,6 +21,7 @@ from bystander.errors import ConfigError
 from bystander.executors.choice import executor_of, parallel_of
 from bystander.files import named_after
 from bystander.media.muxer import check_output
+from bystander.media.sound_spans import SoundSpan
 from bystander.pipeline.mask import MaskResult, mask_video
 from bystander.pipeline.part import part_of
 from bystander.redaction.effects import EffectSettings
@@ -44,6 +45,7 @@ class MaskOrder:
     deinterlace: Deinterlace | None
     encoder: EncoderBackend | None
     smart_render: SmartRender | None
+    sound: tuple[SoundSpan, ...]
     profile: ProfileName
     device: Device | None
     precision: Precision | None
@@ -86,6 +88,7 @@ class MaskOrder:
                 device=self.device,
                 precision=self.precision,
                 smart_render=self.smart_render,
+                sound=part.sound(self.sound),
                 timeline=self.timeline,
                 audit=self.page(output),
                 overwrite=self.overwrite,

@@ -212,6 +212,17 @@ SmartRenderOption = Annotated[
         show_default=False,
     ),
 ]
+Sound = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sound",
+        metavar="keep|mute|low-pass|pitch[:FROM-TO]",
+        help="What becomes of the sound: keep (by default); mute; low-pass, so that words can't be "
+        "made out; pitch, lower voices. Of all of it, or for a while, e.g. mute:12.4-15.0. May be "
+        "repeated; where several are asked for, the last counts.",
+        show_default=False,
+    ),
+]
 Segments = Annotated[
     Path | None,
     typer.Option(

@@ -33,6 +33,7 @@ from bystander.cli.options import (
     Segments,
     Shape,
     SmartRenderOption,
+    Sound,
     Strength,
     TimelineFile,
     To,
@@ -74,6 +75,7 @@ def render(
     deinterlace: DeinterlaceOption = None,
     encoder: EncoderOption = None,
     smart_render: SmartRenderOption = None,
+    sound: Sound = None,
     segments: Segments = None,
     profile: ProfileOption = ProfileName.BALANCED,
     processes: Processes = None,
@@ -89,6 +91,7 @@ def render(
     from bystander.media.probe import probe
     from bystander.media.resuming import RenderCheckpoints
     from bystander.media.sound import plan_sound
+    from bystander.media.sound_spans import sound_spans
     from bystander.pipeline.edit import edited_timeline
     from bystander.pipeline.part import part_of
     from bystander.pipeline.render import render as run
@@ -112,6 +115,7 @@ def render(
         others = [] if page is None else [page, page.with_suffix(".json")]
         for path in [*([save] if save else []), *others]:
             check_file(path, overwrite, video, output)
+        asked = sound_spans(sound or ())
         by_hand, pointed_at = edits_of(edits, mask_box, zone), clicks_of(mask_at, "--mask-at")
         if pointed_at:  # it takes what else a rendering doesn't
             from bystander.tracking.clicks import check_clicks
@@ -135,7 +139,8 @@ def render(
                 from bystander.editing.pointing import with_masked
 
                 whole = with_masked(whole, loaded, pointed_at)
-            sound = plan_sound(part.video, MUXERS[output.suffix.lower()])
+            treated = sound_spans(part.sound(asked))
+            planned = plan_sound(part.video, MUXERS[output.suffix.lower()], treated)
             decided = part.timeline(whole, folder / "part")
             run(
                 part.video,
@@ -147,6 +152,7 @@ def render(
                 report=report,
                 parallel=parallel,
                 checkpoints=kept,
+                sound=treated,
             )
             if save is not None:
                 whole.save(save, whole.header)
@@ -166,6 +172,6 @@ def render(
                     edits=part.edits(accepted),
                 )
         summary = summary_of(decided.header, pointed)
-        console.result(output=str(output), **summary, sound=sound.summary())
+        console.result(output=str(output), **summary, sound=planned.summary())
         if found is not None and page is not None:
             tell_audit(console, found, page, part.offset)

@@ -6,7 +6,6 @@ import errno
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from types import TracebackType
@@ -15,21 +14,24 @@ from typing import Self
 import av
 import av.error
 import numpy as np
+from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
-from av.filter.context import FilterContext
 from av.packet import Packet, PktSideDataT
 from av.stream import Stream
 
+from bystander.media.audio_filters import drained, linked
 from bystander.media.demux import open_media, read_packets
 from bystander.media.sound import SoundTrack, plan_sound
+from bystander.media.sound_effects import Samples, SoundChanger, frame_of, samples_of
+from bystander.media.sound_spans import SoundSpan
+from bystander.media.splicing import AAC_BITS_PER_CHANNEL, AAC_FRAME, Silencer, Splicer
 from bystander.progress import Tally
 
 log = logging.getLogger(__name__)
 
-_AAC_BITS_PER_CHANNEL = 96_000  # per second; transparent for AAC-LC
 _AAC_SAMPLE_RATES = frozenset(
     {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
 )
@@ -55,6 +57,7 @@ class AudioCopier:
         origin: seconds of the source's clock that become 0.
         span: of the sound that is wanted, start and end in seconds of the source's clock; what its
             packets hold beside it comes along. By default all of it.
+        treated: what is done to it, when, as `sound_spans` gives it; seconds from `origin`.
     """
 
     def __init__(
@@ -63,21 +66,22 @@ class AudioCopier:
         output: OutputContainer,
         origin: Fraction = Fraction(0),
         span: tuple[Fraction, Fraction] | None = None,
+        treated: tuple[SoundSpan, ...] = (),
     ) -> None:
         self._span = span
         self._source: InputContainer = open_media(source)
         self._output = output
-        self._tracks: dict[int, _Copy | _Transcode] = {}
-        plan = plan_sound(source, output.format.name)
+        self._tracks: dict[int, _Copy | _Transcode] = {}  # by the stream's index
+        plan = plan_sound(source, output.format.name, treated)
         for loss, remark in plan.remarks():
             log.log(logging.WARNING if loss else logging.INFO, "%s: %s", source, remark)
         streams = {stream.index: stream for stream in self._source.streams.audio}
         for track in plan.tracks:
             stream = streams[track.stream]
             if track.copied:
-                self._tracks[stream.index] = _Copy(stream, output, origin)
+                self._tracks[stream.index] = _Copy(stream, output, origin, treated)
             elif track.becomes is not None:
-                self._tracks[stream.index] = _Transcode(stream, output, origin, track)
+                self._tracks[stream.index] = _Transcode(stream, output, origin, track, treated)
         self._left_out = Tally(
             source,
             "a damaged packet of sound is left out (at {first} s)",
@@ -153,9 +157,15 @@ class _Silenced(Exception):
 
 
 class _Copy:
-    """One stream whose packets are passed on as they are."""
+    """One stream whose packets are passed on as they are, but for those that are treated."""
 
-    def __init__(self, stream: AudioStream, output: OutputContainer, origin: Fraction) -> None:
+    def __init__(
+        self,
+        stream: AudioStream,
+        output: OutputContainer,
+        origin: Fraction,
+        treated: tuple[SoundSpan, ...],
+    ) -> None:
         self._target = output.add_stream_from_template(stream)
         self._origin = origin
         # Matroska counts milliseconds, of which short packets share one.
@@ -163,6 +173,7 @@ class _Copy:
         assert stream.time_base is not None
         self._max_jitter = ceil(_MAX_JITTER_SECONDS / stream.time_base)
         self._last_dts: int | None = None
+        self._splicer = Splicer(stream, treated, slack_of(stream, output)) if treated else None
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         if packet.dts is None:
@@ -178,18 +189,29 @@ class _Copy:
         self._last_dts = packet.dts
         copy = _bare(packet)
         _shift(copy, self._origin)
-        copy.stream = self._target
-        return [copy]
+        if self._splicer is None:
+            return self._targeted([copy])
+        return self._targeted(self._splicer.push(packet, copy))
 
     def flush(self) -> list[Packet[Stream]]:
-        return []
+        return [] if self._splicer is None else self._targeted(self._splicer.flush())
+
+    def _targeted(self, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
+        for packet in packets:
+            packet.stream = self._target
+        return packets
 
 
 class _Transcode:
     """One stream decoded and encoded again, gaps filled with silence, hidden parts left out."""
 
     def __init__(
-        self, stream: AudioStream, output: OutputContainer, origin: Fraction, track: SoundTrack
+        self,
+        stream: AudioStream,
+        output: OutputContainer,
+        origin: Fraction,
+        track: SoundTrack,
+        treated: tuple[SoundSpan, ...],
     ) -> None:
         self._stream = stream
         self._origin = origin
@@ -205,7 +227,12 @@ class _Transcode:
         context = self._target.codec_context
         context.layout = layout
         if track.becomes == "aac":
-            context.bit_rate = _AAC_BITS_PER_CHANNEL * self._target.channels
+            context.bit_rate = AAC_BITS_PER_CHANNEL * self._target.channels
+        elif track.becomes in ("flac", "alac"):
+            deep = stream.format.bytes > 2
+            kind = "s32" if deep else "s16"
+            context.format = AudioFormat(kind if track.becomes == "flac" else f"{kind}p")
+            context.options = {"bits_per_raw_sample": "24"} if deep else {}
         context.time_base = Fraction(1, rate)
         # Ticks of a stream that hides something, which begins its clock at zero.
         self._heard = "" if track.end is None else f"end_pts={track.end}"
@@ -215,6 +242,18 @@ class _Transcode:
         self._converter: Graph | None = None
         self._clock = _clock_keeper(*self._form)
         self._held: AudioFrame | None = None
+        self._changer: SoundChanger | None = None
+        self._silencer: Silencer | None = None
+        if treated:
+            slack = slack_of(stream, output)
+            self._changer = SoundChanger(
+                treated, rate, layout, self._target.channels, AAC_FRAME, slack
+            )
+            if track.becomes == "aac":
+                self._silencer = Silencer(treated, rate, layout, slack)
+        self._given: int | None = None  # samples, of what was encoded last the end
+        self._expected: int | None = None  # likewise, of what was converted last
+        self._slack = round(slack_of(stream, output) * rate)
 
     def convert(self, packet: Packet[Stream]) -> list[Packet[Stream]]:
         _shift(packet, self._origin)
@@ -230,7 +269,10 @@ class _Transcode:
         packets = [out for frame in frames for out in self._encode(frame)]
         packets += self._encode_all(self._change_form(None))
         self._clock.push(None)
-        return packets + self._encode_all([]) + list(self._target.encode(None))
+        packets += self._encode_all([])
+        if self._changer is not None:
+            packets += self._encode_samples(self._changer.flush())
+        return packets + self._silenced(list(self._target.encode(None)))
 
     def _whole(self, frames: list[AudioFrame]) -> list[AudioFrame]:
         """The frames, each ended where the next begins: there an edit list goes on elsewhere."""
@@ -249,19 +291,51 @@ class _Transcode:
             frames += self._change_form(frame)
         assert self._converter is not None
         self._converter.push(frame)
-        return self._encode_all(frames + _drained(self._converter))
+        return self._encode_all(frames + drained(self._converter))
 
     def _encode_all(self, converted: list[AudioFrame]) -> list[Packet[Stream]]:
         for frame in converted:
+            if self._changer is not None:
+                self._snap(frame)
             self._clock.push(frame)
-        return [out for frame in _drained(self._clock) for out in self._target.encode(frame)]
+        return [out for frame in drained(self._clock) for out in self._encode_one(frame)]
+
+    def _snap(self, frame: AudioFrame) -> None:
+        """Let it follow where that is as far as its timestamp can tell: what keeps the clock would
+        make other samples of it."""
+        known = frame.pts is not None and self._expected is not None
+        if known and abs(frame.pts - self._expected) <= self._slack:  # type: ignore[operator]
+            frame.pts = self._expected
+        self._expected = None if frame.pts is None else frame.pts + frame.samples
+
+    def _encode_one(self, frame: AudioFrame) -> list[Packet[Stream]]:
+        if self._changer is None:
+            return list(self._target.encode(frame))
+        at = frame.pts or 0
+        if self._given is None:
+            self._given = at
+        return self._encode_samples(self._changer.push(samples_of(frame), at))
+
+    def _encode_samples(self, chunks: list[Samples]) -> list[Packet[Stream]]:
+        packets: list[Packet[Stream]] = []
+        for samples in chunks:
+            frame = frame_of(samples, *self._form, self._given or 0)
+            self._given = (self._given or 0) + samples.shape[1]
+            packets += self._target.encode(frame)
+        return self._silenced(packets)
+
+    def _silenced(self, packets: list[Packet[Stream]]) -> list[Packet[Stream]]:
+        """AAC spreads what it leaves out over a packet, also to where there is to be silence."""
+        if self._silencer is None:
+            return packets
+        return [self._silencer.silenced(packet, packet) for packet in packets]
 
     def _change_form(self, frame: AudioFrame | None) -> list[AudioFrame]:
         """Convert what is like `frame` from now on; gives what is left of what came before."""
         rest: list[AudioFrame] = []
         if self._converter is not None:
             self._converter.push(None)
-            rest = _drained(self._converter)
+            rest = drained(self._converter)
         if frame is not None:
             self._decoded_form = (frame.format.name, frame.layout.name, frame.sample_rate)
             self._converter = _converter(frame, *self._form, self._heard)
@@ -284,7 +358,7 @@ def _converter(frame: AudioFrame, sample_format: str, layout: str, rate: int, he
     form = f"sample_rates={rate}:sample_fmts={sample_format}:channel_layouts={layout}"
     trim = [graph.add("atrim", heard)] if heard else []
     clock = graph.add("asettb", f"expr=1/{rate}")
-    return _linked(graph, source, *trim, graph.add("aformat", form), clock)
+    return linked(graph, source, *trim, graph.add("aformat", form), clock)
 
 
 def _clock_keeper(sample_format: str, layout: str, rate: int) -> Graph:
@@ -294,25 +368,15 @@ def _clock_keeper(sample_format: str, layout: str, rate: int) -> Graph:
         sample_rate=rate, format=sample_format, layout=layout, time_base=Fraction(1, rate)
     )
     steps = graph.add("aresample", "async=1"), graph.add("asetnsamples", "n=1024:p=0")
-    return _linked(graph, source, *steps)
+    return linked(graph, source, *steps)
 
 
-def _linked(graph: Graph, *steps: FilterContext) -> Graph:
-    for step, following in pairwise((*steps, graph.add("abuffersink"))):
-        step.link_to(following)
-    graph.configure()
-    return graph
-
-
-def _drained(graph: Graph) -> list[AudioFrame]:
-    frames: list[AudioFrame] = []
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return frames
-        assert isinstance(frame, AudioFrame)
-        frames.append(frame)
+def slack_of(stream: AudioStream, output: OutputContainer) -> Fraction:
+    """Seconds by which timestamps may be wrong, in files that count coarser than samples."""
+    assert stream.time_base is not None
+    tick = Fraction(1, 1000) if output.format.name == "matroska" else Fraction(0)
+    coarse = stream.time_base * (stream.sample_rate or 1) > 1
+    return max(tick, stream.time_base) if coarse else tick
 
 
 def _until(frame: AudioFrame, following: AudioFrame) -> AudioFrame | None:

@@ -37,6 +37,7 @@ from bystander.media.encoder import (
 )
 from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.hardware import tell_choice
+from bystander.media.sound_spans import SoundSpan
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ class Muxer:
         overwrite: replace an existing file.
         parameter_sets: what a decoder must know before the first packet, if that isn't what
             `context` says.
+        sound: what is done to the sound, when, as `sound_spans` gives it.
 
     Raises:
         OutputExists, OutputUnwritable: see `check_output`; also when the disk is full.
@@ -137,10 +139,12 @@ class Muxer:
         settings: EncoderSettings,
         overwrite: bool = False,
         parameter_sets: bytes | None = None,
+        sound: tuple[SoundSpan, ...] = (),
     ) -> None:
         check_output(path, source, overwrite)
         self._path = path
         self._parameter_sets = parameter_sets
+        self._sound = sound
         self._info = info
         self._source = source
         self._settings = settings
@@ -212,7 +216,8 @@ class Muxer:
         self._stream = self._add_video_stream()
         self.context = self._stream.codec_context
         origin = self._info.origin_pts * self._info.time_base
-        self._audio = self._resources.enter_context(AudioCopier(self._source, self._output, origin))
+        copier = AudioCopier(self._source, self._output, origin, treated=self._sound)
+        self._audio = self._resources.enter_context(copier)
         self._output.start_encoding()
 
     def _add_video_stream(self) -> VideoStream:
@@ -347,9 +352,10 @@ class VideoWriter:
         source: Path,
         settings: EncoderSettings,
         overwrite: bool = False,
+        sound: tuple[SoundSpan, ...] = (),
     ) -> None:
         self._info = info
-        self._muxer = Muxer(path, info, source, settings, overwrite)
+        self._muxer = Muxer(path, info, source, settings, overwrite, sound=sound)
         self.encoding = self._muxer.encoding
         self.pixel_format: PixelFormat = self.encoding.pixel_format
 

@@ -34,6 +34,7 @@ from bystander.media.segments import (
     SegmentWriter,
     decoding_times,
 )
+from bystander.media.sound_spans import SoundSpan
 from bystander.media.stream_copy import CopyableStream, NotCopyable
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class SegmentedWriter:
     whole. Segments that are damaged are made again; those that aren't of the plan are removed.
 
     Args:
-        path, info, source, settings, overwrite: see `VideoWriter`.
+        path, info, source, settings, overwrite, sound: see `VideoWriter`.
         checkpoints: where the segments are.
         plan: the whole video in spans, in order.
         copyable: of the source, where the plan has spans that are copied.
@@ -139,12 +140,13 @@ class SegmentedWriter:
         plan: Sequence[Span],
         overwrite: bool = False,
         copyable: CopyableStream | None = None,
+        sound: tuple[SoundSpan, ...] = (),
     ) -> None:
         check_output(path, source, overwrite)
         encoding = check_encoding(path, info, source, settings)
         self.pixel_format: PixelFormat = encoding.pixel_format
         self._path, self._info, self._source = path, info, source
-        self._settings, self._overwrite = settings, overwrite
+        self._settings, self._overwrite, self._sound = settings, overwrite, sound
         self._checkpoints, self._folder = checkpoints, checkpoints.folder
         self._plan, self._copyable = list(plan), copyable
         self._segments: dict[int, Segment] = {}  # by the span's place in the plan
@@ -324,6 +326,7 @@ class SegmentedWriter:
             self._settings,
             self._overwrite,
             self._parameter_sets(segments),
+            self._sound,
         )
         with disk_errors(self._path), muxer:
             origin = self._info.origin_pts * self._info.time_base

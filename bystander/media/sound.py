@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
@@ -27,6 +27,9 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from bystander.media.demux import has_decoder, open_media, read_packets
+from bystander.media.sound_effects import samples_of
+from bystander.media.sound_spans import SoundSpan, described
+from bystander.media.splicing import can_splice
 
 _EDITABLE_FORMATS: Final = ("mov", "matroska")
 """How FFmpeg's names of the formats begin whose files can say that players skip a part."""
@@ -49,6 +52,7 @@ _MOV_AUDIO: Final = _MP4_AUDIO - {"opus", "flac"} | {
     "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"
 }  # fmt: skip
 _PLAYED: Final = {"mp4": _MP4_AUDIO, "mov": _MOV_AUDIO}
+_LOSSLESS: Final = frozenset({"flac", "alac"})
 _TELEPHONE: Final = frozenset({"pcm_alaw", "pcm_mulaw", "pcm_vidc"})  # no longer linear
 
 
@@ -173,7 +177,7 @@ class _HiddenSpans:
             if frame.pts is None:
                 continue
             heard = max(0, round((end - frame.pts) * self._samples_per_tick))
-            found.append(_samples(frame)[:, heard:])
+            found.append(samples_of(frame)[:, heard:])
         hidden = [np.concatenate(found, axis=1)] if found else []
         # Files in fragments may tell the length of their first one only.
         return [samples for samples in hidden if samples.shape[1] <= self._limit]
@@ -188,24 +192,11 @@ def _skipped(packet: Packet[Stream]) -> tuple[int, int]:
 
 
 def _first(frames: list[AudioFrame], count: int) -> list[NDArray[np.float64]]:
-    return [np.concatenate([_samples(f) for f in frames], axis=1)[:, :count]] if frames else []
+    return [np.concatenate([samples_of(f) for f in frames], axis=1)[:, :count]] if frames else []
 
 
 def _last(frames: list[AudioFrame], count: int) -> list[NDArray[np.float64]]:
-    return [np.concatenate([_samples(f) for f in frames], axis=1)[:, -count:]] if frames else []
-
-
-def _samples(frame: AudioFrame) -> NDArray[np.float64]:
-    """Float64 [channels, samples], -1 to 1."""
-    samples = frame.to_ndarray()
-    values = samples.astype(np.float64)
-    if samples.dtype == np.uint8:
-        values = (values - 128) / 128
-    elif samples.dtype.kind == "i":
-        values /= 2.0 ** (8 * samples.dtype.itemsize - 1)
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
-    return np.asarray(values)
+    return [np.concatenate([samples_of(f) for f in frames], axis=1)[:, -count:]] if frames else []
 
 
 def _loudness(samples: NDArray[np.float64]) -> float:
@@ -241,12 +232,19 @@ class SoundTrack:
 
 @dataclass(frozen=True, slots=True)
 class SoundPlan:
-    """Every audio stream of a file, and what becomes of it."""
+    """Every audio stream of a file, and what becomes of it.
+
+    Attributes:
+        treated: what else is done to all of them, see `sound_spans`; packets that are copied are
+            so beside these spans only.
+    """
 
     tracks: tuple[SoundTrack, ...]
+    treated: tuple[SoundSpan, ...] = ()
 
-    def summary(self) -> dict[str, list[dict[str, object]]]:
-        """For people and programs: `kept`, `transcoded` and `left_out` streams."""
+    def summary(self) -> dict[str, Any]:
+        """For people and programs: `kept`, `transcoded` and `left_out` streams, and how their
+        sound is `treated`: `keep`, or spans as --sound takes them."""
         kept = [t for t in self.tracks if t.copied]
         transcoded = [t for t in self.tracks if t.becomes and not t.copied]
         left_out = [t for t in self.tracks if t.becomes is None]
@@ -257,6 +255,7 @@ class SoundPlan:
                 for t in transcoded
             ],
             "left_out": [{"stream": t.stream, "codec": t.codec, "why": t.why} for t in left_out],
+            "treated": described(self.treated),
         }
 
     def remarks(self) -> Iterable[tuple[bool, str]]:
@@ -273,29 +272,37 @@ class SoundPlan:
                 yield False, f"audio {track.name} becomes {track.becomes}: {track.why}"
 
 
-def plan_sound(source: Path, muxer: str) -> SoundPlan:
+def plan_sound(source: Path, muxer: str, treated: tuple[SoundSpan, ...] = ()) -> SoundPlan:
     """What becomes of the sound of `source` in a file that FFmpeg's `muxer` writes.
+
+    Args:
+        treated: spans in which it is changed, as `sound_spans` gives them.
 
     Raises:
         NotAVideo: the source can't be opened.
     """
     hidden = hidden_sound(source)
     with open_media(source) as container:
-        tracks = [_plan(source, muxer, stream, hidden) for stream in container.streams.audio]
-    return SoundPlan(tuple(tracks))
+        tracks = [
+            _plan(source, muxer, stream, hidden, bool(treated))
+            for stream in container.streams.audio
+        ]
+    return SoundPlan(tuple(tracks), treated)
 
 
 def _plan(
-    source: Path, muxer: str, stream: AudioStream, hidden: dict[int, int | None]
+    source: Path, muxer: str, stream: AudioStream, hidden: dict[int, int | None], treated: bool
 ) -> SoundTrack:
     if not has_decoder(stream):
         return SoundTrack(stream.index, None, None, why="its codec isn't known here")
     codec = codec_name(stream)
     played = codec in _PLAYED.get(muxer, {codec})
     takes = played and _takes(source, muxer, stream.index)
-    if takes and stream.index not in hidden:
+    if takes and stream.index not in hidden and (not treated or can_splice(stream)):
         return SoundTrack(stream.index, codec, codec, copied=True)
     becomes = _codec_for(muxer, stream, takes)
+    if takes and stream.index not in hidden:
+        return SoundTrack(stream.index, codec, becomes, why="part of it is changed")
     if takes:
         why = "what players skip of it is left out"
         return SoundTrack(stream.index, codec, becomes, why=why, end=hidden[stream.index])
@@ -306,6 +313,8 @@ def _plan(
 def _codec_for(muxer: str, stream: AudioStream, takes: bool) -> str:
     """The codec that a stream is encoded with: without loss if it was and can be, else AAC."""
     codec = codec_name(stream)
+    if takes and codec in _LOSSLESS:
+        return codec
     linear = codec.startswith("pcm_") and codec not in _TELEPHONE
     if linear and muxer != "mp4":
         if takes:

@@ -27,6 +27,7 @@ from bystander.identity.cast import Cast
 from bystander.media.muxer import MUXERS, check_encoding, check_output
 from bystander.media.probe import probe
 from bystander.media.sound import SoundPlan, plan_sound
+from bystander.media.sound_spans import SoundSpan, sound_spans
 from bystander.models import Models
 from bystander.models.sessions import release_memory
 from bystander.pipeline.analyze import analyze
@@ -88,6 +89,7 @@ def mask_video(
     device: Device | str | None = None,
     precision: Precision | str | None = None,
     smart_render: SmartRender | str | None = None,
+    sound: Sequence[SoundSpan | str] | str = (),
     timeline: StrPath | None = None,
     audit: StrPath | None = None,
     overwrite: bool = False,
@@ -122,6 +124,8 @@ def mask_video(
         deinterlace: `auto`, `on` or `off`; by default as the profile says.
         smart_render: `auto` or `off`: whether what shows nobody to be masked is copied; by default
             as the profile says.
+        sound: `keep`, `mute`, `low-pass` or `pitch`, or several of these for a while each, as in
+            `["pitch", "mute:12.4-15"]`, seconds from the first frame; the last counts.
         encoder_backend: `software`, `auto`, `nvenc`, `videotoolbox` or `qsv`; by default as the
             profile says.
         device: what the networks run on: `auto`, `cpu`, `cuda` or `tensorrt`; by default as the
@@ -152,8 +156,8 @@ def mask_video(
         OutputError: the output, the timeline or the report can't be written.
         SelectionError: a point of `keep_at` or `mask_at` is beside the video, or nobody is there;
             or an edit doesn't fit the video.
-        ConfigError: an effect, a profile or a codec that doesn't exist; a device or a precision
-            that this machine hasn't.
+        ConfigError: an effect, a profile, a codec or sound that doesn't exist; a device or a
+            precision that this machine hasn't.
         ModelError: a network is missing or damaged.
         Cancelled: `report` or `cancel` asked for it.
     """
@@ -182,7 +186,8 @@ def mask_video(
     check_clicks([*clicks, *masked_at], video, info)
     check_output(output, video, overwrite)
     check_encoding(output, info, video, encoder)
-    sound = plan_sound(video, MUXERS[output.suffix.lower()])
+    treated = sound_spans(sound)
+    planned = plan_sound(video, MUXERS[output.suffix.lower()], treated)
     saved = [] if timeline is None else [Path(timeline)]
     page = None if audit is None else Path(audit)
     if page is not None:
@@ -224,6 +229,7 @@ def mask_video(
             overwrite=overwrite,
             report=report,
             parallel=parallel,
+            sound=treated,
         )
         pointed = tuple(pointed_people(found))
         audited = None
@@ -241,7 +247,7 @@ def mask_video(
                 report=report,
                 edits=edits,
             )
-    return MaskResult(output, found.header, pointed, sound, audited)
+    return MaskResult(output, found.header, pointed, planned, audited)
 
 
 def _one_of(names: type[Choice], what: str, given: str) -> Choice:

@@ -15,6 +15,7 @@ from bystander.files import sweep_work_folders, work_folder
 from bystander.media.demux import fingerprint
 from bystander.media.muxer import MUXERS, disk_errors
 from bystander.media.probe import probe
+from bystander.media.sound_spans import SoundSpan, sound_within
 from bystander.media.trim import Trimmed, trim
 from bystander.timeline.archive import Timeline
 from bystander.timeline.slicing import sliced
@@ -69,6 +70,12 @@ class Part:
         if self.trimmed is None or edits is None:
             return edits
         return edits_within(edits, self.offset, self.trimmed.seconds)
+
+    def sound(self, spans: Sequence[SoundSpan]) -> Sequence[SoundSpan]:
+        """What is done to the whole video's sound as what is done to the part's."""
+        if self.trimmed is None:
+            return spans
+        return sound_within(spans, self.offset, self.trimmed.seconds)
 
     def timeline(self, timeline: Timeline, output: Path) -> Timeline:
         """The whole video's timeline as one of the part.

@@ -39,6 +39,7 @@ from bystander.media.resuming import (
     Span,
     even_spans,
 )
+from bystander.media.sound_spans import SoundSpan, sound_spans
 from bystander.media.stream_copy import CopyableStream
 from bystander.pipeline.drawing import (
     QUEUE_FRAMES,
@@ -83,6 +84,7 @@ def render(
     checkpoints: RenderCheckpoints | None = None,
     watch: Watch | None = None,
     parallel: Parallel | None = None,
+    sound: Sequence[SoundSpan | str] = (),
 ) -> None:
     """Write the masked video.
 
@@ -103,14 +105,18 @@ def render(
         watch: shown a masked picture now and then; not where parts are drawn side by side.
         parallel: draw parts of the video side by side. What is copied, and whatever can't be told
             from the timeline, is done by the caller.
+        sound: `keep`, `mute`, `low-pass` or `pitch`, or several of these for a while each, as in
+            `["pitch", "mute:12.4-15"]`, seconds from the first frame; the last counts.
 
     Raises:
         VideoError: the video can't be read.
         TimelineMismatch: the timeline was made from another video.
         SelectionError: an id of `keep` or `mask` is unknown, or in both.
         OutputError: the result can't be written.
+        ConfigError: `sound` can't be read.
     """
     encoder = encoder or EncoderSettings()
+    treated = sound_spans(sound)
 
     def run(settings: EncoderSettings) -> None:
         _render(
@@ -126,6 +132,7 @@ def render(
             checkpoints=checkpoints,
             watch=watch,
             parallel=parallel,
+            sound=treated,
         )
 
     try:
@@ -149,6 +156,7 @@ def _render(
     checkpoints: RenderCheckpoints | None,
     watch: Watch | None,
     parallel: Parallel | None,
+    sound: tuple[SoundSpan, ...],
 ) -> None:
     """See `render`.
 
@@ -178,7 +186,7 @@ def _render(
         if checkpoints is None:
             in_parts = parallel is not None or any(span.copied for span in plan or ())
             if plan is None or not in_parts:
-                whole = VideoWriter(output, info, video, encoder, overwrite=overwrite)
+                whole = VideoWriter(output, info, video, encoder, overwrite, sound)
                 frames = deinterlaced(iter(VideoReader(video, info)), info, encoding.deinterlacing)
                 write_all(resources.enter_context(whole), drawing.masked(frames), meter, watch)
                 return
@@ -204,7 +212,9 @@ def _render(
                 )
                 _draw(tasks, parallel, checkpoints.folder, meter)
         writer = resources.enter_context(
-            SegmentedWriter(output, info, video, encoder, checkpoints, plan, overwrite, copyable)
+            SegmentedWriter(
+                output, info, video, encoder, checkpoints, plan, overwrite, copyable, sound
+            )
         )
         if writer.done:
             meter = ProgressMeter("render", total, report, done=writer.done)

@@ -10,9 +10,28 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from frontend.components.preview import PreviewTexts, preview
-from frontend.page import Page, choose, file_name, from_service, go, heading, say, trouble
+from frontend.page import (
+    Page,
+    choose,
+    choose_sound,
+    file_name,
+    from_service,
+    go,
+    heading,
+    say,
+    trouble,
+)
 from frontend.service import Trouble
-from frontend.shapes import EFFECTS, SHAPES, Effect, JobKind, Moment
+from frontend.shapes import (
+    EFFECTS,
+    SHAPES,
+    SOUNDS,
+    Effect,
+    JobKind,
+    Moment,
+    Sound,
+    SoundSpan,
+)
 from frontend.texts import Texts
 from frontend.wording import clock, video_facts
 
@@ -36,11 +55,12 @@ def show(page: Page) -> None:
     choose(effect)
     measured = f"measured-{page.id}-{kind}"
     _preview(page, kind, effect, plays=measured in st.session_state)
+    sound = _heard(page)
     audit = False
     if kind != "analyze":
         audit = st.checkbox(texts("estimate.audit"), value=True)
         st.caption(texts("estimate.audit-help"))
-    _go(page, kind, effect, audit)
+    _go(page, kind, effect, sound, audit)
     if st.button(texts("app.back"), width="stretch"):
         go("review" if kind == "render" else "upload")
     with expected:
@@ -186,18 +206,41 @@ def _moment(page: Page, kind: JobKind) -> Moment:
     return found
 
 
-def _go(page: Page, kind: JobKind, effect: Effect, audit: bool) -> None:
+def _heard(page: Page) -> list[SoundSpan]:
+    """What becomes of the sound: one of the choices, or what somebody asked for in spans."""
+    texts, before = page.texts, page.sound
+    whole = len(before) < 2 and all(span["start"] is span["end"] is None for span in before)
+    now: Sound = before[0]["treatment"] if whole and before else "keep"
+    options: list[Sound | None] = [*SOUNDS] if whole else [None, *SOUNDS]
+    chosen = st.radio(
+        texts("estimate.sound"),
+        options,
+        format_func=lambda name: texts(f"sounds.{name or 'spans'}"),
+        index=options.index(now) if whole else 0,
+        horizontal=True,
+        key="sound",
+    )
+    if chosen is None:
+        return before
+    if chosen != "keep":
+        st.caption(texts(f"sounds.{chosen}-help"))
+    job = page.job.get("sound", []) if page.job else []
+    choose_sound(chosen, "keep" if not job else None)
+    return page.sound
+
+
+def _go(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool) -> None:
     labels = {"mask": "estimate.go", "analyze": "estimate.find", "render": "estimate.render"}
     if st.button(page.texts(labels[kind]), key="go", type="primary", width="stretch"):
-        begin(page, kind, effect, audit)
+        begin(page, kind, effect, sound, audit)
     if kind == "analyze" and st.button(page.texts("estimate.mask-all"), width="stretch"):
-        begin(page, "mask", effect, True)
+        begin(page, "mask", effect, sound, True)
 
 
-def begin(page: Page, kind: JobKind, effect: Effect, audit: bool) -> None:
+def begin(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool) -> None:
     """Start a job and follow it, or say why it can't be started."""
     try:
-        page.service.start(page.id, kind, effect, audit)
+        page.service.start(page.id, kind, effect, sound, audit)
     except Trouble as failed:
         if failed.kind != "busy":
             trouble(page.texts, failed)

@@ -63,7 +63,7 @@ def _on(page: Page, audit: Audit | None, unsaved: bool) -> None:
         st.button(label, type="primary", width="stretch", disabled=unsaved, on_click=_want)
         if st.session_state.get(WANTED) and not unsaved:
             del st.session_state[WANTED]
-            begin(page, "render", page.effect, True)
+            begin(page, "render", page.effect, page.sound, True)
     if st.button(texts("review.effect"), width="stretch"):
         go("estimate")
     if there and st.button(texts("review.result-anyway"), width="stretch"):

@@ -158,6 +158,35 @@ def test_a_shape_outlives_a_reload_and_is_what_is_drawn(
     assert staged.jobs[-1]["effect"] == usual("blur") | {"shape": "box"}
 
 
+def test_the_sound_is_treated_as_chosen_and_outlives_a_reload(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate")
+    assert app.radio(key="sound").value == "keep"
+    assert "sound" not in app.query_params
+    app.radio(key="sound").set_value("low-pass").run()
+    assert ENGLISH("sounds.low-pass-help") in seen(app)
+    assert app.query_params["sound"] == "low-pass"
+
+    press(open_page("estimate", sound="low-pass"), "estimate.go")
+
+    assert staged.jobs[-1]["sound"] == [{"treatment": "low-pass", "start": None, "end": None}]
+
+
+def test_spans_that_another_client_asked_for_stay(open_page: Open, staged: StagedService) -> None:
+    spans = [{"treatment": "mute", "start": 1.0, "end": 2.0}]
+    staged.people, staged.jobs, staged.result = [person(1)], [job("done", sound=spans)], True
+    press(open_page("estimate"), "estimate.render")
+    assert staged.jobs[-1]["sound"] == spans
+
+    staged.jobs = [job("done", sound=spans)]
+    app = open_page("estimate")
+    app.radio(key="sound").set_value("keep").run()
+    press(app, "estimate.render")
+    assert staged.jobs[-1]["sound"] == []
+
+
 def test_what_is_as_usual_is_not_in_the_address(open_page: Open, staged: StagedService) -> None:
     app = open_page("estimate", effect="blur", strength="2", color="ff0080")
     app.radio(key="strength").set_value(1.0).run()

@@ -292,6 +292,7 @@ def test_a_track_that_nobody_knows_is_left_out_and_said_to_be(
         "kept": [{"stream": 1, "codec": "aac"}],
         "transcoded": [],
         "left_out": [{"stream": 2, "codec": None, "why": "its codec isn't known here"}],
+        "treated": ["keep"],
     }
     with av.open(str(out)) as container:
         assert len(container.streams.audio) == 1

@@ -123,6 +123,7 @@ def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path
             "kept": [{"stream": 1, "codec": "aac", "becomes": None}],
             "transcoded": [],
             "left_out": [],
+            "treated": ["keep"],
         },
     }
 

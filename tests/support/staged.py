@@ -82,6 +82,7 @@ def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
             "color": "#202020",
             "strength": 1.0,
         },
+        "sound": [],
         "audit": True,
         "created": 1.0,
         "expected": 100.0,
@@ -234,7 +235,9 @@ class StagedService:
             case "GET", ["preview", "moment"]:
                 return JSONResponse(self.moment)
             case "POST", ["jobs"]:
-                self.jobs.append(job("running", body["kind"], effect=body["effect"]))
+                made = job("running", body["kind"], effect=body["effect"])
+                made["sound"] = body.get("sound", [])
+                self.jobs.append(made)
                 return JSONResponse(self.jobs[-1], 202)
             case "GET", ["jobs"]:
                 return JSONResponse({"jobs": self.jobs})

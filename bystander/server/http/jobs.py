@@ -12,6 +12,7 @@ from bystander import tracing
 from bystander.choices import Codec, Deinterlace, EffectName, ProfileName, ShapeName, SmartRender
 from bystander.editing.document import Edits
 from bystander.errors import NotStored
+from bystander.media.sound_spans import MAX_SOUND_SPANS, SoundSpan
 from bystander.redaction.effects import EffectSettings
 from bystander.server.http.analysis import edits_of
 from bystander.server.http.callers import Caller
@@ -120,6 +121,13 @@ class JobRequest(BaseModel):
         "where video and result are H.264 and alike; off: everything is encoded; null: as the "
         "service is set up",
     )
+    sound: tuple[SoundSpan, ...] = Field(
+        (),
+        max_length=MAX_SOUND_SPANS,
+        description="what becomes of the result's sound: keep, mute, low-pass (words can't be made "
+        "out) or pitch (lower voices), of all of it or from `start` to `end`, seconds; where "
+        "several are asked for, the last counts; without any it is kept",
+    )
     audit: bool = Field(
         False, strict=True, description="look at the result and report what could be wrong"
     )
@@ -145,7 +153,7 @@ class JobRequest(BaseModel):
             )
         if self.kind is JobKind.ANALYZE and self.audit:
             raise ValueError("an analyze job has no result that could be audited")
-        encoded = self.codec or self.deinterlace or self.smart_render
+        encoded = self.codec or self.deinterlace or self.smart_render or self.sound
         if self.kind is JobKind.ANALYZE and encoded:
             raise ValueError("an analyze job has no result that could be encoded")
         return self
@@ -166,6 +174,7 @@ def order_for(request: JobRequest, project: Project, settings: ServiceSettings) 
         codec=request.codec,
         deinterlace=request.deinterlace,
         smart_render=request.smart_render,
+        sound=request.sound,
         audit=request.audit,
         in_flight=settings.models.in_flight,
         checkpoint_seconds=settings.jobs.checkpoint_seconds,
@@ -220,6 +229,7 @@ class JobView(BaseModel):
     codec: Codec | None
     deinterlace: Deinterlace | None
     smart_render: SmartRender | None
+    sound: tuple[SoundSpan, ...]
     audit: bool
     keep: tuple[str, ...] = Field(description="the decisions by hand that it renders with")
     mask: tuple[str, ...]
@@ -390,6 +400,7 @@ def view(
         codec=order.codec,
         deinterlace=order.deinterlace,
         smart_render=order.smart_render,
+        sound=order.sound,
         audit=order.audit,
         keep=order.keep,
         mask=order.mask,

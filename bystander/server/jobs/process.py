@@ -15,6 +15,7 @@ from typing import IO, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bystander.media.sound_spans import MAX_SOUND_SPANS
 from bystander.tracing import SpanRecord
 
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -58,6 +59,9 @@ class PreviewMessage(_Message):
 CodecName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
 
 
+SoundWords = Annotated[str, Field(pattern=r"^(keep|mute|low-pass|pitch)(:[0-9.e+]*-[0-9.e+]*)?$")]
+
+
 class SoundStream(_Message):
     """An audio stream of the source, its codec, and what it becomes if it isn't copied."""
 
@@ -72,6 +76,7 @@ class SoundSummary(_Message):
     kept: list[SoundStream] = Field(max_length=64)
     transcoded: list[SoundStream] = Field(max_length=64)
     left_out: list[SoundStream] = Field(max_length=64)
+    treated: list[SoundWords] = Field(["keep"], max_length=2 * MAX_SOUND_SPANS)
 
 
 class DoneMessage(_Message):

@@ -16,6 +16,7 @@ from bystander.choices import Codec, Deinterlace, ProfileName, SmartRender
 from bystander.config import Settings, describe
 from bystander.editing.document import Edits
 from bystander.errors import ConfigError, NotStored
+from bystander.media.sound_spans import SoundSpan
 from bystander.redaction.effects import EffectSettings
 from bystander.server.models import Job, JobKind, Photo, Project
 from bystander.server.settings import ServiceSettings
@@ -92,6 +93,7 @@ class JobSpec(Settings):
         keep, mask: decisions by hand, ids of persons (p2) or tracklets (t17).
         edits: what was mended by hand; after `keep` and `mask`.
         codec, deinterlace, smart_render: of the result; None as the profile says.
+        sound: what is done to it, when; the last that is asked for counts.
         in_flight: calls of the networks kept waiting at once; 0 is one a core.
         checkpoint_seconds: of analysis that may be lost.
         segment_frames: of rendering that may be lost.
@@ -109,6 +111,7 @@ class JobSpec(Settings):
     codec: Codec | None = None
     deinterlace: Deinterlace | None = None
     smart_render: SmartRender | None = None
+    sound: tuple[SoundSpan, ...] = ()
     audit: bool = False
     in_flight: int = Field(0, ge=0, le=64)
     checkpoint_seconds: float = Field(10.0, gt=0)

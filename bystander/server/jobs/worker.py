@@ -37,6 +37,7 @@ from bystander.media.muxer import MUXERS
 from bystander.media.probe import probe
 from bystander.media.resuming import RenderCheckpoints
 from bystander.media.sound import plan_sound
+from bystander.media.sound_spans import sound_spans
 from bystander.models import Models, ModelSettings
 from bystander.models.sessions import release_memory
 from bystander.pipeline.analyze import analyze
@@ -188,7 +189,8 @@ def work(
         tell.begins("render")  # what is there was done for another result
     segments.mkdir(mode=0o700, exist_ok=True)
     result = folder / names.RESULT_FILE
-    summary["sound"] = plan_sound(video, MUXERS[result.suffix]).summary()
+    treated = sound_spans(order.sound)
+    summary["sound"] = plan_sound(video, MUXERS[result.suffix], treated).summary()
     rendered = _edited(folder, video, decided, order.edits, tell)
     header = rendered.header
     summary |= {
@@ -207,6 +209,7 @@ def work(
                 checkpoints=RenderCheckpoints(segments, order.segment_frames, keep=True),
                 watch=partial(previews.rendered, header.video.display_size),
                 parallel=parallel,
+                sound=treated,
             )
     if order.audit:
         with tracing.span("audit", {"frames": header.video.frames}):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,8 +15,17 @@ from bystander.media.probe import probe
 from bystander.timeline.archive import Timeline
 from bystander.timeline.types import Decision
 from tests.conftest import sampled, shared
-from tests.support.commands import COMMANDS, call, events, magenta, nothing_in, refused, succeeded
-from tests.support.videos import Clip, make_video
+from tests.support.commands import (
+    COMMANDS,
+    call,
+    events,
+    magenta,
+    make_timeline,
+    nothing_in,
+    refused,
+    succeeded,
+)
+from tests.support.videos import Clip, Sound, make_video
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -202,7 +213,12 @@ def test_render_saves_the_decisions(drawn: Path, review: Path, output: Path) -> 
     )
 
     assert told[-1]["kept"] == ["p1", "p2"]
-    assert told[-1]["sound"] == {"kept": [], "transcoded": [], "left_out": []}
+    assert told[-1]["sound"] == {
+        "kept": [],
+        "transcoded": [],
+        "left_out": [],
+        "treated": ["keep"],
+    }
     verdicts = [tracklet.decision_at(0) for tracklet in Timeline.load(saved).header.tracklets]
     assert verdicts == [Decision.KEEP, Decision.KEEP]
     assert Timeline.load(review).header.tracklets[1].decision_at(0) is Decision.MASK
@@ -231,6 +247,25 @@ def test_render_keeps_segments_for_the_next_time(
         5,
         drawn / "x",
     )
+
+
+def test_the_sound_is_treated_as_asked_and_that_is_said(tmp_path: Path, output: Path) -> None:
+    video = make_video(tmp_path / "v.mp4", Clip(sounds=(Sound(),)))
+    timeline = make_timeline(tmp_path / "t.timeline", video, {"p1": Decision.MASK})
+    sound = ["--sound", "pitch", "--sound", "mute:0.2-0.5"]
+
+    told = succeeded(call("render", video, timeline, "-o", output, *sound))
+
+    assert "treated: pitch:-0.2 mute:0.2-0.5 pitch:0.5-" in told
+    with av.open(str(output)) as container:
+        frames = list(container.decode(audio=0))
+        wave = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+        rate, start = frames[0].sample_rate, float(frames[0].time or 0)
+    first, stop = int((0.2 - start) * rate) + 1, int((0.5 - start) * rate)
+    assert np.abs(wave[:, first:stop]).max() == 0
+    assert np.abs(wave[:, stop + 4096 :]).max() > 0
+    other = output.with_name("other.mp4")
+    refused(call("render", video, timeline, "-o", other, "--sound", "loud"), 9, "--sound loud")
 
 
 def test_render_refuses_another_video(review: Path, tmp_path: Path, output: Path) -> None:

@@ -75,6 +75,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
                 "audit": True,
                 "codec": "hevc",
                 "smart_render": "off",
+                "sound": [{"treatment": "mute", "start": 0.5, "end": 1}, {"treatment": "pitch"}],
                 "clicks": [{"seconds": 0.4, "x": 30, "y": 120}],
             },
         )
@@ -98,6 +99,8 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
     assert order.effect.shape is ShapeName.BLOB
     assert (order.codec, job["codec"]) == (Codec.HEVC, "hevc")
     assert (order.smart_render, job["smart_render"]) == (SmartRender.OFF, "off")
+    assert [str(span) for span in order.sound] == ["mute:0.5-1", "pitch"]
+    assert job["sound"][0] == {"treatment": "mute", "start": 0.5, "end": 1.0}
     assert [(c.seconds, c.x, c.y) for c in order.clicks] == [(0.4, 30, 120)]
 
 
@@ -191,6 +194,9 @@ def test_one_token_cannot_fill_the_queue(stage: Stage, film: Path) -> None:
         {"kind": "analyze", "codec": "hevc"},
         {"kind": "analyze", "smart_render": "off"},
         {"codec": "h265"},
+        {"kind": "analyze", "sound": [{"treatment": "mute"}]},
+        {"sound": [{"treatment": "louder"}]},
+        {"sound": [{"treatment": "mute", "start": 2, "end": 1}]},
         {"kind": "render", "clicks": [{"seconds": 0, "x": 1, "y": 1}]},
         {"clicks": [{"seconds": -1, "x": 1, "y": 1}]},
         {"clicks": [{"seconds": 99, "x": 1, "y": 1}]},

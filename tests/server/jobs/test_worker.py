@@ -124,7 +124,7 @@ def test_a_job_tells_what_it_does_from_the_beginning_to_the_end(
     summary = events[-1]["summary"]
     assert (summary["frames"], summary["people"], summary["kept"]) == (FRAMES, 2, 0)
     assert summary["findings"] >= 0
-    assert summary["sound"] == {"kept": [], "transcoded": [], "left_out": []}
+    assert summary["sound"] == {"kept": [], "transcoded": [], "left_out": [], "treated": ["keep"]}
     for name in (
         TIMELINE_FILE,
         RENDERED_FILE,
