@@ -25,7 +25,7 @@ from frontend.page import (
     told,
 )
 from frontend.service import UNREACHABLE, Trouble
-from frontend.shapes import Project
+from frontend.shapes import ACTIVE, Job, Project
 from frontend.steps import estimate, progress, result, review, shared, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
 
@@ -62,7 +62,7 @@ def main() -> None:
         _document(catalogue, name, "trouble")
         _trouble(catalogue, found)
         return
-    _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step, page.project)
+    _document(catalogue, f"{catalogue(f'{step}.title')} - {name}", step, page.project, page.job)
     _where(catalogue, step)
     with _room(step):
         try:
@@ -90,7 +90,9 @@ def _room(now: Step) -> DeltaGenerator:
     return rooms[now]
 
 
-def _document(texts: Texts, title: str, step: str, project: Project | None = None) -> None:
+def _document(
+    texts: Texts, title: str, step: str, project: Project | None = None, job: Job | None = None
+) -> None:
     asked = st.query_params.get(STEP, "")
     here = project and {"id": project["id"], "name": project["video"]["name"] or ""}
     document(
@@ -100,7 +102,17 @@ def _document(texts: Texts, title: str, step: str, project: Project | None = Non
         asked=asked,
         skip=texts("app.skip"),
         project=here,
+        job=job and {"id": job["id"], "active": job["state"] in ACTIVE, "told": _ended(texts, job)},
     )
+
+
+def _ended(texts: Texts, job: Job) -> str | None:
+    """What is said of a job's end to somebody who looks elsewhere."""
+    if job["state"] == "failed":
+        return texts("notice.failed")
+    if job["state"] == "done":
+        return texts("notice.found" if job["kind"] == "analyze" else "notice.done")
+    return None
 
 
 def _head(texts: Texts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
@@ -39,7 +40,9 @@ SHARED = "shared"
 """In the address of somebody who was given a link to a result: its token."""
 EFFECT, STRENGTH, COLOR, SHAPE, SOUND = "effect", "strength", "color", "shape", "sound"
 """In the address: who has it comes back to the same place."""
-ADDRESS: Final = (PROJECT, STEP, EFFECT, STRENGTH, COLOR, SHAPE, SOUND)
+LOOK: Final = (EFFECT, STRENGTH, COLOR, SHAPE)
+"""What an effect is in the address."""
+ADDRESS: Final = (PROJECT, STEP, *LOOK, SOUND)
 PLACE, TURN, CHOSEN, HEARD = "place", "turn", "chosen", "heard"
 """In Streamlit's session."""
 
@@ -107,7 +110,7 @@ class Page:
     @property
     def effect(self) -> Effect:
         """The one that was chosen: in this visit, in the address, or for the newest job."""
-        chosen: Effect | None = st.session_state.get(CHOSEN) or _effect_in_address()
+        chosen: Effect | None = st.session_state.get(CHOSEN) or effect_of(st.query_params)
         if chosen is None and self.job:
             used = self.job["effect"]
             chosen = Effect(used["name"], used["strength"], used["color"], used["shape"])
@@ -210,9 +213,9 @@ def choose_sound(sound: Sound, usual: Sound | None) -> None:
         stay(**{SOUND: sound})
 
 
-def _effect_in_address() -> Effect | None:
-    """The one that was chosen, if any; what is none of its values is as usual."""
-    given, usual = st.query_params, Effect()
+def effect_of(given: Mapping[str, str]) -> Effect | None:
+    """The one that an address names, if any; what of it is none of its values is as usual."""
+    usual = Effect()
     name = next((name for name in EFFECTS if name == given.get(EFFECT)), None)
     if name is None:
         return None

@@ -1,5 +1,5 @@
 // The page's language and title; on a new step, the focus on its first heading; that the page is the
-// one in the address; and that this browser knows the project again.
+// one in the address; that this browser knows the project again, and tells when its job has ended.
 
 const SEARCHING = 3000; // ms in which Streamlit may still be building the page
 const EVERY = 100; // ms
@@ -49,6 +49,7 @@ export default ({ data, setTriggerValue }) => {
   const skip = document.querySelector('[data-testid="stSkipToContent"]');
   if (skip) skip.textContent = data.skip; // Streamlit has it in English only
   if (data.project) rememberProject(data.project.id, data.project.name);
+  watchJob(data);
   const before = window.bystanderStep;
   window.bystanderStep = data.step;
   if (before !== undefined && before !== data.step) focusHeading();

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from frontend.components.parts import nothing, register
 
-_mount = register("page", "store", "page")
+_mount = register("page", "store", "notices", "page")
 
 
 def page(
@@ -17,6 +17,7 @@ def page(
     asked: str,
     skip: str,
     project: Mapping[str, str] | None = None,
+    job: Mapping[str, object] | None = None,
 ) -> None:
     """Tell the browser. Where `step` is another than before, the focus goes to the page's first
     heading, so that a screen reader says where one is.
@@ -29,6 +30,8 @@ def page(
             has another one in its address, and keeps it, the page runs again.
         skip: what the link says that leads keyboards past the top of the page.
         project: `id`, and the `name` of its video's file; this browser lists it from now on.
+        job: the newest one of it: `id`, whether it is `active`, and `told`, what is said once it
+            isn't any more to somebody who looks elsewhere; None for nothing.
     """
     data = {
         "language": language,
@@ -37,5 +40,6 @@ def page(
         "asked": asked,
         "skip": skip,
         "project": dict(project) if project else None,
+        "job": dict(job) if job else None,
     }
     _mount(key="page", data=data, on_elsewhere_change=nothing)

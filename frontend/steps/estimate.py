@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontend.components.presets import PresetsTexts, presets
 from frontend.components.preview import PreviewTexts, preview
 from frontend.page import (
+    LOOK,
     Page,
     choose,
     choose_sound,
+    effect_of,
     file_name,
     from_service,
     go,
@@ -53,6 +57,7 @@ def show(page: Page) -> None:
         say("info", texts("estimate.nobody"), texts("estimate.nobody-advice"))
     effect = _chosen(page)
     choose(effect)
+    _presets(texts)
     measured = f"measured-{page.id}-{kind}"
     _preview(page, kind, effect, plays=measured in st.session_state)
     sound = _heard(page)
@@ -138,6 +143,25 @@ def _chosen(page: Page) -> Effect:
         key="strength",
     )
     return replace(before, strength=strength)
+
+
+def _presets(texts: Texts) -> None:
+    """Effects that this browser keeps by name."""
+    given = st.query_params
+    current = {part: given[part] for part in LOOK if part in given}
+    told = PresetsTexts(**texts.group("presets"))
+    presets("presets", current=current, chosen=_use, texts=told)
+
+
+def _use(preset: Mapping[str, str]) -> None:
+    """Choose an effect that somebody has kept: the page shows it in its next run."""
+    effect = effect_of(preset)
+    if effect is None:
+        return
+    choose(effect)
+    chosen = asdict(effect)
+    for widget, value in {"effect": chosen.pop("name"), **chosen}.items():
+        st.session_state[widget] = value
 
 
 def _strength(texts: Texts, strength: float) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from frontend.asking import ask, deletion
+from frontend.components.notice import NoticeTexts, notice
 from frontend.page import Page, from_service, go, heading, say, service, told
 from frontend.service import UNREACHABLE, Trouble
 from frontend.shapes import ACTIVE, Job, Project
@@ -26,6 +27,8 @@ def show(page: Page) -> None:
     if page.job["state"] in ACTIVE:
         heading(page.texts, "finding" if page.job["kind"] == "analyze" else "progress")
         _follow(page.texts, page.project, page.job["id"])
+        told = NoticeTexts(**page.texts.group("notice_button"))
+        notice("notice", project=page.id, texts=told)
         _cancel(page, page.job)
     elif page.job["state"] == "done":
         go("result" if page.job["kind"] == "render" else "review")

@@ -17,6 +17,7 @@ from frontend.components.uploader import Kind, UploaderTexts, uploader
 from frontend.page import Page, file_name, from_service, go, heading, place, say, stay, told, turn
 from frontend.service import Service, Trouble
 from frontend.shapes import Photo, Video
+from frontend.steps import remembered
 from frontend.wording import photo_problem, video_facts
 
 VIDEOS: Final = (
@@ -42,9 +43,13 @@ def show(page: Page) -> None:
     st.markdown(texts("upload.people-intro"))
     photos = _photos(page) if page.project else []
     known = [(name, list(group)) for name, group in groupby(_sorted(photos), _person)]
+    if used := remembered.use(page, [name for name, _ in known]):
+        stay(project=used)
+        st.rerun()
     for name, theirs in known:
         _person_box(page, name, theirs)
     _newcomer(page, [name for name, _ in known])
+    remembered.keep(page, known)
     _next(page, bool(photos))
     if page.ready:
         _measure_ahead(page)

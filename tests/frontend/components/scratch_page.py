@@ -8,10 +8,14 @@ import streamlit as st
 from frontend.components.compare import CompareTexts, compare
 from frontend.components.editor import editor
 from frontend.components.face_picker import FacePickerTexts, face_picker
+from frontend.components.notice import NoticeTexts, notice
 from frontend.components.page import page
+from frontend.components.people import PeopleTexts, keep_people, use_people
 from frontend.components.player import PlayerTexts, player
+from frontend.components.presets import PresetsTexts, presets
 from frontend.components.preview import PreviewTexts, preview
 from frontend.components.projects import ProjectsTexts, projects
+from frontend.components.share import ShareTexts, share
 from frontend.components.uploader import UploaderTexts, uploader
 from frontend.steps.review import sentences
 from frontend.texts import language_of, texts
@@ -94,6 +98,38 @@ def mine() -> None:
     projects("mine", texts=ProjectsTexts(**group("projects")))
 
 
+def looks() -> None:
+    current = {"effect": asked.get("effect", "mosaic"), "strength": "4"}
+    presets(
+        "looks",
+        current=current,
+        chosen=lambda preset: log("preset", dict(preset)),
+        texts=PresetsTexts(**group("presets")),
+    )
+
+
+def friends() -> None:
+    names = [name for name in PeopleTexts.__dataclass_fields__ if name]
+    found = group("uploader", "photo_uploader", "people")
+    told = PeopleTexts(**{name: found[name] for name in names})
+    used = use_people("use", project=asked.get("project"), known=[], texts=told)
+    if used:
+        log("used", {"project": used.project, "boxes": list(used.photos.values())})
+    photo = {"picture": f"{MEDIA}/face", "box": [1.0, 2.0, 30.0, 40.0]}
+    if "keep" in asked:
+        keep_people("keep", people=[{"name": "Anna", "photos": [photo, photo]}], texts=told)
+
+
+def told_of() -> None:
+    notice("notice", project="ab", texts=NoticeTexts(**group("notice_button")))
+    if st.button("End"):
+        state["ended"] = True
+
+
+def linked() -> None:
+    share("linked", query="shared=nT5o&lang=en", texts=ShareTexts(**group("share_link")))
+
+
 def both() -> None:
     compare(
         "both",
@@ -148,6 +184,10 @@ show = {
     "faces": faces,
     "both": both,
     "mine": mine,
+    "looks": looks,
+    "friends": friends,
+    "told_of": told_of,
+    "linked": linked,
     "one": one,
     "moving": moving,
 }
@@ -159,5 +199,8 @@ page(
     asked=asked.get("step", ""),
     skip="Skip",
     project={"id": asked["project"], "name": asked["named"]} if "named" in asked else None,
+    job={"id": "1", "active": "ended" not in state, "told": "It is done"}
+    if "named" in asked
+    else None,
 )
 st.code(json.dumps(state.get("events", [])), language=None)

@@ -6,15 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from frontend.texts import texts
-from tests.frontend.components.conftest import Fake, Visit
+from tests.frontend.components.conftest import Fake, Visit, events, expect_event
 from tests.support.browsing import violations
 
 pytestmark = pytest.mark.long
 
-MINE = texts("en").group("projects")
+MINE, PRESETS, PEOPLE, NOTICE = (
+    texts("en").group(name) for name in ("projects", "presets", "people", "notice_button")
+)
 NAME = "<img src=x onerror=alert(1)> 제주.mp4"
 
 
@@ -72,3 +74,123 @@ def test_while_the_service_is_away_the_list_stays(visit: Visit, fake: Fake) -> N
     page.goto(page.url.partition("?")[0] + "?show=mine")
     expect(page.locator(".projects .state")).to_have_text(MINE["away"])
     expect(page.get_by_role("link", name="holiday.mp4")).to_be_visible()
+
+
+def save(page: Page, name: str) -> None:
+    page.get_by_label(PRESETS["name"]).fill(name)
+    page.get_by_role("button", name=PRESETS["save"]).click()
+
+
+def test_a_preset_is_saved_used_with_one_click_and_deleted(visit: Visit) -> None:
+    page = visit(show="looks")
+    save(page, "제주 <b>")
+    save(page, "plain")
+    page = visit(show="looks", effect="blur")  # another visit
+    uses = page.locator(".presets .use")
+    expect(uses).to_have_text(["제주 <b>", "plain"])
+    assert violations(page) == []
+    uses.first.click()
+    expect_event(page, "preset", {"effect": "mosaic", "strength": "4"})
+    save(page, "plain")  # another effect under the same name
+    uses.last.click()
+    expect_event(page, "preset", {"effect": "blur", "strength": "4"})
+    page.get_by_role("button", name=PRESETS["remove"].format(name="plain"), exact=True).click()
+    expect(uses).to_have_text(["제주 <b>"])
+    assert "plain" not in page.evaluate("localStorage['bystander.presets']")
+
+
+def test_a_preset_without_a_name_is_not_saved(visit: Visit) -> None:
+    page = visit(show="looks")
+    save(page, "  ")
+    expect(page.locator(".presets li")).to_have_count(0)
+    expect(page.get_by_label(PRESETS["name"])).to_be_focused()
+
+
+def test_somebody_is_kept_only_by_a_button_used_with_one_click_and_deleted(
+    visit: Visit, fake: Fake
+) -> None:
+    page = visit(show="friends", keep=1)
+    keep = page.get_by_role("button", name=PEOPLE["keep"].format(name="Anna"))
+    expect(keep).to_be_visible()
+    rows = page.locator(".people li")
+    expect(rows).to_have_count(0)  # nobody is kept by themselves
+    keep.click()
+    expect(rows).to_have_count(1)
+    expect(keep).to_be_hidden()
+    assert fake.state["asked"] == []  # the service hears nothing of it
+    page = visit(show="friends")
+    assert violations(page) == []
+    page.get_by_role("button", name=PEOPLE["use_whom"].format(name="Anna")).click()
+    box = [1.0, 2.0, 30.0, 40.0]
+    page.wait_for_function("document.querySelector('code')?.innerText.includes('boxes')")
+    [used] = [event["used"] for event in events(page) if "used" in event]
+    assert used["boxes"] == [box, box]
+    assert fake.state["asked"] == ["POST projects", "POST photos Anna", "POST photos Anna"]
+    page.get_by_role("button", name=PEOPLE["forget_whom"].format(name="Anna")).click()
+    expect(rows).to_have_count(0)
+    page = visit(show="friends", keep=1)
+    expect(page.get_by_role("button", name=PEOPLE["keep"].format(name="Anna"))).to_be_visible()
+    expect(rows).to_have_count(0)
+
+
+def test_photos_that_are_not_taken_say_why(visit: Visit, fake: Fake) -> None:
+    page = visit(show="friends", keep=1, project="ab")
+    page.get_by_role("button", name=PEOPLE["keep"].format(name="Anna")).click()
+    fake.set(failures={"POST photos Anna": [[409, "urn:bystander:too-many-photos"]]})
+    page.get_by_role("button", name=PEOPLE["use_whom"].format(name="Anna")).click()
+    expect(page.get_by_text(texts("en")("photo_uploader.too_many"))).to_be_visible()
+
+
+NOTIFIED = """
+window.told = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static requests = 0;
+  static async requestPermission() {
+    Notification.requests += 1;
+    return (Notification.permission = window.granted ? "granted" : "denied");
+  }
+  constructor(title, { body }) { super(); window.told.push([title, body]); }
+};
+"""
+
+
+@pytest.mark.parametrize(("granted", "asks"), [(True, True), (False, True), (True, False)], ids=str)
+def test_who_looks_elsewhere_is_told_only_if_they_asked(
+    visit: Visit, page: Page, granted: bool, asks: bool
+) -> None:
+    page.add_init_script(f"{NOTIFIED} window.granted = {str(granted).lower()};")
+    visit(show="told_of", project="ab", named="holiday.mp4")
+    ask = page.get_by_role("button", name=NOTICE["ask"])
+    expect(ask).to_be_visible()
+    assert page.evaluate("Notification.requests") == 0  # never by itself
+    if asks:
+        ask.click()
+        expect(page.get_by_text(NOTICE["on" if granted else "title_only"])).to_be_visible()
+    page.evaluate("document.hasFocus = () => false")
+    page.get_by_role("button", name="End").click()
+    expect(page).to_have_title("✓ It is done")
+    shown = [["It is done", "holiday.mp4"]] if granted and asks else []
+    assert page.evaluate("window.told") == shown
+    page.evaluate("document.hasFocus = () => true; window.dispatchEvent(new Event('focus'))")
+    expect(page).to_have_title("Step one")
+
+
+def test_who_looks_on_is_not_told(visit: Visit, page: Page) -> None:
+    page.add_init_script(f"{NOTIFIED} window.granted = true;")
+    visit(show="told_of", project="ab", named="holiday.mp4")
+    page.get_by_role("button", name=NOTICE["ask"]).click()
+    page.evaluate("document.hasFocus = () => true")
+    page.get_by_role("button", name="End").click()
+    page.wait_for_function("window.bystanderJob && !window.bystanderJob.active")
+    expect(page).to_have_title("Step one")
+    assert page.evaluate("window.told") == []
+
+
+def test_a_link_is_copied(visit: Visit, page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(show="linked")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == page.url.partition("?")[0] + "?shared=nT5o&lang=en"

@@ -1,0 +1,73 @@
+// Effects with a name, in this browser: [{name, effect}], the newest last.
+
+const PRESETS = "presets";
+const MOST_PRESETS = 20;
+const LONGEST_NAME = 40; // characters
+
+const presetsHere = () =>
+  recall(PRESETS, []).filter(
+    (one) => typeof one?.name === "string" && one.effect && typeof one.effect === "object",
+  );
+
+const createPresets = (parent) => {
+  const view = {};
+  const heading = make("h3");
+  const list = make("ul");
+  const label = make("label");
+  const name = make("input", { type: "text", maxLength: LONGEST_NAME });
+  const save = make("button", { type: "submit" });
+  const told = make("p", { className: "unseen", role: "status" });
+  const form = make("form", {}, label, save);
+  const words = make("span");
+  label.append(words, name);
+  parent.append(make("section", { className: "presets" }, heading, list, form, told));
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const called = name.value.trim();
+    if (!called) return name.focus();
+    const others = presetsHere().filter((one) => one.name !== called);
+    const entry = { name: called, effect: view.data.current };
+    const kept = keep(PRESETS, [...others, entry].slice(-MOST_PRESETS));
+    const { saved, unkept } = view.data.texts;
+    say(told, fill(kept ? saved : unkept, { name: called }));
+    told.classList.toggle("unseen", kept);
+    name.value = "";
+    view.paint();
+  });
+  const createRow = (one) => {
+    const { use, remove } = view.data.texts;
+    const button = make("button", { type: "button", className: "use" }, one.name);
+    button.setAttribute("aria-label", fill(use, { name: one.name }));
+    const cross = make("button", { type: "button", className: "cross" }, "×");
+    cross.setAttribute("aria-label", fill(remove, { name: one.name }));
+    button.addEventListener("click", () => view.choose(one.effect));
+    cross.addEventListener("click", () => {
+      keep(PRESETS, presetsHere().filter((other) => other.name !== one.name));
+      view.paint();
+      (list.querySelector("button") ?? name).focus();
+    });
+    return make("li", {}, button, cross);
+  };
+  view.paint = () => {
+    const { texts } = view.data;
+    list.replaceChildren(...presetsHere().map(createRow));
+    show(list, list.childElementCount > 0);
+    say(heading, texts.title);
+    say(words, texts.name);
+    say(save, texts.save);
+  };
+  view.show = (data) => {
+    const again = view.data && view.data.texts.language === data.texts.language;
+    view.data = data;
+    if (!again) view.paint(); // else a click on a row that is made anew would be lost
+  };
+  return view;
+};
+
+export default ({ parentElement, data, setStateValue }) => {
+  const view = viewIn(parentElement, createPresets);
+  // The same one may be chosen twice: what tells them apart is the id.
+  view.choose = (effect) => setStateValue("chosen", { effect, id: `${Date.now()} ${Math.random()}` });
+  view.show(data);
+};
