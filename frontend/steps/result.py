@@ -52,13 +52,13 @@ def show(page: Page) -> None:
     # Under which name it is saved, the service says.
     st.html(f'<a class="download" href="{escape(result)}" download>{escape(texts(label))}</a>')
     _audit(page, audit)
-    if made["current"]:
-        _share(page)
     people, effect = st.columns(2)
     if people.button(texts("result.people"), width="stretch"):
         go("review")
     if effect.button(texts("result.effect"), width="stretch"):
         go("estimate")
+    if made["current"]:
+        _share(page)
     _end(page)
 
 

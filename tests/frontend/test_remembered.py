@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from frontend.components.people import Used
 from frontend.page import effect_of
 from frontend.service import Service
 from frontend.shapes import Effect
-from frontend.steps import estimate, upload
+from frontend.steps import estimate, remembered
 from frontend.steps.remembered import mean_the_same
 from tests.frontend.conftest import Open, Shown
 from tests.frontend.reading import press, usual
@@ -20,8 +21,10 @@ ELSEWHERE = [70.0, 10.0, 90.0, 40.0]
 
 
 @pytest.fixture
-def service(staged: StagedService) -> Service:
-    return Service(staged.url)
+def service(staged: StagedService) -> Iterator[Service]:
+    service = Service(staged.url)
+    yield service
+    service.close()
 
 
 def two_faces(chosen: int | None, number: int = 3) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def test_who_is_used_on_the_empty_page_begins_a_project(
 ) -> None:
     staged.photos = [photo()]
     told = iter([PROJECT])
-    monkeypatch.setattr(upload.remembered, "use", lambda page, known: next(told, None))
+    monkeypatch.setattr(remembered, "use", lambda page, known: next(told, None))
     app = open_page(project=None)
     assert app.query_params["project"] in (PROJECT, [PROJECT])
     assert any(path.startswith(HERE) for _, path, _ in staged.asked)
