@@ -139,6 +139,14 @@ class Storage(Protocol):
         """
         ...
 
+    def version(self, key: str) -> str:
+        """What changes whenever the object is replaced.
+
+        Raises:
+            NotStored: there is nothing under `key`.
+        """
+        ...
+
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` to before `end`, in chunks of at most `CHUNK_BYTES`.
 

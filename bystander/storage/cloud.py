@@ -198,6 +198,9 @@ class CloudStorage:
     def size(self, key: str) -> int:
         return int(self._info(key)["size"])
 
+    def version(self, key: str) -> str:
+        return str(self._info(key)["generation"])
+
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         check_span(start, end)
         info = self._info(key)

@@ -10,6 +10,7 @@ from typing import Final
 
 from bystander.errors import ConfigError, StorageError
 from bystander.storage.base import Storage
+from bystander.storage.copies import CopyingStorage
 from bystander.storage.local import LocalStorage
 
 EMULATOR_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
@@ -28,7 +29,8 @@ def open_storage(url: str, data: Path, environ: Mapping[str, str] = os.environ) 
     Args:
         url: "local", or "gs://bucket/prefix"; credentials come by the environment, as
             https://cloud.google.com/docs/authentication/application-default-credentials says.
-        data: the service's folder; local objects lie in its "objects".
+        data: the service's folder; local objects lie in its "objects", copies of a bucket's
+            videos in its "copies".
 
     Raises:
         ConfigError: `url` is neither, or gcsfs isn't installed.
@@ -37,7 +39,8 @@ def open_storage(url: str, data: Path, environ: Mapping[str, str] = os.environ) 
     if url == "local":
         return LocalStorage(data / "objects")
     if found := _BUCKET_URL.fullmatch(url):
-        return _open_bucket(found["bucket"], found["prefix"].rstrip("/"), environ)
+        bucket = _open_bucket(found["bucket"], found["prefix"].rstrip("/"), environ)
+        return CopyingStorage(bucket, data / "copies")
     raise ConfigError(f"the storage {url!r} is neither local nor gs://bucket/prefix")
 
 

@@ -86,6 +86,11 @@ class LocalStorage:
         with translating_disk_errors(f"looking for {key}"):
             return self._stored(key).stat().st_size
 
+    def version(self, key: str) -> str:
+        with translating_disk_errors(f"looking for {key}"):
+            facts = self._stored(key).stat()
+        return f"{facts.st_ino}-{facts.st_mtime_ns}"
+
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         check_span(start, end)
         return _chunks(self._stored(key), key, start, end)
