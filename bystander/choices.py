@@ -28,6 +28,8 @@ class EffectName(StrEnum):
     BLUR = "blur"
     MOSAIC = "mosaic"
     SOLID = "solid"
+    PICTURE = "picture"
+    """A picture over the person's box, and the solid colour beneath it."""
 
 
 class ShapeName(StrEnum):

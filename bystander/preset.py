@@ -44,6 +44,7 @@ class Preset(Settings):
     shape: ShapeName | None = None
     color: str | None = None
     strength: float | None = Field(None, allow_inf_nan=False)
+    picture: str | None = Field(None, description="a PNG; relative to the preset")
     allow_weak: bool | None = None
     audit: bool | None = None
     codec: Codec | None = None
@@ -97,8 +98,12 @@ def load_preset(path: Path) -> Preset:
             f"the preset {path}: {describe(error)}",
             f"Its keys are among {', '.join(Preset.model_fields)}.",
         ) from error
-    cast = tuple(str(path.parent / one) for one in preset.cast)
-    return preset.model_copy(update={"cast": cast}) if cast else preset
+    files: dict[str, object] = {}
+    if preset.cast:
+        files["cast"] = tuple(str(path.parent / one) for one in preset.cast)
+    if preset.picture is not None:
+        files["picture"] = str(path.parent / preset.picture)
+    return preset.model_copy(update=files)
 
 
 def _is_toml(path: Path) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
-EffectName = Literal["blur", "mosaic", "solid"]
+EffectName = Literal["blur", "mosaic", "solid", "picture"]
 Sound = Literal["keep", "mute", "low-pass", "pitch"]
 SOUNDS: Final[tuple[Sound, ...]] = get_args(Sound)
 EFFECTS: Final[tuple[EffectName, ...]] = get_args(EffectName)
 ShapeName = Literal["silhouette", "blob", "box"]
 SHAPES: Final[tuple[ShapeName, ...]] = get_args(ShapeName)
+MAX_PICTURE_BYTES: Final = 512 * 1024
+"""What the service takes as an effect's picture, a PNG file."""
 WEAKEST, STRONGEST = 1.0, 8.0
 """What the service takes as an effect's strength."""
 JobKind = Literal["mask", "analyze", "render"]
@@ -26,14 +28,16 @@ class Effect:
 
     Attributes:
         strength: of blur and mosaic, from `WEAKEST` to `STRONGEST`.
-        color: of the solid colour, #rrggbb.
+        color: of the solid colour, and beneath a picture, #rrggbb.
         shape: what of a person is drawn over.
+        picture: a PNG in base64; the service's answers leave it out.
     """
 
     name: EffectName = "blur"
     strength: float = WEAKEST
     color: str = "#202020"
     shape: ShapeName = "silhouette"
+    picture: str | None = None
 
 
 class Problem(TypedDict):

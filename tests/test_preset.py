@@ -19,6 +19,8 @@ deinterlace: on
 audit: true
 sound: [pitch, "mute:1-2.5"]
 strength: 1.5
+shape: blob
+picture: emoji.png
 """
 TOML = """
 effect = "solid"
@@ -30,6 +32,8 @@ deinterlace = "on"
 audit = true
 sound = ["pitch", "mute:1-2.5"]
 strength = 1.5
+shape = "blob"
+picture = "emoji.png"
 """
 
 
@@ -46,6 +50,8 @@ def test_options_are_read_from_yaml_and_toml(name: str, text: str, tmp_path: Pat
         "audit": True,
         "sound": ["pitch", "mute:1-2.5"],
         "strength": 1.5,
+        "shape": "blob",
+        "picture": str(tmp_path / "emoji.png"),
     }
 
 

@@ -136,7 +136,7 @@ def _looked_at(
     header = timeline.header
     plan = sampled(timeline)
     tracks = {t.id: Track((clip.name, t.shot)) for t in header.tracklets}
-    records = steady(timeline.frames(), effect.shape, probe(clip.video).time_base)
+    records = steady(timeline.frames(), effect, probe(clip.video).time_base)
     pairs = zip(records, frames(clip.video), frames(output), strict=True)
     for record, (_, source), (_, masked) in pairs:
         wanted = [s for s in record.sightings if (record.index, s.tracklet) in plan]
@@ -255,7 +255,7 @@ def _sizes(group: Sequence[Track]) -> Scores:
         )
         for which in (0, 1)
     )
-    return -np.abs(second[:, np.newaxis] - first).sum(axis=2)
+    return np.asarray(-np.abs(second[:, np.newaxis] - first).sum(axis=2), dtype=np.float64)
 
 
 def _averaged_bodies(group: Sequence[Track], model: BodyModel) -> Scores:

@@ -69,11 +69,17 @@ class Basis:
     def as_json(self) -> dict[str, object]:
         return {
             "version": __version__,
-            "effect": self.effect and self.effect.model_dump(mode="json"),
+            "effect": self.effect and _described(self.effect),
             "settings": self.settings.model_dump(mode="json", exclude=set(_WITHOUT_EFFECT)),
             "cuts": self.cuts,
             "in_frames": sorted(self.in_frames),
         }
+
+
+def _described(effect: EffectSettings) -> dict[str, object]:
+    """The settings, a picture by its checksum."""
+    picture = effect.picture and hashlib.sha256(effect.picture.encode()).hexdigest()
+    return effect.model_dump(mode="json") | {"picture": picture}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -141,6 +141,14 @@ Strength = Annotated[
         "people may be recognised: that also needs --allow-weak.",
     ),
 ]
+PictureFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--picture",
+        metavar="FILE",
+        help="The PNG of --effect picture, drawn over everyone's box; --color lies beneath it.",
+    ),
+]
 AllowWeak = Annotated[
     bool, typer.Option("--allow-weak", help="Take a --strength below 1, that gives people away.")
 ]
@@ -292,20 +300,37 @@ Mask = Annotated[
 
 
 def effect_of(
-    name: EffectName, shape: ShapeName, color: str, strength: float, allow_weak: bool
+    name: EffectName,
+    shape: ShapeName,
+    color: str,
+    strength: float,
+    picture: Path | None,
+    allow_weak: bool,
 ) -> EffectSettings:
     """What to draw.
 
     Raises:
-        ConfigError: the colour or the strength can't be, or the latter is too weak.
+        ConfigError: the picture is missing, can't be read, or is for another effect; the colour
+            or the strength can't be, or the latter is too weak.
     """
     from pydantic import ValidationError
 
     from bystander.redaction.effects import EffectSettings
+    from bystander.redaction.pictures import read_picture
 
+    if (name is EffectName.PICTURE) != (picture is not None):
+        raise ConfigError(
+            "--effect picture and --picture FILE belong together",
+            "Give both, or neither.",
+        )
     try:
         return EffectSettings(
-            name=name, shape=shape, color=color, strength=strength, allow_weak=allow_weak
+            name=name,
+            shape=shape,
+            color=color,
+            strength=strength,
+            picture=read_picture(picture) if picture else None,
+            allow_weak=allow_weak,
         )
     except ValidationError as error:
         if error.errors()[0]["loc"] == ("strength",):

@@ -28,6 +28,7 @@ from bystander.cli.options import (
     MaskBox,
     Output,
     Overwrite,
+    PictureFile,
     Processes,
     ProfileOption,
     Segments,
@@ -63,6 +64,7 @@ def render(
     shape: Shape = ShapeName.SILHOUETTE,
     color: Color = DEFAULT_COLOR,
     strength: Strength = DEFAULT_STRENGTH,
+    picture: PictureFile = None,
     allow_weak: AllowWeak = False,
     start: From = None,
     end: To = None,
@@ -100,7 +102,8 @@ def render(
     from bystander.timeline.header import with_decisions
 
     with open_console(json) as console:
-        chosen, drawn = load_profile(profile), effect_of(effect, shape, color, strength, allow_weak)
+        chosen = load_profile(profile)
+        drawn = effect_of(effect, shape, color, strength, picture, allow_weak)
         check_output(output, video, overwrite)
         wanted = {
             "codec": codec,

@@ -200,7 +200,19 @@ def ycbcr(color: str, matrix: Matrix, full_range: bool, bits: int) -> tuple[int,
     Source: ITU-T H.273 (07/2024), 8.3, equations for MatrixCoefficients and
     VideoFullRangeFlag.
     """
-    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    pixel = np.array([[[int(color[i : i + 2], 16) for i in (1, 3, 5)]]], dtype=np.uint8)
+    y, cb, cr = (int(plane[0, 0]) for plane in ycbcr_planes(pixel, matrix, full_range, bits))
+    return y, cb, cr
+
+
+def ycbcr_planes(
+    colours: NDArray[np.uint8], matrix: Matrix, full_range: bool, bits: int
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]:
+    """Y', Cb, Cr samples of `bits` each for R'G'B' colours: uint16 [H, W] of uint8 [H, W, 3].
+
+    Source: as of `ycbcr`.
+    """
+    red, green, blue = (colours[..., i] / 255 for i in range(3))
     kr, kb = LUMA_WEIGHTS[matrix]
     luma = kr * red + (1 - kr - kb) * green + kb * blue
     differences = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
@@ -210,8 +222,8 @@ def ycbcr(color: str, matrix: Matrix, full_range: bool, bits: int) -> tuple[int,
     else:
         y = unit * (16 + 219 * luma)
         chroma = [unit * 224 * value for value in differences]
-    cb, cr = (min(top, round(128 * unit + value)) for value in chroma)
-    return round(y), cb, cr
+    cb, cr = (np.minimum(top, np.rint(128 * unit + value)) for value in chroma)
+    return np.rint(y).astype(np.uint16), cb.astype(np.uint16), cr.astype(np.uint16)
 
 
 def _converted(picture: av.VideoFrame, pixel_format: PixelFormat) -> av.VideoFrame:

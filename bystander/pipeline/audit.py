@@ -39,7 +39,7 @@ from bystander.auditing.redrawn import Redrawer
 from bystander.auditing.report import Result, check_page, write_report
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.visibility import visible_faces, visible_people
-from bystander.choices import EffectName, ShapeName
+from bystander.choices import EffectName
 from bystander.config import cores
 from bystander.editing.document import Edits
 from bystander.files import StrPath
@@ -109,8 +109,10 @@ def audit(
     findings = FindingMerger()
     step = PairedReader((source, infos[0]), (output, infos[1]), findings)
     header = timeline.header if timeline else None
-    shape = effect.shape if effect else ShapeName.SILHOUETTE
-    drawing = ReferencePlan.of(source, output, infos, timeline, shape) if timeline else None
+    drawing = None
+    if timeline is not None:
+        assumed = effect or EffectSettings()
+        drawing = ReferencePlan.of(source, output, infos, timeline, assumed)
     redrawing = drawing.redrawing(effect) if drawing else None
     mosaic = EffectSettings(name=EffectName.MOSAIC)
     cells = drawing.with_effect(mosaic) if drawing and redrawing is None else None

@@ -14,7 +14,6 @@ from typing import ClassVar, Final
 
 import av
 
-from bystander.choices import ShapeName
 from bystander.errors import InvalidTimeline
 from bystander.media.colour import matrix_of
 from bystander.media.deinterlacing import deinterlaced
@@ -167,7 +166,7 @@ class FrameMasker:
         self.deinterlaced = encoding.deinterlacing is not Deinterlacing.NONE
         self.borrows = True
         self.reach = round(BORROW_SECONDS / float(info.time_base))
-        self._shape, self._time_base = effect.shape, info.time_base
+        self._effect, self._time_base = effect, info.time_base
         self._compositor = Compositor(
             timeline.header.grid,
             (info.width, info.height),
@@ -201,7 +200,7 @@ class FrameMasker:
         if shown is not None:
             smoothed = ceil(LOOK_AHEAD_SECONDS / self._time_base)
             start = self._record_before(shown - self.reach - smoothed, done)
-        known = steady(self._timeline.frames(start), self._shape, self._time_base)
+        known = steady(self._timeline.frames(start), self._effect, self._time_base)
         records = _RecordReader(known, self.reach)
         try:
             with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
@@ -220,11 +219,11 @@ class FrameMasker:
             # A deinterlaced frame's lines are mixed with those of the one before.
             earlier = [near for near in neighbours if near.index < record.index]
             before = earlier[-1] if earlier and self.deinterlaced else None
-            masked, kept = regions_of(record, before, tracklets, self._shape)
+            masked, kept = regions_of(record, before, tracklets, self._effect)
         else:
             near = neighbours if self.borrows else []
             radius = round(BORROW_GROWTH_SHARE * self._timeline.header.grid[1])
-            masked, kept = _borrowed(near, tracklets, radius, self._shape), ()
+            masked, kept = _borrowed(near, tracklets, radius, self._effect), ()
             (self._borrowing if masked else self._masked_whole).add(frame.index)
         unknown = record is None and not masked
         return self._compositor.apply(picture, masked, kept, whole=unknown)
@@ -243,7 +242,7 @@ def _borrowed(
     neighbours: Sequence[FrameRecord],
     tracklets: dict[int, Tracklet],
     radius: int,
-    shape: ShapeName,
+    effect: EffectSettings,
 ) -> list[Region]:
     """For a frame that wasn't analysed: everyone masked beside it, grown."""
     return [
@@ -252,9 +251,10 @@ def _borrowed(
             region.extent,
             region.face,
             None if region.shape is None else region.shape.grown(radius),
+            None if region.place is None else region.place.grown(radius),
         )
         for neighbour in neighbours
-        for region in drawn(neighbour, tracklets, shape).regions
+        for region in drawn(neighbour, tracklets, effect).regions
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Final, get_args
 
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
 from bystander.auditing.report import CLOCK_MARGIN_SECONDS
-from bystander.choices import EffectName, ShapeName
+from bystander.choices import EffectName
 from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat
 from bystander.media.facts import VideoInfo
 from bystander.media.reader import Frame, VideoReader
@@ -37,14 +37,14 @@ class ReferencePlan:
     Attributes:
         source, output: the files and what `probe` said about them.
         pixel_format: of the output.
-        shape: what of those masked is drawn over.
+        drawing: tells what of those masked is drawn over.
     """
 
     source: tuple[Path, VideoInfo]
     output: tuple[Path, VideoInfo]
     timeline: Timeline
     pixel_format: PixelFormat
-    shape: ShapeName
+    drawing: EffectSettings
 
     @classmethod
     def of(
@@ -53,7 +53,7 @@ class ReferencePlan:
         output: Path,
         infos: tuple[VideoInfo, VideoInfo],
         timeline: Timeline,
-        shape: ShapeName,
+        drawing: EffectSettings,
     ) -> ReferencePlan | None:
         """None for an output that rendering can't have written: of another size or format."""
         before, after = infos
@@ -61,16 +61,18 @@ class ReferencePlan:
             return None
         for pixel_format in get_args(PixelFormat):
             if FULL_RANGE_NAMES.get(after.pixel_format, after.pixel_format) == pixel_format:
-                return cls((source, before), (output, after), timeline, pixel_format, shape)
+                return cls((source, before), (output, after), timeline, pixel_format, drawing)
         return None
 
     def records(self, start: int = 0) -> Iterator[FrameRecord]:
         """The timeline's frames from `start` on, with the boxes that shapes are made of."""
-        if self.shape is ShapeName.SILHOUETTE:
+        if not self.drawing.boxed:
             return self.timeline.frames(start)
-        # A shape depends on the frames around it.
+        # A smoothed box depends on the frames around it.
         before = min(start, ceil(LOOK_AHEAD_SECONDS * self.timeline.header.video.rate))
-        records = steady(self.timeline.frames(start - before), self.shape, self.source[1].time_base)
+        records = steady(
+            self.timeline.frames(start - before), self.drawing, self.source[1].time_base
+        )
         return islice(records, before, None)
 
     def plan(self, frames: tuple[Frame, Frame], record: FrameRecord) -> ExpectedFrame:
@@ -120,12 +122,12 @@ class ReferencePlan:
         return [record for _, record in best.values()]
 
     def _drawn(self, record: FrameRecord) -> Drawn:
-        return drawn(record, {t.id: t for t in self.timeline.header.tracklets}, self.shape)
+        return drawn(record, {t.id: t for t in self.timeline.header.tracklets}, self.drawing)
 
 
 def _usual_effects() -> list[EffectSettings]:
     """The defaults, and the same too weak."""
-    return [EffectSettings(name=name) for name in EffectName] + [
+    return [EffectSettings(name=name) for name in EffectName if name is not EffectName.PICTURE] + [
         EffectSettings(name=name, strength=strength, allow_weak=True)
         for strength in WEAKER_STRENGTHS
         for name in (EffectName.BLUR, EffectName.MOSAIC)

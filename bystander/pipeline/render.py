@@ -272,7 +272,7 @@ def _plan(
     if not info.frame_count_exact or timeline.header.video.frames != info.frame_count:
         return None, None, array("q")
     reach = drawing.reach if drawing.deinterlaced else None
-    frames = DrawnFrames.of(timeline, reach, effect.shape, info.time_base)
+    frames = DrawnFrames.of(timeline, reach, effect, info.time_base)
     if copyable is not None and copyable.pts != frames.pts:
         copyable = None
     base = base_digest(timeline, info, effect, encoder, copyable)

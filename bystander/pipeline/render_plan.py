@@ -20,7 +20,6 @@ import av
 import numpy as np
 
 from bystander import __version__
-from bystander.choices import ShapeName
 from bystander.geometry.masks import Mask
 from bystander.media.encoder import EncoderSettings
 from bystander.media.facts import VideoInfo
@@ -44,18 +43,18 @@ def regions_of(
     record: FrameRecord,
     before: FrameRecord | None,
     tracklets: Mapping[int, Tracklet],
-    shape: ShapeName,
+    effect: EffectSettings,
 ) -> tuple[list[Region], tuple[Mask, ...]]:
     """Whom to draw over in a frame, and whom to leave alone.
 
     Args:
         before: the frame before it, where lines of that are mixed into it (deinterlacing).
-        shape: what of those masked is drawn over.
+        effect: tells what of those masked is drawn over.
     """
-    here = drawn(record, tracklets, shape)
+    here = drawn(record, tracklets, effect)
     masked = list(here.regions)
     if before is not None:
-        masked += drawn(before, tracklets, shape).regions
+        masked += drawn(before, tracklets, effect).regions
     return masked, here.kept
 
 
@@ -75,13 +74,13 @@ class DrawnFrames:
 
     @classmethod
     def of(
-        cls, timeline: Timeline, reach: int | None, shape: ShapeName, time_base: Fraction
+        cls, timeline: Timeline, reach: int | None, effect: EffectSettings, time_base: Fraction
     ) -> DrawnFrames:
         """Reads the whole timeline, a chunk at a time.
 
         Args:
             reach: ticks from which the frame before is drawn, too; None: it isn't.
-            shape: what of those masked is drawn over.
+            effect: tells what of those masked is drawn over.
             time_base: of the source.
 
         Raises:
@@ -90,9 +89,9 @@ class DrawnFrames:
         frames = cls()
         tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
         before: FrameRecord | None = None
-        for record in steady(timeline.frames(), shape, time_base):
+        for record in steady(timeline.frames(), effect, time_base):
             near = before is not None and reach is not None and record.pts - before.pts <= reach
-            masked, kept = regions_of(record, before if near else None, tracklets, shape)
+            masked, kept = regions_of(record, before if near else None, tracklets, effect)
             frames.pts.append(record.pts)
             frames.masked.append(bool(masked))
             frames.digests.extend(_digest_of(record.pts, masked, kept))
@@ -209,9 +208,10 @@ def _digest_of(pts: int, masked: Sequence[Region], kept: Sequence[Mask]) -> byte
         face = -1.0 if region.face is None else region.face
         digest.update(_REGION.pack(*_place(region.mask), region.extent, face))
         digest.update(np.packbits(region.mask.bits).tobytes())
-        if region.shape is not None:
-            digest.update(_MASK.pack(*_place(region.shape)))
-            digest.update(np.packbits(region.shape.bits).tobytes())
+        for more in (region.shape, region.place):
+            if more is not None:
+                digest.update(_MASK.pack(*_place(more)))
+                digest.update(np.packbits(more.bits).tobytes())
     for mask in kept if masked else ():  # they hold back what is drawn over others
         digest.update(_MASK.pack(*_place(mask)))
         digest.update(np.packbits(mask.bits).tobytes())

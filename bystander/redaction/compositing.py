@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import av
 import cv2
@@ -14,10 +15,11 @@ from bystander.errors import UnsupportedVideo
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import PixelBox
-from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr
+from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr, ycbcr_planes
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
+from bystander.redaction.pictures import Sticker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +33,14 @@ class Region:
             taller, its height counts for the cells.
         face: height of the largest face seen of them in display pixels, if any was.
         shape: what is drawn over, where that is more than the mask; gives way to the kept.
+        place: their box without the kept, for a picture.
     """
 
     mask: Mask
     extent: float
     face: float | None = None
     shape: Mask | None = None
+    place: Mask | None = None
 
     @property
     def cover(self) -> Mask:
@@ -71,7 +75,11 @@ class Compositor:
         self._format = pixel_format
         self._settings = settings
         bits = 10 if pixel_format.endswith("10le") else 8
+        self._colours = partial(ycbcr_planes, matrix=matrix, full_range=full_range, bits=bits)
         self._levels = ycbcr(settings.color, matrix, full_range, bits)
+        self._sticker = None
+        if settings.name is EffectName.PICTURE and settings.picture is not None:
+            self._sticker = Sticker(settings.picture)
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
         self._edges = EdgeRefiner(grid, size)
@@ -113,12 +121,18 @@ class Compositor:
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
         reach = max(self._mattes.reach(region.extent) for region in masked)
-        silhouettes, covers = zip(*((region.mask, region.cover) for region in masked), strict=True)
+        silhouettes = [region.mask for region in masked]
+        covers = [region.cover for region in masked]
+        covers += [region.place for region in masked if region.place is not None]
         clear = self._edges.clear(source, kept, silhouettes, reach, covers)
         # Where people overlap, the strongest effect is drawn last and stays.
         for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
             matte = self._mattes.matte(region.cover, region.extent, clear)
             self._draw(source, target, matte, cell)
+        if self._sticker is not None:
+            # The larger are nearer, and lie above.
+            for region in sorted(masked, key=lambda region: region.extent):
+                self._draw_picture(self._sticker, target, region, clear)
         return result
 
     def _check(self, picture: av.VideoFrame) -> None:
@@ -155,6 +169,57 @@ class Compositor:
             effect = self._effect(index, source[index], box, cell // scales[index])
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
 
+    def _draw_picture(
+        self, sticker: Sticker, target: Sequence[Plane], region: Region, clear: Alpha | None
+    ) -> None:
+        """Draw a picture over a person's box, as large as fits, where nobody kept is."""
+        place = region.cover if region.place is None else region.place
+        if not place.clipped(*self._grid).area:
+            return
+        matte = self._mattes.matte(place, region.extent, clear)
+        colours = np.zeros((*matte.alpha.shape, 3), dtype=np.uint8)
+        alpha = np.zeros_like(matte.alpha)
+        x0, y0, x1, y1 = self._fitted(sticker, place)
+        left, top = max(x0, matte.x), max(y0, matte.y)
+        right = min(x1, matte.x + alpha.shape[1])
+        bottom = min(y1, matte.y + alpha.shape[0])
+        if left >= right or top >= bottom:
+            return
+        there = np.s_[top - matte.y : bottom - matte.y, left - matte.x : right - matte.x]
+        part = np.s_[top - y0 : bottom - y0, left - x0 : right - x0]
+        shown, opacity = sticker.scaled(x1 - x0, y1 - y0)
+        colours[there], alpha[there] = shown[part], opacity[part]
+        alpha = np.asarray(cv2.multiply(alpha, matte.alpha, scale=1 / 255), dtype=np.uint8)
+        step = self._subsampling
+        for index, plane in enumerate(self._colours(colours)):
+            x, y = matte.x, matte.y
+            samples: Plane = plane
+            weight: Plane = alpha
+            if index and step == 2:
+                x, y = x // 2, y // 2
+                size = alpha.shape[1] // 2, alpha.shape[0] // 2
+                samples, weight = (
+                    np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA))
+                    for one in (samples, weight)
+                )
+            canvas = target[index][y : y + weight.shape[0], x : x + weight.shape[1]]
+            height, width = canvas.shape
+            drawn = samples[:height, :width].astype(canvas.dtype)
+            _blend(canvas, drawn, weight[:height, :width].astype(np.uint8))
+
+    def _fitted(self, sticker: Sticker, place: Mask) -> PixelBox:
+        """Where the picture goes: in the middle of the box, in its own proportions as displayed."""
+        across, down = self._size[0] / self._grid[0], self._size[1] / self._grid[1]
+        x0, y0, x1, y1 = place.box
+        box = x0 * across, y0 * down, x1 * across, y1 * down
+        wide, tall = self._display[0] / self._size[0], self._display[1] / self._size[1]
+        width, height = sticker.size
+        scale = min((box[2] - box[0]) * wide / width, (box[3] - box[1]) * tall / height)
+        width, height = max(1, round(width * scale / wide)), max(1, round(height * scale / tall))
+        left = round((box[0] + box[2] - width) / 2)
+        top = round((box[1] + box[3] - height) / 2)
+        return left, top, left + width, top + height
+
     def _effect(self, index: int, plane: Plane, box: PixelBox, cell: int) -> Plane:
         """What covers `box` of the Y, Cb or Cr plane (`index` 0, 1, 2)."""
         match self._settings.name:
@@ -162,7 +227,7 @@ class Compositor:
                 return blur(plane, box, cell)
             case EffectName.MOSAIC:
                 return mosaic(plane, box, cell)
-            case EffectName.SOLID:
+            case EffectName.SOLID | EffectName.PICTURE:
                 return solid(plane, box, self._levels[index])
 
 

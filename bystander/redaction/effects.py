@@ -1,4 +1,4 @@
-"""What is drawn over a person: blur, mosaic or a solid colour.
+"""What is drawn over a person: blur, mosaic, a solid colour or a picture.
 
 Blur and mosaic both keep nothing but the mean of each *cell*, a square of many
 pixels on a grid that is fixed in the frame, smoothed once more over the cells around
@@ -21,12 +21,13 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bystander.choices import DEFAULT_COLOR, DEFAULT_STRENGTH, EffectName, ShapeName
 from bystander.config import Settings
 from bystander.errors import ConfigError
 from bystander.geometry.types import PixelBox
+from bystander.redaction.pictures import check_picture
 
 Plane = NDArray[Any]
 """One colour plane, uint8 (8 bit) or uint16 (10 bit) [H, W]."""
@@ -63,7 +64,7 @@ class EffectSettings(Settings):
         DEFAULT_COLOR,
         pattern="^#[0-9a-fA-F]{6}$",
         title="Colour",
-        description="The colour of the solid effect, #rrggbb.",
+        description="The colour of the solid effect, and beneath a picture, #rrggbb.",
     )
     strength: float = Field(
         DEFAULT_STRENGTH,
@@ -72,6 +73,12 @@ class EffectSettings(Settings):
         title="Strength",
         description="Makes the cells of blur and mosaic this many times larger. Below 1 people "
         "may be recognised, and allow_weak is asked for.",
+    )
+    picture: str | None = Field(
+        None,
+        title="Picture",
+        description="Of the picture effect: a PNG file in base64, drawn over the person's box. "
+        "Without one, only the colour is drawn.",
     )
     allow_weak: bool = Field(
         False,
@@ -96,7 +103,19 @@ class EffectSettings(Settings):
     @property
     def weak(self) -> bool:
         """Whether more of a person is left than the defaults leave."""
-        return self.name is not EffectName.SOLID and self.strength < 1
+        return self.name in (EffectName.BLUR, EffectName.MOSAIC) and self.strength < 1
+
+    @property
+    def boxed(self) -> bool:
+        """Whether what is drawn follows people's boxes, and not their silhouettes alone."""
+        return self.name is EffectName.PICTURE or self.shape is not ShapeName.SILHOUETTE
+
+    @field_validator("picture")
+    @classmethod
+    def _is_a_picture(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_picture(value)
+        return value
 
     @model_validator(mode="after")
     def _refuse_weak(self) -> Self:

@@ -21,9 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bystander.choices import ShapeName
+from bystander.choices import EffectName, ShapeName
 from bystander.geometry.masks import Mask
 from bystander.redaction.compositing import Region
+from bystander.redaction.effects import EffectSettings
 from bystander.redaction.shapes import KEPT_MARGIN_PX, covered
 from bystander.timeline.types import Decision, FrameRecord, Origin, Sighting, Tracklet
 
@@ -50,14 +51,14 @@ class Drawn:
 def drawn(
     record: FrameRecord,
     tracklets: Mapping[int, Tracklet],
-    shape: ShapeName = ShapeName.SILHOUETTE,
+    effect: EffectSettings | None = None,
 ) -> Drawn:
     """Decide who is drawn over in a frame, and where.
 
     Args:
-        record: everyone in it; for another shape than the silhouette best with `steady` boxes.
+        record: everyone in it; where the effect is `boxed` best with `steady` boxes.
         tracklets: by their ids; all of the record's are there.
-        shape: what of everybody masked is drawn over.
+        effect: tells what of everybody masked is drawn over; by default the silhouette.
 
     Raises:
         KeyError: a tracklet of the record is missing.
@@ -78,16 +79,22 @@ def drawn(
     ]  # fmt: skip
     masked = [sighting for sighting in masked if sighting.mask.area]
     spared = []
-    if masked and shape is not ShapeName.SILHOUETTE:
+    if masked and effect is not None and effect.boxed:
         spared = [mask.grown(KEPT_MARGIN_PX) for mask in (*kept, *guessed)]
-    regions = (_region(one, tracklets[one.tracklet], shape, spared) for one in masked)
+    regions = (_region(one, tracklets[one.tracklet], effect, spared) for one in masked)
     return Drawn(tuple(masked), tuple(kept), tuple(regions))
 
 
 def _region(
-    sighting: Sighting, tracklet: Tracklet, shape: ShapeName, spared: Sequence[Mask]
+    sighting: Sighting,
+    tracklet: Tracklet,
+    effect: EffectSettings | None,
+    spared: Sequence[Mask],
 ) -> Region:
-    cover = None
-    if shape is not ShapeName.SILHOUETTE:
-        cover = covered(sighting.mask, sighting.box, shape, spared)
-    return Region(sighting.mask, tracklet.height, tracklet.face, cover)
+    shape, place = None, None
+    if effect is not None and effect.boxed:
+        mask, box = sighting.mask, sighting.box
+        shape = covered(mask, box, effect.shape, spared)
+        if effect.name is EffectName.PICTURE:
+            place = covered(mask, box, ShapeName.BOX, spared)
+    return Region(sighting.mask, tracklet.height, tracklet.face, shape, place)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bystander.choices import ShapeName
 from bystander.geometry.masks import Bits, Mask
 from bystander.geometry.types import Box
+from bystander.redaction.effects import EffectSettings
 from bystander.timeline.types import FrameRecord
 
 STEADY_SECONDS: Final = 0.25
@@ -70,7 +71,7 @@ def covered(mask: Mask, box: Box, shape: ShapeName, kept: Sequence[Mask]) -> Mas
 
 
 def steady(
-    records: Iterable[FrameRecord], shape: ShapeName, time_base: Fraction
+    records: Iterable[FrameRecord], effect: EffectSettings, time_base: Fraction
 ) -> Iterator[FrameRecord]:
     """Frames with everyone's box smoothed in time: it holds the silhouette, but tells no gait.
 
@@ -79,10 +80,10 @@ def steady(
 
     Args:
         records: in order; those of `LOOK_AHEAD_SECONDS` are held.
-        shape: that is made of the boxes; a silhouette takes none, and nothing is held.
+        effect: where it isn't `boxed`, the records stay as they are, and none is held.
         time_base: of their pts.
     """
-    if shape is ShapeName.SILHOUETTE:
+    if not effect.boxed:
         yield from records
         return
     reach = round(STEADY_SECONDS / time_base)

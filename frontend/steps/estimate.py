@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from html import escape
@@ -28,6 +29,7 @@ from frontend.page import (
 from frontend.service import Trouble
 from frontend.shapes import (
     EFFECTS,
+    MAX_PICTURE_BYTES,
     SHAPES,
     SOUNDS,
     Effect,
@@ -41,6 +43,7 @@ from frontend.wording import clock, video_facts
 
 STRENGTHS: Final = {1.0: "usual", 2.0: "more", 4.0: "much-more", 8.0: "most"}
 """Those that have a name, and its key."""
+PNG_BEGINS: Final = b"\x89PNG\r\n\x1a\n"
 SHORT_SECONDS: Final = 2.0
 """A video in which there is no choosing a moment."""
 LONG_SECONDS: Final = 120.0
@@ -130,7 +133,11 @@ def _chosen(page: Page) -> Effect:
         help=texts("estimate.shape-help"),
     )
     before = replace(before, name=name, shape=shape)
-    if name == "solid":
+    if name == "picture":
+        before = replace(before, picture=_picture(texts) or before.picture)
+        if before.picture is None:
+            say("info", texts("estimate.no-picture"))
+    if name in ("solid", "picture"):
         color = st.color_picker(texts("estimate.color"), before.color, key="color")
         return replace(before, color=color)
     known = sorted({*STRENGTHS, before.strength})
@@ -162,6 +169,23 @@ def _use(preset: Mapping[str, str]) -> None:
     chosen = asdict(effect)
     for widget, value in {"effect": chosen.pop("name"), **chosen}.items():
         st.session_state[widget] = value
+
+
+def _picture(texts: Texts) -> str | None:
+    """The PNG that is drawn over people, in base64, once one was given."""
+    given = st.file_uploader(
+        texts("estimate.picture"),
+        type="png",
+        key="picture-file",
+        help=texts("estimate.picture-help"),
+    )
+    if given is None:
+        return None
+    content = given.getvalue()
+    if len(content) > MAX_PICTURE_BYTES or not content.startswith(PNG_BEGINS):
+        say("warning", texts("estimate.bad-picture"))
+        return None
+    return b64encode(content).decode()
 
 
 def _strength(texts: Texts, strength: float) -> str:

@@ -110,7 +110,7 @@ def test_whoever_is_kept_before_a_masked_person_may_be_seen() -> None:
     assert shown(plan, effect) is None
 
 
-@pytest.mark.parametrize("name", EffectName)
+@pytest.mark.parametrize("name", [EffectName.BLUR, EffectName.MOSAIC, EffectName.SOLID])
 def test_the_effect_is_found_out(name: EffectName) -> None:
     candidates = [redrawing(EffectSettings(name=n)) for n in EffectName]
     effect = EffectSettings(name=name, color="#d02060")

@@ -28,5 +28,11 @@ def press(app: AppTest, key: str) -> AppTest:
 
 
 def usual(effect: str) -> dict[str, object]:
-    """An effect as it is sent, of the usual strength, colour and shape."""
-    return {"name": effect, "strength": 1.0, "color": "#202020", "shape": "silhouette"}
+    """An effect as it is sent, of the usual strength, colour and shape, without a picture."""
+    return {
+        "name": effect,
+        "strength": 1.0,
+        "color": "#202020",
+        "shape": "silhouette",
+        "picture": None,
+    }

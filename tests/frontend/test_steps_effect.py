@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from tests.frontend.conftest import Open, Shown
@@ -185,6 +187,25 @@ def test_spans_that_another_client_asked_for_stay(open_page: Open, staged: Stage
     app.radio(key="sound").set_value("keep").run()
     press(app, "estimate.render")
     assert staged.jobs[-1]["sound"] == []
+
+
+def test_a_picture_is_asked_for_and_lies_over_a_colour(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate", effect="picture", color="ff0080")
+    assert ENGLISH("estimate.no-picture") in seen(app)
+    assert app.color_picker(key="color").value == "#ff0080"
+
+    png = b"\x89PNG\r\n\x1a\n and pixels"
+    app.file_uploader(key="picture-file").set_value(("a.png", b"GIF89a", "image/png")).run()
+    assert ENGLISH("estimate.bad-picture") in seen(app)
+    app.file_uploader(key="picture-file").set_value(("b.png", png, "image/png")).run()
+    assert ENGLISH("estimate.no-picture") not in seen(app)
+
+    press(app, "estimate.go")
+    wanted = {"color": "#ff0080", "picture": b64encode(png).decode()}
+    assert staged.jobs[-1]["effect"] == usual("picture") | wanted
 
 
 def test_what_is_as_usual_is_not_in_the_address(open_page: Open, staged: StagedService) -> None:

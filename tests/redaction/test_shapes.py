@@ -61,7 +61,7 @@ def walk(frames: int = 60) -> list[FrameRecord]:
 
 def test_steady_boxes_hold_the_silhouette_and_tell_no_gait() -> None:
     raw = walk()
-    smooth = list(steady(raw, ShapeName.BLOB, Fraction(1, RATE)))
+    smooth = list(steady(raw, EffectSettings(shape=ShapeName.BLOB), Fraction(1, RATE)))
     assert [one.index for one in smooth] == [one.index for one in raw]
     for before, after in zip(raw, smooth, strict=True):
         x0, y0, x1, y1 = before.sightings[0].mask.box
@@ -77,14 +77,14 @@ def test_steady_boxes_hold_the_silhouette_and_tell_no_gait() -> None:
 
 def test_boxes_depend_on_no_frame_beyond_what_is_looked_ahead() -> None:
     raw = walk()
-    whole = list(steady(raw, ShapeName.BOX, Fraction(1, RATE)))
-    part = list(steady(raw[10:], ShapeName.BOX, Fraction(1, RATE)))
+    whole = list(steady(raw, EffectSettings(shape=ShapeName.BOX), Fraction(1, RATE)))
+    part = list(steady(raw[10:], EffectSettings(shape=ShapeName.BOX), Fraction(1, RATE)))
     assert part[19].sightings[0].box == whole[29].sightings[0].box  # 0.75 s later
 
 
 def test_a_silhouette_takes_no_boxes() -> None:
     raw = walk(5)
-    assert list(steady(raw, ShapeName.SILHOUETTE, Fraction(1, RATE))) == raw
+    assert list(steady(raw, EffectSettings(shape=ShapeName.SILHOUETTE), Fraction(1, RATE))) == raw
 
 
 @HIDING
@@ -92,7 +92,7 @@ def test_a_silhouette_takes_no_boxes() -> None:
 def test_what_a_shape_adds_never_covers_somebody_kept(shape: ShapeName, origin: Origin) -> None:
     stranger = Sighting(STRANGER, (20.0, 10.0, 120.0, 80.0), 0.9, rectangle(30, 15, 60, 75))
     friend = sighted(FRIEND, 80, 100, origin)
-    here = drawn(record(stranger, friend), JUDGED, shape)
+    here = drawn(record(stranger, friend), JUDGED, EffectSettings(shape=shape))
     settings = EffectSettings(name=EffectName.SOLID, color="#ff00ff", growth=0.0, softness=0.0)
     picture = noise()
     before = planes_of(picture)[0].copy()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bystander import tracing
 from bystander.choices import Codec, Deinterlace, EffectName, ProfileName, ShapeName, SmartRender
@@ -14,6 +14,7 @@ from bystander.editing.document import Edits
 from bystander.errors import NotStored
 from bystander.media.sound_spans import MAX_SOUND_SPANS, SoundSpan
 from bystander.redaction.effects import EffectSettings
+from bystander.redaction.pictures import MAX_PICTURE_BYTES, check_picture
 from bystander.server.http.analysis import edits_of
 from bystander.server.http.callers import Caller
 from bystander.server.http.deps import (
@@ -47,6 +48,7 @@ from bystander.server.models import (
 from bystander.server.settings import ServiceSettings
 
 MAX_CLICKS: Final = 1000
+MAX_PICTURE_CHARACTERS: Final = 4 * (MAX_PICTURE_BYTES // 3 + 1)
 MAX_RESULT_GROWTH: Final = 2.0
 """A result and what it is made from may take this many times the video's bytes ..."""
 SPARE_BYTES: Final = 64 * 2**20
@@ -66,6 +68,12 @@ class EffectRequest(BaseModel):
     color: str = Field(
         "#202020", pattern="^#[0-9a-fA-F]{6}$", description="of the solid effect, #rrggbb"
     )
+    picture: str | None = Field(
+        None,
+        max_length=MAX_PICTURE_CHARACTERS,
+        description="of the picture effect: a PNG of at most 512 KiB and 1024 pixels a side, in "
+        "base64, drawn over people's boxes; the colour lies beneath it. Answers leave it out",
+    )
     strength: float = Field(
         1.0,
         ge=1.0,
@@ -75,9 +83,16 @@ class EffectRequest(BaseModel):
         "below 1 people could be recognised, so that isn't offered",
     )
 
+    @field_validator("picture")
+    @classmethod
+    def _is_a_picture(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_picture(value)
+        return value
+
     @classmethod
     def of(cls, effect: EffectSettings) -> EffectRequest:
-        """What asked for these settings."""
+        """What asked for these settings, but for a picture."""
         return cls(
             name=effect.name, shape=effect.shape, color=effect.color, strength=effect.strength
         )
@@ -85,7 +100,11 @@ class EffectRequest(BaseModel):
     @property
     def settings(self) -> EffectSettings:
         return EffectSettings(
-            name=self.name, shape=self.shape, color=self.color, strength=self.strength
+            name=self.name,
+            shape=self.shape,
+            color=self.color,
+            strength=self.strength,
+            picture=self.picture,
         )
 
 

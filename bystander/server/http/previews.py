@@ -202,7 +202,7 @@ def _by_verdicts(
         records = context.timelines.frames(project.id, analysis, frame, frame + 1)
     scale = picture.shape[0] / now.header.video.height
     tracklets = {tracklet.id: tracklet for tracklet in now.header.tracklets}
-    shown = [drawn(record, tracklets, effect.shape) for record in now.records(records)]
+    shown = [drawn(record, tracklets, effect) for record in now.records(records)]
     # Where nobody looked, nobody may be seen.
     return _composed(
         picture,

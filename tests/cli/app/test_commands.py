@@ -113,6 +113,14 @@ def test_a_weak_effect_needs_insisting(command: str, drawn: Path, output: Path) 
     assert nothing_in(output.parent)
 
 
+def test_a_picture_and_its_effect_belong_together(drawn: Path, output: Path) -> None:
+    refused(call("mask", drawn, "-o", output, "--effect", "picture"), 9, "--picture FILE")
+    given = call("mask", drawn, "-o", output, "--picture", drawn)
+    refused(given, 9, "--effect picture")
+    given = call("mask", drawn, "-o", output, "--effect", "picture", "--picture", drawn)
+    refused(given, 9, drawn.name, "PNG")
+
+
 def test_strength_has_bounds(drawn: Path, output: Path) -> None:
     given = call("mask", drawn, "-o", output, "--strength", "0.1", "--allow-weak")
     refused(given, 9, "--strength 0.1", "0.25 to 8")

@@ -90,7 +90,7 @@ def test_a_job_is_queued_as_it_was_asked_for(stage: Stage, film: Path) -> None:
         "queued", "mask", "fast", True,
     )  # fmt: skip
     sent = {"name": "solid", "shape": "blob", "color": "#ff00ff", "strength": 2}
-    assert job["effect"] == sent
+    assert job["effect"] == sent | {"picture": None}
     assert job["expected"] > 0
     stored = stage.context.store.jobs.find(job["id"])
     assert stored is not None
@@ -188,6 +188,7 @@ def test_one_token_cannot_fill_the_queue(stage: Stage, film: Path) -> None:
         {"kind": "unmask"},
         {"profile": "reckless"},
         {"effect": {"strength": 0.5}},
+        {"effect": {"name": "picture", "picture": "aGVsbG8="}},
         {"effect": {"name": "solid", "color": "red"}},
         {"effect": {"allow_weak": True}},
         {"kind": "analyze", "audit": True},
