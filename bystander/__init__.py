@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from bystander.client import Client
     from bystander.pipeline.analyze import analyze
     from bystander.pipeline.audit import audit
+    from bystander.pipeline.export import export
     from bystander.pipeline.mask import MaskResult, mask_video
     from bystander.pipeline.render import render
     from bystander.timeline.archive import Timeline
@@ -102,6 +103,7 @@ __all__ = [
     "__version__",
     "analyze",
     "audit",
+    "export",
     "mask_video",
     "render",
 ]
@@ -114,6 +116,7 @@ _HOMES: Final = {
     "Timeline": "bystander.timeline.archive",
     "analyze": "bystander.pipeline.analyze",
     "audit": "bystander.pipeline.audit",
+    "export": "bystander.pipeline.export",
     "mask_video": "bystander.pipeline.mask",
     "render": "bystander.pipeline.render",
 }

@@ -113,3 +113,22 @@ class SoundTreatment(StrEnum):
     """Only what lies below the frequencies that words are made of."""
     PITCH = "pitch"
     """Everything is lower, formants too, and lasts as long: other voices."""
+
+
+class ExportFormat(StrEnum):
+    """What a timeline is handed to other programs as."""
+
+    FFV1 = "ffv1"
+    """Mattes as lossless grey video, Matroska."""
+    PRORES = "prores"
+    """The source's picture with the matte as its alpha, ProRes 4444 in QuickTime."""
+    PNG = "png"
+    """Mattes as a folder of grey pictures."""
+    COCO = "coco"
+    """Masked people in every frame, COCO's JSON with run-length encoded masks."""
+    MOT = "mot"
+    """Everyone's boxes, the text of the MOT challenge."""
+    EDL = "edl"
+    """Markers of what is doubtful, CMX 3600."""
+    FCPXML = "fcpxml"
+    CSV = "csv"

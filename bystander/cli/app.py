@@ -17,6 +17,7 @@ from bystander.choices import ProfileName
 from bystander.cli.audit import audit
 from bystander.cli.console import open_console
 from bystander.cli.edit import edit
+from bystander.cli.export import export
 from bystander.cli.mask import mask
 from bystander.cli.models import models_app
 from bystander.cli.options import (
@@ -201,6 +202,7 @@ app.command()(edit)
 
 
 app.command()(audit)
+app.command()(export)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 import av
 
 from bystander.errors import InvalidTimeline
+from bystander.geometry.masks import Mask
 from bystander.media.colour import matrix_of
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.encoder import (
@@ -34,8 +35,9 @@ from bystander.pipeline.render_plan import regions_of
 from bystander.pipeline.tasks import Step, Workspace
 from bystander.pipeline.workspaces import with_video
 from bystander.progress import Tally
-from bystander.redaction.compositing import Compositor, Region
+from bystander.redaction.compositing import Compositor, Region, combined
 from bystander.redaction.effects import EffectSettings
+from bystander.redaction.mattes import Alpha
 from bystander.redaction.regions import drawn
 from bystander.redaction.shapes import LOOK_AHEAD_SECONDS, steady
 from bystander.timeline.archive import CHUNK_FRAMES, Timeline
@@ -144,6 +146,53 @@ def masked_frames(
     return drawing.masked(islice(frames, count), run.start, run.shown)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decided:
+    """What the compositor is asked to do with a picture.
+
+    Attributes:
+        who: of each of `masked`, the tracklet, and the number of the frame that it was seen in.
+    """
+
+    picture: av.VideoFrame
+    masked: list[Region]
+    kept: tuple[Mask, ...]
+    whole: bool
+    who: list[tuple[int, int]]
+
+    @property
+    def order(self) -> tuple[av.VideoFrame, list[Region], tuple[Mask, ...]]:
+        return self.picture, self.masked, self.kept
+
+
+class FrameMattes:
+    """How strongly a frame is drawn over.
+
+    Attributes:
+        picture: the frame, upright and as clear as the video.
+        who: each of those drawn over: the tracklet, and the number of the frame it was seen in.
+        whole: all of it is drawn over, since nothing is known of it.
+    """
+
+    def __init__(self, compositor: Compositor, found: _Decided) -> None:
+        self.picture, self.who, self.whole = found.picture, found.who, found.whole
+        self._mattes = compositor.mattes(*found.order, whole=found.whole)
+
+    def alpha(self, shows: Callable[[int, int], bool] | None = None) -> Alpha:
+        """uint8 [H, W]: how strongly the luma of each pixel is drawn over, 0 where it stays.
+
+        Args:
+            shows: asked for each of `who`, counts those for whom it is true; by default all. A
+                frame that is drawn over wholly is so for everyone.
+        """
+        chosen = [
+            matte
+            for number, matte in self._mattes
+            if shows is None or self.whole or shows(*self.who[number])
+        ]
+        return combined(chosen, (self.picture.width, self.picture.height))
+
+
 class FrameMasker:
     """Masks the frames of one video by its timeline.
 
@@ -195,6 +244,22 @@ class FrameMasker:
         Args:
             frames: those after the first `done` ones, of which the last is shown at `shown`.
         """
+        for frame, found in self._decided(frames, done, shown):
+            yield frame, self._compositor.apply(*found.order, whole=found.whole)
+
+    def mattes(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameMattes]]:
+        """Every frame with how strongly `masked` draws over each of its pixels.
+
+        Args:
+            frames: all of the video's.
+        """
+        for frame, found in self._decided(frames, 0, None):
+            yield frame, FrameMattes(self._compositor, found)
+
+    def _decided(
+        self, frames: Iterator[Frame], done: int, shown: int | None
+    ) -> Iterator[tuple[Frame, _Decided]]:
+        """Every frame with who is drawn over in it; see `masked`."""
         tracklets = {tracklet.id: tracklet for tracklet in self._timeline.header.tracklets}
         start = 0
         if shown is not None:
@@ -205,14 +270,14 @@ class FrameMasker:
         try:
             with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
                 for frame in ahead:
-                    yield frame, self._apply(frame, records, tracklets)
+                    yield frame, self._decide(frame, records, tracklets)
         finally:
             self._borrowing.tell(log)
             self._masked_whole.tell(log)
 
-    def _apply(
+    def _decide(
         self, frame: Frame, records: _RecordReader, tracklets: dict[int, Tracklet]
-    ) -> av.VideoFrame:
+    ) -> _Decided:
         picture = frame.upright(self._pixel_format)
         record, neighbours = records.at(frame.pts), records.near(frame.pts)
         if record is not None:
@@ -220,13 +285,19 @@ class FrameMasker:
             earlier = [near for near in neighbours if near.index < record.index]
             before = earlier[-1] if earlier and self.deinterlaced else None
             masked, kept = regions_of(record, before, tracklets, self._effect)
+            shown = [record] if before is None else [record, before]
         else:
-            near = neighbours if self.borrows else []
+            near = shown = neighbours if self.borrows else []
             radius = round(BORROW_GROWTH_SHARE * self._timeline.header.grid[1])
             masked, kept = _borrowed(near, tracklets, radius, self._effect), ()
             (self._borrowing if masked else self._masked_whole).add(frame.index)
         unknown = record is None and not masked
-        return self._compositor.apply(picture, masked, kept, whole=unknown)
+        who = [
+            (sighting.tracklet, one.index)
+            for one in shown
+            for sighting in drawn(one, tracklets, self._effect).masked
+        ]
+        return _Decided(picture, masked, kept, unknown, who)
 
     def _record_before(self, pts: int, number: int) -> int:
         """The number of a record shown before `pts`, found backwards from `number`; else 0."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -110,30 +110,59 @@ class Compositor:
         Raises:
             UnsupportedVideo: the picture has another size or format.
         """
+        there, clear = self._prepared(picture, masked, kept, whole)
+        if not there:
+            return picture
+        result = copy_of(picture)
+        source, target = planes_of(picture), planes_of(result)
+        # Where people overlap, the strongest effect is drawn last and stays.
+        ordered = sorted(((self._cell(r), r) for _, r in there), key=lambda pair: pair[0])
+        for cell, region in ordered:
+            matte = self._mattes.matte(region.cover, region.extent, clear)
+            self._draw(source, target, matte, cell)
+        if self._sticker is not None:
+            # The larger are nearer, and lie above.
+            for region in sorted((r for _, r in there), key=lambda region: region.extent):
+                self._draw_picture(self._sticker, target, region, clear)
+        return result
+
+    def mattes(
+        self,
+        picture: av.VideoFrame,
+        masked: Sequence[Region],
+        kept: Sequence[Mask] = (),
+        whole: bool = False,
+    ) -> list[tuple[int, Matte]]:
+        """The mattes that `apply` draws by, each with the number of its region in `masked`.
+
+        Of the effect `picture` they are what lies beneath it.
+
+        Args, Raises: as of `apply`.
+        """
+        there, clear = self._prepared(picture, masked, kept, whole)
+        return [
+            (number, self._mattes.matte(region.cover, region.extent, clear))
+            for number, region in there
+        ]
+
+    def _prepared(
+        self, picture: av.VideoFrame, masked: Sequence[Region], kept: Sequence[Mask], whole: bool
+    ) -> tuple[list[tuple[int, Region]], Alpha | None]:
+        """Who is drawn over, with their numbers in `masked`, and what has to stay clear of it."""
         self._check(picture)
         if whole:
             everything = Mask(0, 0, np.ones(self._grid[::-1], dtype=bool))
             masked, kept = [Region(everything, self._display[1])], ()
         # A mask that was moved may have left the picture.
-        masked = [region for region in masked if region.mask.clipped(*self._grid).area]
-        if not masked:
-            return picture
-        result = copy_of(picture)
-        source, target = planes_of(picture), planes_of(result)
-        reach = max(self._mattes.reach(region.extent) for region in masked)
-        silhouettes = [region.mask for region in masked]
-        covers = [region.cover for region in masked]
-        covers += [region.place for region in masked if region.place is not None]
-        clear = self._edges.clear(source, kept, silhouettes, reach, covers)
-        # Where people overlap, the strongest effect is drawn last and stays.
-        for cell, region in sorted(((self._cell(r), r) for r in masked), key=lambda pair: pair[0]):
-            matte = self._mattes.matte(region.cover, region.extent, clear)
-            self._draw(source, target, matte, cell)
-        if self._sticker is not None:
-            # The larger are nearer, and lie above.
-            for region in sorted(masked, key=lambda region: region.extent):
-                self._draw_picture(self._sticker, target, region, clear)
-        return result
+        there = [(n, r) for n, r in enumerate(masked) if r.mask.clipped(*self._grid).area]
+        if not there:
+            return [], None
+        regions = [region for _, region in there]
+        reach = max(self._mattes.reach(region.extent) for region in regions)
+        silhouettes = [region.mask for region in regions]
+        covers = [region.cover for region in regions]
+        covers += [region.place for region in regions if region.place is not None]
+        return there, self._edges.clear(planes_of(picture), kept, silhouettes, reach, covers)
 
     def _check(self, picture: av.VideoFrame) -> None:
         found = (picture.width, picture.height, picture.format.name)
@@ -237,3 +266,20 @@ def _blend(canvas: Plane, effect: Plane, alpha: Alpha) -> None:
     over = cv2.multiply(effect, weight, scale=1 / 255)
     under = cv2.multiply(canvas, 255 - weight, scale=1 / 255)
     np.add(under, over, out=canvas)
+
+
+def combined(mattes: Iterable[Matte], size: tuple[int, int]) -> Alpha:
+    """The one matte that has the effect of several that are drawn one after another.
+
+    Args:
+        size: width, height of the picture.
+
+    Returns:
+        uint8 [H, W]: 0 exactly where none of them reaches, 255 where nothing else is seen.
+    """
+    clear = np.full(size[::-1], 255, dtype=np.uint8)
+    for matte in mattes:
+        part = clear[matte.y :, matte.x :][: matte.alpha.shape[0], : matte.alpha.shape[1]]
+        over = 255 - matte.alpha[: part.shape[0], : part.shape[1]].astype(np.uint16)
+        part[:] = part * over // 255  # rounded down: what is drawn over is never 255
+    return np.asarray(255 - clear)
