@@ -14,6 +14,7 @@ Needs `requests` and nothing else of the library but its errors.
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -207,7 +208,7 @@ class RemoteProject:
             ServiceError: refused, or the service stays away.
         """
         size, arrived = video.stat().st_size, 0
-        upload = self._client.patiently(lambda: self._upload_of(size))
+        upload = self._client.patiently(lambda: self._upload_of(size, video.name))
 
         def send_part(file: IO[bytes]) -> None:
             """The next part, from where the service is."""
@@ -237,14 +238,15 @@ class RemoteProject:
                 passing=(*PASSING, *BUSY_STATUS),
             )
 
-    def _upload_of(self, size: int) -> str:
+    def _upload_of(self, size: int, name: str) -> str:
         """The path of the upload under way of a video of so many bytes; of a new one if there is
         none."""
         video = self._client.json("GET", f"{self._path}/video")
         if video["state"] in UNDER_WAY and video["size"] == size and video["upload"]:
             address = str(video["upload"])
         else:
-            headers = {**TUS, "Upload-Length": str(size)}
+            told = b64encode(name.encode("utf-8", "replace")).decode()
+            headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": f"filename {told}"}
             answer = self._client.request("POST", f"{self._path}/uploads", headers=headers)
             address = answer.headers.get("Location", "")
             if not address:
@@ -373,6 +375,22 @@ class RemoteProject:
             raise OutputUnwritable(
                 f"{target} can't be written ({error.strerror})", "Choose another folder."
             ) from error
+
+    def share(self) -> str:
+        """The token of a new link that only shows the result, told this once; one from before ends.
+
+        Raises:
+            ServiceError: there is no result, or the service stays away.
+        """
+        return str(self._client.json("POST", f"{self._path}/share")["token"])
+
+    def unshare(self) -> None:
+        """Take the link back. Nothing happens where there is none.
+
+        Raises:
+            ServiceError: the service stays away.
+        """
+        self._client.request("DELETE", f"{self._path}/share")
 
     def delete(self) -> None:
         """Delete everything of it, now."""

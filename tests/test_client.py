@@ -366,6 +366,27 @@ def test_the_service_itself_takes_what_the_client_sends(video: Path, tmp_path: P
     assert refused.value.status == 404
 
 
+def test_a_result_is_shown_by_a_link_and_called_as_its_file(video: Path, tmp_path: Path) -> None:
+    named = video.rename(tmp_path / "제주.mp4")
+    (tmp_path / "stage").mkdir()
+    with (
+        staged(tmp_path / "stage") as stage,
+        serving(Starlette(routes=[Mount("/v1", stage.app)])) as url,
+        Client(url, TOKENS[0], pause=0.001) as client,
+    ):
+        ours = client.create_project()
+        ours.send_video(named)
+        assert ours.facts()["video"]["name"] == named.name
+        found = stage.context.store.projects.find(ours.id)
+        assert found is not None
+        stage.result(found, b"masked")
+        token = ours.share()
+        assert client.json("GET", f"/shared/{token}")["name"] == "제주-masked.mp4"
+        ours.unshare()
+        with pytest.raises(ServiceError):
+            client.json("GET", f"/shared/{token}")
+
+
 @pytest.mark.long
 def test_the_service_itself_examines_what_was_sent_before_it_was_stopped(
     video: Path, tmp_path: Path

@@ -46,6 +46,9 @@ EVERYWHERE: Final = {
     "HEIC",
     "friend",
     "jpg",
+    "source",
+    "mp",  # of source.mp4
+    "masked",
 }
 """Names and formats."""
 
