@@ -44,6 +44,7 @@ def test_the_second_video_is_quicker_and_the_first_is_shown_to_somebody(
         photos = client.json("GET", f"{below}/photos")["photos"]
         assert job["effect"]["name"] == "mosaic"
         assert [photo["person"] for photo in photos] == [visitor.texts("upload.person", n=1)]
+        assert visitor.complaints == []  # later on, of what is gone
         second.delete()
         with come() as somebody:
             sees_and_changes_nothing(somebody, link, first, material)
@@ -53,7 +54,6 @@ def test_the_second_video_is_quicker_and_the_first_is_shown_to_somebody(
             somebody.page.goto(link)
             somebody.expect_written("shared.gone")
         forgotten(visitor)
-        assert visitor.complaints == []
     assert client.project(first).facts()["result"]["current"]
 
 
