@@ -113,6 +113,17 @@ class TimelineCache:
                 raise InvalidTimeline("the video was analysed again", "Ask again.")
             return list(islice(timeline.frames(start), end - start))
 
+    @contextmanager
+    def opened(self, key: str) -> Iterator[Timeline]:
+        """A stored timeline, within the block.
+
+        Raises:
+            NotStored: there is none.
+            StorageError, InvalidTimeline: as `summary`.
+        """
+        with self._fetched(key) as timeline:
+            yield timeline
+
     def _too_much(self) -> bool:
         size = sum(summary.size for _, summary in self._summaries.values())
         return len(self._summaries) > MAX_CACHED_PROJECTS or size > MAX_CACHED_BYTES

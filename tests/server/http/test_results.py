@@ -157,6 +157,21 @@ def test_the_timeline_is_the_one_of_the_result_where_there_is_one(stage: Stage) 
     assert (before, after) == (b"analysis", b"rendered")
 
 
+def test_markers_are_those_of_the_result_and_its_audit(
+    stage: Stage, party: Project, tmp_path: Path
+) -> None:
+    with stage.client() as client:
+        path = f"/projects/{party.id}/export?format="
+        answers = {name: client.get(path + name) for name in ("csv", "edl", "fcpxml", "coco")}
+        missing = client.get(f"/projects/{stage.project().id}/export?format=csv")
+    assert [answer.status_code for answer in answers.values()] == [200, 200, 200, 422]
+    assert answers["csv"].text.startswith("first_frame,frames,start,")
+    assert answers["edl"].text.startswith("TITLE: markers\nFCM: NON-DROP FRAME\n")
+    assert answers["fcpxml"].headers["content-type"] == "application/xml"
+    assert "markers.edl" in answers["edl"].headers["content-disposition"]
+    assert missing.status_code == 404
+
+
 class Bucket(LocalStorage):
     """A storage from which clients may fetch by themselves."""
 
