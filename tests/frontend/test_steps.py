@@ -209,7 +209,7 @@ def test_with_photos_everyone_else_is_masked_and_the_result_checked(
     press(app, "estimate.go")
 
     (started,) = [body for method, path, body in staged.asked if method == "POST"]
-    assert started == {"kind": "mask", "effect": usual("mosaic"), "audit": True}
+    assert started == {"kind": "mask", "effect": usual("mosaic"), "sound": [], "audit": True}
     assert app.title[0].value == ENGLISH("progress.title")
 
 
@@ -417,7 +417,7 @@ def test_without_photos_nothing_is_said_of_photos_and_the_effect_can_be_chosen(
     assert "/preview?effect=solid" in shown[-1]["picture"]
     press(app, "estimate.mask-all")
     (started,) = [body for method, path, body in staged.asked if method == "POST"]
-    assert started == {"kind": "mask", "effect": usual("solid"), "audit": True}
+    assert started == {"kind": "mask", "effect": usual("solid"), "sound": [], "audit": True}
 
     staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
     assert ENGLISH("result.photos-gone") not in seen(open_page("result"))
