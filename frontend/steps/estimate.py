@@ -130,8 +130,8 @@ def _chosen(page: Page) -> Effect:
         index=SHAPES.index(before.shape),
         horizontal=True,
         key="shape",
-        help=texts("estimate.shape-help"),
     )
+    st.caption(texts("estimate.shape-help"))  # Streamlit's own help is named in English
     before = replace(before, name=name, shape=shape)
     if name == "picture":
         before = replace(before, picture=_picture(texts) or before.picture)
