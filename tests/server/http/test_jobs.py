@@ -15,7 +15,7 @@ import pytest
 
 from bystander.choices import Codec, EffectName, ShapeName, SmartRender
 from bystander.server.http.app import create_app
-from bystander.server.http.jobs import JobRequest, warnings_for
+from bystander.server.http.job_requests import JobRequest, warnings_for
 from bystander.server.jobs.runner import Runner
 from bystander.server.jobs.spec import JobSpec
 from bystander.server.models import (
