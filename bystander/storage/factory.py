@@ -39,8 +39,7 @@ def open_storage(url: str, data: Path, environ: Mapping[str, str] = os.environ) 
     if url == "local":
         return LocalStorage(data / "objects")
     if found := _BUCKET_URL.fullmatch(url):
-        bucket = _open_bucket(found["bucket"], found["prefix"].rstrip("/"), environ)
-        return CopyingStorage(bucket, data / "copies")
+        return CopyingStorage(_open_bucket(found, environ), data / "copies")
     raise ConfigError(f"the storage {url!r} is neither local nor gs://bucket/prefix")
 
 
@@ -55,12 +54,13 @@ def storage_at(address: str, environ: Mapping[str, str] = os.environ) -> Storage
     """
     if address.startswith("file:///"):
         return LocalStorage(Path(address.removeprefix("file://")))
-    if address.startswith("gs://"):
-        return open_storage(address, Path(), environ)
+    if found := _BUCKET_URL.fullmatch(address):
+        return _open_bucket(found, environ)  # a workspace has copies of its own
     raise ConfigError(f"{address!r} is neither gs://bucket/prefix nor file:///folder")
 
 
-def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str]) -> Storage:
+def _open_bucket(named: re.Match[str], environ: Mapping[str, str]) -> Storage:
+    bucket, prefix = named["bucket"], named["prefix"].rstrip("/")
     try:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError
