@@ -15,7 +15,7 @@ from bystander import errors
 from bystander.errors import BystanderError
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 HEAVY = {"numpy", "cv2", "av", "onnxruntime", "pydantic", "requests", "scipy", "PIL"}
 

@@ -30,7 +30,7 @@ from tests.support.videos import (
     remuxed,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FAST = EncoderSettings(preset="veryfast")
 

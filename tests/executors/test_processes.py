@@ -16,7 +16,7 @@ from bystander.sandbox import landlock
 from tests.support.fake_tasks import Bench, FakeTask, alive
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

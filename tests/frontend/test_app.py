@@ -22,7 +22,7 @@ from tests.conftest import REPOSITORY
 from tests.support.upstream import PROJECT, VIDEO, FakeService, served
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 TOKEN = "a-token-that-nobody-may-see"
 HERE = f"/service/projects/{PROJECT}"

@@ -13,7 +13,7 @@ from tests.frontend.conftest import Open, Shown
 from tests.frontend.reading import ENGLISH, press, seen, usual
 from tests.support.staged import HERE, JOB, StagedService, job, kept, person, photo, video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

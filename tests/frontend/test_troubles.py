@@ -14,7 +14,7 @@ from tests.frontend.conftest import Open
 from tests.frontend.reading import seen
 from tests.support.staged import StagedService, job, photo, video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 TECHNICAL = re.compile(r"TECHNICAL|Traceback|http|urn:|\b[45]\d\d\b|Error\b|Exception|None\b")
 

@@ -21,7 +21,7 @@ from bystander.models.face_packs import open_faces
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import sampled
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 NOSES = ((118, 340), (312, 222), (508, 360), (785, 420), (928, 140), (1170, 345))
 """Of the six people of `group`, from left to right, seen by eye."""

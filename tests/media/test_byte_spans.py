@@ -21,7 +21,7 @@ from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader, frames_after
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 COUNT = 300
 Shown = tuple[int, int, int | None, bool, bytes]

@@ -28,7 +28,7 @@ from tests.conftest import shared
 from tests.support.field_coded import Shape, h264, write
 from tests.support.videos import Clip, make_video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 TOP, BOTTOM, PROGRESSIVE = FieldOrder.TOP_FIRST, FieldOrder.BOTTOM_FIRST, FieldOrder.PROGRESSIVE
 AUTO, ON, OFF = Deinterlace.AUTO, Deinterlace.ON, Deinterlace.OFF

@@ -19,7 +19,7 @@ from bystander.models.backends import Candidate, Measurement, choose, measuremen
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore, Variant
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FP32 = Candidate("onnxruntime", "cpu", Precision.FP32)
 INT8 = Candidate("onnxruntime", "cpu", Precision.INT8)

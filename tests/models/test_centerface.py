@@ -17,7 +17,7 @@ from bystander.models.face_packs import CenterFace, _for_any_size, _suppressed, 
 from bystander.models.sessions import SessionSettings
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore
 from tests.conftest import shared
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 ONE_THREAD = SessionSettings(threads=1)
 PACKS = ["insightface", "dlib"]

@@ -47,7 +47,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, damaged
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 WHOLE = 0.99
 TOUCHING = 0.94

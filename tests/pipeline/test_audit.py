@@ -43,7 +43,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 SETTINGS = AuditSettings(every=3, people_long_side=384, source_long_side=400)
 

@@ -32,7 +32,7 @@ from tests.support.drawn import (
     walking,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES = CHUNK_FRAMES + 110
 LIVES = (11, 45, 16, 60, 62)

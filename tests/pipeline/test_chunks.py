@@ -39,7 +39,7 @@ from tests.support.drawn import (
     walking,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES, CUT = 160, 100
 CHUNK, OVERLAP = 1.6, 1.2

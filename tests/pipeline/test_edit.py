@@ -31,7 +31,7 @@ from tests.support.drawn import (
     walking,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES, CUT, RATE = 70, 50, 25.0
 MISSED = Figure(BLUE, walking(40, 3, 90), unseen=range(999))

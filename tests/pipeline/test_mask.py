@@ -35,7 +35,7 @@ from tests.support.drawn import (
     standing,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 ANNA, BEN = Figure(drawn.BLUE, standing(60)), Figure(drawn.RED, standing(260))
 SCENE = Scene([ANNA, BEN], frames=24)

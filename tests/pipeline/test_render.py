@@ -56,7 +56,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, joined, make_tell_tale_video, make_video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 UNEVEN = [0, 512, 812, 1712, 2224, 2736, 2737, 6737, 6937, *range(7270, 13000, 333)]
 EVEN = range(0, 24 * 512, 512)

@@ -26,7 +26,7 @@ from tests.conftest import REPOSITORY, shared
 from tests.media.test_probe import hlg_clip
 from tests.support.videos import Clip, Sound, damaged, make_video, picture_array
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 LIMITS = Limits()
 

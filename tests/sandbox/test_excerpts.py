@@ -19,7 +19,7 @@ from bystander.sandbox import ClipOrder, Limits, Moment, PictureOrder, cut_clip,
 from tests.conftest import sampled
 from tests.support.videos import Clip, Sound, damaged, joined, make_video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 LIMITS = Limits()
 SOMEBODY = (0.25, 0.25, 0.75, 0.75)

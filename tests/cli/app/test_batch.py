@@ -21,7 +21,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 SCENE = Scene([Figure(RED, standing(60))], frames=8)
 

@@ -27,7 +27,7 @@ from tests.support.commands import (
 )
 from tests.support.videos import Clip, Sound, make_video
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 # What is chosen on the command line.
 

@@ -25,7 +25,7 @@ from tests.support.commands import (
 )
 from tests.support.videos import damaged
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 @pytest.mark.long

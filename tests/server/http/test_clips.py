@@ -23,7 +23,7 @@ from tests.support import drawn
 from tests.support.drawn import Figure, Masked, Scene, mask_scene, standing
 from tests.support.stage import Stage, staged
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES = 40
 SCENE = Scene(

@@ -22,7 +22,7 @@ from tests.support.drawn import BLUE, Figure, Masked, Scene, mask_scene, walking
 from tests.support.stage import Stage, staged
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES = 30
 WALKER = Figure(BLUE, walking(20, 9))

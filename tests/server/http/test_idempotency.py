@@ -22,7 +22,7 @@ from tests.support.facts import FACTS
 from tests.support.stage import Stage, staged
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 NAME = "Annabel Quartermain"

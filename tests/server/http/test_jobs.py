@@ -34,7 +34,7 @@ from tests.support.drawn import Figure, Scene, standing
 from tests.support.facts import FACTS
 from tests.support.stage import TOKENS, Stage, serving, staged
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 QUEUED_MOST = 3
 SETTINGS = ServiceSettings(jobs=JobSettings(queued_per_owner=QUEUED_MOST))

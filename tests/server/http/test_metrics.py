@@ -52,6 +52,7 @@ def test_jobs_are_told_as_they_are_now() -> None:
     assert samples(text, "bystander_frames_per_second") == {(): 21.5}
 
 
+@pytest.mark.long
 def test_bentoml_tells_the_same_and_no_path(tmp_path: Path) -> None:
     text = served_metrics(tmp_path)
 

@@ -34,7 +34,7 @@ from tests.support.drawn import GREEN, DrawnFaces, Figure, Scene, drawn_models, 
 from tests.support.stage import Stage, impatient, staged
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 pillow_heif.register_heif_opener()
 

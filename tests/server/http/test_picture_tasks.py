@@ -17,7 +17,7 @@ from bystander.server.http.previews import PictureTasks
 from bystander.server.settings import LimitSettings
 from tests.support.drawn import GREEN, RED, SIZE, Figure, Scene, drawn_models, standing
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 LEFT, RIGHT = Figure(RED, standing(60)), Figure(GREEN, standing(250))
 SCENE = Scene([LEFT, RIGHT])

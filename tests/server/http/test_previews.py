@@ -27,7 +27,7 @@ from tests.support import drawn
 from tests.support.drawn import MAGENTA, Figure, Scene, drawn_models, is_magenta, standing
 from tests.support.stage import Stage, staged
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 SCENE = Scene([Figure(drawn.BLUE, standing(20)), Figure(drawn.RED, standing(200))], frames=1)
 SETTINGS = AnalysisSettings()

@@ -27,7 +27,7 @@ from tests.support.drawn import Figure, Scene, mask_scene, standing
 from tests.support.stage import TOKENS, Stage, serving, staged
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 SIZE = 3 * 2**20 + 17
 

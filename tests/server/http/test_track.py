@@ -28,7 +28,7 @@ from tests.support.drawn import standing as standing_at
 from tests.support.stage import TOKENS, Stage, serving, staged
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES, CUT, RATE = 60, 45, 25.0
 MISSED = Figure(BLUE, walking(40, 3, 90), unseen=range(999))

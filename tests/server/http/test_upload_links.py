@@ -27,7 +27,7 @@ from google.oauth2 import service_account
 
 from bystander.storage.cloud import CloudStorage
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 class SigningBucket(CloudStorage):

@@ -38,7 +38,7 @@ from tests.support.fake_tasks import alive
 from tests.support.ray_cluster import Nodes, ray_cluster
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 FRAMES = 96
 TESTS = REPOSITORY / "tests"

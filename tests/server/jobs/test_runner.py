@@ -28,7 +28,7 @@ from tests.support.house import (
 )
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 def test_a_job_is_done_and_nothing_but_its_outputs_is_left(house: House) -> None:

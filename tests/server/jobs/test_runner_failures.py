@@ -26,7 +26,7 @@ from tests.support.house import (
     scripted,
 )
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 GIB = 2**30
 

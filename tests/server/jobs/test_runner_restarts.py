@@ -30,7 +30,7 @@ from tests.support.house import (
 )
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 POOL = 8
 """Connections to PostgreSQL that may be opened whenever they are needed at once."""

@@ -27,7 +27,7 @@ from tests.support.house import DONE, NAME, RESULT, House, say
 from tests.support.stage import Stage, staged
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 """A traceparent of the W3C's recommendation."""
@@ -77,6 +77,7 @@ def parents(spans: Sequence[ReadableSpan]) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 def test_a_trace_leads_from_the_request_to_the_tasks_of_its_job(
     stage: Stage, sent: InMemorySpanExporter, tmp_path: Path
 ) -> None:

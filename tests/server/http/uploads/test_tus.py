@@ -27,7 +27,7 @@ from tests.server.http.wire import Wire
 from tests.support.stage import Stage
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 def test_a_whole_video_is_examined_and_stored(

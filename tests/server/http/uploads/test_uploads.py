@@ -33,7 +33,7 @@ from tests.support.stage import Stage, impatient, staged
 from tests.support.videos import truncated
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 
 def test_one_request_at_a_time_sends_a_video(
