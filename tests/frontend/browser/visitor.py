@@ -22,7 +22,9 @@ WRITTEN: Final = """() => {
     if (node.nodeType === Node.TEXT_NODE) found.push(node.textContent.trim());
     if (node.nodeType === Node.ELEMENT_NODE) {
       if (["SCRIPT", "STYLE", "NOSCRIPT"].includes(node.tagName)) return;
-      if (!node.checkVisibility({ visibilityProperty: true })) return;
+      // Who has no box of their own, as components' hosts, is never visible; what is in them may be.
+      const boxless = getComputedStyle(node).display === "contents";
+      if (!boxless && !node.checkVisibility({ visibilityProperty: true })) return;
       for (const name of named) found.push(node.getAttribute(name) ?? "");
       if (node.shadowRoot) visit(node.shadowRoot);
     }
