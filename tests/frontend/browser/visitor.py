@@ -22,7 +22,7 @@ WRITTEN: Final = """() => {
     if (node.nodeType === Node.TEXT_NODE) found.push(node.textContent.trim());
     if (node.nodeType === Node.ELEMENT_NODE) {
       if (["SCRIPT", "STYLE", "NOSCRIPT"].includes(node.tagName)) return;
-      // Who has no box of their own, as components' hosts, is never visible; what is in them may be.
+      // What has no box, as hosts of components, is never visible; what is in it may be.
       const boxless = getComputedStyle(node).display === "contents";
       if (!boxless && !node.checkVisibility({ visibilityProperty: true })) return;
       for (const name of named) found.push(node.getAttribute(name) ?? "");
