@@ -72,7 +72,7 @@ class Route:
         return client.request(
             self.method,
             self.path(ids),
-            params={"person": "A"},
+            params={"person": "A", "format": "csv"},
             headers={"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Upload-Length": "1"},
             **options,
         )
@@ -97,6 +97,7 @@ def owned(service: Server, material: Material) -> Iterator[Owned]:
             "number": "0",
             "frame": "0",
         }
+        ids["token"] = project.share()
         ids["upload"] = project.facts()["video"]["upload"].rpartition("/")[2]
         yield Owned(project, {**ids, "person": person["id"], "tracklet": tracklet})
         project.delete()
