@@ -57,19 +57,6 @@ def test_the_address_leads_back_to_the_same_place(
     assert len(client.json("GET", f"/projects/{project.id}/jobs")["jobs"]) == 1
 
 
-def test_a_page_of_an_old_address_makes_room_for_that_of_the_new_one(
-    come: Come, finished: Any
-) -> None:
-    """What an event that came too late leaves: a page of the address before."""
-    with come() as visitor:
-        visitor.open(project=finished.id, step="review")
-        visitor.expect_step("review")
-        visitor.page.evaluate(
-            "history.replaceState(null, '', location.href.replace('step=review', 'step=result'))"
-        )
-        visitor.expect_step("result")
-
-
 @pytest.mark.parametrize("end", [Server.terminate, Server.kill], ids=["ended", "killed"])
 def test_a_service_that_is_started_again_is_waited_for(
     come: Come,

@@ -196,11 +196,13 @@ page(
     language=language,
     title=f"Step {asked.get('step', 'one')}",
     step=asked.get("step", "one"),
-    asked=asked.get("step", ""),
+    asked=asked.get("asked", asked.get("step", "")),
     skip="Skip",
     project={"id": asked["project"], "name": asked["named"]} if "named" in asked else None,
     job={"id": "1", "active": "ended" not in state, "told": "It is done"}
     if "named" in asked
     else None,
 )
+state["looks"] = state.get("looks", 0) + 1
+st.markdown(f"Look {state['looks']}")
 st.code(json.dumps(state.get("events", [])), language=None)

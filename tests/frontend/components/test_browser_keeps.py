@@ -194,3 +194,10 @@ def test_a_link_is_copied(visit: Visit, page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")
     assert link == page.url.partition("?")[0] + "?shared=nT5o&lang=en"
+
+
+def test_a_page_of_an_old_address_asks_again(visit: Visit) -> None:
+    """What an event that came too late has left."""
+    page = visit(step="two", asked="one")
+
+    expect(page.get_by_text("Look 3", exact=True)).to_be_visible()
