@@ -13,6 +13,7 @@ from bystander.errors import NotStored
 from bystander.pipeline.export import export
 from bystander.server.http.deps import CurrentContext
 from bystander.server.http.errors import ApiError
+from bystander.server.http.filenames import content_disposition
 from bystander.server.http.results import PROVENANCE, CurrentRendering, file_of
 from bystander.server.jobs.spec import AUDIT_FILE, RENDERED_FILE, TIMELINE_FILE, key_of
 
@@ -56,5 +57,6 @@ def export_markers(
                 context.storage.fetch(key_of(here.project, AUDIT_FILE), folder / AUDIT_FILE)
                 audit = folder / AUDIT_FILE
         (made,) = export(timeline, folder / f"markers.{format}", format, audit=audit)
-        headers = {"Content-Disposition": f'attachment; filename="{made.name}"', **here.headers}
+        disposition = content_disposition("attachment", made.name)
+        headers = {"Content-Disposition": disposition, **here.headers}
         return Response(made.read_bytes(), media_type=MEDIA_TYPES[format], headers=headers)

@@ -11,7 +11,6 @@ from typing import Annotated, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
-from bystander.choices import EffectName, ShapeName
 from bystander.errors import NotStored, PhotoError
 from bystander.identity.cast import member_of
 from bystander.redaction.effects import EffectSettings
@@ -26,7 +25,7 @@ from bystander.server.http.deps import (
 from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.glances import MomentView, best_moment, best_moment_of
-from bystander.server.http.previews import frame_at
+from bystander.server.http.previews import AskedEffect, frame_at
 from bystander.server.http.results import FILE
 from bystander.server.jobs.spec import cast_of
 from bystander.server.models import Project
@@ -113,13 +112,10 @@ async def preview_clip(
     here: CurrentProject,
     request: Request,
     context: CurrentContext,
+    effect: AskedEffect,
     at: Annotated[
         float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
     ] = 0.0,
-    effect: EffectName = EffectName.BLUR,
-    shape: ShapeName = ShapeName.SILHOUETTE,
-    strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
-    color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
 ) -> Response:
     """Three seconds from `at` on, small and without sound: people are looked for in them,
     those on the photos kept, all others masked. It takes some seconds the first time, fewer with
@@ -134,12 +130,11 @@ async def preview_clip(
             {"Retry-After": "5"},
             "rate-limited",
         )
-    chosen = EffectSettings(name=effect, shape=shape, strength=strength, color=color)
     gone = threading.Event()
     watch = asyncio.create_task(_tell_when_gone(request, gone))
     try:
         key = await run_sync(
-            _clip, context, here, at, chosen, gone, limiter=context.preview_clip_limiter
+            _clip, context, here, at, effect, gone, limiter=context.preview_clip_limiter
         )
     finally:
         watch.cancel()

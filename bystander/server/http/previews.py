@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from anyio.to_thread import run_sync
 from av.video.reformatter import ColorRange, Colorspace
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from numpy.typing import NDArray
 
 from bystander.choices import EffectName, ShapeName
@@ -219,6 +219,19 @@ def _scaled(region: Region, scale: float) -> Region:
     return replace(region, extent=region.extent * scale, face=region.face and region.face * scale)
 
 
+def asked_effect(
+    effect: EffectName = EffectName.BLUR,
+    shape: ShapeName = ShapeName.SILHOUETTE,
+    strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
+    color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
+) -> EffectSettings:
+    """What is to be drawn, as a query says it."""
+    return EffectSettings(name=effect, shape=shape, strength=strength, color=color)
+
+
+AskedEffect = Annotated[EffectSettings, Depends(asked_effect)]
+
+
 @router.get(
     "/projects/{project}/preview",
     summary="How an effect looks",
@@ -228,20 +241,16 @@ def _scaled(region: Region, scale: float) -> Region:
 async def preview(
     here: CurrentProject,
     context: CurrentContext,
+    effect: AskedEffect,
     at: Annotated[
         float, Query(ge=0, allow_inf_nan=False, description="seconds into the video")
     ] = 0.0,
-    effect: EffectName = EffectName.BLUR,
-    shape: ShapeName = ShapeName.SILHOUETTE,
-    strength: Annotated[float, Query(ge=1, le=8)] = 1.0,
-    color: Annotated[str, Query(pattern="^#[0-9a-fA-F]{6}$")] = "#202020",
 ) -> Response:
     """A picture of the video with everyone in it masked; before it is analysed and anybody is
     known, those to be kept, too. It is the one shown at `at`; where that can't be had at once,
     one near it. Masks that were drawn by hand aren't in it."""
     ready_video(here)
-    chosen = EffectSettings(name=effect, shape=shape, strength=strength, color=color)
-    jpeg = await run_sync(_draw, context, here, at, chosen, limiter=context.preview_limiter)
+    jpeg = await run_sync(_draw, context, here, at, effect, limiter=context.preview_limiter)
     return Response(jpeg, media_type="image/jpeg")
 
 
