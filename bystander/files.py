@@ -109,8 +109,9 @@ def work_folder(parent: Path | None = None) -> OwnedFolder:
 
 
 def sweep_work_folders(parent: Path) -> None:
-    """Remove what killed processes left of their `work_folder`s in a folder."""
-    _sweep(_WORK_PREFIX, parent)
+    """Remove what killed processes left of their `work_folder`s in a folder, if it is one."""
+    if os.path.isdir(parent):
+        _sweep(_WORK_PREFIX, parent)
 
 
 def _sweep(prefix: str, parent: Path) -> None:

@@ -203,6 +203,6 @@ page(
     if "named" in asked
     else None,
 )
-state["looks"] = state.get("looks", 0) + 1
-st.markdown(f"Look {state['looks']}")
+state["runs"] = state.get("runs", 0) + 1
+st.markdown(f"Look {state['runs']}")
 st.code(json.dumps(state.get("events", [])), language=None)
