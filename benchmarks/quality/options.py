@@ -24,6 +24,8 @@ RULES: dict[str, tuple[str, Any]] = {
     "carried": ("tracking.carried_distance", 0.0),
     "pixel-memory": ("tracking.memory_weight", 0.0),
     "flow-ownership": ("tracking.flow_weight", 0.0),
+    "motion": ("tracking.motion_weight", 0.0),
+    "contested-fading": ("tracking.contested_fading", 1.0),
     "detection-ownership": ("tracking.detection_weight", 0.0),
     "emerging": ("tracking.emerging_log_likelihood", -1000.0),
     "several-samples": ("identity.samples", 1),

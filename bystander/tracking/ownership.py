@@ -1,13 +1,15 @@
 """Tracks, their detections and predictions -> whose each pixel is.
 
 A pixel is claimed by whoever owned it a moment ago and by whoever is detected there. Where
-several claim one, three witnesses add up as log-likelihoods: ownership a frame ago, moved by
-flow; being in the silhouette; and how near the pixel is to those remembered of each.
+several claim one, four witnesses add up as log-likelihoods: ownership a frame ago, moved by
+flow; being in the silhouette; how near the pixel is to those remembered of each; and whether it
+moves as each does.
 Somebody hidden claims what is new in the silhouettes around them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +36,14 @@ MIN_OWNERSHIP: Final = 0.1
 frames."""
 UNREMEMBERED_DISTANCE: Final = 0.75
 """Of somebody of whom nothing is remembered yet."""
+MOTION_UNIT_PX: Final = 2.0
+"""Grid pixels a frame by which a person's limbs move otherwise than the whole, and ..."""
+MOTION_UNIT_SHARE: Final = 0.25
+"""... the share of the whole's speed that is added to it."""
+MAX_MOTION_DISTANCE: Final = 2.0
+"""Units: what moves still more unlike somebody says no more."""
+UNKNOWN_MOTION_DISTANCE: Final = 1.0
+"""Where flow is lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +106,7 @@ def share_out(
     contested = count >= 2
     for claim in claims:
         _drop_unlike(claim, coarse, contested, settings)
-        _weigh(claim, coarse, contested, settings)
+        _weigh(claim, coarse, contested, flow, settings)
     masks = _won(claims, contested, settings)
     # Of whom hardly anything is left is hidden: what they'd have won is somebody else's.
     standing = [c for c in claims if masks[c.track.id].area >= c.track.least_area]
@@ -142,9 +152,9 @@ def update_ownership(
         kept = memory * before
         weights = np.where(inside & seen, np.maximum(kept + (1 - memory), 0.4), kept)
     else:
-        # Nobody detects them. Against others they hold their ground; in the open they fade.
-        held = contested[_at(box)] & inside
-        rate = 1.0 if np.count_nonzero(held) > 0.5 * mask.area else settings.fading
+        # Nobody detects them: they fade, in the open slower than against others who are seen.
+        held = np.count_nonzero(contested[_at(box)] & inside)
+        rate = settings.contested_fading if held > 0.5 * mask.area else settings.fading
         weights = before * np.float32(rate)
     track.ownership = Window(
         box[0], box[1], np.where(inside, weights, 0).astype(np.float32, copy=False)
@@ -229,7 +239,9 @@ def _drop_unlike(claim: _Claim, coarse: Lab, contested: Bits, settings: Tracking
     claim.claimed = claim.claimed & ~(carried & (distance > settings.carried_distance))
 
 
-def _weigh(claim: _Claim, coarse: Lab, contested: Bits, settings: TrackingSettings) -> None:
+def _weigh(
+    claim: _Claim, coarse: Lab, contested: Bits, flow: Flow | None, settings: TrackingSettings
+) -> None:
     """Add up the witnesses for the contested pixels of a claim: `evidence`, -inf elsewhere."""
     everywhere = claim.claimed & contested[_at(claim.box)]
     inside = Mask.from_frame(everywhere)
@@ -250,8 +262,30 @@ def _weigh(claim: _Claim, coarse: Lab, contested: Bits, settings: TrackingSettin
         corner = claim.box[0] + inside.x, claim.box[1] + inside.y
         distance = claim.track.memory.distance(coarse, where, corner, body)
     values -= settings.memory_weight * distance
+    if flow is not None:
+        x0, y0, x1, y1 = inside.box
+        left, top = claim.box[:2]
+        box = left + x0, top + y0, left + x1, top + y1
+        values -= settings.motion_weight * _motion_distance(claim, flow, box)
     claim.evidence = np.full(everywhere.shape, -np.inf, dtype=np.float32)
     np.copyto(claim.evidence[part], smoothed(values, where, SMOOTHING_PX), where=where)
+
+
+def _motion_distance(claim: _Claim, flow: Flow, box: PixelBox) -> NDArray[np.float32]:
+    """How much otherwise than the claim's person each pixel of `box` moves: float32 [h, w]."""
+    surely = claim.owned > MIN_CLAIM_OWNERSHIP
+    if np.count_nonzero(surely) < LEAST_CLAIM_PX:
+        surely = claim.detected
+    if np.count_nonzero(surely) >= LEAST_CLAIM_PX:
+        own = cv2.mean(flow.vectors[_at(claim.box)], surely.view(np.uint8))[:2]
+    else:  # hidden: they go on as they went
+        own = -claim.track.velocity[0], -claim.track.velocity[1]
+    unit = MOTION_UNIT_PX + MOTION_UNIT_SHARE * math.hypot(*own)
+    away = flow.vectors[_at(box)] - np.array(own, dtype=np.float32)
+    distance = np.hypot(away[..., 0], away[..., 1]) / np.float32(unit)
+    distance = np.minimum(distance, np.float32(MAX_MOTION_DISTANCE))
+    reliable = flow.reliable[_at(box)]
+    return np.where(reliable, distance, np.float32(UNKNOWN_MOTION_DISTANCE))
 
 
 def _without_specks(bits: Bits) -> Bits:

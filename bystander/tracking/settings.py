@@ -84,6 +84,11 @@ class TrackingSettings(Settings):
     memory_weight: float = Field(
         5.5, ge=0, description="Of the distance to remembered pixels, for contested pixels."
     )
+    motion_weight: float = Field(
+        1.5,
+        ge=0,
+        description="Of how otherwise than somebody a pixel moves, for contested pixels.",
+    )
     emerging_log_likelihood: float = Field(
         -1.2,
         description="Of somebody hidden for pixels that are new in somebody else's silhouette "
@@ -105,7 +110,13 @@ class TrackingSettings(Settings):
         gt=0,
         le=1,
         description="What is left of ownership from frame to frame in the open, where nobody is "
-        "detected any more.",
+        "detected any more ...",
+    )
+    contested_fading: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="... and where others are, who are detected.",
     )
 
 

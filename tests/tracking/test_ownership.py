@@ -265,3 +265,36 @@ def test_hardly_anybody_leaves_a_trail_on_a_background_of_their_colours() -> Non
     (person,) = frame.people
     trail = person.mask.without([ann.at(148).mask])
     assert trail.area < 0.15 * ann.mask.area
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_who_is_drawn_as_another_gives_way_unless_they_look_otherwise(alike: bool) -> None:
+    """Nobody detects Ben any more: in clothes like Ann's he may as well be her arm."""
+    film, ann = Film(), Body.of(RED, 150)
+    ben = Body.of(RED if alike else GREEN, 90, seed=2)
+    apart(film, ben, ann)
+    for x in range(146, 113, -4):
+        film.show([ben, ann.at(x)])
+    ann = ann.at(114)
+    his, hers = visible(ben, ann)
+    *_, frame = [film.show([ben, ann], [found(hers, his)]) for _ in range(30)]
+    theirs = whose(frame, his)
+    assert share(theirs.mask, his) > 0.95
+    assert bool(theirs.detections) is alike
+
+
+def test_motion_tells_apart_who_is_dressed_alike() -> None:
+    """Ben walks past before Ann, who stands; the network draws both as one."""
+    shares = []
+    for weight in (0.0, TrackingSettings().motion_weight):
+        film = Film(TrackingSettings(motion_weight=weight))
+        ann, ben = Body.of(RED, 60), Body.of(RED, 150, seed=2)
+        apart(film, ann, ben)
+        for x in range(146, 93, -4):
+            film.show([ann, ben.at(x)])
+        for x in range(90, 69, -4):
+            film.show([ann, ben.at(x)], [found(*visible(ann, ben.at(x)))])
+        hers, his = visible(ann, ben.at(66))
+        frame = film.show([ann, ben.at(66)], [found(hers, his)])
+        shares.append(share(mask_of(frame, BEN), his) - share(mask_of(frame, BEN), hers))
+    assert shares[1] > shares[0] + 0.03
