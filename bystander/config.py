@@ -77,8 +77,10 @@ def read_config(path: Path, schema: type[SettingsT]) -> SettingsT:
 
 
 def describe(error: ValidationError) -> str:
-    """One line that names each refused key and why."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
-        for fault in error.errors()
-    )
+    """One line that names each refused key and why; what is wrong as a whole has no key."""
+    told = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        why = fault["msg"].removeprefix("Value error, ")
+        told.append(f"{key}: {why}" if key else why)
+    return "; ".join(told)

@@ -33,7 +33,7 @@ def test_a_missing_file_names_the_folders(tmp_path: Path) -> None:
         ("watts: bright", "watts: Input should be a valid integer"),
         ("watts: 5\ncolour: red", "colour: Extra inputs"),
         ("watts: [", "can't read"),
-        ("", "file: "),
+        ("", r"lamp\.yaml: Input should be a valid dictionary"),
     ],
     ids=["wrong-type", "unknown-key", "not-yaml", "empty"],
 )

@@ -222,3 +222,8 @@ def test_what_can_not_be_read_is_said(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--sound .*") as caught:
         SoundSpan.parse(text)
     assert "mute:12.4-15" in str(caught.value.advice)
+
+
+def test_what_is_wrong_with_both_times_is_said_plainly() -> None:
+    with pytest.raises(ConfigError, match=r"^--sound mute:5-3: it ends before it begins"):
+        SoundSpan.parse("mute:5-3")
