@@ -143,11 +143,10 @@ const createVideo = (parent, view) => {
     if (upload) upload.changed = view.paint;
   };
   let last = { when: -Infinity, percent: 0 };
-  const talk = (percent, texts) => {
+  const announce = (percent) => {
     const when = performance.now();
     if (when - last.when < TALK_EVERY || Math.abs(percent - last.percent) < TALK_STEP) return;
     last = { when, percent };
-    say(spoken, fill(texts.spoken, { percent }));
   };
   const sentence = (percent) => {
     const { upload, refusal, data: { texts, video } } = view;
@@ -200,7 +199,9 @@ const createVideo = (parent, view) => {
     show(zone, !upload || ["stopped", "failed", "done"].includes(phase));
     const replaces = phase === "done" || data.video?.state === "ready";
     tell(texts, data.accept, replaces ? texts.choose_other : texts.choose);
-    if (phase === "sending") talk(percent, texts);
+    if (phase === "sending") announce(percent);
+    // Said again in the language that is chosen meanwhile.
+    say(spoken, moving && last.percent ? fill(texts.spoken, { percent: last.percent }) : "");
   };
   view.paint = () => {
     const focused = parent.getRootNode().activeElement;

@@ -13,8 +13,6 @@ from frontend.texts import Language, texts
 from tests.support.waiting import HANGS_AFTER_SECONDS
 
 PATIENCE: Final = HANGS_AFTER_SECONDS
-BUILT: Final = 60
-"""Seconds in which parts of a page may still be loading."""
 WRITTEN: Final = """() => {
   const found = [];
   const named = ["aria-label", "aria-description", "aria-valuetext", "alt", "title", "placeholder"];
@@ -130,10 +128,10 @@ class Visitor:
 
     def expect_own_language(self) -> None:
         """Nothing is written in another language than this visitor's, once the page is built."""
-        until = time.monotonic() + BUILT
+        until = time.monotonic() + PATIENCE
         while (found := self._foreign()) and time.monotonic() < until:
             self.page.wait_for_timeout(100)
-        assert not found
+        assert not found, found
 
     def _foreign(self) -> set[str]:
         switch = self.texts("app.other-language")

@@ -102,9 +102,12 @@ def test_nothing_is_lost_while_the_uploader_is_away_and_the_language_changes(
     expect(page.locator(".uploader")).to_have_count(0)
     page.get_by_role("button", name="Away").click()
     expect(status(page)).to_have_text(VIDEO["sending"])
+    said = page.get_by_text(re.compile(r"^\d+% has arrived$"))
+    expect(said).to_have_count(1)
     page.get_by_role("button", name="Language").click()
     korean = texts("ko")("video_uploader.choose")
     expect(page.get_by_role("button", name=korean)).to_have_count(0)  # it is still being sent
+    expect(said).to_have_count(0)  # but said anew
     fake.set(hold=None)
     expect_event(page, "video sent", {"state": "ready"})
     assert Counter(fake.state["asked"])["PATCH upload"] == 3, "no part was sent twice"
