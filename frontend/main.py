@@ -26,6 +26,7 @@ from frontend.page import (
 )
 from frontend.service import UNREACHABLE, Trouble
 from frontend.shapes import ACTIVE, Job, Project
+from frontend.starting import follow, started
 from frontend.steps import estimate, progress, result, review, shared, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
 
@@ -54,6 +55,7 @@ def main() -> None:
     if link := st.query_params.get(SHARED):
         _shared(catalogue, link)
         return
+    start = started()
     try:
         project, asked = place()
         page = Page.open(service(), catalogue, project)
@@ -66,6 +68,8 @@ def main() -> None:
     _where(catalogue, step)
     with _room(step):
         try:
+            if start and page.project:
+                follow(page, start)
             SHOW[step](page)
         except Trouble as found:
             _trouble(catalogue, found)

@@ -108,12 +108,20 @@ class Service:
         return cast(Job, self._get(f"/projects/{project}/jobs/{job}"))
 
     def start(
-        self, project: str, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool
+        self,
+        project: str,
+        kind: JobKind,
+        effect: Effect,
+        sound: list[SoundSpan],
+        audit: bool,
+        key: str,
     ) -> Job:
+        """The job that this `key`, a random one, began; or a new one."""
         wanted: dict[str, object] = {"kind": kind, "effect": asdict(effect), "audit": audit}
         if kind != "analyze":  # which makes no result
             wanted["sound"] = sound
-        return cast(Job, self._ask("POST", f"/projects/{project}/jobs", json=wanted).json())
+        path, once = f"/projects/{project}/jobs", {"Idempotency-Key": key}
+        return cast(Job, self._ask("POST", path, json=wanted, headers=once).json())
 
     def cancel(self, project: str, job: str) -> None:
         self._ask("POST", f"/projects/{project}/jobs/{job}/cancel")

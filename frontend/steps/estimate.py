@@ -38,6 +38,7 @@ from frontend.shapes import (
     Sound,
     SoundSpan,
 )
+from frontend.starting import begin
 from frontend.texts import Texts
 from frontend.wording import clock, video_facts
 
@@ -283,14 +284,3 @@ def _go(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit
         begin(page, kind, effect, sound, audit)
     if kind == "analyze" and st.button(page.texts("estimate.mask-all"), width="stretch"):
         begin(page, "mask", effect, sound, True)
-
-
-def begin(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool) -> None:
-    """Start a job and follow it, or say why it can't be started."""
-    try:
-        page.service.start(page.id, kind, effect, sound, audit)
-    except Trouble as failed:
-        if failed.kind != "busy":
-            trouble(page.texts, failed)
-            return
-    go("progress")

@@ -10,14 +10,11 @@ from frontend.asking import deletion
 from frontend.components.editor import editor
 from frontend.page import Page, from_service, go, heading
 from frontend.shapes import Audit, Result
-from frontend.steps.estimate import begin
+from frontend.starting import WANTED, begin
 from frontend.texts import Texts
 
 GROUPS: Final = {"why": "why_", "audit": "finding_"}
 """Sentences of other groups that the player says, and what their names begin with there."""
-
-WANTED: Final = "render-wanted"
-"""In Streamlit's session: the video is to be made."""
 
 
 def show(page: Page) -> None:
@@ -62,7 +59,6 @@ def _on(page: Page, audit: Audit | None, unsaved: bool) -> None:
         label = texts("review.render-again" if there else "review.render")
         st.button(label, type="primary", width="stretch", disabled=unsaved, on_click=_want)
         if st.session_state.get(WANTED) and not unsaved:
-            del st.session_state[WANTED]
             begin(page, "render", page.effect, page.sound, True)
     if st.button(texts("review.effect"), width="stretch"):
         go("estimate")

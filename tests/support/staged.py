@@ -146,6 +146,7 @@ class StagedService:
         refuse: what requests are answered with, by (method, end of the path): (status, type).
         asked: what came in: method, path, and body of writing requests.
         queries: of the estimates that were asked for.
+        keys: by which something was asked for that must not be done twice.
     """
 
     def __init__(self, url: str) -> None:
@@ -177,11 +178,14 @@ class StagedService:
         self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self.queries: list[dict[str, str]] = []
+        self.keys: list[str] = []
 
     async def answer(self, request: Request) -> Response:
         method, path = request.method, request.url.path
         body = await request.json() if await request.body() else None
         self.asked.append((method, path, body))
+        if key := request.headers.get("Idempotency-Key"):
+            self.keys.append(key)
         if path.endswith("/estimate"):
             self.queries.append(dict(request.query_params))
             await run_in_threadpool(self.measured.wait)
