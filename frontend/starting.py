@@ -2,8 +2,8 @@
 
 On an event Streamlit runs the page anew at once, and nothing that the run before says reaches the
 browser any more. If that one waits for the service just then, a job begins of which the page never
-hears. So what is to begin is remembered before the service is asked, and the next run asks again: by
-the same key, which begins nothing twice.
+hears. So what is to begin is remembered before the service is asked, and the next run asks again,
+by the same key, which begins nothing twice.
 """
 
 from __future__ import annotations

@@ -52,8 +52,9 @@ EVERYWHERE: Final = {
 }
 """Names and formats."""
 
-GONE: Final = re.compile(r"/jobs/\w+/preview\?")
-"""A job that ends takes its pictures with it, and one of them may just have been asked for."""
+GONE: Final = re.compile(r"/jobs/\w+/preview\?|/service/projects/\w+$")
+"""A job that ends takes its pictures with it, and one of them may just have been asked for; of a
+project that was deleted the list of one's videos learns by asking."""
 
 
 class Visitor:
