@@ -16,7 +16,6 @@ pytestmark = pytest.mark.long
 
 LARGE = 300_000_000
 LITTLE = 50 * MIB
-MEAN_BATCH = 2
 
 
 def test_jobs_at_once_fill_batches_and_give_what_each_gives_alone(
@@ -32,7 +31,7 @@ def test_jobs_at_once_fill_batches_and_give_what_each_gives_alone(
         project.delete()
     now, ran = service.segmented()
     assert now - looked == 2 * undisturbed.looked
-    assert now - looked > MEAN_BATCH * (ran - batches)
+    assert ran - batches < now - looked, "no batch held more than one frame"
 
 
 def test_a_large_video_goes_in_and_out_without_being_held_in_memory(
