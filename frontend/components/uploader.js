@@ -3,6 +3,7 @@
 
 const TALK_EVERY = 10_000; // ms between two announcements of progress
 const TALK_STEP = 10; // percent between two announcements of progress
+const UNSAID = { when: -Infinity, percent: 0 };
 
 /** A place to drop files, with a button that opens the browser's own chooser. */
 const createZone = (multiple, chosen) => {
@@ -138,11 +139,12 @@ const createVideo = (parent, view) => {
     view.upload.run();
   });
 
+  let last = UNSAID;
   view.attach = (upload) => {
+    if (upload !== view.upload) last = UNSAID;
     view.upload = upload;
     if (upload) upload.changed = view.paint;
   };
-  let last = { when: -Infinity, percent: 0 };
   const announce = (percent) => {
     const when = performance.now();
     if (when - last.when < TALK_EVERY || Math.abs(percent - last.percent) < TALK_STEP) return;
