@@ -31,6 +31,7 @@ from bystander.executors.sealed import SealedTask, seal
 from bystander.executors.settings import ClusterSettings
 from bystander.pipeline.tasks import Step, Task, Workspace
 
+CONNECTION_ATTEMPTS: Final = 3
 REPORT_SECONDS: Final = 0.3
 """Between two words of a task about its progress."""
 MAX_WARNINGS: Final = 100
@@ -299,18 +300,24 @@ def _connected(address: str) -> Iterator[None]:
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(
-            address=address,
-            namespace="bystander",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise ExecutorError(
-            f"the Ray cluster at {address} can't be reached ({error})",
-            "Start one (`ray start --head`), or name it: --cluster ray://host:10001.",
-        ) from error
+    for attempt in range(CONNECTION_ATTEMPTS):
+        try:
+            ray.init(
+                address=address,
+                namespace="bystander",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            break
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            ray.shutdown()  # else this process takes itself for a client, and connects no more
+            # Only this one passes: a server that Ray started for this client ended at once.
+            if isinstance(error, ConnectionAbortedError) and attempt + 1 < CONNECTION_ATTEMPTS:
+                continue
+            raise ExecutorError(
+                f"the Ray cluster at {address} can't be reached ({error})",
+                "Start one (`ray start --head`), or name it: --cluster ray://host:10001.",
+            ) from error
     if before is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)  # it has set its own, which exits with 15
     try:

@@ -24,7 +24,7 @@ from tests.support.fake_tasks import Bench, FakeTask, alive
 from tests.support.ray_cluster import Nodes, ray_cluster
 from tests.support.waiting import until
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.long,
     # Ray leaves its logs open.
@@ -332,22 +332,40 @@ def test_what_runs_networks_waits_for_a_gpu_and_the_rest_does_not(
     assert bench.before(3) + bench.before(2) == 1, "its process is kept for the next task"
 
 
-_NOWHERE = """
-from bystander.errors import ExecutorError
-from bystander.executors.ray_executor import RayExecutor
-try:
-    RayExecutor("ray://127.0.0.1:1").run([], lambda frames: None)
-except ExecutorError as error:
-    print(error)
-"""
+def test_a_cluster_that_is_not_there_is_an_error_and_spoils_no_later_connection(
+    nodes: Nodes, bench: Bench, settings: WorkerSettings
+) -> None:
+    sharing = ClusterSettings(worker=settings)
+    with (
+        pytest.warns(UserWarning, match="timed out"),
+        pytest.raises(ExecutorError, match=r"ray://127.0.0.1:1 can't be reached"),
+    ):
+        RayExecutor("ray://127.0.0.1:1", sharing).run(bench.tasks(1), lambda frames: None)
+    assert bench.results == {}
+
+    RayExecutor(nodes.address, sharing).run(bench.tasks(1), lambda frames: None)
+
+    assert len(bench.results) == 1
 
 
-def test_a_cluster_that_is_not_there_is_an_error() -> None:
-    """In a process of its own: after a failed connection Ray can make no other."""
-    done = subprocess.run(
-        [sys.executable, "-c", _NOWHERE], capture_output=True, text=True, check=True
+def test_a_connection_that_breaks_off_is_tried_again(
+    nodes: Nodes, bench: Bench, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ["Starting Ray client server failed.", "Starting Ray client server failed."]
+    init = ray.init
+
+    def breaks_off(**options: object) -> object:
+        if broken:
+            raise ConnectionAbortedError(broken.pop())
+        return init(**options)
+
+    monkeypatch.setattr(ray, "init", breaks_off)
+
+    RayExecutor(nodes.address, ClusterSettings(worker=settings)).run(
+        bench.tasks(1), lambda frames: None
     )
-    assert "ray://127.0.0.1:1 can't be reached" in done.stdout
+
+    assert len(bench.results) == 1
 
 
 def test_spans_of_tasks_come_home_from_other_machines(
