@@ -18,6 +18,8 @@ from bystander.server import settings as service_settings
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, run
 
+pytestmark = pytest.mark.long
+
 GCP = DEPLOY / "gcp"
 EXAMPLE = GCP / "settings.env.example"
 KUBECTL = Path(sys.executable).parent / "kubectl"

@@ -15,6 +15,8 @@ from bystander.server.models import JobState
 from tests.deploy.conftest import DEPLOY
 from tests.support.metrics import served_metrics
 
+pytestmark = pytest.mark.long
+
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/bystander.json").read_text())
 COLUMNS = 24
 """Of Grafana's grid."""

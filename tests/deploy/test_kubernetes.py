@@ -21,6 +21,8 @@ from frontend import settings as app_settings
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, run
 
+pytestmark = pytest.mark.long
+
 KUBERNETES = DEPLOY / "kubernetes"
 OVERLAYS = ("cpu", "gpu")
 VERSION = "1.34"

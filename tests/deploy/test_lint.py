@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, DOCKERFILES, SCRIPTS, run
 
-pytestmark = pytest.mark.sampled(2)
+pytestmark = pytest.mark.long
 
 YAML = [REPOSITORY / "docker-compose.yml", *sorted(DEPLOY.rglob("*.yaml"))]
 

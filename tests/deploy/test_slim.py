@@ -13,6 +13,8 @@ import pytest
 from deploy.docker.slim import APP, IMAGES, PACKAGES, SERVICE, left_out, main
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 CODE = {"service": ("bystander", "bentos", "service.py"), "app": ("frontend",)}
 
 

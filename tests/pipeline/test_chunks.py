@@ -184,6 +184,7 @@ def test_a_click_counts_wherever_it_falls(crossing: Path, info: VideoInfo, tmp_p
         assert tracklet.decision_at(frame) is Decision.KEEP
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frame", [8, 40, 80])
 def test_a_click_on_nobody_is_an_error(
     crossing: Path, info: VideoInfo, tmp_path: Path, frame: int
@@ -294,6 +295,7 @@ def test_another_backend_is_told(
     assert task.workspace.has(task.name)
 
 
+@pytest.mark.long
 def test_what_is_there_is_not_looked_at_again(crossing: Path, tmp_path: Path) -> None:
     first = in_chunks(crossing, tmp_path)
     looks = {path: path.stat().st_mtime_ns for path in tmp_path.glob("look-*")}

@@ -18,7 +18,7 @@ from tests.conftest import sampled
 from tests.support.hostile import PHOTOS, VIDEOS, Hostile, asked_for
 from tests.support.waiting import HANGS_AFTER_SECONDS
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 LIMITS = Limits(memory=2**30, cpu=10, wall=HANGS_AFTER_SECONDS)
 """Time enough for the honest ones on a slow machine."""
