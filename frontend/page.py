@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from frontend.settings import load_settings
 from frontend.shapes import (
     ACTIVE,
     EFFECTS,
+    MAX_PICTURE_BYTES,
     SHAPES,
     SOUNDS,
     STRONGEST,
@@ -40,9 +42,12 @@ SHARED = "shared"
 """In the address of somebody who was given a link to a result: its token."""
 EFFECT, STRENGTH, COLOR, SHAPE, SOUND = "effect", "strength", "color", "shape", "sound"
 """In the address: who has it comes back to the same place."""
+PICTURE: Final = "picture"
+"""In presets: too long for an address."""
 LOOK: Final = (EFFECT, STRENGTH, COLOR, SHAPE)
 """What an effect is in the address."""
 ADDRESS: Final = (PROJECT, STEP, *LOOK, SOUND)
+PNG_BEGINS: Final = b"\x89PNG\r\n\x1a\n"
 PLACE, TURN, CHOSEN, HEARD = "place", "turn", "chosen", "heard"
 """In Streamlit's session."""
 
@@ -120,8 +125,7 @@ class Page:
     def sound(self) -> list[SoundSpan]:
         """What becomes of the sound, as it was chosen, or as for the newest job: that may have been
         asked for by another client, for a while only."""
-        asked = st.session_state.get(HEARD) or st.query_params.get(SOUND)
-        chosen = next((sound for sound in SOUNDS if sound == asked), None)
+        chosen = st.session_state.get(HEARD) or sound_of(st.query_params)
         if chosen is None:
             return list(self.job.get("sound", [])) if self.job else []
         return [] if chosen == "keep" else [{"treatment": chosen, "start": None, "end": None}]
@@ -213,8 +217,14 @@ def choose_sound(sound: Sound, usual: Sound | None) -> None:
         stay(**{SOUND: sound})
 
 
+def sound_of(given: Mapping[str, str]) -> Sound | None:
+    """The one that an address or a preset names, if any."""
+    return next((sound for sound in SOUNDS if sound == given.get(SOUND)), None)
+
+
 def effect_of(given: Mapping[str, str]) -> Effect | None:
-    """The one that an address names, if any; what of it is none of its values is as usual."""
+    """The one that an address or a preset names, if any; what of it is none of its values is as
+    usual."""
     usual = Effect()
     name = next((name for name in EFFECTS if name == given.get(EFFECT)), None)
     if name is None:
@@ -228,7 +238,22 @@ def effect_of(given: Mapping[str, str]) -> Effect | None:
         strength if WEAKEST <= strength <= STRONGEST else usual.strength,
         color if re.fullmatch("#[0-9a-fA-F]{6}", color) else usual.color,
         next((shape for shape in SHAPES if shape == given.get(SHAPE)), usual.shape),
+        _picture_of(given.get(PICTURE, "")),
     )
+
+
+def picture_of(content: bytes) -> str | None:
+    """A PNG file as the service takes it, in base64; None for what it doesn't take."""
+    if len(content) > MAX_PICTURE_BYTES or not content.startswith(PNG_BEGINS):
+        return None
+    return b64encode(content).decode()
+
+
+def _picture_of(encoded: str) -> str | None:
+    try:
+        return picture_of(b64decode(encoded, validate=True))
+    except ValueError:
+        return None
 
 
 def go(step: Step) -> NoReturn:

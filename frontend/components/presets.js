@@ -1,13 +1,19 @@
-// Effects with a name, in this browser: [{name, effect}], the newest last.
+// Effects with a name, in this browser: [{name, effect}], the newest last. `effect` is what was
+// chosen of look and sound, by name, all of it text; a picture is in base64.
 
 const PRESETS = "presets";
 const MOST_PRESETS = 20;
 const LONGEST_NAME = 40; // characters
+const MOST_TEXT = 3_000_000; // characters, of all presets: browsers keep about 5 million of a site
 
 const presetsHere = () =>
   recall(PRESETS, []).filter(
     (one) => typeof one?.name === "string" && one.effect && typeof one.effect === "object",
   );
+
+/** Whether they could be kept. */
+const keepPresets = (presets) =>
+  JSON.stringify(presets).length <= MOST_TEXT && keep(PRESETS, presets);
 
 const createPresets = (parent) => {
   const view = {};
@@ -28,7 +34,7 @@ const createPresets = (parent) => {
     if (!called) return name.focus();
     const others = presetsHere().filter((one) => one.name !== called);
     const entry = { name: called, effect: view.data.current };
-    const kept = keep(PRESETS, [...others, entry].slice(-MOST_PRESETS));
+    const kept = keepPresets([...others, entry].slice(-MOST_PRESETS));
     const { saved, unkept } = view.data.texts;
     say(told, fill(kept ? saved : unkept, { name: called }));
     told.classList.toggle("unseen", kept);
@@ -65,9 +71,9 @@ const createPresets = (parent) => {
   return view;
 };
 
-export default ({ parentElement, data, setStateValue }) => {
+export default ({ parentElement, data, setTriggerValue }) => {
   const view = viewIn(parentElement, createPresets);
-  // The same one may be chosen twice: what tells them apart is the id.
-  view.choose = (effect) => setStateValue("chosen", { effect, id: `${Date.now()} ${Math.random()}` });
+  // Once: a state would send a picture with every later event of the page.
+  view.choose = (effect) => setTriggerValue("chosen", effect);
   view.show(data);
 };

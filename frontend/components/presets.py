@@ -1,4 +1,4 @@
-"""Effects with a name, kept in this browser, to be used again with one click."""
+"""Effects and sound with a name, kept in this browser, to be used again with one click."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from frontend.components.parts import register
 class PresetsTexts:
     """`title` stands above the list, `name` beside the field for a new one's, `save` on its button.
     `use` and `remove` name the buttons of each (`{name}`), `saved` is read out. `unkept`: this
-    browser keeps nothing."""
+    browser keeps nothing, or no more."""
 
     language: str
     title: str
@@ -40,15 +40,15 @@ def presets(
 
     Args:
         key: of the component, unique on the page.
-        current: what is chosen now, as the address has it.
+        current: what is chosen now, as the address has it, and a picture in base64.
         chosen: gets one that was clicked, before the page runs again. It comes from a browser.
         texts: what it says.
     """
 
     def tell() -> None:
         match st.session_state.get(key, {}).get("chosen"):
-            case {"effect": dict(effect)}:
+            case dict(effect):
                 chosen({str(name): str(value) for name, value in effect.items()})
 
     data = {"current": dict(current), "texts": asdict(texts)}
-    _mount(key=key, data=data, default={"chosen": None}, on_chosen_change=tell)
+    _mount(key=key, data=data, on_chosen_change=tell)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from html import escape
@@ -14,7 +13,10 @@ import streamlit as st
 from frontend.components.presets import PresetsTexts, presets
 from frontend.components.preview import PreviewTexts, preview
 from frontend.page import (
+    CHOSEN,
     LOOK,
+    PICTURE,
+    SOUND,
     Page,
     choose,
     choose_sound,
@@ -23,13 +25,14 @@ from frontend.page import (
     from_service,
     go,
     heading,
+    picture_of,
     say,
+    sound_of,
     trouble,
 )
 from frontend.service import Trouble
 from frontend.shapes import (
     EFFECTS,
-    MAX_PICTURE_BYTES,
     SHAPES,
     SOUNDS,
     Effect,
@@ -44,7 +47,8 @@ from frontend.wording import clock, video_facts
 
 STRENGTHS: Final = {1.0: "usual", 2.0: "more", 4.0: "much-more", 8.0: "most"}
 """Those that have a name, and its key."""
-PNG_BEGINS: Final = b"\x89PNG\r\n\x1a\n"
+UPLOADS: Final = "picture-uploads"
+"""In Streamlit's session: how many uploaders of pictures there were. Only another one forgets."""
 SHORT_SECONDS: Final = 2.0
 """A video in which there is no choosing a moment."""
 LONG_SECONDS: Final = 120.0
@@ -61,10 +65,12 @@ def show(page: Page) -> None:
         say("info", texts("estimate.nobody"), texts("estimate.nobody-advice"))
     effect = _chosen(page)
     choose(effect)
-    _presets(texts)
+    kept = st.container()  # filled once the sound is known
     measured = f"measured-{page.id}-{kind}"
     _preview(page, kind, effect, plays=measured in st.session_state)
     sound = _heard(page)
+    with kept:
+        _presets(texts, effect, sound)
     audit = False
     if kind != "analyze":
         audit = st.checkbox(texts("estimate.audit"), value=True)
@@ -138,6 +144,10 @@ def _chosen(page: Page) -> Effect:
         before = replace(before, picture=_picture(texts) or before.picture)
         if before.picture is None:
             say("info", texts("estimate.no-picture"))
+        else:
+            source = f"data:image/png;base64,{before.picture}"
+            alt = escape(texts("estimate.picture-now"))
+            st.html(f'<img class="sticker" src="{source}" alt="{alt}">')
     if name in ("solid", "picture"):
         color = st.color_picker(texts("estimate.color"), before.color, key="color")
         return replace(before, color=color)
@@ -153,22 +163,37 @@ def _chosen(page: Page) -> Effect:
     return replace(before, strength=strength)
 
 
-def _presets(texts: Texts) -> None:
-    """Effects that this browser keeps by name."""
+def _presets(texts: Texts, effect: Effect, sound: list[SoundSpan]) -> None:
+    """What this browser keeps by name: effects, their pictures, and what becomes of the sound."""
     given = st.query_params
     current = {part: given[part] for part in LOOK if part in given}
+    if effect.name == "picture" and effect.picture:
+        current[PICTURE] = effect.picture
+    if (whole := _whole(sound)) is not None:
+        current[SOUND] = whole
     told = PresetsTexts(**texts.group("presets"))
     presets("presets", current=current, chosen=_use, texts=told)
 
 
 def _use(preset: Mapping[str, str]) -> None:
-    """Choose an effect that somebody has kept: the page shows it in its next run."""
+    """Choose what somebody has kept: the page shows it in its next run."""
     effect = effect_of(preset)
     if effect is None:
         return
+    before: Effect | None = st.session_state.get(CHOSEN)
+    if effect.name == "picture":
+        st.session_state[UPLOADS] = st.session_state.get(UPLOADS, 0) + 1
+    elif before is not None:  # who goes back to pictures finds theirs
+        effect = replace(effect, picture=before.picture)
     choose(effect)
-    chosen = asdict(effect)
-    for widget, value in {"effect": chosen.pop("name"), **chosen}.items():
+    widgets = asdict(effect)
+    widgets["effect"] = widgets.pop("name")
+    del widgets["picture"]
+    sound = sound_of(preset)
+    if sound is not None:  # presets from before have none: it stays
+        choose_sound(sound, None)
+        widgets["sound"] = sound
+    for widget, value in widgets.items():
         st.session_state[widget] = value
 
 
@@ -177,16 +202,15 @@ def _picture(texts: Texts) -> str | None:
     given = st.file_uploader(
         texts("estimate.picture"),
         type="png",
-        key="picture-file",
+        key=f"picture-file-{st.session_state.get(UPLOADS, 0)}",
         help=texts("estimate.picture-help"),
     )
     if given is None:
         return None
-    content = given.getvalue()
-    if len(content) > MAX_PICTURE_BYTES or not content.startswith(PNG_BEGINS):
+    found = picture_of(given.getvalue())
+    if found is None:
         say("warning", texts("estimate.bad-picture"))
-        return None
-    return b64encode(content).decode()
+    return found
 
 
 def _strength(texts: Texts, strength: float) -> str:
@@ -258,14 +282,13 @@ def _moment(page: Page, kind: JobKind) -> Moment:
 def _heard(page: Page) -> list[SoundSpan]:
     """What becomes of the sound: one of the choices, or what somebody asked for in spans."""
     texts, before = page.texts, page.sound
-    whole = len(before) < 2 and all(span["start"] is span["end"] is None for span in before)
-    now: Sound = before[0]["treatment"] if whole and before else "keep"
-    options: list[Sound | None] = [*SOUNDS] if whole else [None, *SOUNDS]
+    now = _whole(before)
+    options: list[Sound | None] = [*SOUNDS] if now else [None, *SOUNDS]
     chosen = st.radio(
         texts("estimate.sound"),
         options,
         format_func=lambda name: texts(f"sounds.{name or 'spans'}"),
-        index=options.index(now) if whole else 0,
+        index=options.index(now),
         horizontal=True,
         key="sound",
     )
@@ -276,6 +299,15 @@ def _heard(page: Page) -> list[SoundSpan]:
     job = page.job.get("sound", []) if page.job else []
     choose_sound(chosen, "keep" if not job else None)
     return page.sound
+
+
+def _whole(sound: list[SoundSpan]) -> Sound | None:
+    """What becomes of all of the sound alike; None where parts are treated differently."""
+    if not sound:
+        return "keep"
+    first = sound[0]
+    whole = len(sound) == 1 and first["start"] is first["end"] is None
+    return first["treatment"] if whole else None
 
 
 def _go(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool) -> None:

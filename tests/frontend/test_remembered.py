@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from frontend.components.people import Used
 from frontend.page import effect_of
@@ -17,6 +19,9 @@ from tests.frontend.conftest import Open, Shown
 from tests.frontend.reading import press, usual
 from tests.support.staged import BOX, HERE, PROJECT, StagedService, photo
 
+PNG = b"\x89PNG\r\n\x1a\n"
+PICTURE = b64encode(PNG + b" and pixels").decode()
+LARGE = b64encode(PNG + bytes(512 * 1024)).decode()
 ELSEWHERE = [70.0, 10.0, 90.0, 40.0]
 
 
@@ -81,7 +86,7 @@ def test_a_preset_is_what_is_drawn_from_then_on(
     app.radio(key="effect").set_value("mosaic").run()
     app.radio(key="strength").set_value(4.0).run()
     kept = given[-1]["current"]
-    assert kept == {"effect": "mosaic", "strength": "4"}
+    assert kept == {"effect": "mosaic", "strength": "4", "sound": "keep"}
 
     another = open_page("estimate", **kept)  # as a preset chooses it
     assert another.radio(key="strength").value == 4.0
@@ -90,10 +95,59 @@ def test_a_preset_is_what_is_drawn_from_then_on(
     assert wanted["effect"] == {**usual("mosaic"), "strength": 4.0}
 
 
+def test_a_preset_has_picture_and_sound_which_hold_instead_of_what_was_chosen(
+    open_page: Open, staged: StagedService, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged.photos = [photo()]
+    given: list[dict[str, Any]] = []
+    to_use: list[dict[str, str]] = []
+
+    def presets(key: str, **told: Any) -> None:
+        given.append(told)
+        st.button("Use", key="use", on_click=lambda: told["chosen"](to_use[-1]))
+
+    monkeypatch.setattr(estimate, "presets", presets)
+    app = open_page("estimate", effect="picture", shape="box")
+    app.file_uploader(key="picture-file-0").set_value(("a.png", PNG + b"a", "image/png")).run()
+    app.radio(key="sound").set_value("mute").run()
+    to_use.append(given[-1]["current"])
+    assert to_use[-1] == {
+        "effect": "picture",
+        "shape": "box",
+        "picture": b64encode(PNG + b"a").decode(),
+        "sound": "mute",
+    }
+    to_use.append({"effect": "picture", "picture": PICTURE, "sound": "low-pass"})
+    app.button(key="use").click().run()
+    assert not app.exception
+    press(app, "estimate.go")
+    assert staged.jobs[-1]["effect"] == usual("picture") | {"picture": PICTURE}
+    assert staged.jobs[-1]["sound"] == [{"treatment": "low-pass", "start": None, "end": None}]
+
+
+def test_a_preset_from_before_leaves_the_sound_as_it_is(
+    open_page: Open, staged: StagedService, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged.photos = [photo()]
+
+    def presets(key: str, **told: Any) -> None:
+        st.button("Use", key="use", on_click=lambda: told["chosen"]({"effect": "solid"}))
+
+    monkeypatch.setattr(estimate, "presets", presets)
+    app = open_page("estimate", sound="mute")
+    app.button(key="use").click().run()
+    assert app.radio(key="effect").value == "solid"
+    assert app.radio(key="sound").value == "mute"
+
+
 @pytest.mark.parametrize(
     ("given", "effect"),
     [
         ({"effect": "solid", "color": "ff0000"}, Effect("solid", color="#ff0000")),
+        ({"effect": "picture", "picture": PICTURE}, Effect("picture", picture=PICTURE)),
+        ({"effect": "picture", "picture": "R0lGODlh"}, Effect("picture")),  # a GIF
+        ({"effect": "picture", "picture": "<b>"}, Effect("picture")),
+        ({"effect": "picture", "picture": LARGE}, Effect("picture")),
         ({"effect": "mosaic", "strength": "nan"}, Effect("mosaic")),
         ({"effect": "mosaic", "strength": "999", "color": "<b>"}, Effect("mosaic")),
         ({"effect": "none"}, None),

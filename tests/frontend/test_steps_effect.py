@@ -198,9 +198,9 @@ def test_a_picture_is_asked_for_and_lies_over_a_colour(
     assert app.color_picker(key="color").value == "#ff0080"
 
     png = b"\x89PNG\r\n\x1a\n and pixels"
-    app.file_uploader(key="picture-file").set_value(("a.png", b"GIF89a", "image/png")).run()
+    app.file_uploader(key="picture-file-0").set_value(("a.png", b"GIF89a", "image/png")).run()
     assert ENGLISH("estimate.bad-picture") in seen(app)
-    app.file_uploader(key="picture-file").set_value(("b.png", png, "image/png")).run()
+    app.file_uploader(key="picture-file-0").set_value(("b.png", png, "image/png")).run()
     assert ENGLISH("estimate.no-picture") not in seen(app)
 
     press(app, "estimate.go")

@@ -100,10 +100,12 @@ def mine() -> None:
 
 def looks() -> None:
     current = {"effect": asked.get("effect", "mosaic"), "strength": "4"}
+    if "picture" in asked:
+        current |= {"picture": "iVBO" * int(asked["picture"]), "sound": "mute"}
     presets(
         "looks",
         current=current,
-        chosen=lambda preset: log("preset", dict(preset)),
+        chosen=lambda preset: log("preset", {n: v[:9] for n, v in preset.items()}),
         texts=PresetsTexts(**group("presets")),
     )
 

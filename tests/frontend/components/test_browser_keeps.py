@@ -99,6 +99,23 @@ def test_a_preset_is_saved_used_with_one_click_and_deleted(visit: Visit) -> None
     assert "plain" not in page.evaluate("localStorage['bystander.presets']")
 
 
+def test_a_preset_holds_picture_and_sound_and_more_than_there_is_room_for_is_refused(
+    visit: Visit,
+) -> None:
+    page = visit(show="looks", effect="picture", picture=500_000)
+    save(page, "hat")  # of two million letters
+    uses = page.locator(".presets .use")
+    expect(uses).to_have_text(["hat"])
+    save(page, "another")
+    expect(page.get_by_text(PRESETS["unkept"].format(name="another"))).to_be_visible()
+    expect(uses).to_have_text(["hat"])
+    page = visit(show="looks")
+    whole = {"effect": "picture", "strength": "4", "picture": "iVBOiVBOi", "sound": "mute"}
+    for clicks in (1, 2):  # the same one twice: each time it is told
+        uses.first.click()
+        expect(page.locator("code")).to_have_text(json.dumps([{"preset": whole}] * clicks))
+
+
 def test_a_preset_without_a_name_is_not_saved(visit: Visit) -> None:
     page = visit(show="looks")
     save(page, "  ")
