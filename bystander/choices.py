@@ -128,6 +128,8 @@ class ExportFormat(StrEnum):
     """Masked people in every frame, COCO's JSON with run-length encoded masks."""
     MOT = "mot"
     """Everyone's boxes, the text of the MOT challenge."""
+    MOT_JSON = "mot-json"
+    """The same boxes by frame, with people's ids and verdicts."""
     EDL = "edl"
     """Markers of what is doubtful, CMX 3600."""
     FCPXML = "fcpxml"

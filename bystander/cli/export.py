@@ -24,7 +24,8 @@ def export(
             "--format",
             help="ffv1: mattes as grey video (.mkv); prores: the clear picture with the mattes as "
             "its alpha (.mov), which shows everybody unmasked; png: mattes, a picture a frame; "
-            "coco: masks (.json); mot: boxes of everyone (.txt); edl, fcpxml, csv: markers where "
+            "coco: masks (.json); mot: boxes of everyone (.txt); mot-json: the "
+            "same by frame, with verdicts (.json); edl, fcpxml, csv: markers where "
             "a verdict is doubtful.",
         ),
     ],

@@ -1,10 +1,11 @@
-"""Who is where, in the forms of data sets: COCO's JSON, the MOT challenge's text."""
+"""Who is where, in the forms of data sets: COCO's JSON, the MOT challenge's text, that as JSON."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from bystander.media.reader import Frame
 from bystander.pipeline.drawing import FrameMattes
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
+from bystander.timeline.types import Decision, FrameRecord
 
+MOT_JSON_FORMAT: Final = "bystander-mot"
 _RLE_BITS: Final = 5
 _RLE_FIRST: Final = 48  # the letter of 0
 
@@ -142,8 +145,50 @@ def encode_rle(mask: NDArray[np.bool_]) -> str:
     return "".join(letters)
 
 
+@dataclass(frozen=True, slots=True)
+class MotBox:
+    """Where a person is in a frame.
+
+    Attributes:
+        number: of the person, from 1.
+        who: their id (p2); of a tracklet that is nobody's its own (t17).
+        box: left, top, width, height, display pixels; left and top count from 1.
+        masked: whether they are drawn over there.
+    """
+
+    number: int
+    who: str
+    box: tuple[float, float, float, float]
+    score: float
+    masked: bool
+
+
+def mot_frames(timeline: Timeline) -> Iterator[tuple[FrameRecord, list[MotBox]]]:
+    """Every frame with everyone's boxes, kept or masked, one a person.
+
+    Raises:
+        InvalidTimeline: it is damaged.
+    """
+    header = timeline.header
+    people = People(header)
+    tracklets = {tracklet.id: tracklet for tracklet in header.tracklets}
+    scale = GridTransform(header.video.display_size, header.grid)
+    for record in timeline.frames():
+        boxes: dict[int, MotBox] = {}
+        for one in record.sightings:
+            who = people.who(one.tracklet, record.index)
+            number = people.number(who)
+            if number in boxes and boxes[number].score >= one.score:
+                continue
+            x0, y0, x1, y1 = scale.to_display(one.box)
+            masked = tracklets[one.tracklet].decision_at(record.index) is Decision.MASK
+            place = round(x0 + 1, 2), round(y0 + 1, 2), round(x1 - x0, 2), round(y1 - y0, 2)
+            boxes[number] = MotBox(number, who, place, round(float(one.score), 4), masked)
+        yield record, list(boxes.values())
+
+
 def write_mot(timeline: Timeline, path: Path) -> None:
-    """Everyone's boxes, kept or masked, as the MOT challenge has results.
+    """Everyone's boxes, as the MOT challenge has results.
 
     A line a box: frame, person's number, left, top, width, height, score, -1, -1, -1; frames and
     pixels count from 1, display pixels.
@@ -152,18 +197,49 @@ def write_mot(timeline: Timeline, path: Path) -> None:
         InvalidTimeline: it is damaged.
         OSError: it can't be written.
     """
-    header = timeline.header
-    people = People(header)
-    scale = GridTransform(header.video.display_size, header.grid)
     with replacing(path) as part, part.open("w", encoding="ascii") as file:
-        for record in timeline.frames():
-            lines: dict[int, tuple[float, str]] = {}
-            for one in record.sightings:
-                number = people.number(people.who(one.tracklet, record.index))
-                x0, y0, x1, y1 = scale.to_display(one.box)
-                if number in lines and lines[number][0] >= one.score:
-                    continue  # one box a person and frame
-                place = f"{x0 + 1:.2f},{y0 + 1:.2f},{x1 - x0:.2f},{y1 - y0:.2f}"
-                line = f"{record.index + 1},{number},{place},{one.score:.4f},-1,-1,-1\n"
-                lines[number] = one.score, line
-            file.writelines(line for _, line in lines.values())
+        for record, boxes in mot_frames(timeline):
+            for one in boxes:
+                place = ",".join(f"{side:.2f}" for side in one.box)
+                row = f"{record.index + 1},{one.number},{place},{one.score:.4f},-1,-1,-1\n"
+                file.write(row)
+
+
+def write_mot_json(timeline: Timeline, path: Path) -> None:
+    """The rows of `write_mot` by frame, each frame a line of one JSON object.
+
+    Raises:
+        InvalidTimeline: it is damaged.
+        OSError: it can't be written.
+    """
+    video = timeline.header.video
+    numerator, denominator = video.time_base
+    head = {
+        "format": MOT_JSON_FORMAT,
+        "version": 1,
+        "video": {
+            "width": video.width,
+            "height": video.height,
+            "frames": video.frames,
+            "rate": video.rate,
+        },
+    }
+    with replacing(path) as part, part.open("w", encoding="ascii") as file:
+        file.write(json.dumps(head)[:-1] + ', "frames": [')
+        for record, boxes in mot_frames(timeline):
+            frame = {
+                "frame": record.index + 1,
+                "seconds": (record.pts - video.origin_pts) * numerator / denominator,
+                "boxes": [
+                    {
+                        "id": one.number,
+                        "person": one.who,
+                        "box": one.box,
+                        "score": one.score,
+                        "masked": one.masked,
+                    }
+                    for one in boxes
+                ],
+            }
+            file.write((",\n" if record.index else "\n") + json.dumps(frame))
+        file.write("\n]}\n")

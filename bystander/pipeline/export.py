@@ -20,7 +20,7 @@ from bystander.media.muxer import disk_errors
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
-from bystander.pipeline.annotations import CocoWriter, write_mot
+from bystander.pipeline.annotations import CocoWriter, write_mot, write_mot_json
 from bystander.pipeline.drawing import QUEUE_FRAMES, FrameMasker
 from bystander.pipeline.markers import markers_of, write_markers
 from bystander.pipeline.matte_files import MatteWriter, open_mattes
@@ -36,6 +36,7 @@ SUFFIXES: Final = {
     ExportFormat.PNG: "",
     ExportFormat.COCO: ".json",
     ExportFormat.MOT: ".txt",
+    ExportFormat.MOT_JSON: ".json",
     ExportFormat.EDL: ".edl",
     ExportFormat.FCPXML: ".fcpxml",
     ExportFormat.CSV: ".csv",
@@ -105,6 +106,8 @@ def export(
         with disk_errors(output):
             if wanted is ExportFormat.MOT:
                 write_mot(timeline, output)
+            elif wanted is ExportFormat.MOT_JSON:
+                write_mot_json(timeline, output)
             else:
                 found = markers_of(timeline, None if audit is None else Path(audit))
                 write_markers(found, timeline.header.video, wanted, output)

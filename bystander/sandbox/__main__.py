@@ -1,11 +1,11 @@
 """The child: confines itself, looks at one file, says what it found as one line of JSON.
 
-    python -m bystander.sandbox video|photo|picture|clip|frame|follow|proxy FILE FOLDER LIMITS
+    python -m bystander.sandbox video|photo|picture|clip|frame|follow|proxy|masks FILE FOLDER LIMITS
 
-FOLDER takes what it makes: 0.jpg, 1.jpg, ..., clip.mp4. What is wanted of a video, where only a
-part is, stands in order.json there. What it tells while it works comes before, a list a line.
-Whatever isn't one of Bystander's own errors ends it with a
-traceback, and the parent says that the file can't be examined.
+FOLDER takes what it makes: 0.jpg, 1.jpg, ..., clip.mp4, masks.json. What is wanted of a video,
+where only a part is, stands in order.json there. What it tells while it works comes before, a list
+a line. Whatever isn't one of Bystander's own errors ends it with a traceback, and the parent says
+that the file can't be examined.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ def _examine(kind: str, file: Path, folder: Path, limits: Limits, answer: TextIO
         from bystander.sandbox.proxy import write_proxy
 
         return write_proxy(file, folder, limits, answer).model_dump(mode="json")
+    if kind == "masks":
+        from bystander.sandbox.masks import write_masks
+
+        return write_masks(file, folder, answer).model_dump(mode="json")
     work: Callable[[Path, Path, Limits], BaseModel]
     if kind == "video":
         from bystander.sandbox.tasks import describe_video as work

@@ -24,7 +24,7 @@ from bystander.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["video", "photo", "picture", "clip", "frame", "follow", "proxy"]
+Kind = Literal["video", "photo", "picture", "clip", "frame", "follow", "proxy", "masks"]
 Hear = Callable[[bytes], None]
 """Takes what a child tells while it works, a line at a time."""
 FactsT = TypeVar("FactsT", bound=BaseModel)
@@ -222,6 +222,9 @@ def _not_examined(kind: Kind, reason: str, complaint: bytes = b"") -> BystanderE
         _file_of(kind), reason, complaint[-2000:].decode(errors="replace"),
     )  # fmt: skip
     what = f"the {_file_of(kind)} can't be examined within the limits of this service"
+    if kind == "masks":
+        what = "the masks can't be drawn within the limits of this service"
+        return VideoError(what, "Get the project's timeline, and use 'bystander export' with it.")
     if kind == "photo":
         return PhotoError(what, "Save it as a JPEG of ordinary size and try again.")
     return VideoError(what, "Convert it to H.264 in MP4 and try again.")

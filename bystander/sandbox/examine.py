@@ -5,6 +5,7 @@ Like examining, it decodes what a stranger sent, and is done by the same confine
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from bystander.sandbox.child import ask, take_over
 from bystander.sandbox.protocol import (
     CLIP,
+    MASKS,
     MAX_POSTERS,
     PICTURE,
     PROXY_BITS_PER_SECOND,
+    TIMELINE,
     ClipFacts,
     ClipOrder,
     FollowedStep,
@@ -25,6 +28,8 @@ from bystander.sandbox.protocol import (
     FollowOrder,
     FrameOrder,
     Limits,
+    MasksFacts,
+    MasksOrder,
     PhotoFacts,
     PictureOrder,
     VideoFacts,
@@ -200,6 +205,38 @@ def make_proxy(
         facts = ask("proxy", path, Path(folder), longer, ClipFacts, heard, cancelled)
         take_over(Path(folder) / CLIP, target, "proxy")
     return facts
+
+
+def draw_masks(
+    path: Path,
+    limits: Limits,
+    order: MasksOrder,
+    timeline: Path,
+    target: Path,
+    cancelled: Callable[[], bool],
+) -> MasksFacts:
+    """Write everybody's masks in the video `path` to `target`, as COCO's JSON. Safe in threads.
+
+    Args:
+        limits: of these drawing may use all; more than examining a video needs.
+        timeline: of that video; the child gets a copy.
+        target: becomes the file.
+        cancelled: asked ten times a second whether nobody wants it any more.
+
+    Raises:
+        VideoError: the video can't be decoded, or not within `limits`. The message names no path.
+        Cancelled: nobody wants it any more.
+    """
+    with tempfile.TemporaryDirectory(prefix=".masks-", dir=target.parent) as folder:
+        order.save(Path(folder))
+        shutil.copyfile(timeline, Path(folder) / TIMELINE)  # a link could be written through
+        facts = ask("masks", path, Path(folder), limits, MasksFacts, _check_share, cancelled)
+        take_over(Path(folder) / MASKS, target, "masks")
+    return facts
+
+
+def _check_share(line: bytes) -> None:
+    _SHARE.validate_json(line)
 
 
 def proxy_bytes(seconds: float) -> int:

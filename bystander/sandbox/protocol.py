@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bystander.choices import ShapeName
 from bystander.config import Settings
 
 GIB = 2**30
@@ -14,6 +15,8 @@ MAX_POSTERS = 5
 ORDER = "order.json"
 CLIP = "clip.mp4"
 PICTURE = "0.jpg"
+MASKS = "masks.json"
+TIMELINE = "timeline"
 PROXY_BITS_PER_SECOND = 5_000_000
 """At most, of a copy for browsers; they play it from a connection like that."""
 
@@ -105,6 +108,18 @@ class _Order(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> Self:
         return cls.model_validate_json((folder / ORDER).read_bytes())
+
+
+class MasksFacts(_Facts):
+    """Masks that were drawn."""
+
+    size: int = Field(ge=0, description="bytes of the file")
+
+
+class MasksOrder(_Order):
+    """Everybody's masks in every frame, as COCO's JSON. The timeline lies beside the order."""
+
+    shape: ShapeName = Field(description="what of a masked person is drawn over")
 
 
 class PictureOrder(_Order):

@@ -183,6 +183,44 @@ def test_mot_has_everyones_boxes(timeline: Timeline, tmp_path: Path) -> None:
             assert row[6:] == [pytest.approx(0.9), -1, -1, -1]
 
 
+def test_mot_is_read_by_another_program(timeline: Timeline, tmp_path: Path) -> None:
+    io = pytest.importorskip("trackers.io.mot", reason="needs the extra benchmarks")
+    (made,) = export(timeline, tmp_path / "m.txt", "mot")
+    found = io.load_mot_file(made)
+    assert sorted(found) == list(range(1, FRAMES + 1))
+    (json_made,) = export(timeline, tmp_path / "m.json", "mot-json")
+    for frame in json.loads(json_made.read_text())["frames"]:
+        here = found[frame["frame"]]
+        assert here.ids.tolist() == [one["id"] for one in frame["boxes"]]
+        assert here.boxes.tolist() == [one["box"] for one in frame["boxes"]]
+        assert here.confidences.tolist() == [one["score"] for one in frame["boxes"]]
+
+
+def test_mot_as_json_tells_who_is_masked_when(timeline: Timeline, tmp_path: Path) -> None:
+    header = timeline.header
+    sure = Evidence(EvidenceKind.USER)
+    spans = ((0, 2, Decision.KEEP), (2, FRAMES, Decision.MASK))
+    first = replace(
+        header.tracklets[0], verdicts=tuple(Verdict(a, b, what, sure) for a, b, what in spans)
+    )
+    changed = replace(header, tracklets=(first, *header.tracklets[1:]))
+    (made,) = export(timeline.save(tmp_path / "changed", changed), tmp_path / "m.json", "mot-json")
+    document = json.loads(made.read_text())
+    assert (document["format"], document["version"]) == ("bystander-mot", 1)
+    assert document["video"] == {"width": 480, "height": 240, "frames": FRAMES, "rate": 25.0}
+    frames = document["frames"]
+    assert [one["seconds"] for one in frames] == pytest.approx([n / 25 for n in range(FRAMES)])
+    masked = {who: [] for who in ("p1", "p2", "p3")}  # type: dict[str, list[bool]]
+    for frame in frames:
+        for one in frame["boxes"]:
+            masked[one["person"]].append(one["masked"])
+    assert masked == {
+        "p1": [False] * 2 + [True] * (FRAMES - 2),
+        "p2": [False] * FRAMES,
+        "p3": [True] * FRAMES,
+    }
+
+
 @pytest.fixture
 def doubtful(timeline: Timeline, tmp_path: Path) -> Timeline:
     """Of p3 frames 1 to 3 are doubtful."""

@@ -43,6 +43,7 @@ MAX_WAITING_ESTIMATES: Final = 16
 MAX_CONCURRENT_CLIPS: Final = 2
 MAX_CONCURRENT_TRACKS: Final = 2
 MAX_CONCURRENT_FRAMES: Final = 2
+MAX_CONCURRENT_MASKS: Final = 1
 MAX_CONCURRENT_PREVIEWS: Final = 1
 """Being made at the same time; jobs need the processors more."""
 
@@ -122,6 +123,10 @@ class Context:
     @cached_property
     def track_limiter(self) -> CapacityLimiter:
         return CapacityLimiter(MAX_CONCURRENT_TRACKS)
+
+    @cached_property
+    def masks_limiter(self) -> CapacityLimiter:
+        return CapacityLimiter(MAX_CONCURRENT_MASKS)
 
     @cached_property
     def frame_limiter(self) -> CapacityLimiter:

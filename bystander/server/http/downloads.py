@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -23,6 +24,7 @@ leads to isn't to be had any more."""
 FINGERPRINT_BYTES: Final = 64 * 1024
 """Bytes at either end of a file that tell it from the one stored there before. The index of
 a video, with the sizes and offsets of all its frames, begins or ends it."""
+CHUNK_BYTES: Final = 2**18
 JPEG_ANSWER: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"image/jpeg": {}}}}
 """OpenAPI's description of a picture."""
 
@@ -134,6 +136,29 @@ async def send(request: Request, storage: Storage, download: StoredFile) -> Resp
     return StreamingResponse(
         _closing(chunks), status_code=status, headers=headers, media_type=download.media_type
     )
+
+
+def send_made(
+    file: BinaryIO, filename: str, media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """Send a file that was made for this answer, in constant memory; it is closed afterwards.
+
+    Args:
+        file: open at its beginning; best without a name any more, so that nothing is left of it
+            whatever becomes of the answer.
+    """
+    told = {
+        "Content-Disposition": content_disposition("attachment", filename),
+        "Content-Length": str(os.fstat(file.fileno()).st_size),
+        **headers,
+    }
+    return StreamingResponse(_closing(_chunks(file)), headers=told, media_type=media_type)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _wanted(request: Request, etag: str, size: int) -> ByteRange | None:

@@ -27,14 +27,13 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.glances import MomentView, best_moment, best_moment_of
 from bystander.server.http.previews import AskedEffect, frame_at
 from bystander.server.http.results import FILE
+from bystander.server.http.stopping import tell_when_gone
 from bystander.server.jobs.spec import cast_of
 from bystander.server.models import Project
 from bystander.server.retention import PHOTOS
 
 MAX_WAITING: Final = 8
 """Requests for clips that wait for others; further ones are told to come again."""
-ASK_SECONDS: Final = 0.5
-"""Between two looks whether somebody still waits."""
 
 router = APIRouter(tags=["results"])
 
@@ -91,12 +90,6 @@ def _may_begin(context: Context, project: Project) -> None:
         )
 
 
-async def _tell_when_gone(request: Request, gone: threading.Event) -> None:
-    while not await request.is_disconnected():
-        await asyncio.sleep(ASK_SECONDS)
-    gone.set()
-
-
 @router.head("/projects/{project}/preview/clip", include_in_schema=False)
 @router.get(
     "/projects/{project}/preview/clip",
@@ -131,7 +124,7 @@ async def preview_clip(
             "rate-limited",
         )
     gone = threading.Event()
-    watch = asyncio.create_task(_tell_when_gone(request, gone))
+    watch = asyncio.create_task(tell_when_gone(request, gone))
     try:
         key = await run_sync(
             _clip, context, here, at, effect, gone, limiter=context.preview_clip_limiter

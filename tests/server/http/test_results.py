@@ -162,7 +162,7 @@ def test_markers_are_those_of_the_result_and_its_audit(
 ) -> None:
     with stage.client() as client:
         path = f"/projects/{party.id}/export?format="
-        answers = {name: client.get(path + name) for name in ("csv", "edl", "fcpxml", "coco")}
+        answers = {name: client.get(path + name) for name in ("csv", "edl", "fcpxml", "gif")}
         missing = client.get(f"/projects/{stage.project().id}/export?format=csv")
     assert [answer.status_code for answer in answers.values()] == [200, 200, 200, 422]
     assert answers["csv"].text.startswith("first_frame,frames,start,")
