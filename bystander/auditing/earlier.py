@@ -26,6 +26,7 @@ from bystander.auditing.pairs import close_to
 from bystander.geometry.masks import Bits
 from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
+from bystander.timeline.header import digest_of_look
 from bystander.timeline.types import Sighting, Tracklet
 
 Span = tuple[int, int]
@@ -237,11 +238,15 @@ def frame_digests(timeline: Timeline) -> list[bytes]:
         InvalidTimeline: it is damaged.
     """
     tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
+    looks = [digest_of_look(look) for look in timeline.header.looks]
     digests = []
     for record in timeline.frames():
         digest = hashlib.blake2b(str(record.pts).encode(), digest_size=FRAME_DIGEST_BYTES)
         for sighting in sorted(record.sightings, key=lambda sighting: sighting.tracklet):
-            _add(digest, sighting, tracklets[sighting.tracklet], record.index)
+            tracklet = tracklets[sighting.tracklet]
+            _add(digest, sighting, tracklet, record.index)
+            if (look := tracklet.look_at(record.index)) is not None:
+                digest.update(looks[look])
         digests.append(digest.digest())
     return digests
 

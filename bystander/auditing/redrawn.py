@@ -22,10 +22,10 @@ from bystander.choices import EffectName
 from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Bits, Mask, resized
 from bystander.geometry.types import Box
-from bystander.media.colour import PixelFormat, planes_of
+from bystander.media.colour import Matrix, PixelFormat, planes_of
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
-from bystander.timeline.types import Sighting
+from bystander.timeline.types import Look, Sighting
 
 WINDOW_SIDES_PX: Final = (4, 8)
 """Pixels of the video: the squares over which evidence is added up. Narrow strips need the small
@@ -48,9 +48,9 @@ NORMAL_95: Final = 1.96
 MAX_FIT_GREY_LEVELS: Final = 4.0
 """Grey levels: an effect that is further from the output than this isn't the one. Poorly encoded
 clips were 2.7 off."""
-BLACK_LUMA: Final = 16
-WHITE_LUMA: Final = 235
-"""Luma of the two in limited range, which is what a compositor draws by default (BT.709)."""
+LIMITED_LUMA: Final = (16, 235)
+FULL_LUMA: Final = (0, 255)
+"""Black's and white's."""
 MAX_FACE_GREY_LEVELS: Final = 16.0
 """Grey levels: a face left out shall not speak against the effect around it."""
 
@@ -83,6 +83,8 @@ class Redrawer:
         size: width, height of the video, stored pixels.
         display: width, height at which it is shown.
         pixel_format: of the pictures in plans.
+        colors: matrix and range by which the video codes colours.
+        looks: of people who were drawn over in their own way.
     """
 
     def __init__(
@@ -92,10 +94,13 @@ class Redrawer:
         size: tuple[int, int],
         display: DisplaySize,
         pixel_format: PixelFormat,
+        colors: tuple[Matrix, bool] = ("bt709", False),
+        looks: Sequence[Look] = (),
     ) -> None:
         self.effect = effect
         self._grid, self._size = grid, size
-        self._compositor = Compositor(grid, size, display, effect, pixel_format)
+        self._compositor = Compositor(grid, size, display, effect, pixel_format, *colors, looks)
+        self._range = FULL_LUMA if colors[1] else LIMITED_LUMA
         # Between black and white lies how strongly each pixel is drawn over.
         self._black, self._white = (
             Compositor(
@@ -104,6 +109,8 @@ class Redrawer:
                 display,
                 effect.model_copy(update={"name": EffectName.SOLID, "color": color}),
                 pixel_format,
+                *colors,
+                looks,
             )
             for color in ("#000000", "#ffffff")
         )
@@ -154,8 +161,9 @@ class Redrawer:
             for compositor in (self._black, self._white)
         )
         level = np.float32(np.median(output[covered])) if covered.any() else np.float32(0)
-        opacity = (white - black) / np.float32(WHITE_LUMA - BLACK_LUMA)
-        return cast(Luma, black + opacity * (level - np.float32(BLACK_LUMA)))
+        darkest, brightest = self._range
+        opacity = (white - black) / np.float32(brightest - darkest)
+        return cast(Luma, black + opacity * (level - np.float32(darkest)))
 
     def _covered(self, plan: ExpectedFrame) -> Bits:
         """Under somebody's silhouette: bool [H, W] over the video."""

@@ -31,6 +31,7 @@ from bystander.cli.options import (
     Output,
     Overwrite,
     PictureFile,
+    PictureOf,
     PrecisionOption,
     Processes,
     ProfileOption,
@@ -60,6 +61,7 @@ def mask(
     edits: EditsFile = None,
     mask_box: MaskBox = None,
     zone: Zone = None,
+    picture_of: PictureOf = None,
     effect: Effect = EffectName.BLUR,
     shape: Shape = ShapeName.SILHOUETTE,
     color: Color = DEFAULT_COLOR,
@@ -102,7 +104,7 @@ def mask(
             cast or (),
             clicks_of(keep_at),
             clicks_of(mask_at, "--mask-at"),
-            edits_of(edits, mask_box, zone),
+            edits_of(edits, mask_box, zone, picture_of, color),
             effect_of(effect, shape, color, strength, picture, allow_weak),
             start,
             end,
@@ -122,10 +124,10 @@ def mask(
             overwrite,
         )
         if isdir(video):
-            if timeline or keep_at or mask_at or mask_box or edits:
+            if timeline or keep_at or mask_at or mask_box or edits or picture_of:
                 raise ConfigError(
-                    f"{video} is a folder: --timeline, --keep-at, --mask-at, --mask-box and "
-                    "--edits are about one video",
+                    f"{video} is a folder: --timeline, --keep-at, --mask-at, --mask-box, "
+                    "--picture-of and --edits are about one video",
                     "Mask that one by itself; the folder then passes over it.",
                 )
             mask_folder(console, order, video, output)

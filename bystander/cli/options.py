@@ -23,7 +23,7 @@ from bystander.choices import (
 from bystander.errors import ConfigError, InvalidEdits, SelectionError
 
 if TYPE_CHECKING:
-    from bystander.editing.document import Box, Edits, MaskEdit, ZoneEdit
+    from bystander.editing.document import Box, Edits, LookEdit, MaskEdit, ZoneEdit
     from bystander.redaction.effects import EffectSettings
     from bystander.tracking.clicks import Click
 
@@ -114,6 +114,15 @@ Zone = Annotated[
         metavar="mask|clear:X,Y,WIDTH,HEIGHT[@FROM-TO]",
         help="Always mask this part of the picture, or never, e.g. mask:0,0,200,100@3-9.5. May be "
         "repeated.",
+    ),
+]
+PictureOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--picture-of",
+        metavar="ID=FILE",
+        help="Draw this PNG over one person where they are masked, e.g. p3=hat.png, and --color "
+        "beneath it, whatever is drawn over others. May be repeated.",
     ),
 ]
 Output = Annotated[
@@ -343,14 +352,23 @@ def effect_of(
 
 
 def edits_of(
-    file: Path | None, boxes: Sequence[str] | None, zones: Sequence[str] | None
+    file: Path | None,
+    boxes: Sequence[str] | None,
+    zones: Sequence[str] | None,
+    pictures: Sequence[str] | None,
+    color: str,
 ) -> Edits | None:
-    """The edits of --edits, --mask-box and --zone, in this order; None where there are none.
+    """The edits of --edits, --mask-box, --zone and --picture-of, in this order; None where there
+    are none.
+
+    Args:
+        color: beneath the pictures.
 
     Raises:
         InvalidEdits: one of them can't be read.
+        ConfigError: a picture can't be read.
     """
-    if file is None and not boxes and not zones:
+    if file is None and not boxes and not zones and not pictures:
         return None
     from bystander.editing.document import Edits
 
@@ -359,7 +377,19 @@ def edits_of(
         edits = edits.with_one(_mask_box(text))
     for text in zones or ():
         edits = edits.with_one(_zone(text))
+    for text in pictures or ():
+        edits = edits.with_one(_look(text, color))
     return edits
+
+
+def _look(text: str, color: str) -> LookEdit:
+    from bystander.editing.document import LookEdit
+    from bystander.redaction.pictures import read_picture
+
+    who, _, file = text.partition("=")
+    picture = read_picture(Path(file))
+    with _reading("--picture-of", text, "ID=FILE, for example p3=hat.png"):
+        return LookEdit(who=who.strip(), color=color, picture=picture)
 
 
 def _mask_box(text: str) -> MaskEdit:

@@ -29,6 +29,7 @@ from bystander.cli.options import (
     Output,
     Overwrite,
     PictureFile,
+    PictureOf,
     Processes,
     ProfileOption,
     Segments,
@@ -60,6 +61,7 @@ def render(
     edits: EditsFile = None,
     mask_box: MaskBox = None,
     zone: Zone = None,
+    picture_of: PictureOf = None,
     effect: Effect = EffectName.BLUR,
     shape: Shape = ShapeName.SILHOUETTE,
     color: Color = DEFAULT_COLOR,
@@ -119,7 +121,10 @@ def render(
         for path in [*([save] if save else []), *others]:
             check_file(path, overwrite, video, output)
         asked = sound_spans(sound or ())
-        by_hand, pointed_at = edits_of(edits, mask_box, zone), clicks_of(mask_at, "--mask-at")
+        by_hand, pointed_at = (
+            edits_of(edits, mask_box, zone, picture_of, color),
+            clicks_of(mask_at, "--mask-at"),
+        )
         if pointed_at:  # it takes what else a rendering doesn't
             from bystander.tracking.clicks import check_clicks
 

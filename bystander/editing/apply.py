@@ -21,6 +21,7 @@ from bystander.editing.document import (
     DrawnEdit,
     Edits,
     EraseEdit,
+    LookEdit,
     MaskEdit,
     MergeEdit,
     OwnEdit,
@@ -39,6 +40,7 @@ from bystander.timeline.types import (
     Evidence,
     EvidenceKind,
     FrameRecord,
+    Look,
     Origin,
     Person,
     Sighting,
@@ -115,6 +117,8 @@ class EditedTimeline:
                     self._decide(where, edit)
                 case EraseEdit():
                     self._erase(where, edit)
+                case LookEdit():
+                    self._dress(where, edit)
                 case MergeEdit():
                     self._merge(where, edit)
                 case ZoneEdit():
@@ -212,6 +216,15 @@ class EditedTimeline:
                 self._tracklets[number] = decided(tracklet, start, end, edit.decision)
         if edit.decision is Decision.KEEP:
             self.loosened.append(f"{where}: {edit.who} may be seen")
+
+    def _dress(self, where: str, edit: LookEdit) -> None:
+        first, last = self._frames(where, edit.start, edit.end)
+        number, look = len(self.header.looks), Look(edit.color, edit.picture)
+        self.header = replace(self.header, looks=(*self.header.looks, look))
+        for tracklet, start, end in self._named(where, edit.who):
+            span = max(start, first), min(end, last), number
+            old = self._tracklets[tracklet]
+            self._tracklets[tracklet] = replace(old, looks=(*old.looks, span))
 
     def _erase(self, where: str, edit: EraseEdit) -> None:
         first, last = self._frames(where, edit.start, edit.end)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.editing.apply import EditedTimeline
-from bystander.editing.document import Edits, EraseEdit, OwnEdit
+from bystander.editing.document import Edits, EraseEdit, LookEdit, OwnEdit
 from bystander.timeline.header import Header, verdicts_digest
 
 OF_VERDICTS: Final = frozenset(("verdict", "merge", "split"))
@@ -21,8 +21,8 @@ OF_NOTHING: Final = frozenset(("accept",))
 def edited_digest(header: Header, times: NDArray[np.float64], edits: Edits) -> str:
     """Names what a timeline and edits come to: SHA-256, hexadecimal.
 
-    Without anything drawn or erased it is `verdicts_digest` of the verdicts that they come to, so
-    that what is undone, or decided back and forth, leaves no trace in it.
+    Without anything drawn, erased or given a look it is `verdicts_digest` of the verdicts that they
+    come to, so that what is undone, or decided back and forth, leaves no trace in it.
 
     Args:
         header: of the timeline.
@@ -36,7 +36,8 @@ def edited_digest(header: Header, times: NDArray[np.float64], edits: Edits) -> s
     drawn = tuple(e for e in edits.edits if e.kind not in OF_VERDICTS | OF_NOTHING)
     if not drawn:
         return named
-    if any(isinstance(e, EraseEdit | OwnEdit) and e.who.startswith("p") for e in drawn):
+    of_somebody = [e for e in drawn if isinstance(e, EraseEdit | LookEdit | OwnEdit)]
+    if any(e.who.startswith("p") for e in of_somebody):
         # Whom an id means depends on what was merged and split before.
         drawn = tuple(e for e in edits.edits if e.kind not in OF_NOTHING | {"verdict"})
     # With defaults: a box and an ellipse are told apart by their kind alone.

@@ -7,6 +7,7 @@
       {"kind": "zone", "decision": "mask", "shape": {...}, "start": 3},
       {"kind": "erase", "who": "t17"},
       {"kind": "own", "who": "p2", "keys": [{"seconds": 3, "shape": {...}}]},
+      {"kind": "look", "who": "p5", "color": "#ffcc00", "picture": "iVBORw0KGgo..."},
       {"kind": "merge", "persons": ["p1", "p4"]},
       {"kind": "split", "who": "p2", "tracklets": ["t17"]},
       {"kind": "accept", "finding": {"kind": "visible person", "seconds": 3, "box": null}}]}
@@ -22,15 +23,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bystander.choices import DEFAULT_COLOR
 from bystander.config import Settings, describe
 from bystander.errors import InvalidEdits
+from bystander.redaction.pictures import MAX_PICTURE_BYTES, check_picture
 from bystander.timeline.types import Decision
 
 FORMAT: Final = "bystander-edits"
 VERSION: Final = 1
 MAX_BYTES: Final = 4 * 2**20
+MAX_PICTURES_CHARACTERS: Final = 3 * 2**20
+"""Of all pictures together, in base64."""
 MAX_POINTS: Final = 500
 MAX_EDITS: Final = 1000
 MAX_KEYS: Final = 500
@@ -155,6 +160,30 @@ class EraseEdit(_During):
     who: Who
 
 
+class LookEdit(_During):
+    """A person (p2) or a tracklet (t17) is drawn over in their own way, where they are masked.
+
+    All of them in a colour, and over it, in the middle of their box, a picture. Nothing of them
+    is seen through either, so that nobody is masked less than before; who is kept stays kept.
+    """
+
+    kind: Literal["look"] = "look"
+    who: Who
+    color: str = Field(DEFAULT_COLOR, pattern="^#[0-9a-fA-F]{6}$", description="#rrggbb")
+    picture: str | None = Field(
+        None,
+        max_length=4 * (MAX_PICTURE_BYTES + 2) // 3,
+        description="a PNG file in base64, at most 512 KiB and 1024 pixels a side",
+    )
+
+    @field_validator("picture")
+    @classmethod
+    def _is_a_picture(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_picture(value)
+        return value
+
+
 class MergeEdit(_Part):
     """These are one person, known by the id of the first."""
 
@@ -202,7 +231,15 @@ class AcceptEdit(_Part):
 
 DrawnEdit = MaskEdit | OwnEdit
 Edit = Annotated[
-    VerdictEdit | MaskEdit | OwnEdit | ZoneEdit | EraseEdit | MergeEdit | SplitEdit | AcceptEdit,
+    VerdictEdit
+    | MaskEdit
+    | OwnEdit
+    | ZoneEdit
+    | EraseEdit
+    | LookEdit
+    | MergeEdit
+    | SplitEdit
+    | AcceptEdit,
     Field(discriminator="kind"),
 ]
 
@@ -219,6 +256,15 @@ class Edits(_Part):
     format: Literal["bystander-edits"] = FORMAT
     version: Literal[1] = VERSION
     edits: tuple[Edit, ...] = Field((), max_length=MAX_EDITS)
+
+    @model_validator(mode="after")
+    def _has_room_for_its_pictures(self) -> Self:
+        pictures = (edit.picture for edit in self.edits if isinstance(edit, LookEdit))
+        if sum(len(picture) for picture in pictures if picture) > MAX_PICTURES_CHARACTERS:
+            raise ValueError(
+                f"its pictures have more than {MAX_PICTURES_CHARACTERS // 2**20} MiB together"
+            )
+        return self
 
     @classmethod
     def load(cls, path: Path) -> Edits:
@@ -259,8 +305,17 @@ class Edits(_Part):
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
 
     def with_one(self, edit: Edit) -> Edits:
-        """This, and one more."""
-        return Edits(edits=(*self.edits, edit))
+        """This, and one more.
+
+        Raises:
+            InvalidEdits: that is one too many.
+        """
+        try:
+            return Edits(edits=(*self.edits, edit))
+        except ValidationError as error:
+            raise InvalidEdits(
+                f"the edits: {describe(error)}", "Leave out what isn't needed."
+            ) from error
 
     def accepted(self) -> Edits:
         """What of this is about an audit's findings, and not about the picture."""

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -223,6 +223,7 @@ class FrameMasker:
             effect,
             self._pixel_format,
             *matrix_of(*info.planar_colors, info.height),
+            timeline.header.looks,
         )
         self._borrowing = Tally(
             timeline.path,
@@ -265,7 +266,8 @@ class FrameMasker:
         if shown is not None:
             smoothed = ceil(LOOK_AHEAD_SECONDS / self._time_base)
             start = self._record_before(shown - self.reach - smoothed, done)
-        known = steady(self._timeline.frames(start), self._effect, self._time_base)
+        looks = bool(self._timeline.header.looks)
+        known = steady(self._timeline.frames(start), self._effect, self._time_base, looks)
         records = _RecordReader(known, self.reach)
         try:
             with closing(prefetch(frames, QUEUE_FRAMES)) as ahead:
@@ -317,12 +319,11 @@ def _borrowed(
 ) -> list[Region]:
     """For a frame that wasn't analysed: everyone masked beside it, grown."""
     return [
-        Region(
-            region.mask.grown(radius),
-            region.extent,
-            region.face,
-            None if region.shape is None else region.shape.grown(radius),
-            None if region.place is None else region.place.grown(radius),
+        replace(
+            region,
+            mask=region.mask.grown(radius),
+            shape=None if region.shape is None else region.shape.grown(radius),
+            place=None if region.place is None else region.place.grown(radius),
         )
         for neighbour in neighbours
         for region in drawn(neighbour, tracklets, effect).regions

@@ -15,7 +15,7 @@ from typing import Final, get_args
 from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
 from bystander.auditing.report import CLOCK_MARGIN_SECONDS
 from bystander.choices import EffectName
-from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat
+from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat, matrix_of
 from bystander.media.facts import VideoInfo
 from bystander.media.reader import Frame, VideoReader
 from bystander.redaction.effects import EffectSettings
@@ -66,12 +66,13 @@ class ReferencePlan:
 
     def records(self, start: int = 0) -> Iterator[FrameRecord]:
         """The timeline's frames from `start` on, with the boxes that shapes are made of."""
-        if not self.drawing.boxed:
+        looks = bool(self.timeline.header.looks)
+        if not (self.drawing.boxed or looks):
             return self.timeline.frames(start)
         # A smoothed box depends on the frames around it.
         before = min(start, ceil(LOOK_AHEAD_SECONDS * self.timeline.header.video.rate))
         records = steady(
-            self.timeline.frames(start - before), self.drawing, self.source[1].time_base
+            self.timeline.frames(start - before), self.drawing, self.source[1].time_base, looks
         )
         return islice(records, before, None)
 
@@ -101,7 +102,10 @@ class ReferencePlan:
         info = self.output[1]
         size = info.width, info.height
         grid = self.timeline.header.grid
-        return Redrawer(effect, grid, size, info.display_size, self.pixel_format)
+        source = self.source[1]
+        colors = matrix_of(*source.planar_colors, source.height)
+        looks = self.timeline.header.looks
+        return Redrawer(effect, grid, size, info.display_size, self.pixel_format, colors, looks)
 
     def _samples(self) -> Iterator[ExpectedFrame]:
         for record in self._most_masked():

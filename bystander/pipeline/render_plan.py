@@ -30,6 +30,7 @@ from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
 from bystander.redaction.shapes import steady
 from bystander.timeline.archive import Timeline
+from bystander.timeline.header import digest_of_look
 from bystander.timeline.types import FrameRecord, Tracklet
 
 MIN_COPIED_SECONDS: Final = 1.0
@@ -89,12 +90,13 @@ class DrawnFrames:
         frames = cls()
         tracklets = {tracklet.id: tracklet for tracklet in timeline.header.tracklets}
         before: FrameRecord | None = None
-        for record in steady(timeline.frames(), effect, time_base):
+        looks = [digest_of_look(look) for look in timeline.header.looks]
+        for record in steady(timeline.frames(), effect, time_base, bool(looks)):
             near = before is not None and reach is not None and record.pts - before.pts <= reach
             masked, kept = regions_of(record, before if near else None, tracklets, effect)
             frames.pts.append(record.pts)
             frames.masked.append(bool(masked))
-            frames.digests.extend(_digest_of(record.pts, masked, kept))
+            frames.digests.extend(_digest_of(record.pts, masked, kept, looks))
             before = record
         return frames
 
@@ -200,7 +202,9 @@ def _span(frames: DrawnFrames, base: str, start: int, stop: int, copied: bool) -
     return Span(start, stop, digest.hexdigest(), copied)
 
 
-def _digest_of(pts: int, masked: Sequence[Region], kept: Sequence[Mask]) -> bytes:
+def _digest_of(
+    pts: int, masked: Sequence[Region], kept: Sequence[Mask], looks: Sequence[bytes]
+) -> bytes:
     digest = hashlib.blake2b(
         pts.to_bytes(8, "little", signed=True), digest_size=_FRAME_DIGEST_BYTES
     )
@@ -208,6 +212,8 @@ def _digest_of(pts: int, masked: Sequence[Region], kept: Sequence[Mask]) -> byte
         face = -1.0 if region.face is None else region.face
         digest.update(_REGION.pack(*_place(region.mask), region.extent, face))
         digest.update(np.packbits(region.mask.bits).tobytes())
+        if region.look is not None:
+            digest.update(looks[region.look])
         for more in (region.shape, region.place):
             if more is not None:
                 digest.update(_MASK.pack(*_place(more)))

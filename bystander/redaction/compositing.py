@@ -20,6 +20,7 @@ from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
 from bystander.redaction.pictures import Sticker
+from bystander.timeline.types import Look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,7 @@ class Region:
         face: height of the largest face seen of them in display pixels, if any was.
         shape: what is drawn over, where that is more than the mask; gives way to the kept.
         place: their box without the kept, for a picture.
+        look: the number of the `Look` that they have instead of the effect; None for the effect.
     """
 
     mask: Mask
@@ -41,6 +43,7 @@ class Region:
     face: float | None = None
     shape: Mask | None = None
     place: Mask | None = None
+    look: int | None = None
 
     @property
     def cover(self) -> Mask:
@@ -59,6 +62,10 @@ class Compositor:
         pixel_format: the format of the pictures, see `colour.to_planar`.
         matrix: how the video codes colours; only the solid colour depends on it.
         full_range: whether samples use their full range; likewise.
+        looks: those that regions name by number.
+
+    Raises:
+        ConfigError: a picture can't be decoded.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Compositor:
         pixel_format: PixelFormat = "yuv420p",
         matrix: Matrix = "bt709",
         full_range: bool = False,
+        looks: Sequence[Look] = (),
     ) -> None:
         self._grid, self._size, self._display = grid, size, display
         self._format = pixel_format
@@ -80,6 +88,10 @@ class Compositor:
         self._sticker = None
         if settings.name is EffectName.PICTURE and settings.picture is not None:
             self._sticker = Sticker(settings.picture)
+        self._looks = [
+            (ycbcr(look.color, matrix, full_range, bits), look.picture and Sticker(look.picture))
+            for look in looks
+        ]
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
         self._edges = EdgeRefiner(grid, size)
@@ -116,14 +128,20 @@ class Compositor:
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
         # Where people overlap, the strongest effect is drawn last and stays.
-        ordered = sorted(((self._cell(r), r) for _, r in there), key=lambda pair: pair[0])
+        usual = [region for _, region in there if region.look is None]
+        ordered = sorted(((self._cell(r), r) for r in usual), key=lambda pair: pair[0])
         for cell, region in ordered:
             matte = self._mattes.matte(region.cover, region.extent, clear)
             self._draw(source, target, matte, cell)
-        if self._sticker is not None:
-            # The larger are nearer, and lie above.
-            for region in sorted((r for _, r in there), key=lambda region: region.extent):
-                self._draw_picture(self._sticker, target, region, clear)
+        for _, region in there:
+            if region.look is not None:  # nothing of anybody is seen through it
+                matte = self._mattes.matte(region.cover, region.extent, clear)
+                self._paint(target, matte, self._looks[region.look][0])
+        # The larger are nearer, and lie above.
+        for region in sorted((r for _, r in there), key=lambda region: region.extent):
+            sticker = self._sticker if region.look is None else self._looks[region.look][1]
+            if sticker:
+                self._draw_picture(sticker, target, region, clear)
         return result
 
     def mattes(
@@ -197,6 +215,15 @@ class Compositor:
             box = x, y, x + alpha.shape[1], y + alpha.shape[0]
             effect = self._effect(index, source[index], box, cell // scales[index])
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
+
+    def _paint(self, target: Sequence[Plane], matte: Matte, levels: Sequence[int]) -> None:
+        """Blend a colour into the planes `target`."""
+        chroma = matte.halved() if self._subsampling == 2 else matte
+        for plane, part, level in zip(target, (matte, chroma, chroma), levels, strict=True):
+            rows, columns = part.alpha.shape
+            canvas = plane[part.y : part.y + rows, part.x : part.x + columns]
+            alpha = part.alpha[: canvas.shape[0], : canvas.shape[1]]
+            _blend(canvas, np.full(canvas.shape, level, dtype=canvas.dtype), alpha)
 
     def _draw_picture(
         self, sticker: Sticker, target: Sequence[Plane], region: Region, clear: Alpha | None

@@ -70,13 +70,17 @@ class Sticker:
     """A picture, ready to be drawn in any size.
 
     Args:
-        encoded: base64 of a PNG that `check_picture` takes.
+        encoded: base64 of a PNG.
 
     Raises:
-        ConfigError: it can't be decoded.
+        ConfigError: it isn't one that `check_picture` takes, or can't be decoded.
     """
 
     def __init__(self, encoded: str) -> None:
+        try:
+            check_picture(encoded)
+        except ValueError as error:
+            raise ConfigError(f"the picture: {error}", "Give another PNG file.") from error
         content = np.frombuffer(base64.b64decode(encoded), np.uint8)
         decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
         if decoded is None:

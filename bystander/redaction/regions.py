@@ -79,9 +79,13 @@ def drawn(
     ]  # fmt: skip
     masked = [sighting for sighting in masked if sighting.mask.area]
     spared = []
-    if masked and effect is not None and effect.boxed:
+    looks = [tracklets[one.tracklet].look_at(record.index) for one in masked]
+    if effect is not None and ((effect.boxed and masked) or any(n is not None for n in looks)):
         spared = [mask.grown(KEPT_MARGIN_PX) for mask in (*kept, *guessed)]
-    regions = (_region(one, tracklets[one.tracklet], effect, spared) for one in masked)
+    regions = (
+        _region(one, tracklets[one.tracklet], effect, spared, look)
+        for one, look in zip(masked, looks, strict=True)
+    )
     return Drawn(tuple(masked), tuple(kept), tuple(regions))
 
 
@@ -90,11 +94,12 @@ def _region(
     tracklet: Tracklet,
     effect: EffectSettings | None,
     spared: Sequence[Mask],
+    look: int | None,
 ) -> Region:
     shape, place = None, None
+    mask, box = sighting.mask, sighting.box
     if effect is not None and effect.boxed:
-        mask, box = sighting.mask, sighting.box
         shape = covered(mask, box, effect.shape, spared)
-        if effect.name is EffectName.PICTURE:
-            place = covered(mask, box, ShapeName.BOX, spared)
-    return Region(sighting.mask, tracklet.height, tracklet.face, shape, place)
+    if effect is not None and (effect.name is EffectName.PICTURE or look is not None):
+        place = covered(mask, box, ShapeName.BOX, spared)
+    return Region(mask, tracklet.height, tracklet.face, shape, place, look)

@@ -71,7 +71,10 @@ def covered(mask: Mask, box: Box, shape: ShapeName, kept: Sequence[Mask]) -> Mas
 
 
 def steady(
-    records: Iterable[FrameRecord], effect: EffectSettings, time_base: Fraction
+    records: Iterable[FrameRecord],
+    effect: EffectSettings,
+    time_base: Fraction,
+    looks: bool = False,
 ) -> Iterator[FrameRecord]:
     """Frames with everyone's box smoothed in time: it holds the silhouette, but tells no gait.
 
@@ -80,10 +83,12 @@ def steady(
 
     Args:
         records: in order; those of `LOOK_AHEAD_SECONDS` are held.
-        effect: where it isn't `boxed`, the records stay as they are, and none is held.
+        effect: where it isn't `boxed`, without `looks`, the records stay as they are, and none is
+            held.
         time_base: of their pts.
+        looks: whether anybody has a look of their own, which may be a picture over their box.
     """
-    if not effect.boxed:
+    if not (effect.boxed or looks):
         yield from records
         return
     reach = round(STEADY_SECONDS / time_base)

@@ -19,6 +19,7 @@ from bystander.timeline.types import (
     Decision,
     Evidence,
     EvidenceKind,
+    Look,
     Origin,
     Person,
     PointedAt,
@@ -62,7 +63,8 @@ class VideoFacts:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Everything but the frames. `models` maps role to name and checksum."""
+    """Everything but the frames. `models` maps role to name and checksum; `looks` are those that
+    tracklets name by number."""
 
     video: VideoFacts
     grid: tuple[int, int]
@@ -71,6 +73,7 @@ class Header:
     persons: tuple[Person, ...]
     models: dict[str, str]
     pointed_at: tuple[PointedAt, ...] = ()
+    looks: tuple[Look, ...] = ()
     format: str = FORMAT
     version: int = VERSION
 
@@ -160,6 +163,8 @@ def check_header(header: Header) -> None:
     ids = [tracklet.id for tracklet in header.tracklets]
     if len(set(ids)) != len(ids):
         raise ValueError("two tracklets have the same id")
+    if any(not 0 <= look < len(header.looks) for t in header.tracklets for _, _, look in t.looks):
+        raise ValueError("tracklets have looks that aren't there")
     owned = [tracklet for person in header.persons for tracklet in person.tracklets]
     if len(set(owned)) != len(owned) or not set(owned) <= set(ids):
         raise ValueError("persons own tracklets that aren't there, or one twice")
@@ -210,6 +215,11 @@ def verdicts_digest(header: Header) -> str:
         effective[f"t{tracklet.id}"] = spans
     canonical = json.dumps(effective, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def digest_of_look(look: Look) -> bytes:
+    """What tells a look from others: SHA-256."""
+    return hashlib.sha256(f"{look.color} {look.picture or ''}".encode()).digest()
 
 
 def spans_of(header: Header, given: str) -> list[tuple[int, int, int]]:

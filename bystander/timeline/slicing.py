@@ -96,6 +96,11 @@ def _tracklets(
             end=span[1],
             seen=min(tracklet.seen, span[1] - span[0]),
             verdicts=verdicts,
+            looks=tuple(
+                (*part, look)
+                for start, end, look in tracklet.looks
+                if (part := _clipped(start, end, first, stop))
+            ),
         )
 
 

@@ -101,6 +101,19 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What is drawn over somebody masked instead of what is drawn over everybody else.
+
+    Attributes:
+        color: #rrggbb, over all of them.
+        picture: a PNG file in base64, over that; None for the colour alone.
+    """
+
+    color: str
+    picture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tracklet:
     """Instances linked within one shot.
 
@@ -111,6 +124,8 @@ class Tracklet:
         height: the person's height in display pixels, 95th percentile over the tracklet.
         face: height of the largest face seen, display pixels; None if there was none.
         verdicts: consecutive spans that cover start to end.
+        looks: where it is drawn over in its own way if it is masked: first frame, one past the
+            last, and the number of the `Look` in the header; the last one counts.
     """
 
     id: int
@@ -121,6 +136,14 @@ class Tracklet:
     height: float
     face: float | None
     verdicts: tuple[Verdict, ...]
+    looks: tuple[tuple[int, int, int], ...] = ()
+
+    def look_at(self, frame: int) -> int | None:
+        """The number of the look that holds in `frame`; None for what everybody has."""
+        for start, end, number in reversed(self.looks):
+            if start <= frame < end:
+                return number
+        return None
 
     def decision_at(self, frame: int) -> Decision:
         """The verdict that holds in `frame`; MASK where none does."""

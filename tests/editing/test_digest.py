@@ -35,16 +35,22 @@ def test_merging_alone_changes_nothing_in_the_picture() -> None:
     assert digest({"kind": "merge", "persons": ["p2", "p3"]}) == digest()
 
 
-@pytest.mark.parametrize("who", ["erase", "own"])
+@pytest.mark.parametrize("who", ["erase", "own", "look"])
 def test_whom_an_id_means_is_in_the_name(who: str) -> None:
     merge = {"kind": "merge", "persons": ["p2", "p3"]}
-    drawn = {**DRAWN, "kind": "own"} if who == "own" else {"kind": "erase"}
+    drawn = {**DRAWN, "kind": "own"} if who == "own" else {"kind": who}
 
     both, first_alone = digest(merge, {**drawn, "who": "p2"}), digest({**drawn, "who": "p2"}, merge)
 
     assert both != first_alone
     # An appearance is the same whoever's it is.
     assert digest(merge, {**drawn, "who": "t2"}) == digest({**drawn, "who": "t2"}, merge)
+
+
+def test_a_look_is_in_the_name_until_it_is_undone() -> None:
+    look = {"kind": "look", "who": "p2", "color": "#ffcc00"}
+    assert len({digest(), digest(look), digest({**look, "color": "#000000"})}) == 3
+    assert digest(KEEP, look) != digest(look)
 
 
 @pytest.mark.parametrize("kind", ["mask", "zone"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from bystander.choices import EffectName, ShapeName
 from bystander.errors import ConfigError
 from bystander.geometry.coordinates import DisplaySize
 from bystander.media.colour import PixelFormat, planes_of, ycbcr
-from bystander.redaction.compositing import Compositor
+from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.pictures import MAX_PICTURE_SIDE_PX, Sticker, read_picture
 from bystander.redaction.regions import drawn
-from bystander.timeline.types import Sighting
+from bystander.timeline.types import Look, Sighting
 from tests.redaction.pictures import GRID, SIZE, figure, in_source, noise, rectangle
 from tests.redaction.test_regions import FRIEND, JUDGED, STRANGER, record, sighted
 
@@ -118,3 +119,56 @@ def test_every_kind_of_png_is_taken(channels: int, kind: type) -> None:
     assert colours.shape == (4, 6, 3)
     assert (colours == 255).all()
     assert (alpha == 255).all()
+
+
+@pytest.mark.parametrize("taller", [0, 1])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p10le"])
+def test_where_two_overlap_what_one_has_alone_lies_above_and_both_stay_hidden(
+    pixel_format: PixelFormat, taller: int
+) -> None:
+    masks = figure(75, 10, 70), figure(85, 10, 70)
+    extents = [210.0, 210.0]
+    extents[taller] = 260.0
+    own, other = (Region(mask, extent) for mask, extent in zip(masks, extents, strict=True))
+    dressed = replace(own, look=0)
+    compositor = Compositor(
+        GRID, SIZE, DisplaySize(SIZE), EffectSettings(), pixel_format, looks=[Look(PINK)]
+    )
+    picture = noise(pixel_format=pixel_format)
+    usual, made, turned = (
+        planes_of(compositor.apply(picture, regions))
+        for regions in ([own, other], [dressed, other], [other, dressed])
+    )
+    levels = ycbcr(PINK, "bt709", False, 10 if "10" in pixel_format else 8)
+    for plain, one, same, level in zip(usual, made, turned, levels, strict=True):
+        assert (one == same).all()
+        assert (one[in_source(masks[0], one)] == level).all()
+        beside = in_source(masks[1], one) & ~in_source(masks[0].grown(6), one)
+        assert beside.any()
+        assert (one[beside] == plain[beside]).all()
+
+
+def test_a_look_gives_way_to_the_kept_and_is_drawn_with_its_picture() -> None:
+    mask = figure(80, 10, 70)
+    friend = rectangle(60, 40, 74, 80)
+    looks = [Look(PINK, png())]
+    tracklets = {**JUDGED, STRANGER: replace(JUDGED[STRANGER], looks=((0, 99, 0),))}
+    stranger = Sighting(STRANGER, mask.box, 0.9, mask)
+    here = drawn(record(stranger, Sighting(FRIEND, friend.box, 0.9, friend)), tracklets,
+                 EffectSettings())  # fmt: skip
+    picture = noise()
+    made = Compositor(GRID, SIZE, DisplaySize(SIZE), EffectSettings(), looks=looks).apply(
+        picture, here.regions, here.kept
+    )
+    for before, after in zip(planes_of(picture), planes_of(made), strict=True):
+        apart = in_source(friend, after) & ~in_source(mask.grown(5), after)
+        assert (before[apart] == after[apart]).all()
+    luma = planes_of(made)[0][in_source(mask, planes_of(made)[0])]
+    colours = [ycbcr(colour, "bt709", False, 8)[0] for colour in ("#ffff00", PINK)]
+    assert all((luma == level).sum() > 300 for level in colours)
+
+
+def test_a_look_whose_picture_is_none_is_refused_before_anything_is_drawn() -> None:
+    for picture in ("<b>", base64.b64encode(b"GIF89a").decode()):
+        with pytest.raises(ConfigError):
+            Compositor(GRID, SIZE, DisplaySize(SIZE), EffectSettings(), looks=[Look(PINK, picture)])

@@ -17,6 +17,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bystander.editing.document import MAX_BYTES
 from bystander.errors import ConfigError
 from bystander.server.http.callers import named_by
 from bystander.server.http.errors import HEADERS, refuse
@@ -27,6 +28,8 @@ LOCAL: Final = "local"
 """The owner of everything where no token is set."""
 MAX_JSON_BYTES: Final = 2**20
 """Bytes of a body that isn't streamed."""
+EDITS: Final = "/edits"
+"""What the address of a document of edits ends in; it may hold pictures, up to `MAX_BYTES`."""
 POLICY_VIOLATION_CODE: Final = 1008
 """RFC 6455: against the policy. There are none here, and a gate that lets them by is none."""
 PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -158,6 +161,7 @@ class BodyLimit:
         if scope["type"] != "http" or self._passes(scope):
             await self._app(scope, receive, send)
             return
+        most = max(self._most, MAX_BYTES) if scope["path"].endswith(EDITS) else self._most
         body, patience = bytearray(), IdleTimeout(self._seconds)
         more = True
         while more:
@@ -174,9 +178,9 @@ class BodyLimit:
             body += message.get("body", b"")
             patience.arrived(len(message.get("body", b"")))
             more = message.get("more_body", False)
-            if len(body) > self._most:
+            if len(body) > most:
                 await refuse(
-                    scope, receive, send, 413, f"The body has more than {self._most} bytes",
+                    scope, receive, send, 413, f"The body has more than {most} bytes",
                     "Only videos and photos may be larger.", {"Connection": "close"},
                     "body-too-large",
                 )  # fmt: skip

@@ -10,9 +10,11 @@ import pytest
 
 from bystander.client import Client
 from bystander.errors import ServiceError
+from bystander.redaction.pictures import MAX_PICTURE_BYTES
 from bystander.server.jobs.spec import JobSpec
 from bystander.server.models import JobKind, JobState, Project, Video, VideoState
 from bystander.timeline.header import verdicts_digest
+from tests.editing.test_looks import png
 from tests.support import drawn
 from tests.support.drawn import Figure, Masked, Scene, mask_scene, standing, walking
 from tests.support.facts import FACTS
@@ -190,6 +192,26 @@ def test_a_million_points_and_numbers_that_are_none_are_refused(
     assert client.put(path, content=nan, headers=headers).status_code in (400, 422)
 
 
+def test_pictures_for_single_people_are_taken_up_to_what_all_may_have_together(
+    client: httpx.Client, project: Project
+) -> None:
+    looks = [
+        {"kind": "look", "who": who, "picture": png(MAX_PICTURE_BYTES)} for who in ("p1", "p2")
+    ]
+    answer = put(client, project, *looks)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["loosened"] == []
+    assert answer.json()["document"]["edits"][1]["picture"] == looks[1]["picture"]
+    for refused, status in (
+        ([*looks, *looks, looks[0]], 422),
+        ([{**looks[0], "picture": png(MAX_PICTURE_BYTES + 1)}], 422),
+        ([{**looks[0], "picture": "R0lGODlh"}], 422),
+        (looks * 4, 413),
+    ):
+        assert put(client, project, *refused).status_code == status
+    assert len(client.get(f"/projects/{project.id}/edits").json()["document"]["edits"]) == 2
+
+
 def test_a_result_is_stale_until_what_was_mended_is_undone(
     client: httpx.Client, stage: Stage, party: Masked, project: Project
 ) -> None:
@@ -203,6 +225,7 @@ def test_a_result_is_stale_until_what_was_mended_is_undone(
     for edit in (
         {"kind": "mask", "keys": [{"seconds": 1, "shape": BOX}]},
         {"kind": "erase", "who": "p1"},
+        {"kind": "look", "who": "p1", "color": "#ffcc00"},
         {"kind": "verdict", "who": "p2", "decision": "keep"},
     ):
         put(client, project, edit)
