@@ -2,6 +2,9 @@
 
 const TOOL_SHAPES = { box: "box", ellipse: "ellipse", always: "box", never: "box" };
 const TOOL_ZONES = { always: "mask", never: "keep" };
+const MOST_PICTURE_BYTES = 512 * 1024; // as the service takes it
+const PNG_BEGINS = [0x89, 0x50, 0x4e, 0x47];
+const LOOK_COLOR = "#202020"; // beneath a picture
 
 /** What can be done with what `core` (editor.js) shows. */
 const createActions = (core) => {
@@ -34,6 +37,34 @@ const createActions = (core) => {
     add({ kind: "erase", who });
     tell(fill(texts().did_erase, { title: name }));
   };
+  /** The look of somebody in all of the video, if they have one of their own. */
+  const lookOf = (id) => core.doc.edits.findLast(({ kind, who, start, end }) =>
+    kind === "look" && who === id && start == null && end == null);
+  const dress = async (id, file) => {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    if (bytes.length > MOST_PICTURE_BYTES || PNG_BEGINS.some((byte, n) => bytes[n] !== byte)) {
+      tell(texts().picture_refused);
+      return;
+    }
+    const picture = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    const edit = { kind: "look", who: id, color: LOOK_COLOR, picture };
+    const before = lookOf(id);
+    if (before) core.doc.replace(before, edit);
+    else add(edit);
+    tell(fill(texts().did_picture_over, { title: nameOf(id) }));
+  };
+  const askForPicture = (id) => {
+    const chooser = make("input", { type: "file", accept: "image/png" });
+    chooser.addEventListener("change", () => chooser.files.length && dress(id, chooser.files[0]));
+    chooser.click();
+  };
+  const undress = (id) => {
+    core.doc.remove(lookOf(id));
+    tell(fill(texts().did_picture_off, { title: nameOf(id) }));
+  };
+  const lookItems = (id, verdict) => (verdict === "keep" ? [] : [
+    { label: texts().picture_over, act: () => askForPicture(id) },
+    ...(lookOf(id) ? [{ label: texts().picture_off, act: () => undress(id) }] : [])]);
   /** Whoever has a name gives it to both. */
   const merge = (one, other) => {
     const renamed = personOf(other)?.name && !personOf(one)?.name;
@@ -70,6 +101,7 @@ const createActions = (core) => {
       ...waysOf(one.person, one.verdict === "keep" ? "mask" : "keep"),
       ...everywhere,
       null,
+      ...lookItems(one.person, one.verdict),
       ...mergeItem(one.person, at, canvas),
       { label: texts().erase, act: () => erase(one.tracklet, nameOf(one.person)) },
     ], { name: `${nameOf(one.person)}: ${texts()[`verdict_${one.verdict}`]}`, at, from: canvas });
@@ -83,6 +115,7 @@ const createActions = (core) => {
     core.menu.open([
       ...["keep", "mask"].flatMap((decision) => waysOf(person.id, decision).slice(1)),
       null,
+      ...lookItems(person.id, person.verdict),
       ...mergeItem(person.id, at, from),
       ...splits,
       { label: texts().erase, act: () => erase(person.id, nameOf(person.id)) },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -24,8 +26,11 @@ from tests.frontend.components.on_player import (
     stage,
 )
 from tests.support.browsing import violations
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
+
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_a_click_on_somebody_keeps_them_everywhere(player: Visit, fake: Fake) -> None:
@@ -153,6 +158,37 @@ def test_this_is_nobody_takes_the_outline_away(player: Visit, fake: Fake) -> Non
     assert expect_saved(page, fake, 1) == [{"kind": "erase", "who": "t3"}]
     click_person(page, 3)
     expect(page.get_by_role("menu")).to_be_hidden()
+
+
+def test_a_picture_is_drawn_over_one_person_until_it_is_taken_away(
+    player: Visit, fake: Fake
+) -> None:
+    page = player()
+
+    def choose_file(name: str, content: bytes) -> None:
+        click_person(page, 3)
+        with page.expect_file_chooser() as opened:
+            choose(page, "picture_over")
+        opened.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+    choose_file("a.png", b"GIF89a")
+    expect(page.get_by_role("status").filter(has_text=SAYS["picture_refused"])).to_be_visible()
+    expect_saved(page, fake, 0)
+    for content in (PNG + b"\x00\xff one", PNG + b"another"):  # the second one instead
+        choose_file("b.png", content)
+        told = SAYS["did_picture_over"].format(title="Person 3")
+        expect(page.get_by_role("status").filter(has_text=told)).to_be_visible()
+    picture = b64encode(PNG + b"another").decode()
+    wanted = {"kind": "look", "who": "p3", "color": "#202020", "picture": picture}
+    until(lambda: fake.state["crowd"]["edits"] == [wanted])
+    click_person(page, 3)
+    choose(page, "picture_off")
+    expect_saved(page, fake, 0)
+    card(page, "Person 3").get_by_text(SAYS["choose_keep"], exact=True).click()
+    click_person(page, 3)
+    item = page.get_by_role("menuitem", name=SAYS["picture_over"], exact=True)
+    expect(page.get_by_role("menuitem").first).to_be_visible()
+    expect(item).to_have_count(0)  # nothing is drawn over who is kept
 
 
 def test_small_figures_are_folded_away(player: Visit) -> None:
