@@ -68,7 +68,7 @@ def edited(summary: TimelineSummary, keep: Sequence[str], mask: Sequence[str],
 def as_seen(summary: TimelineSummary, project: Project) -> EditedTimeline:
     """The timeline as people see it who mend it: with the verdicts of now, without what was
     erased, and without what was drawn."""
-    shown = tuple(e for e in edits_of(project).edits if e.kind in OF_VERDICTS | {"erase"})
+    shown = tuple(e for e in edits_of(project).edits if e.kind in OF_VERDICTS | {"erase", "look"})
     header = decided(summary.header, project.keep, project.mask)
     return EditedTimeline(header, summary.times, Edits(edits=shown))
 

@@ -58,6 +58,7 @@ from bystander.server.models import Project
 from bystander.server.settings import LimitSettings
 from bystander.settings import AnalysisSettings
 from bystander.storage import Storage
+from bystander.timeline.types import Look
 from bystander.tracking.face_assignment import assign_face, detect_faces, head_and_shoulders
 
 MAX_PICTURE_BYTES: Final = 32 * 2**20
@@ -202,6 +203,8 @@ def _by_verdicts(
         records = context.timelines.frames(project.id, analysis, frame, frame + 1)
     scale = picture.shape[0] / now.header.video.height
     tracklets = {tracklet.id: tracklet for tracklet in now.header.tracklets}
+    # Their pictures were sent by strangers: only confined children decode them.
+    looks = [replace(look, picture=None) for look in now.header.looks]
     shown = [drawn(record, tracklets, effect) for record in now.records(records)]
     # Where nobody looked, nobody may be seen.
     return _composed(
@@ -211,6 +214,7 @@ def _by_verdicts(
         [_scaled(region, scale) for frame in shown for region in frame.regions],
         [mask for frame in shown for mask in frame.kept],
         whole=not shown,
+        looks=looks,
     )
 
 
@@ -283,6 +287,7 @@ def _composed(
     kept: Sequence[Mask] = (),
     *,
     whole: bool = False,
+    looks: Sequence[Look] = (),
 ) -> Rgb:
     """`picture` with the effect over `regions`, or all over: uint8 [H, W, 3] RGB."""
     height, width = picture.shape[:2]
@@ -290,7 +295,9 @@ def _composed(
     frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
     # The sandbox has made its pixels square.
     display = display_size(width, height, 1)
-    compositor = Compositor(grid, (width, height), display, effect, "yuv420p", "bt709", False)
+    compositor = Compositor(
+        grid, (width, height), display, effect, "yuv420p", "bt709", False, looks
+    )
     masked = compositor.apply(frame, regions, kept, whole=whole)
     return RgbScaler().rgb(masked, (width, height))
 

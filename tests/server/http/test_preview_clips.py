@@ -23,6 +23,7 @@ from bystander.server.jobs import preview_clips
 from bystander.server.jobs.preview_clips import CLIP_SECONDS, FOLDER
 from bystander.server.jobs.spec import JobSpec
 from bystander.server.models import JobKind, JobState, Photo, PhotoFace, Project, new_id
+from tests.editing.test_looks import png
 from tests.support import drawn
 from tests.support.drawn import (
     Figure,
@@ -297,3 +298,15 @@ def test_once_the_video_was_analysed_pictures_are_by_its_verdicts(
     kept, masked = sorted((BLUE, RED), key=lambda figure: covered(shown, figure))
     assert covered(shown, kept) < 0.1
     assert covered(shown, masked) > 0.9
+
+    # A look of their own: its colour, without decoding the picture of a stranger here.
+    path, look = f"/projects/{made.id}/edits", {"kind": "look", "who": "p2", "color": "#ff00ff"}
+    with stage.client() as client:
+        tag = {"If-Match": client.get(path).headers["ETag"]}
+        document = {"edits": [{**look, "picture": png()}]}
+        assert client.put(path, json=document, headers=tag).status_code == 200
+        answer = client.get(f"/projects/{made.id}/preview", params={"at": moment["seconds"]})
+    with Image.open(io.BytesIO(answer.content), formats=("JPEG",)) as image:
+        shown = np.asarray(image.convert("RGB"))
+    assert covered(shown, masked) > 0.9
+    assert covered(shown, kept) < 0.1
