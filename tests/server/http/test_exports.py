@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,8 +18,10 @@ from bystander.redaction.effects import EffectSettings
 from bystander.server.http import exports
 from bystander.server.models import JobKind, JobState, Project
 from bystander.timeline.header import with_decisions
+from tests.server.http.wire import Wire
 from tests.support.drawn import BLUE, RED, Figure, Masked, Scene, mask_scene, standing, walking
 from tests.support.stage import Stage, staged
+from tests.support.waiting import HANGS_AFTER_SECONDS, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools' own
 
@@ -51,6 +54,7 @@ def nothing_is_left(stage: Stage) -> bool:
     return not list((stage.context.data / "work").iterdir())
 
 
+@pytest.mark.long
 def test_masks_are_those_of_the_command_line(
     stage: Stage, project: Project, party: Masked, tmp_path: Path
 ) -> None:
@@ -66,6 +70,7 @@ def test_masks_are_those_of_the_command_line(
     assert nothing_is_left(stage)
 
 
+@pytest.mark.long
 def test_masks_are_of_the_result_by_its_shape(
     stage: Stage, project: Project, party: Masked, tmp_path: Path
 ) -> None:
@@ -110,6 +115,7 @@ def test_there_is_nothing_for_others_or_before_an_analysis(
     assert get(stage, stage.project(party.source), format).status_code == 404
 
 
+@pytest.mark.long
 def test_masks_need_a_video_of_which_the_timeline_is(
     stage: Stage, project: Project, party: Masked, tmp_path: Path
 ) -> None:
@@ -149,3 +155,22 @@ def test_nothing_is_drawn_for_those_who_left(stage: Stage, project: Project) -> 
     with pytest.raises(Cancelled):
         exports._drawn(stage.context, here, None, gone)
     assert nothing_is_left(stage)
+
+
+def test_who_goes_away_ends_the_drawing(
+    stage: Stage, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def draw(*arguments: Any) -> None:
+        begun.set()
+        until(arguments[-1])  # as the child's parent asks whether anybody waits
+        ended.set()
+        raise Cancelled("nobody waits for it any more")
+
+    monkeypatch.setattr(exports, "draw_masks", draw)
+    with Wire(stage, "GET", f"/projects/{project.id}/export?format=coco") as wire:
+        assert begun.wait(HANGS_AFTER_SECONDS)
+        wire.drop()
+        assert ended.wait(HANGS_AFTER_SECONDS)
+    until(lambda: nothing_is_left(stage))
