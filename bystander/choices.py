@@ -11,7 +11,7 @@ from typing import Final
 DEFAULT_COLOR: Final = "#202020"
 """Of the effect `solid`."""
 DEFAULT_STRENGTH: Final = 1.0
-"""Times the cells of `blur` and `mosaic`."""
+"""Times the cells of `blur` and `mosaic`, and of the blur of `fill`."""
 
 
 class ProfileName(StrEnum):
@@ -30,6 +30,8 @@ class EffectName(StrEnum):
     SOLID = "solid"
     PICTURE = "picture"
     """A picture over the person's box, and the solid colour beneath it."""
+    FILL = "fill"
+    """The background, as other frames of the shot show it; where none does, the blur."""
 
 
 class ShapeName(StrEnum):

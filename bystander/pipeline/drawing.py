@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 
 import av
 
+from bystander.choices import EffectName
 from bystander.errors import InvalidTimeline
 from bystander.geometry.masks import Mask
 from bystander.media.colour import matrix_of
@@ -25,18 +26,20 @@ from bystander.media.encoder import (
     Encoding,
     encoding_of,
 )
-from bystander.media.facts import VideoInfo
+from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.partial_files import Spans
 from bystander.media.prefetch import prefetch
 from bystander.media.reader import Frame, frames_after
 from bystander.media.resuming import Run, Span
 from bystander.media.segments import SegmentWriter
+from bystander.pipeline.backgrounds import Backgrounds
 from bystander.pipeline.render_plan import regions_of
 from bystander.pipeline.tasks import Step, Workspace
 from bystander.pipeline.workspaces import with_video
 from bystander.progress import Tally
 from bystander.redaction.compositing import Compositor, Region, combined
 from bystander.redaction.effects import EffectSettings
+from bystander.redaction.filling import Filling
 from bystander.redaction.mattes import Alpha
 from bystander.redaction.regions import drawn
 from bystander.redaction.shapes import LOOK_AHEAD_SECONDS, steady
@@ -103,7 +106,7 @@ class DrawTask:
 
     def _draw(self, video: Path, timeline: Timeline, step: Step) -> None:
         encoding = encoding_of(self.info, video, self.encoder)
-        drawing = FrameMasker(timeline, self.info, self.effect, encoding)
+        drawing = FrameMasker(timeline, self.info, self.effect, encoding, video)
         drawing.borrows = False
         encoder = Encoder.create(self.info, video, self.encoder, self.parameter_id)
         run = Run(self.span.start, self.span.stop, self.shown, copied=False)
@@ -152,6 +155,7 @@ class _Decided:
 
     Attributes:
         who: of each of `masked`, the tracklet, and the number of the frame that it was seen in.
+        filling: what is behind them, where that is known and asked for.
     """
 
     picture: av.VideoFrame
@@ -159,6 +163,7 @@ class _Decided:
     kept: tuple[Mask, ...]
     whole: bool
     who: list[tuple[int, int]]
+    filling: Filling | None
 
     @property
     def order(self) -> tuple[av.VideoFrame, list[Region], tuple[Mask, ...]]:
@@ -196,6 +201,10 @@ class FrameMattes:
 class FrameMasker:
     """Masks the frames of one video by its timeline.
 
+    Args:
+        video: the file, which the effect `fill` is taken from; without it, and of interlaced
+            pictures, people are blurred.
+
     Attributes:
         deinterlaced: whether a frame may hold something of the one before.
         reach: ticks of the source within which frames are neighbours.
@@ -209,6 +218,7 @@ class FrameMasker:
         info: VideoInfo,
         effect: EffectSettings,
         encoding: Encoding,
+        video: Path | None = None,
     ) -> None:
         self._timeline = timeline
         self._pixel_format = encoding.pixel_format
@@ -225,6 +235,10 @@ class FrameMasker:
             *matrix_of(*info.planar_colors, info.height),
             timeline.header.looks,
         )
+        self._backgrounds = None
+        progressive = not self.deinterlaced and encoding.field_order is FieldOrder.PROGRESSIVE
+        if effect.name is EffectName.FILL and video is not None and progressive:
+            self._backgrounds = Backgrounds(video, info, timeline, effect, self._pixel_format)
         self._borrowing = Tally(
             timeline.path,
             "frame {first} was not analysed; it borrows its neighbours' masks",
@@ -246,7 +260,10 @@ class FrameMasker:
             frames: those after the first `done` ones, of which the last is shown at `shown`.
         """
         for frame, found in self._decided(frames, done, shown):
-            yield frame, self._compositor.apply(*found.order, whole=found.whole)
+            drawn_over = self._compositor.apply(
+                *found.order, whole=found.whole, filling=found.filling
+            )
+            yield frame, drawn_over
 
     def mattes(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameMattes]]:
         """Every frame with how strongly `masked` draws over each of its pixels.
@@ -274,6 +291,9 @@ class FrameMasker:
                 for frame in ahead:
                     yield frame, self._decide(frame, records, tracklets)
         finally:
+            if self._backgrounds is not None:
+                self._backgrounds.close()
+                self._tell_filled()
             self._borrowing.tell(log)
             self._masked_whole.tell(log)
 
@@ -293,13 +313,21 @@ class FrameMasker:
             radius = round(BORROW_GROWTH_SHARE * self._timeline.header.grid[1])
             masked, kept = _borrowed(near, tracklets, radius, self._effect), ()
             (self._borrowing if masked else self._masked_whole).add(frame.index)
+        filling = None
+        if record is not None and masked and self._backgrounds is not None:
+            filling = self._backgrounds.at(record)
         unknown = record is None and not masked
         who = [
             (sighting.tracklet, one.index)
             for one in shown
             for sighting in drawn(one, tracklets, self._effect).masked
         ]
-        return _Decided(picture, masked, kept, unknown, who)
+        return _Decided(picture, masked, kept, unknown, who, filling)
+
+    def _tell_filled(self) -> None:
+        if self._compositor.drawn:
+            share = round(100 * self._compositor.filled / self._compositor.drawn)
+            log.info("%d %% of what was masked is filled, %d %% is blurred", share, 100 - share)
 
     def _record_before(self, pts: int, number: int) -> int:
         """The number of a record shown before `pts`, found backwards from `number`; else 0."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import av
 
-from bystander.choices import EncoderBackend, SmartRender
+from bystander.choices import EffectName, EncoderBackend, SmartRender
 from bystander.files import StrPath, work_folder
 from bystander.media.deinterlacing import deinterlaced
 from bystander.media.demux import fingerprint
@@ -41,6 +41,7 @@ from bystander.media.resuming import (
 )
 from bystander.media.sound_spans import SoundSpan, sound_spans
 from bystander.media.stream_copy import CopyableStream
+from bystander.pipeline.backgrounds import frames_behind, windows_of
 from bystander.pipeline.drawing import (
     QUEUE_FRAMES,
     DrawTask,
@@ -171,7 +172,7 @@ def _render(
     effect, encoder = effect or EffectSettings(), encoder or EncoderSettings()
     check_output(output, video, overwrite)
     encoding = check_encoding(output, info, video, encoder)
-    drawing = FrameMasker(timeline, info, effect, encoding)
+    drawing = FrameMasker(timeline, info, effect, encoding, video)
     copyable = None
     if encoder.smart_render is SmartRender.AUTO:
         copyable = CopyableStream.of(video, info, encoding)
@@ -302,11 +303,12 @@ def _tasks(
     parameter_id = copyable.encoder_id if copyable else 0
     lead = takes_frame_before(encoding_of(info, video, encoder))
 
+    windows = windows_of(timeline.header) if effect.name is EffectName.FILL else []
+
     def bytes_of(span: Span) -> Spans:
-        start = pts[span.start - 1] + (not lead) if span.start else None
-        return spans_of(
-            workspace, video, info, start, pts[span.stop] if span.stop < len(pts) else None
-        )
+        first, stop = frames_behind(windows, span.start, span.stop)
+        start = pts[first - 1] + (not lead) if first else None
+        return spans_of(workspace, video, info, start, pts[stop] if stop < len(pts) else None)
 
     return [
         DrawTask(

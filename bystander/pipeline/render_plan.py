@@ -13,18 +13,20 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 import av
 import numpy as np
 
 from bystander import __version__
+from bystander.choices import EffectName
 from bystander.geometry.masks import Mask
 from bystander.media.encoder import EncoderSettings
 from bystander.media.facts import VideoInfo
 from bystander.media.resuming import SEGMENT_FRAMES, Span
 from bystander.media.stream_copy import CopyableStream, PictureGroup
+from bystander.pipeline.backgrounds import add_people, windows_of
 from bystander.redaction.compositing import Region
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import drawn
@@ -98,7 +100,26 @@ class DrawnFrames:
             frames.masked.append(bool(masked))
             frames.digests.extend(_digest_of(record.pts, masked, kept, looks))
             before = record
+        if effect.name is EffectName.FILL:
+            frames._add_windows(timeline)
         return frames
+
+    def _add_windows(self, timeline: Timeline) -> None:
+        """What stands in for people comes from all frames of their window, and from what anybody
+        hides there."""
+        heights = {tracklet.id: tracklet.height for tracklet in timeline.header.tracklets}
+        for window in windows_of(timeline.header):
+            length = window.stop - window.start
+            digest = hashlib.sha256()
+            for record in islice(timeline.frames(window.start), length):
+                add_people(digest, record, heights)
+            for frame in range(window.start, window.stop):
+                if self.masked[frame]:
+                    own = np.s_[_FRAME_DIGEST_BYTES * frame : _FRAME_DIGEST_BYTES * (frame + 1)]
+                    both = hashlib.blake2b(
+                        self.digests[own] + digest.digest(), digest_size=_FRAME_DIGEST_BYTES
+                    )
+                    self.digests[own] = both.digest()
 
     def is_masked(self, start: int, stop: int) -> bool:
         """Whether anything is drawn in the frames `start` to `stop`."""

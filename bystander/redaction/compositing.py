@@ -18,6 +18,7 @@ from bystander.geometry.types import PixelBox
 from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr, ycbcr_planes
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
+from bystander.redaction.filling import Filling
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
 from bystander.redaction.pictures import Sticker
 from bystander.timeline.types import Look
@@ -66,6 +67,10 @@ class Compositor:
 
     Raises:
         ConfigError: a picture can't be decoded.
+
+    Attributes:
+        drawn: luma pixels that were drawn over so far where the effect is `fill` ...
+        filled: ... and those of them that show the background, and no blur.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Compositor:
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
         self._edges = EdgeRefiner(grid, size)
+        self.drawn = self.filled = 0.0
 
     def apply(
         self,
@@ -102,6 +108,7 @@ class Compositor:
         masked: Sequence[Region],
         kept: Sequence[Mask] = (),
         whole: bool = False,
+        filling: Filling | None = None,
     ) -> av.VideoFrame:
         """A new picture with the effect over `masked`; `picture` itself stays as it is.
 
@@ -115,6 +122,7 @@ class Compositor:
             masked: the people to draw over.
             kept: silhouettes of the people to leave alone.
             whole: draw over the whole picture, for one that couldn't be analysed.
+            filling: of the effect `fill`, what is behind people; without it they are blurred.
 
         Returns:
             A new picture, or `picture` itself where nothing is masked.
@@ -132,7 +140,7 @@ class Compositor:
         ordered = sorted(((self._cell(r), r) for r in usual), key=lambda pair: pair[0])
         for cell, region in ordered:
             matte = self._mattes.matte(region.cover, region.extent, clear)
-            self._draw(source, target, matte, cell)
+            self._draw(source, target, matte, cell, None if whole else filling)
         for _, region in there:
             if region.look is not None:  # nothing of anybody is seen through it
                 matte = self._mattes.matte(region.cover, region.extent, clear)
@@ -203,9 +211,20 @@ class Compositor:
         return cell_size(self._settings, max(region.extent, height), width, region.face, cut_off)
 
     def _draw(
-        self, source: Sequence[Plane], target: Sequence[Plane], matte: Matte, cell: int
+        self,
+        source: Sequence[Plane],
+        target: Sequence[Plane],
+        matte: Matte,
+        cell: int,
+        filling: Filling | None,
     ) -> None:
         """Blend the effect on the planes `source` into the planes `target`."""
+        offsets = None
+        if filling is not None:
+            rows, columns = matte.alpha.shape
+            offsets = filling.offsets(source, (matte.x, matte.y, matte.x + columns, matte.y + rows))
+        if self._settings.name is EffectName.FILL:
+            self.drawn += float(matte.alpha.sum()) / 255
         chroma = matte.halved() if self._subsampling == 2 else matte
         scales = (1, self._subsampling, self._subsampling)
         for index, part in enumerate((matte, chroma, chroma)):
@@ -214,6 +233,12 @@ class Compositor:
             alpha = part.alpha[: height - y, : width - x]
             box = x, y, x + alpha.shape[1], y + alpha.shape[0]
             effect = self._effect(index, source[index], box, cell // scales[index])
+            if filling is not None and offsets is not None:
+                values, known = filling.patch(index, box, offsets[index])
+                effect = effect.copy()
+                _blend(effect, values, known)
+                if index == 0:
+                    self.filled += float(cv2.multiply(alpha, known, scale=1 / 255).sum()) / 255
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
 
     def _paint(self, target: Sequence[Plane], matte: Matte, levels: Sequence[int]) -> None:
@@ -279,7 +304,7 @@ class Compositor:
     def _effect(self, index: int, plane: Plane, box: PixelBox, cell: int) -> Plane:
         """What covers `box` of the Y, Cb or Cr plane (`index` 0, 1, 2)."""
         match self._settings.name:
-            case EffectName.BLUR:
+            case EffectName.BLUR | EffectName.FILL:
                 return blur(plane, box, cell)
             case EffectName.MOSAIC:
                 return mosaic(plane, box, cell)

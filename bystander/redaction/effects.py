@@ -1,4 +1,4 @@
-"""What is drawn over a person: blur, mosaic, a solid colour or a picture.
+"""What is drawn over a person: blur, mosaic, a solid colour, a picture or the background.
 
 Blur and mosaic both keep nothing but the mean of each *cell*, a square of many
 pixels on a grid that is fixed in the frame, smoothed once more over the cells around
@@ -71,8 +71,9 @@ class EffectSettings(Settings):
         ge=0.25,
         le=8.0,
         title="Strength",
-        description="Makes the cells of blur and mosaic this many times larger. Below 1 people "
-        "may be recognised, and allow_weak is asked for.",
+        description="Makes the cells of blur and mosaic this many times larger, and of the blur "
+        "where fill knows no background. Below 1 people may be recognised, and allow_weak is "
+        "asked for.",
     )
     picture: str | None = Field(
         None,
@@ -103,7 +104,8 @@ class EffectSettings(Settings):
     @property
     def weak(self) -> bool:
         """Whether more of a person is left than the defaults leave."""
-        return self.name in (EffectName.BLUR, EffectName.MOSAIC) and self.strength < 1
+        celled = (EffectName.BLUR, EffectName.MOSAIC, EffectName.FILL)
+        return self.name in celled and self.strength < 1
 
     @property
     def boxed(self) -> bool:
