@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
-EffectName = Literal["blur", "mosaic", "solid", "picture"]
+EffectName = Literal["blur", "mosaic", "solid", "picture", "fill"]
 Sound = Literal["keep", "mute", "low-pass", "pitch"]
 SOUNDS: Final[tuple[Sound, ...]] = get_args(Sound)
 EFFECTS: Final[tuple[EffectName, ...]] = get_args(EffectName)
@@ -27,7 +27,7 @@ class Effect:
     """What is drawn over people.
 
     Attributes:
-        strength: of blur and mosaic, from `WEAKEST` to `STRONGEST`.
+        strength: of blur, mosaic and the blur of fill, from `WEAKEST` to `STRONGEST`.
         color: of the solid colour, and beneath a picture, #rrggbb.
         shape: what of a person is drawn over.
         picture: a PNG in base64; the service's answers leave it out.

@@ -25,6 +25,7 @@ from bystander.geometry.types import Box
 from bystander.media.colour import Matrix, PixelFormat, planes_of
 from bystander.redaction.compositing import Compositor, Region
 from bystander.redaction.effects import EffectSettings
+from bystander.redaction.filling import Filling
 from bystander.timeline.types import Look, Sighting
 
 WINDOW_SIDES_PX: Final = (4, 8)
@@ -64,6 +65,7 @@ class ExpectedFrame:
         masked: the people to draw over.
         kept: silhouettes of those to leave alone.
         silhouettes: of the masked, with their tracklets; guesses without what is seen of the kept.
+        filling: of the effect `fill`, what is behind the masked.
     """
 
     source: av.VideoFrame
@@ -71,6 +73,7 @@ class ExpectedFrame:
     masked: Sequence[Region]
     kept: Sequence[Mask]
     silhouettes: Sequence[Sighting]
+    filling: Filling | None = None
 
 
 class Redrawer:
@@ -155,7 +158,10 @@ class Redrawer:
 
     def _drawn(self, plan: ExpectedFrame, output: Luma, covered: Bits) -> Luma:
         if self.effect.name is not EffectName.SOLID:
-            return grey(self._compositor.apply(plan.source, plan.masked, plan.kept))
+            drawn = self._compositor.apply(
+                plan.source, plan.masked, plan.kept, filling=plan.filling
+            )
+            return grey(drawn)
         black, white = (
             grey(compositor.apply(plan.source, plan.masked, plan.kept))
             for compositor in (self._black, self._white)

@@ -128,7 +128,14 @@ PictureOf = Annotated[
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
 ]
-Effect = Annotated[EffectName, typer.Option("--effect", help="What is drawn over people.")]
+Effect = Annotated[
+    EffectName,
+    typer.Option(
+        "--effect",
+        help="What is drawn over people; fill: what is behind them, where other frames of the shot "
+        "show it, else the blur.",
+    ),
+]
 Shape = Annotated[
     ShapeName,
     typer.Option(
@@ -146,8 +153,8 @@ Strength = Annotated[
     typer.Option(
         "--strength",
         metavar="TIMES",
-        help="Makes the cells of blur and mosaic this many times larger, 0.25 to 8. Below 1 "
-        "people may be recognised: that also needs --allow-weak.",
+        help="Makes the cells of blur, mosaic and fill's blur this many times larger, 0.25 to 8. "
+        "Below 1 people may be recognised: that also needs --allow-weak.",
     ),
 ]
 PictureFile = Annotated[

@@ -118,6 +118,9 @@ def audit(
     cells = drawing.with_effect(mosaic) if drawing and redrawing is None else None
     basis = Basis(redrawing.effect if redrawing else None, settings)
     again = None
+    # A filled frame depends on all of its window, which an earlier audit says nothing of.
+    filled = redrawing is not None and redrawing.effect.name is EffectName.FILL
+    earlier = None if filled else earlier
     if earlier is not None and timeline is not None and _is_in_step(infos, timeline):
         ticks = timeline.pts() - infos[0].start_pts
         times = np.asarray(ticks * float(infos[0].time_base) + step.first_seconds, np.float64)
@@ -135,6 +138,8 @@ def audit(
         for signs in looked:
             findings.add(signs)
             meter.step()
+    if drawing is not None and drawing.backgrounds is not None:
+        drawing.backgrounds.close()
     whole_file, in_output = list(_whole_file(output, infos)), findings.findings()
     if again is not None:
         in_output = ordered([*in_output, *again.findings])

@@ -35,10 +35,15 @@ from bystander.redaction.plates import (
     Canvas,
     Plate,
     Sample,
+    Small,
     build_plate,
+    has_left,
     in_luma,
+    scaled,
+    small_planes,
     warped_bits,
 )
+from bystander.redaction.regions import GUESSES
 from bystander.timeline.archive import Timeline
 from bystander.timeline.header import Header
 from bystander.timeline.types import FrameRecord, Sighting, Tracklet
@@ -114,14 +119,16 @@ class _Seen:
         motions: by frame, from its grid pixels to those of the first one, where they are known.
         people: by frame, where anybody is, grown: packed bits of the grid.
         samples: their frames' numbers and planes.
-        ends: of each tracklet, the first and the last frame of the window that has it and whose
-            motion is known, with its sighting.
+        ends: of each tracklet, the first and the last frame of the window in which it was seen and
+            whose motion is known, with its sighting and what the frame looked like.
+        looks: what each sample looks like.
     """
 
     motions: dict[int, Motion]
     people: dict[int, NDArray[np.uint8]]
     samples: list[tuple[int, list[Plane]]]
-    ends: dict[int, list[tuple[int, Sighting]]]
+    ends: dict[int, list[tuple[int, Sighting, Small]]]
+    looks: list[Small]
 
 
 class Backgrounds:
@@ -192,7 +199,7 @@ class Backgrounds:
         }
         count = self._sample_count(window)
         sampled = {window.start + (window.stop - window.start) * n // count for n in range(count)}
-        seen = _Seen({}, {}, [], {})
+        seen = _Seen({}, {}, [], {}, [])
         anchor: tuple[View, Motion] | None = None  # what samples are registered with
         last: tuple[View, Motion] | None = None  # the sample before
         guess = np.eye(3)  # from that to the frame before
@@ -224,11 +231,15 @@ class Backgrounds:
             if motion is None:
                 continue
             seen.motions[record.index] = motion / motion[2, 2]
+            look = small_planes(planes, self._grid)
             if is_sample:
+                seen.looks.append(look)
                 seen.samples.append((record.index, [np.array(plane) for plane in planes]))
             for sighting in record.sightings:
-                ends = seen.ends.setdefault(sighting.tracklet, [(record.index, sighting)])
-                ends[1:] = [(record.index, sighting)]
+                if sighting.origin in GUESSES:
+                    continue  # of where nobody was seen a look tells nothing
+                ends = seen.ends.setdefault(sighting.tracklet, [(record.index, sighting, look)])
+                ends[1:] = [(record.index, sighting, look)]
         return seen
 
     def _reading(self, window: Window, last_pts: int) -> Iterator[Frame]:
@@ -278,20 +289,40 @@ class Backgrounds:
             for k in near:
                 covered[k] |= there
         for ends in seen.ends.values():
-            for number, sighting in (ends[0], ends[-1]):
-                mask = self._people([sighting])
-                there = warped_bits(mask, canvas.grid_place(motions[number]), canvas.grid)
-                for k, at in enumerate(numbers):
-                    if at < ends[0][0] and number == ends[0][0]:
-                        covered[k] |= there
-                    if at > ends[-1][0] and number == ends[-1][0]:
-                        covered[k] |= there
+            self._cover_unseen(seen, ends[0], numbers, canvas, covered, later=False)
+            self._cover_unseen(seen, ends[-1], numbers, canvas, covered, later=True)
         usable = [k for k in range(len(numbers)) if not unfollowed[k]]
         if len(usable) < MIN_SAMPLES or not anybody.any():
             return None
         wanted = self._around(anybody)
         samples = [Sample(seen.samples[k][1], motions[numbers[k]]) for k in usable]
         return build_plate(canvas, samples, [covered[k] for k in usable], wanted)
+
+    def _cover_unseen(
+        self,
+        seen: _Seen,
+        end: tuple[int, Sighting, Small],
+        numbers: Sequence[int],
+        canvas: Canvas,
+        covered: Sequence[Bits],
+        later: bool,
+    ) -> None:
+        """Somebody seen for the last time, or the first, may be there after it, or before."""
+        number, sighting, look = end
+        mask, motion = self._half(sighting), seen.motions[number]
+        place = canvas.grid_place(in_luma(motion, self._scale))
+        there = warped_bits(self._people([sighting]), place, canvas.grid)
+        for k, at in enumerate(numbers):
+            if (at > number) if later else (at < number):
+                moved = scaled(np.linalg.inv(seen.motions[at]) @ motion, (2, 2))
+                if not has_left(look, seen.looks[k], moved, mask):
+                    covered[k] |= there
+
+    def _half(self, sighting: Sighting) -> Bits:
+        """A silhouette at half the grid's size."""
+        width, height = self._grid
+        bits = sighting.mask.on_grid(width, height)[: height // 2 * 2, : width // 2 * 2]
+        return np.asarray(bits[0::2, 0::2] | bits[1::2, 1::2])
 
     def _around(self, anybody: Bits) -> Bits:
         """Where a plate is wanted: behind people and around them, or, for shapes, anywhere."""
@@ -342,4 +373,4 @@ def _paste_grown(canvas: NDArray[np.uint8], mask: Mask, radius: int) -> None:
 
 
 def _without_samples(seen: _Seen) -> _Seen:
-    return _Seen(seen.motions, seen.people, [], {})
+    return _Seen(seen.motions, seen.people, [], {}, [])

@@ -118,8 +118,8 @@ def mask_video(
             everybody who may be meant.
         edits: by hand (`bystander.editing.document.Edits`), applied to what was found. The saved
             timeline is the one without them.
-        effect: what is drawn over people: `blur`, `mosaic`, `solid`, or settings, which also
-            have a shape and a picture.
+        effect: what is drawn over people: `blur`, `mosaic`, `solid`, `fill`, or settings, which
+            also have a shape and a picture.
         profile: how thoroughly: `fast`, `balanced`, `thorough`, or settings.
         codec: `auto`, `h264`, `hevc` or `av1`; by default as the profile says.
         deinterlace: `auto`, `on` or `off`; by default as the profile says.

@@ -16,8 +16,9 @@ from bystander.auditing.redrawn import ExpectedFrame, Redrawer, fitting
 from bystander.auditing.report import CLOCK_MARGIN_SECONDS
 from bystander.choices import EffectName
 from bystander.media.colour import FULL_RANGE_NAMES, PixelFormat, matrix_of
-from bystander.media.facts import VideoInfo
+from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.reader import Frame, VideoReader
+from bystander.pipeline.backgrounds import Backgrounds
 from bystander.redaction.effects import EffectSettings
 from bystander.redaction.regions import Drawn, drawn
 from bystander.redaction.shapes import LOOK_AHEAD_SECONDS, steady
@@ -38,6 +39,7 @@ class ReferencePlan:
         source, output: the files and what `probe` said about them.
         pixel_format: of the output.
         drawing: tells what of those masked is drawn over.
+        backgrounds: of the source, where the effect is `fill`.
     """
 
     source: tuple[Path, VideoInfo]
@@ -45,6 +47,7 @@ class ReferencePlan:
     timeline: Timeline
     pixel_format: PixelFormat
     drawing: EffectSettings
+    backgrounds: Backgrounds | None = None
 
     @classmethod
     def of(
@@ -61,7 +64,11 @@ class ReferencePlan:
             return None
         for pixel_format in get_args(PixelFormat):
             if FULL_RANGE_NAMES.get(after.pixel_format, after.pixel_format) == pixel_format:
-                return cls((source, before), (output, after), timeline, pixel_format, drawing)
+                behind = None
+                if drawing.name is EffectName.FILL and before.field_order is FieldOrder.PROGRESSIVE:
+                    behind = Backgrounds(source, before, timeline, drawing, pixel_format)
+                videos = (source, before), (output, after)
+                return cls(*videos, timeline, pixel_format, drawing, behind)
         return None
 
     def records(self, start: int = 0) -> Iterator[FrameRecord]:
@@ -85,7 +92,10 @@ class ReferencePlan:
         """
         here = self._drawn(record)
         source, output = (frame.upright(self.pixel_format) for frame in frames)
-        return ExpectedFrame(source, output, here.regions, here.kept, here.masked)
+        filling = None
+        if self.backgrounds is not None and here.masked:
+            filling = self.backgrounds.at(record)
+        return ExpectedFrame(source, output, here.regions, here.kept, here.masked, filling)
 
     def redrawing(self, effect: EffectSettings | None = None) -> Redrawer | None:
         """What draws the frames again.
@@ -131,7 +141,8 @@ class ReferencePlan:
 
 def _usual_effects() -> list[EffectSettings]:
     """The defaults, and the same too weak."""
-    return [EffectSettings(name=name) for name in EffectName if name is not EffectName.PICTURE] + [
+    plain = (EffectName.BLUR, EffectName.MOSAIC, EffectName.SOLID)
+    return [EffectSettings(name=name) for name in plain] + [
         EffectSettings(name=name, strength=strength, allow_weak=True)
         for strength in WEAKER_STRENGTHS
         for name in (EffectName.BLUR, EffectName.MOSAIC)

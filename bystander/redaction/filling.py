@@ -103,8 +103,8 @@ class Filling:
         step = self._step(index)
         size = box[2] - box[0], box[3] - box[1]
         place = self.plate.canvas.place(self.motion, step) @ shifted(box[0], box[1])
-        values = _looked_up(self.plate.planes[index], place, size)
-        weight = _looked_up(self.plate.weights[min(index, 1)], place, size)
+        values = _looked_up(self.plate.planes[index], place, size, cv2.BORDER_REPLICATE)
+        weight = _looked_up(self.plate.weights[min(index, 1)], place, size, cv2.BORDER_CONSTANT)
         if offset:
             peak = 255 if values.dtype == np.uint8 else 1023
             values = np.rint(values + np.float32(offset)).clip(0, peak).astype(values.dtype)
@@ -116,10 +116,10 @@ class Filling:
         return 2 if index and chroma.shape[1] < luma.shape[1] else 1
 
 
-def _looked_up(plane: Plane, place: Motion, size: tuple[int, int]) -> Plane:
+def _looked_up(plane: Plane, place: Motion, size: tuple[int, int], beyond: int) -> Plane:
     """The samples of a plane that `place` leads to from each pixel of a picture of `size`."""
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpPerspective(plane, place, size, flags=how))
+    return np.asarray(cv2.warpPerspective(plane, place, size, flags=how, borderMode=beyond))
 
 
 def _halved(box: PixelBox) -> PixelBox:

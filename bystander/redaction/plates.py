@@ -7,14 +7,13 @@ with what is there when they have gone. Of an unknown pixel nothing is kept.
 
 A detection that comes late or breaks off tells that somebody was there before or after it, unseen.
 So a frame counts as covered where anybody was in the frames around it, and where anybody appears
-later for the first time or was seen before for the last time.
+later for the first time or was seen before for the last time, unless they plainly have left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Final
 
 import cv2
@@ -28,6 +27,16 @@ from bystander.redaction.effects import Plane
 Weight = NDArray[np.uint8]
 """uint8 [H, W], 255 where a plate is known, 0 where it isn't, between them near the edge."""
 
+Small = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+"""Y, Cb, Cr of a frame, uint8 [h, w] each, half as large as the analysis grid."""
+
+MIN_CHANGE_GREY_LEVELS: Final = 14.0
+LEFT_SHARE: Final = 0.6
+"""Somebody has left where this share of the pixels that they were seen at changed by that much."""
+MAX_LIGHT_GREY_LEVELS: Final = 14.0
+"""By which the light alone may change."""
+MIN_LEFT_PX: Final = 12
+"""Pixels at half the grid's size; whoever is smaller isn't told to have left."""
 MIN_SEEN: Final = 3
 """Frames that have to show a pixel of the background."""
 MAX_DEVIATION_GREY_LEVELS: Final = 8.0
@@ -92,7 +101,7 @@ class Canvas:
     @property
     def grid(self) -> tuple[int, int]:
         """Width, height of the canvas in grid pixels."""
-        return ceil(self.width / self.scale[0]), ceil(self.height / self.scale[1])
+        return round(self.width / self.scale[0]), round(self.height / self.scale[1])
 
     def place(self, motion: Motion, step: int = 1) -> Motion:
         """From pixels of a frame to those of the canvas.
@@ -136,6 +145,41 @@ def warped_bits(bits: Bits, place: Motion, size: tuple[int, int]) -> Bits:
     return np.asarray(spread > 0)
 
 
+def has_left(then: Small, now: Small, place: Motion, mask: Bits) -> bool:
+    """Whether somebody who was seen in one frame is plainly gone from there in another.
+
+    Args:
+        then: the frame that they were seen in.
+        now: the other.
+        place: from pixels of `then` to those of `now`.
+        mask: where they were: bool [h, w], pixels of both.
+    """
+    size = mask.shape[::-1]
+    there = warped_bits(mask, place, size)
+    if np.count_nonzero(there) < MIN_LEFT_PX:
+        return False
+    changed = np.zeros(np.count_nonzero(there), dtype=bool)
+    for index, (one, other) in enumerate(zip(then, now, strict=True)):
+        before = cv2.warpPerspective(one, place, size, borderMode=cv2.BORDER_REPLICATE)
+        away = other[there].astype(np.float32) - before[there].astype(np.float32)
+        if index == 0:  # the light may have changed
+            away -= np.median(away).clip(-MAX_LIGHT_GREY_LEVELS, MAX_LIGHT_GREY_LEVELS)
+        changed |= np.abs(away) > MIN_CHANGE_GREY_LEVELS
+    return bool(changed.mean() >= LEFT_SHARE)
+
+
+def small_planes(planes: Sequence[Plane], grid: tuple[int, int]) -> Small:
+    """A frame for `has_left`: uint8 [h, w] each, half as large as the grid."""
+    size = grid[0] // 2, grid[1] // 2
+    y, cb, cr = (_small(plane, size) for plane in planes)
+    return y, cb, cr
+
+
+def _small(plane: Plane, size: tuple[int, int]) -> NDArray[np.uint8]:
+    small: Plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(small if small.dtype == np.uint8 else small >> 2, dtype=np.uint8)
+
+
 def build_plate(
     canvas: Canvas, samples: Sequence[Sample], covered: Sequence[Bits], wanted: Bits
 ) -> Plate:
@@ -148,7 +192,10 @@ def build_plate(
         wanted: where it is asked for, likewise. Elsewhere it is unknown.
     """
     known = wanted & _agreed(canvas, samples, covered)
-    depth = cv2.distanceTransform(np.pad(known, 1).view(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    if known.all():  # there is no distance to nothing
+        depth = np.full(known.shape, np.float32(np.inf))
+    else:
+        depth = np.asarray(cv2.distanceTransform(known.view(np.uint8), cv2.DIST_L2, 5))
     weight = np.rint(((depth - EDGE_GRID_PX) / SOFTNESS_GRID_PX).clip(0, 1) * 255)
     luma, *chroma = samples[0].planes
     step = 2 if chroma[0].shape[1] < luma.shape[1] else 1

@@ -148,6 +148,8 @@ def _chosen(page: Page) -> Effect:
             source = f"data:image/png;base64,{before.picture}"
             alt = escape(texts("estimate.picture-now"))
             st.html(f'<img class="sticker" src="{source}" alt="{alt}">')
+    if name == "fill":
+        st.caption(texts("estimate.fill-help"))
     if name in ("solid", "picture"):
         color = st.color_picker(texts("estimate.color"), before.color, key="color")
         return replace(before, color=color)

@@ -32,7 +32,11 @@ class EffectRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: EffectName = EffectName.BLUR
+    name: EffectName = Field(
+        EffectName.BLUR,
+        description="fill: what is behind people, where other frames of the shot show it, else the "
+        "blur; shadows and reflections stay",
+    )
     shape: ShapeName = Field(
         ShapeName.SILHOUETTE,
         description="what of a person is drawn over; blob and box hide the outline, too",
@@ -51,7 +55,8 @@ class EffectRequest(BaseModel):
         ge=1.0,
         le=8.0,
         strict=True,
-        description="how many times larger the cells of blur and mosaic are than they must be; "
+        description="how many times larger the cells of blur and mosaic, and of the blur where "
+        "fill knows no background, are than they must be; "
         "below 1 people could be recognised, so that isn't offered",
     )
 

@@ -1,0 +1,270 @@
+"""The effect `fill`: the background where other frames show it, the blur elsewhere, nobody ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bystander.choices import EffectName
+from bystander.media.resuming import RenderCheckpoints
+from bystander.pipeline import backgrounds
+from bystander.pipeline import render as rendering
+from bystander.pipeline.analyze import analyze
+from bystander.pipeline.render import planned_spans, render
+from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel
+from bystander.redaction.effects import EffectSettings
+from bystander.timeline.archive import Timeline, TimelineWriter
+from bystander.timeline.header import with_decisions
+from tests.support.drawn import (
+    BLUE,
+    GREEN,
+    LOSSLESS,
+    RED,
+    SETTINGS,
+    WIDTH,
+    YELLOW,
+    Figure,
+    Pixels,
+    Scene,
+    _draw,
+    drawn_models,
+    pictures,
+    shows,
+    standing,
+    walking,
+)
+
+pytestmark = pytest.mark.long
+
+FILL = EffectSettings(name=EffectName.FILL)
+BLUR = EffectSettings(name=EffectName.BLUR)
+Bits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Street(Scene):
+    """Figures before grey texture, which the camera pans over by `pan` pixels a frame."""
+
+    frames: int = 72
+    pan: float = 0.0
+    seed: int = 0
+    _walls: dict[int, Pixels] = field(default_factory=dict, compare=False)
+
+    def background(self, number: int) -> Pixels:
+        """What a frame would show without anybody: uint8 [H, W, 3] RGB."""
+        wall = self._wall(sum(cut <= number for cut in self.cuts))
+        at = np.array([[1, 0, -self.pan * number], [0, 1, 0]], dtype=np.float64)
+        return np.asarray(cv2.warpAffine(wall, at, self.size), dtype=np.uint8)
+
+    def picture(self, number: int) -> Pixels:
+        canvas = self.background(number)
+        for figure in self.figures:
+            if number in figure.present:
+                _draw(canvas, figure, number)
+        return canvas
+
+    def _wall(self, place: int) -> Pixels:
+        if place not in self._walls:
+            rng = np.random.default_rng((self.seed, place))
+            width, height = self.size[0] + 400, self.size[1]
+            coarse = rng.uniform(60, 160, (height // 12, width // 12)).astype(np.float32)
+            grey = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+            grey = grey.clip(40, 170).astype(np.uint8)
+            self._walls[place] = np.repeat(grey[..., None], 3, axis=2)
+        return self._walls[place]
+
+
+@dataclass(frozen=True)
+class Filmed:
+    scene: Street
+    source: Path
+    timeline: Timeline
+    folder: Path
+
+    def rendered(self, effect: EffectSettings = FILL) -> Path:
+        output = self.folder / f"{effect.name}.mp4"
+        render(
+            self.source,
+            self.timeline,
+            output,
+            effect=effect,
+            encoder=LOSSLESS,
+            overwrite=True,
+        )
+        return output
+
+    @cached_property
+    def blurred(self) -> list[Pixels]:
+        return pictures(self.rendered(BLUR))
+
+
+def filmed(scene: Street, folder: Path) -> Filmed:
+    source = scene.video(folder / "source.mp4")
+    timeline = analyze(source, folder / "timeline", models=drawn_models(), settings=SETTINGS)
+    return Filmed(scene, source, timeline, folder)
+
+
+def nothing_else_shows(street: Filmed, after: Sequence[Pixels], off: int = 36) -> None:
+    """Every pixel is the place's, the blur's or between them: nobody's own anywhere."""
+    for number, picture in enumerate(after):
+        true, blurred = (
+            one.astype(int) for one in (street.scene.background(number), street.blurred[number])
+        )
+        low, high = np.minimum(true, blurred) - off, np.maximum(true, blurred) + off
+        beyond = ((picture < low) | (picture > high)).any(axis=2)
+        assert not beyond.any(), f"frame {number}: {np.argwhere(beyond)[:5].tolist()}"
+
+
+def psnr(one: Pixels, other: Pixels, where: Bits) -> float:
+    away = one[where].astype(np.float64) - other[where]
+    return float(10 * np.log10(255**2 / max(1e-9, float(np.mean(away**2)))))
+
+
+def filled_like_the_background(
+    scene: Street, after: Sequence[Pixels], figure: Figure, least: float
+) -> None:
+    """The median over the frames of how like the true background somebody's place is, in dB."""
+    found = [
+        psnr(picture, scene.background(number), scene.silhouette(figure, number))
+        for number, picture in enumerate(after)
+        if np.count_nonzero(scene.silhouette(figure, number)) > 500
+    ]
+    assert np.median(found) >= least, np.round(found, 1)
+
+
+@pytest.mark.parametrize("pan", [0.0, 1.7], ids=["still", "pan"])
+def test_two_who_cross_are_replaced_by_what_is_behind_them(tmp_path: Path, pan: float) -> None:
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
+    street = filmed(Street(people, pan=pan), tmp_path)
+    after = pictures(street.rendered())
+    nothing_else_shows(street, after)
+    for figure in people:
+        filled_like_the_background(street.scene, after, figure, 38 if pan == 0 else 30)
+
+
+def test_who_never_moves_is_blurred_and_whoever_passes_is_filled(tmp_path: Path) -> None:
+    stays = Figure(GREEN, standing(60))
+    passes = Figure(RED, walking(440, -6))
+    street = filmed(Street([stays, passes], frames=60), tmp_path)
+    after = pictures(street.rendered())
+    nothing_else_shows(street, after)
+    for number in (0, 20, 40):  # nobody passes them then
+        there = street.scene.silhouette(stays, number)
+        assert (after[number][there] == street.blurred[number][there]).all()
+    filled_like_the_background(street.scene, after[:45], passes, 38)
+
+
+def test_somebody_who_appears_midway_is_not_taken_for_the_background(tmp_path: Path) -> None:
+    """Missed until frame 30, and never moving: then found, and only blurred."""
+    late = Figure(YELLOW, standing(180), unseen=range(30))
+    street = filmed(Street([late]), tmp_path)
+    after = pictures(street.rendered())
+    for number in range(34, 72):
+        there = street.scene.silhouette(late, number)
+        assert (after[number][there] == street.blurred[number][there]).all()
+
+
+def test_somebody_missed_while_walking_is_in_no_plate(tmp_path: Path) -> None:
+    """Found, missed for twenty frames, found again; the other walks where they were unseen."""
+    missed = Figure(RED, walking(-40, 5), unseen=range(24, 44))
+    other = Figure(BLUE, walking(380, -6))
+    street = filmed(Street([missed, other]), tmp_path)
+    after = pictures(street.rendered())
+    for number in range(72):
+        there = street.scene.silhouette(other, number)
+        dark = (after[number].max(axis=2) < 36) & there  # the grey of somebody unseen is 30
+        assert not dark.any()
+
+
+def test_a_cut_keeps_both_places_apart(tmp_path: Path) -> None:
+    people = [Figure(RED, walking(-60, 9)), Figure(BLUE, walking(420, -7))]
+    street = filmed(Street(people, frames=100, cuts=(50,)), tmp_path)
+    assert len(street.timeline.header.shots) == 2
+    after = pictures(street.rendered())
+    nothing_else_shows(street, after)
+    filled_like_the_background(street.scene, after, people[0], 36)
+
+
+def test_kept_people_are_untouched_and_in_no_plate(tmp_path: Path) -> None:
+    kept = Figure(GREEN, walking(-60, 7))
+    masked = Figure(RED, walking(400, -7))
+    street = filmed(Street([kept, masked]), tmp_path)
+    green = [
+        person.id
+        for person in street.timeline.header.persons
+        if _seen_at(street.timeline, person.tracklets[0]) < 0
+    ]
+    header = with_decisions(street.timeline.header, green, ())
+    street = replace(street, timeline=Timeline(street.timeline.path, header))
+    after, before = pictures(street.rendered()), pictures(street.source)
+    apart = [abs(kept.place(n)[0] - masked.place(n)[0]) > 2 * WIDTH for n in range(72)]
+    assert 40 < sum(apart) < 72
+    for number in np.flatnonzero(apart).tolist():
+        there = street.scene.silhouette(kept, number)
+        assert (after[number][there] == before[number][there]).all()
+        elsewhere = shows(after[number], kept.clothes) & ~shows(before[number], kept.clothes)
+        assert not elsewhere.any()
+    filled_like_the_background(street.scene, after, masked, 36)
+
+
+def _seen_at(timeline: Timeline, tracklet: int) -> float:
+    """How far a tracklet walks to the left, grid pixels."""
+    at = [s.mask.x for r in timeline.frames() for s in r.sightings if s.tracklet == tracklet]
+    return float(at[0] - at[-1])
+
+
+def test_a_part_rendered_by_itself_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendering, "SEGMENT_FRAMES", 20)
+    monkeypatch.setattr(backgrounds, "WINDOW_FRAMES", 36)
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
+    street = filmed(Street(people, pan=1.0), tmp_path)
+    whole = pictures(street.rendered())
+    segments = tmp_path / "segments"
+    segments.mkdir()
+    output = tmp_path / "parts.mp4"
+    render(
+        street.source,
+        street.timeline,
+        output,
+        effect=FILL,
+        encoder=LOSSLESS,
+        checkpoints=RenderCheckpoints(segments, 20, keep=True),
+        parallel=Parallel(InProcess(), FolderWorkspace(street.source, tmp_path)),
+    )
+    for one, other in zip(whole, pictures(output), strict=True):
+        assert (one == other).all()
+
+
+def test_an_edit_has_all_of_its_window_drawn_anew_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backgrounds, "WINDOW_FRAMES", 36)
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
+    street = filmed(Street(people), tmp_path)
+    with TimelineWriter(tmp_path / "edited") as writer:
+        for record in street.timeline.frames():
+            if record.index == 3:  # somebody was a little wider there
+                wider = [replace(one, mask=one.mask.grown(3)) for one in record.sightings]
+                record = replace(record, sightings=tuple(wider))
+            writer.add_frame(record)
+        writer.finish(street.timeline.header)
+    edited = Timeline.load(tmp_path / "edited")
+
+    def names(timeline: Timeline, effect: EffectSettings) -> list[str]:
+        spans = planned_spans(street.source, timeline, effect, LOSSLESS, length=12)
+        assert spans is not None
+        return [span.name for span in spans]
+
+    pairs = zip(names(street.timeline, FILL), names(edited, FILL), strict=True)
+    assert [one == other for one, other in pairs] == [False] * 3 + [True] * 3
+    pairs = zip(names(street.timeline, BLUR), names(edited, BLUR), strict=True)
+    assert [one == other for one, other in pairs] == [False] + [True] * 5
