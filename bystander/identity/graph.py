@@ -169,7 +169,7 @@ class IdentityGraph:
             if a < b and score > 0
         ]
         heapq.heapify(queue)
-        doubtful: dict[int, set[int]] = {}
+        doubtful: dict[int, set[tuple[int, int]]] = {}  # pairs by a rival that stands against them
         while queue:
             negative, a, b = heapq.heappop(queue)
             score = -negative
@@ -177,18 +177,17 @@ class IdentityGraph:
                 break
             if self._edges.get(a, {}).get(b) != score:
                 continue  # one of them was joined meanwhile
-            if score - self._rival(a, b) < margin:
-                doubtful.setdefault(a, set()).add(b)
-                doubtful.setdefault(b, set()).add(a)
+            rival = self._rival(a, b, score, margin)
+            if rival is not None:
+                doubtful.setdefault(rival, set()).add((a, b))
                 continue
             joined = self._merge(a, b)
-            near = self._edges[joined]
-            for other, value in near.items():
+            for other, value in self._edges[joined].items():
                 heapq.heappush(queue, (-value, other, joined))
-                for third in doubtful.pop(other, ()):  # a rival may be gone
-                    if third in self._edges[other]:
-                        pair = min(other, third), max(other, third)
-                        heapq.heappush(queue, (-self._edges[other][third], *pair))
+            for pair in doubtful.pop(a, set()) | doubtful.pop(b, set()):
+                again = self._edges.get(pair[0], {}).get(pair[1])
+                if again is not None:
+                    heapq.heappush(queue, (-again, *pair))
         return list(self._clusters.values())
 
     def _forbid(self, segments: Sequence[Segment], fps: float) -> None:
@@ -293,27 +292,28 @@ class IdentityGraph:
             few, many = other, one
         return not many.others.isdisjoint(few.members)
 
-    def _rival(self, a: int, b: int) -> float:
-        """The best score that somebody has who may be one of the two and isn't the other.
+    def _rival(self, a: int, b: int, score: float, margin: float) -> int | None:
+        """Somebody who may be one of the two and isn't the other, within the margin; None if
+        there is nobody.
 
         A look-alike whose face wasn't seen before may have the same face as well.
         """
         face = max(0.0, self._faces(self._clusters[a], self._clusters[b]))
         later = max(a, b, key=lambda i: self._clusters[i].start)
-        best = 0.0
         for one, other in ((a, b), (b, a)):
             apart = self._clusters[other]
-            for rival, score in self._edges[one].items():
-                if score + face <= best or rival == other:
+            for rival, likeness in self._edges[one].items():
+                if rival == other or score - likeness - face >= margin:
                     continue
                 somebody = self._clusters[rival]
                 if not self._conflict(somebody, apart):
                     continue
                 unseen = face > 0 and one == later and not somebody.face.count
                 if unseen and self._looks(somebody, apart) > 0:
-                    score += face
-                best = max(best, score)
-        return best
+                    return rival
+                if score - likeness < margin:
+                    return rival
+        return None
 
     def _merge(self, a: int, b: int) -> int:
         one, other = self._clusters.pop(a), self._clusters.pop(b)
