@@ -23,6 +23,7 @@ from bystander.auditing.likeness import (
 )
 from bystander.auditing.pairs import FrameComparison
 from bystander.auditing.redrawn import MIN_SOURCE_EVIDENCE, Redrawer, showing
+from bystander.choices import EffectName
 from bystander.geometry.coordinates import GridTransform
 from bystander.geometry.masks import Bits, Mask, resized
 from bystander.redaction.effects import EffectSettings, cell_size
@@ -79,11 +80,16 @@ def masked_badly(
     beyond = mosaic.beyond(plan) if mosaic and plan else None
     source, output = luma(compared.view.source), luma(compared.view.output)
     soft = compare_softly(source, output)
+    # Where a guess masks nobody, what is filled in is the source itself: only the drawing tells.
+    filled = redrawing is not None and redrawing.effect.name is EffectName.FILL
     signs: list[Finding | None] = []
     for sighting in drawn(record, tracklets).masked:
         tracklet = tracklets[sighting.tracklet]
         mask = sighting.mask.clipped(*grid)
         if mask.area == 0:
+            continue
+        if filled and evidence is not None:
+            signs.append(_shows(compared, sighting, mask.on_grid(*grid), evidence))
             continue
         region = _within(mask, grid, compared.likeness.clear.shape)
         cell = _promised_cell(tracklet, mask, compared, grid) / compared.scale

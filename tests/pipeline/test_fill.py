@@ -17,6 +17,7 @@ from bystander.media.resuming import RenderCheckpoints
 from bystander.pipeline import backgrounds
 from bystander.pipeline import render as rendering
 from bystander.pipeline.analyze import analyze
+from bystander.pipeline.audit import audit
 from bystander.pipeline.render import planned_spans, render
 from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel
 from bystander.redaction.effects import EffectSettings
@@ -268,3 +269,26 @@ def test_an_edit_has_all_of_its_window_drawn_anew_and_no_more(
     assert [one == other for one, other in pairs] == [False] * 3 + [True] * 3
     pairs = zip(names(street.timeline, BLUR), names(edited, BLUR), strict=True)
     assert [one == other for one, other in pairs] == [False] + [True] * 5
+
+
+def test_the_audit_draws_what_is_filled_again(tmp_path: Path) -> None:
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
+    street = filmed(Street(people), tmp_path)
+    found = audit(
+        street.source,
+        street.rendered(),
+        tmp_path / "report.html",
+        models=drawn_models(),
+        timeline=street.timeline,
+        effect=FILL,
+    )
+    assert found.passed, found.summary()
+    unmasked = audit(
+        street.source,
+        street.source,
+        tmp_path / "unmasked.html",
+        models=drawn_models(),
+        timeline=street.timeline,
+        effect=FILL,
+    )
+    assert not unmasked.passed
