@@ -209,6 +209,7 @@ def build_plate(
                 weight.astype(np.uint8),
                 scaled(np.eye(3), canvas.scale, (size, size)),
                 (canvas.width // size, canvas.height // size),
+                borderMode=cv2.BORDER_REPLICATE,
             ),
             dtype=np.uint8,
         )
