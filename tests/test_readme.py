@@ -30,7 +30,7 @@ def figures(text: str) -> Counter[str]:
 def links(text: str) -> Counter[str]:
     """Targets without the language of a page or a picture."""
     return Counter(
-        re.sub(r"README\.ko|-(?:ko|en)-(?:light|dark)", "README", target)
+        re.sub(r"README\.ko|-(?:ko|en)(?:-light|-dark)?(?=\.)", "README", target)
         for target in re.findall(LINK, text)
     )
 
