@@ -37,8 +37,14 @@ const createMenu = (parent) => {
     event.preventDefault();
     event.stopPropagation();
   });
+  // A finger's click comes after the menu that it opened, and may hit what has come under it.
+  let begunOutside = false;
   parent.addEventListener("pointerdown", (event) => {
-    if (!element.hidden && !event.composedPath().includes(element)) close(false);
+    begunOutside = !event.composedPath().includes(element);
+    if (!element.hidden && begunOutside) close(false);
+  });
+  parent.addEventListener("click", () => {
+    begunOutside = false;
   });
   const open = (given, { name, at: [x, y], from }) => {
     back = from;
@@ -50,6 +56,7 @@ const createMenu = (parent) => {
       button.append(item.label);
       if (item.look) button.dataset.look = item.look;
       button.addEventListener("click", () => {
+        if (begunOutside) return;
         close();
         item.act();
       });

@@ -201,6 +201,7 @@ def _use(preset: Mapping[str, str]) -> None:
 
 def _picture(texts: Texts) -> str | None:
     """The PNG that is drawn over people, in base64, once one was given."""
+    st.html(f"<style>:root {{ --choose-file: '{texts('estimate.choose-picture')}'; }}</style>")
     given = st.file_uploader(
         texts("estimate.picture"),
         type="png",
