@@ -55,8 +55,8 @@ const createMenu = (parent) => {
       if (item.picture) button.append(make("img", { src: item.picture, alt: "", loading: "lazy" }));
       button.append(item.label);
       if (item.look) button.dataset.look = item.look;
-      button.addEventListener("click", () => {
-        if (begunOutside) return;
+      button.addEventListener("click", ({ detail }) => {
+        if (begunOutside && detail) return; // by a key it is 0
         close();
         item.act();
       });

@@ -14,6 +14,8 @@ from tests.support.browsing import chromium, violations
 from tests.support.staged import StagedService
 from tests.support.waiting import HANGS_AFTER_SECONDS
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

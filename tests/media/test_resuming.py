@@ -32,7 +32,7 @@ from tests.media.test_probe import hlg_clip
 from tests.media.test_reader import B_FRAMES, UNEVEN
 from tests.support.videos import Clip, Sound, make_video, remuxed
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.long
 
 LENGTH = 10
 FAST = EncoderSettings(preset="veryfast")

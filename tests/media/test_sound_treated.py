@@ -19,6 +19,8 @@ from bystander.media.sound_effects import LOW_PASS_HZ, PITCH_FACTOR, Samples, sa
 from bystander.media.sound_spans import SoundSpan, described, sound_spans, sound_within
 from tests.support.videos import run_ffmpeg
 
+pytestmark = pytest.mark.long
+
 SECONDS = 4.0
 TONE_HZ = 1000
 FRAME = 1024 / 44_100

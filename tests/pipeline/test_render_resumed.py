@@ -47,7 +47,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, damaged, remuxed
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.long
 
 FRAMES, LENGTH = 65, 10
 REORDERED = {"preset": "ultrafast", "crf": "10", "bf": "3", "g": "24", "b-adapt": "0"}

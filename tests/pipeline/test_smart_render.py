@@ -48,7 +48,7 @@ from tests.support.drawn import (
 )
 from tests.support.videos import Clip, Sound, damaged, joined, remuxed, with_edits
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.long
 
 FRAMES = 200
 CLEAR = EncoderSettings(preset="ultrafast", crf=5)

@@ -25,7 +25,7 @@ from tests.support.commands import (
 )
 from tests.support.videos import damaged
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.long

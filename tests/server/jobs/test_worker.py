@@ -56,7 +56,7 @@ from tests.support.videos import remuxed
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 from tests.support.work import Work, told
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.long
 
 FRAMES, SEGMENT = 48, 12
 HALF = FRAMES // 2

@@ -25,6 +25,8 @@ from training.faces.settings import FaceExperimentSettings
 from training.faces.verdicts import verdict
 from training.faces.verification import halves
 
+pytestmark = pytest.mark.long
+
 SETTINGS = FaceExperimentSettings(
     widths=(20,), blurs=(1,), motions=(), jpegs=(), video_width=20, counts=(1, 3), draws=2, splits=5
 )
