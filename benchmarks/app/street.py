@@ -35,8 +35,8 @@ class Cutout:
     """Somebody without what is behind them.
 
     Attributes:
-        picture: RGB.
-        alpha: float32 [H, W], 0 to 1.
+        picture: what they look like; beyond their outline it tells nothing.
+        alpha: float32 [H, W] of the picture's size, 0 to 1.
     """
 
     picture: Picture

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
+from benchmarks.app.screenshots import LOCALES
 from benchmarks.app.stage import NoBrowser, Stage, staged
 from benchmarks.app.street import make_street
 from bystander import Timeline, export
@@ -42,7 +43,6 @@ DRAWN_AT: Final = 12
 """The frame in which nobody is before the café's picture."""
 WAIT: Final = 180_000
 """ms for what has to be computed."""
-LOCALES: Final[dict[Language, str]] = {"ko": "ko-KR", "en": "en-US"}
 ARROW: Final = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))
 OUTLINED: Final = """canvas => canvas.width > 0 && canvas.getContext("2d")
     .getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)"""
@@ -125,6 +125,26 @@ class Guide:
             button.click()
         opened.value.set_files(file)
 
+    def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """From one place to another, and be seen to; afterwards there is no arrow."""
+        self.point(begin)
+        self.page.mouse.down()
+        for share in (0.25, 0.5, 0.75, 1.0):
+            self._at = (
+                begin[0] + share * (end[0] - begin[0]),
+                begin[1] + share * (end[1] - begin[1]),
+            )
+            self.page.mouse.move(*self._at)
+            self.look(STEP, 100)
+        self.page.mouse.up()
+        self._at = None
+
+    def compare(self) -> None:
+        """Play the result beside the original for some seconds."""
+        self.press("compare.play")
+        for _ in range(25):
+            self.look(STEP, 20)
+
     def on_the_picture(self, x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
         """Where on the screen a pixel of the video is."""
         canvas = self.page.locator(".stage canvas")
@@ -194,9 +214,7 @@ def show_the_job(guide: Guide, stage: Stage, video: Path, photo: Path) -> Remote
     guide.look()
     guide.press("review.result")
     guide.arrive("result")
-    guide.press("compare.play")
-    for _ in range(25):
-        guide.look(STEP, 20)
+    guide.compare()
     address = guide.page.url.split("project=")[1].split("&")[0]
     return stage.client.project(address)
 
@@ -218,24 +236,14 @@ def show_by_hand(guide: Guide, stage: Stage, project: RemoteProject) -> None:
     guide.look()
     guide.press("editor.tool_box")
     begin, end = (guide.on_the_picture(*place, video) for place in ((398, 50), (536, 156)))
-    guide.point(begin)
-    guide.page.mouse.down()
-    for step in (0.25, 0.5, 0.75, 1.0):
-        there = tuple(a + step * (b - a) for a, b in zip(begin, end, strict=True))
-        guide.page.mouse.move(*there)
-        guide._at = there[0], there[1]
-        guide.look(STEP, 100)
-    guide.page.mouse.up()
-    guide._at = None
+    guide.drag(begin, end)
     guide.look()
     for frame in range(DRAWN_AT, 120, 6):
         guide.go_to(frame)
         guide.look(STEP, 400)
     guide.press("review.render-again")
     guide.arrive("result")
-    guide.press("compare.play")
-    for _ in range(25):
-        guide.look(STEP, 20)
+    guide.compare()
 
 
 def show_the_hand_off(video: Path, timeline: Path) -> Reel:
