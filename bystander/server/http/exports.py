@@ -65,7 +65,9 @@ NAMES: Final = {
     ExportFormat.MOT_JSON: "boxes",
 }
 """Of the downloaded files; others are markers."""
-CONTENT: Final = {kind.partition(";")[0]: FILE for kind in MEDIA_TYPES.values()}
+CONTENT: Final = {kind.partition(";")[0]: FILE for kind in MEDIA_TYPES.values()} | {
+    JSON: {"schema": {"type": "object"}}
+}
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": CONTENT, "headers": PROVENANCE},
     **responses(409, 429, 507),
