@@ -30,6 +30,7 @@ TOGETHER: Final = (
     "tests/deploy/",
 )
 """Folders whose files share a server or a build: they run in one process, and begin first."""
+LONG_FILE: Final = "\npytestmark = pytest.mark.long\n"
 MAX_CASES: Final = 8
 """Of one test that `make test` tries; `make test-all` tries all of them."""
 
@@ -57,6 +58,13 @@ def together(nodeid: str) -> str:
     """What one process runs as a whole: a folder whose files share a server, or a file."""
     file = nodeid.partition("::")[0]
     return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` doesn't import what it doesn't try: reading all files takes half a minute."""
+    if config.option.markexpr != "not long" or collection_path.suffix != ".py":
+        return None
+    return LONG_FILE in collection_path.read_text(encoding="utf-8") or None
 
 
 @pytest.hookimpl(tryfirst=True)

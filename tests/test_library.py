@@ -120,6 +120,7 @@ def test_its_names_are_sorted() -> None:
     assert dir(bystander) == bystander.__all__
 
 
+@pytest.mark.long
 def test_everything_it_names_is_there(tmp_path: Path) -> None:
     script = """
 import json

@@ -27,6 +27,7 @@ def test_everything_is_in_order_where_the_networks_are(monkeypatch: pytest.Monke
     assert [check for check in check_up() if not check.ok] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("abi", "found"), [(0, "not available"), (4, "Landlock ABI 4")])
 def test_whether_workers_can_be_confined_is_told(
     bare: Path, monkeypatch: pytest.MonkeyPatch, abi: int, found: str

@@ -282,6 +282,7 @@ def test_on_this_machine_the_same_arithmetic_agrees_and_int8_does_not(tmp_path: 
         assert found[BF16].agrees
 
 
+@pytest.mark.long
 @needs_openvino
 def test_the_timeline_tells_what_ran_the_segmenter(tmp_path: Path) -> None:
     store = ModelStore.from_environment(Catalogue.load())

@@ -154,6 +154,7 @@ def test_masks_and_verdicts_are_those_of_one_go(
     assert different < 0.05 * sum(int(other.sum()) for _, other in pairs)
 
 
+@pytest.mark.long
 def test_what_was_seen_and_pictured_is_told_once(joined: Timeline, whole: Timeline) -> None:
     one, other = (
         sorted(

@@ -145,6 +145,7 @@ def digest_of(video: Path, info: VideoInfo, count: int) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.long
 @linux
 def test_a_confined_process_reads_no_more_than_its_bytes(
     bucket: str, large: Path, tmp_path: Path

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from bystander.redaction.effects import EffectSettings, blur, cell_size, mosaic
 
+pytestmark = pytest.mark.long
+
 SAME_PERSON = 0.6
 """Distance below which dlib's network takes two faces for one person's."""
 FRAMES = 12
@@ -78,7 +80,6 @@ def average_of_frames(photo: Rgb, effect: Effect, cell: int) -> Rgb:
     return (total / FRAMES).astype(np.uint8)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("effect", [blur, mosaic])
 def test_averaging_the_frames_of_a_moving_face_does_not_make_it_recognisable(
     recognizer: Recognizer, effect: Effect

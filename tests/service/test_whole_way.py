@@ -23,6 +23,8 @@ from tests.service.conftest import FRAMES, Material, use_shipped_models
 from tests.service.pictures import blocks, sound
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 NAME, ANOTHER = "Xanthippe", "Ermintrude"
 """Rare: they must be found nowhere afterwards."""
 SAME, OTHER = 8.0, 40.0
@@ -110,7 +112,6 @@ def prepared(client: Client, material: Material) -> RemoteProject:
     return project
 
 
-@pytest.mark.long
 def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path) -> None:
     assert finished.timeline.read_bytes() == (alone / "alone.timeline").read_bytes()
     assert finished.facts["summary"] == {
@@ -128,7 +129,6 @@ def test_the_masks_are_those_of_the_command_line(finished: Finished, alone: Path
     }
 
 
-@pytest.mark.long
 def test_the_pictures_are_those_of_the_command_line(
     finished: Finished, alone: Path, material: Material
 ) -> None:
@@ -162,7 +162,6 @@ def test_when_the_job_has_ended_its_photos_and_its_folder_are_gone(
     assert NAME not in service.log.read_text()
 
 
-@pytest.mark.long
 def test_another_verdict_is_rendered_without_analysing(
     service: Server, finished: Finished, material: Material, tmp_path: Path
 ) -> None:
@@ -180,7 +179,6 @@ def test_another_verdict_is_rendered_without_analysing(
     assert cleared.any((1, 2)).sum() > FRAMES // 2
 
 
-@pytest.mark.long
 def test_a_job_is_cancelled_at_once_and_another_one_can_follow(
     client: Client, material: Material, service: Server
 ) -> None:
@@ -195,7 +193,6 @@ def test_a_job_is_cancelled_at_once_and_another_one_can_follow(
     project.delete()
 
 
-@pytest.mark.long
 def test_a_deleted_project_leaves_nothing(
     client: Client, material: Material, service: Server
 ) -> None:
@@ -225,7 +222,6 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return found
 
 
-@pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_is_all_that_it_takes(
     service: Server, material: Material, finished: Finished, tmp_path: Path

@@ -19,6 +19,7 @@ def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.long
 def test_networks_are_compared_on_the_same_images_set_by_set(tmp_path: Path) -> None:
     write_crowds(tmp_path / "two", [[(LEFT, 1.0), (RIGHT, 0.2)], [(LEFT, 1.0)]])
     write_crowds(tmp_path / "one", [[(RIGHT, 1.0)]])

@@ -44,6 +44,7 @@ def test_rendering_loads_neither_networks_nor_what_finds_people(
     assert loaded & (NETWORKS | {"scipy", "jinja2"}) == set()
 
 
+@pytest.mark.long
 def test_what_attacks_a_result_is_loaded_for_an_audit_only() -> None:
     script = "import sys, bystander.pipeline.mask; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)

@@ -309,6 +309,7 @@ def test_more_than_the_limit_is_not_taken_and_costs_nothing(tmp_path: Path, film
         assert client.get(address).json()["state"] == "ready"
 
 
+@pytest.mark.long
 def test_beyond_the_budget_nothing_is_taken_or_left_behind(tmp_path: Path, film: bytes) -> None:
     # Room for one video, and not for two.
     settings = ServiceSettings(retention=RetentionSettings(disk_bytes=len(film) * 3 // 2))
