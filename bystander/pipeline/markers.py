@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import IO, Final
 from xml.etree import ElementTree as ET
@@ -24,6 +26,13 @@ from bystander.timeline.types import EvidenceKind
 
 _NTSC: Final = Fraction(1000, 1001)
 _RATE_TOLERANCE: Final = 0.005  # of frames a second, which the timeline has as a float
+EDITING_RATES: Final = (
+    *(24 * _NTSC, Fraction(24), Fraction(25), 30 * _NTSC),
+    *(Fraction(30), Fraction(50), 60 * _NTSC, Fraction(60)),
+)
+"""Frames a second that editors have sequences of, the slowest first."""
+_NOT_IN_XML: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters, and the halves by which Python writes file names that aren't UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,12 @@ def _marker(
     start = min(max(0, start), max(0, last - 1))
     end = min(max(start + 1, end), max(1, last))
     at, until = float(times[start] - times[0]), float(times[min(end, last)] - times[0])
-    return Marker(start, end, at, until, kind, severity, who, " ".join(text.split()))
+    return Marker(start, end, at, until, *map(_one_line, (kind, severity, who, text)))
+
+
+def _one_line(text: str) -> str:
+    """What fits on a line of an edit decision list, and into an attribute of XML."""
+    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
 
 
 def _doubtful(timeline: Timeline, times: NDArray[np.float64]) -> Iterator[Marker]:
@@ -116,14 +130,15 @@ def write_markers(
     Raises:
         OSError: the file can't be written.
     """
+    rate, name = editing_rate(video.rate), _one_line(path.stem)
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         match wanted:
             case ExportFormat.EDL:
-                _write_edl(markers, video, path.stem, file)
+                _write_edl(markers, rate, name, file)
             case ExportFormat.FCPXML:
-                file.write(_fcpxml(markers, video, path.stem))
+                file.write(_fcpxml(markers, video, rate, name))
             case _:
-                _write_csv(markers, video, file)
+                _write_csv(markers, rate, file)
 
 
 def frame_rate(rate: float) -> Fraction:
@@ -132,6 +147,19 @@ def frame_rate(rate: float) -> Fraction:
         if known and abs(rate - known) < _RATE_TOLERANCE:
             return known
     return Fraction(rate).limit_denominator(1001)
+
+
+def editing_rate(rate: float) -> Fraction:
+    """The rate at which an editor counts a video's frames; its own where there are sequences of it.
+
+    Else the lowest of `EDITING_RATES` that has each of its frames (30 for 15 a second), the
+    highest that has each second, third, ... (60 for 120), or the next higher one.
+    """
+    own = frame_rate(rate)
+    multiples = [known for known in EDITING_RATES if (known / own).denominator == 1]
+    parts = [known for known in EDITING_RATES if (own / known).denominator == 1]
+    higher = [known for known in EDITING_RATES if known > own]
+    return (multiples or parts[::-1] or higher or EDITING_RATES[-1:])[0]
 
 
 def timecode(count: int, rate: Fraction) -> str:
@@ -147,9 +175,8 @@ def _counts(marker: Marker, rate: Fraction) -> tuple[int, int]:
     return start, max(start + 1, round(marker.until * rate))
 
 
-def _write_edl(markers: Sequence[Marker], video: VideoFacts, name: str, file: IO[str]) -> None:
+def _write_edl(markers: Sequence[Marker], rate: Fraction, name: str, file: IO[str]) -> None:
     """CMX 3600, an event a marker, with a locator (Avid) and a marker (Resolve) in its comments."""
-    rate = frame_rate(video.rate)
     file.write(f"TITLE: {name}\nFCM: NON-DROP FRAME\n")
     for number, marker in enumerate(markers, 1):
         start, end = (timecode(count, rate) for count in _counts(marker, rate))
@@ -164,14 +191,13 @@ def _write_edl(markers: Sequence[Marker], video: VideoFacts, name: str, file: IO
         )
 
 
-def _fcpxml(markers: Sequence[Marker], video: VideoFacts, name: str) -> str:
-    rate = frame_rate(video.rate)
-
+def _fcpxml(markers: Sequence[Marker], video: VideoFacts, rate: Fraction, name: str) -> str:
     def at(count: int) -> str:
         span = count / rate
         return f"{span.numerator}/{span.denominator}s" if span.denominator > 1 else f"{span}s"
 
-    length = at(max([video.frames, *(_counts(one, rate)[1] for one in markers)]))
+    frames = ceil(video.frames / frame_rate(video.rate) * rate)
+    length = at(max([frames, *(_counts(one, rate)[1] for one in markers)]))
     root = ET.Element("fcpxml", version="1.9")
     resources = ET.SubElement(root, "resources")
     ET.SubElement(
@@ -203,8 +229,7 @@ def _fcpxml(markers: Sequence[Marker], video: VideoFacts, name: str) -> str:
     )
 
 
-def _write_csv(markers: Sequence[Marker], video: VideoFacts, file: IO[str]) -> None:
-    rate = frame_rate(video.rate)
+def _write_csv(markers: Sequence[Marker], rate: Fraction, file: IO[str]) -> None:
     rows = csv.writer(file)
     rows.writerow(
         ["first_frame", "frames", "start", "end", "timecode", "kind", "severity", "who", "text"]

@@ -28,7 +28,6 @@ from bystander.media.reader import Frame, VideoReader
 from bystander.pipeline.annotations import encode_rle
 from bystander.pipeline.drawing import FrameMasker
 from bystander.pipeline.export import export
-from bystander.pipeline.markers import frame_rate, timecode
 from bystander.progress import Progress
 from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline
@@ -276,6 +275,21 @@ def test_markers_as_an_edit_decision_list(doubtful: Timeline, audit: Path, tmp_p
     ]
 
 
+def test_texts_of_an_audit_stay_on_their_line(
+    timeline: Timeline, audit: Path, tmp_path: Path
+) -> None:
+    report = json.loads(audit.read_text())
+    report["findings"][0] |= {"who": "t9\n* LOC", "detail": "some\x01body\r\nis seen"}
+    audit.write_text(json.dumps(report))
+    (made,) = export(timeline, tmp_path / "m.edl", "edl", audit=audit)
+    assert made.read_text(encoding="utf-8").splitlines()[-1] == (
+        "* LOC: 00:00:00:04 RED     visible person t9 * LOC: some\ufffdbody is seen"
+    )
+    (made,) = export(timeline, tmp_path / "m.fcpxml", "fcpxml", audit=audit)
+    (marker,) = ET.parse(made).getroot().iter("marker")
+    assert marker.get("note") == "some\ufffdbody is seen"
+
+
 def test_markers_for_final_cut(doubtful: Timeline, audit: Path, tmp_path: Path) -> None:
     (made,) = export(doubtful, tmp_path / "m.fcpxml", "fcpxml", audit=audit)
     root = ET.parse(made).getroot()
@@ -287,12 +301,6 @@ def test_markers_for_final_cut(doubtful: Timeline, audit: Path, tmp_path: Path) 
     (gap,) = root.iter("gap")
     (sequence,) = root.iter("sequence")
     assert gap.get("duration") == sequence.get("duration") == "6/25s"
-
-
-def test_rates_of_television_are_exact() -> None:
-    assert str(frame_rate(29.97002997)) == "30000/1001"
-    assert str(frame_rate(25.0)) == "25"
-    assert timecode(30 * 3600 + 29, frame_rate(29.97002997)) == "01:00:00:29"
 
 
 def test_what_can_not_be_is_refused_before_anything_is_written(
