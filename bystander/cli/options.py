@@ -393,10 +393,14 @@ def _look(text: str, color: str) -> LookEdit:
     from bystander.editing.document import LookEdit
     from bystander.redaction.pictures import read_picture
 
-    who, _, file = text.partition("=")
+    form = "ID=FILE, for example p3=hat.png"
+    who, _, file = (part.strip() for part in text.partition("="))
+    if not who or not file:
+        missing = "a file" if who else "an id"
+        raise InvalidEdits(f"--picture-of {text}: {missing} is missing", f"Write {form}.")
     picture = read_picture(Path(file))
-    with _reading("--picture-of", text, "ID=FILE, for example p3=hat.png"):
-        return LookEdit(who=who.strip(), color=color, picture=picture)
+    with _reading("--picture-of", text, form):
+        return LookEdit(who=who, color=color, picture=picture)
 
 
 def _mask_box(text: str) -> MaskEdit:

@@ -146,8 +146,11 @@ def test_a_picture_for_one_person_on_the_command_line(
     out = tmp_path / "out.mp4"
     asked = ("render", video, timeline.path, "-o", out, "--picture-of")
     refused(call(*asked, "p3=nothing.png"), 9, "nothing.png")
-    refused(call(*asked, f"nobody={tmp_path / 'hat.png'}"), 8, "--picture-of")
-    refused(call(*asked, f"p9={tmp_path / 'hat.png'}"), 8, "p9")
+    refused(call(*asked, f"nobody={tmp_path / 'hat.png'}"), 8, "--picture-of", "p3=hat.png")
+    refused(call(*asked, "p3"), 8, "--picture-of p3: a file is missing", "p3=hat.png")
+    refused(call(*asked, "p3="), 8, "--picture-of p3=: a file is missing", "p3=hat.png")
+    refused(call(*asked, f"={tmp_path / 'hat.png'}"), 8, "an id is missing", "p3=hat.png")
+    refused(call(*asked, f"p9={tmp_path / 'hat.png'}"), 8, "p9 is nobody", "bystander people")
     assert not out.exists()
     succeeded(call(*asked, f"p3={tmp_path / 'hat.png'}", "--color", "#00c800"))
     assert near(shown(out)[5], RED).sum() > 200
