@@ -50,7 +50,7 @@ def masked_in_timeline(video: Path, timeline: Timeline, size: Size = "grid") -> 
         drawing._pixel_format = "yuv420p"
         drawing._compositor = Compositor(grid, extent, info.display_size, effect, "yuv420p")
         drawn.append(drawing.masked(_pictures(video, info, timeline, extent)))
-    for (_, white), (_, black) in zip(*drawn, strict=True):
+    for (_, white, _), (_, black, _) in zip(*drawn, strict=True):
         apart = planes_of(white)[0].astype(np.int16) - planes_of(black)[0]
         yield apart >= MASKED_ALPHA * (WHITE_LUMA - BLACK_LUMA)
 

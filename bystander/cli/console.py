@@ -95,6 +95,9 @@ class Console:
             shown = value
             if isinstance(value, list):
                 shown = ", ".join(map(str, value)) or "nobody"
+            elif name == "filled" and isinstance(value, float):
+                percent = round(100 * value)
+                shown = f"{percent} %, blurred {100 - percent} %"
             elif isinstance(value, dict):  # of lists: how many of each, or words
                 shown = ", ".join(_listed(k, v) for k, v in value.items() if v) or "none"
             self._out.print(

@@ -133,7 +133,7 @@ def mask(
             mask_folder(console, order, video, output)
             return
         masked, offset = order.run(console, video, output)
-        summary = summary_of(masked.header, masked.pointed_at)
+        summary = summary_of(masked.header, masked.pointed_at, masked.filled)
         console.result(output=str(output), **summary, sound=masked.sound.summary())
         page = order.page(output)
         if masked.audit is not None and page is not None:

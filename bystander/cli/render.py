@@ -150,7 +150,7 @@ def render(
             treated = sound_spans(part.sound(asked))
             planned = plan_sound(part.video, MUXERS[output.suffix.lower()], treated)
             decided = part.timeline(whole, folder / "part")
-            run(
+            filled = run(
                 part.video,
                 decided,
                 output,
@@ -179,7 +179,7 @@ def render(
                     report=report,
                     edits=part.edits(accepted),
                 )
-        summary = summary_of(decided.header, pointed)
+        summary = summary_of(decided.header, pointed, filled.share)
         console.result(output=str(output), **summary, sound=planned.summary())
         if found is not None and page is not None:
             tell_audit(console, found, page, part.offset)

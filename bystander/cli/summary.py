@@ -18,8 +18,14 @@ def pointed_in(timeline: Timeline) -> Sequence[Pointed]:
     return pointed_people(timeline)
 
 
-def summary_of(header: Header, pointed: Sequence[Pointed]) -> dict[str, object]:
-    """Frames, people, and how many of them are kept and masked."""
+def summary_of(
+    header: Header, pointed: Sequence[Pointed], filled: float | None = None
+) -> dict[str, object]:
+    """Frames, people, and how many of them are kept and masked.
+
+    Args:
+        filled: share of what is drawn over that shows the background; None of other effects.
+    """
     kept = [person.name or person.id for person in header.persons if header.is_kept(person)]
     return {
         **({"pointed_at": list(pointed)} if pointed else {}),
@@ -27,4 +33,5 @@ def summary_of(header: Header, pointed: Sequence[Pointed]) -> dict[str, object]:
         "people": len(header.persons),
         "kept": kept,
         "masked": len(header.persons) - len(kept),
+        **({} if filled is None else {"filled": round(filled, 4)}),
     }

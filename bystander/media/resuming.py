@@ -30,6 +30,7 @@ from bystander.media.muxer import Muxer, check_encoding, check_output, disk_erro
 from bystander.media.segments import (
     RENDER_AGAIN,
     DamagedSegment,
+    Filled,
     Segment,
     SegmentWriter,
     decoding_times,
@@ -81,6 +82,14 @@ class Span:
         """Of its file."""
         kind = ".copied" if self.copied else ""
         return f"{self.start:08d}-{self.digest[:_DIGEST_LETTERS]}{kind}.segment"
+
+
+def filled_in(folder: Path) -> Filled:
+    """How much is filled of the result whose segments a folder keeps."""
+    filled = Filled()
+    for path in folder.glob("*.segment"):
+        filled += Segment.load(path).filled
+    return filled
 
 
 def even_spans(frames: int, length: int, digest: str) -> list[Span]:
@@ -152,6 +161,12 @@ class SegmentedWriter:
         self._segments: dict[int, Segment] = {}  # by the span's place in the plan
         self._current = ExitStack()
         self._number = self._in_current = 0
+        self._filled = Filled()  # of the current one
+
+    @property
+    def filled(self) -> Filled:
+        """How much of what is drawn over is filled, in whole segments."""
+        return sum((segment.filled for segment in self._segments.values()), Filled())
 
     @property
     def done(self) -> int:
@@ -223,8 +238,18 @@ class SegmentedWriter:
         self._segments[number] = Segment.load(path)
         return True
 
-    def write(self, picture: av.VideoFrame, pts: int, duration: int | None) -> None:
-        """Append one frame to the run that `missing` gave last; see `VideoWriter.write`."""
+    def write(
+        self,
+        picture: av.VideoFrame,
+        pts: int,
+        duration: int | None,
+        filled: Filled | None = None,
+    ) -> None:
+        """Append one frame to the run that `missing` gave last; see `VideoWriter.write`.
+
+        Args:
+            filled: how much is drawn over in it, and filled.
+        """
         with disk_errors(self._path):
             full = self._in_current == self._length(self._number)
             if full and self._number + 1 < len(self._plan):
@@ -233,6 +258,7 @@ class SegmentedWriter:
                 self._begin()
             self._add(self._encoder.encode(picture, pts, duration))
             self._in_current += 1
+            self._filled += filled or Filled()
 
     def end(self) -> None:
         """The run that `missing` gave last is over."""
@@ -307,11 +333,11 @@ class SegmentedWriter:
 
     def _end(self, last: bool) -> None:
         self._add(self._encoder.flush())
-        self._writer.finish(last)
+        self._writer.finish(last, self._filled)
         self._current.close()
         path = self._folder / self._plan[self._number].name
         self._segments[self._number] = Segment.load(path)
-        self._number, self._in_current = self._number + 1, 0
+        self._number, self._in_current, self._filled = self._number + 1, 0, Filled()
 
     def _add(self, packets: Iterable[Packet[VideoStream]]) -> None:
         for packet in packets:

@@ -2,10 +2,11 @@
 
 No container: those round timestamps and add edit lists. All numbers little-endian:
 
-    "BYSTSEG1", uint32 size of the extradata, the extradata
+    "BYSTSEG2", uint32 size of the extradata, the extradata
     for each packet, in decoding order:
         uint8 1, int64 pts, int64 duration (ticks), uint8 1 for a keyframe, uint32 size, data
-    uint8 0, uint8 1 for the last segment of the video, uint32 CRC-32 of all before it
+    uint8 0, uint8 1 for the last segment of the video, uint64 drawn, uint64 filled (`Filled`),
+    uint32 CRC-32 of all before it
 
 A segment appears under its name when it is whole; one that is damaged doesn't load.
 """
@@ -26,13 +27,36 @@ from av.video.stream import VideoStream
 
 from bystander.errors import OutputUnwritable
 
-MAGIC: Final = b"BYSTSEG1"
+MAGIC: Final = b"BYSTSEG2"
 _SIZE: Final = struct.Struct("<I")
 _PACKET: Final = struct.Struct("<qqBI")
 _MORE, _END = b"\x01", b"\x00"
-_TRAILER: Final = struct.Struct("<BI")
+_TRAILER: Final = struct.Struct("<BQQ")
 _BLOCK_BYTES: Final = 2**20
 RENDER_AGAIN: Final = "Render again: what is damaged is made anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How much of what was drawn over shows the background, where the effect is `fill`.
+
+    Whole numbers, so that the parts of a video add up to the same in any order.
+
+    Attributes:
+        drawn: 255ths of a luma pixel that were drawn over, of every person: 0 of other effects.
+        filled: those of them that show the background, and no blur.
+    """
+
+    drawn: int = 0
+    filled: int = 0
+
+    def __add__(self, other: Filled) -> Filled:
+        return Filled(self.drawn + other.drawn, self.filled + other.filled)
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1, None where nothing was drawn."""
+        return self.filled / self.drawn if self.drawn else None
 
 
 class DamagedSegment(OutputUnwritable):
@@ -47,12 +71,14 @@ class Segment:
         extradata: what a decoder must know before the first packet.
         pts: of its packets in decoding order, ticks of the output's clock.
         last: no other segment follows it in the video.
+        filled: how much of what is drawn over in it is filled.
     """
 
     path: Path
     extradata: bytes
     pts: array[int]
     last: bool
+    filled: Filled
 
     @classmethod
     def load(cls, path: Path) -> Segment:
@@ -69,10 +95,10 @@ class Segment:
                     at, _, _, size = _PACKET.unpack(file.read(_PACKET.size))
                     pts.append(at)
                     file.seek(size, 1)
-                last, _ = _TRAILER.unpack(file.read(_TRAILER.size))
+                last, drawn, filled = _TRAILER.unpack(file.read(_TRAILER.size))
         except (OSError, struct.error) as error:
             raise DamagedSegment(f"{path} can't be read ({error})", RENDER_AGAIN) from error
-        return cls(path, extradata, pts, bool(last))
+        return cls(path, extradata, pts, bool(last), Filled(drawn, filled))
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Its packets in decoding order, one in memory at a time, without a dts."""
@@ -125,9 +151,10 @@ class SegmentWriter:
         self._write(_MORE + numbers)
         self._write(memoryview(packet))
 
-    def finish(self, last: bool) -> None:
+    def finish(self, last: bool, filled: Filled | None = None) -> None:
         """Let the segment appear; `last` if no other follows it."""
-        self._write(_END + bytes([last]))
+        filled = filled or Filled()
+        self._write(_END + _TRAILER.pack(last, filled.drawn, filled.filled))
         self._file.write(_SIZE.pack(self._checksum))
         self._file.close()
         self._part.replace(self._path)

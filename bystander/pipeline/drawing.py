@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import av
 
@@ -31,7 +31,7 @@ from bystander.media.partial_files import Spans
 from bystander.media.prefetch import prefetch
 from bystander.media.reader import Frame, frames_after
 from bystander.media.resuming import Run, Span
-from bystander.media.segments import SegmentWriter
+from bystander.media.segments import Filled, SegmentWriter
 from bystander.pipeline.backgrounds import Backgrounds
 from bystander.pipeline.render_plan import regions_of
 from bystander.pipeline.tasks import Step, Workspace
@@ -110,7 +110,7 @@ class DrawTask:
         drawing.borrows = False
         encoder = Encoder.create(self.info, video, self.encoder, self.parameter_id)
         run = Run(self.span.start, self.span.stop, self.shown, copied=False)
-        done = 0
+        done, filled = 0, Filled()
         with (
             self.workspace.storing(self.name) as path,
             SegmentWriter(path, encoder.extradata) as writer,
@@ -119,17 +119,32 @@ class DrawTask:
             ) as pictures,
         ):
             try:
-                for frame, picture in pictures:
+                for frame, picture, of_it in pictures:
                     for packet in encoder.encode(picture, frame.pts, frame.duration):
                         writer.add(packet)
+                    filled += of_it
                     done += 1
                     step(1)
                 for packet in encoder.flush():
                     writer.add(packet)
-                writer.finish(self.last)
+                writer.finish(self.last, filled)
             except BaseException:
                 step(-done)
                 raise
+
+
+class MaskedFrame(NamedTuple):
+    """A frame with everyone masked who is to be masked.
+
+    Attributes:
+        frame: as it was decoded.
+        picture: with what is drawn.
+        filled: how much is drawn over in it, and filled.
+    """
+
+    frame: Frame
+    picture: av.VideoFrame
+    filled: Filled
 
 
 def takes_frame_before(encoding: Encoding) -> bool:
@@ -139,7 +154,7 @@ def takes_frame_before(encoding: Encoding) -> bool:
 
 def masked_frames(
     run: Run, video: Path, info: VideoInfo, drawing: FrameMasker, encoding: Encoding
-) -> Iterator[tuple[Frame, av.VideoFrame]]:
+) -> Iterator[MaskedFrame]:
     """The masked frames of a part of the video."""
     lead = run.shown is not None and takes_frame_before(encoding)
     frames = deinterlaced(
@@ -253,17 +268,18 @@ class FrameMasker:
 
     def masked(
         self, frames: Iterator[Frame], done: int = 0, shown: int | None = None
-    ) -> Iterator[tuple[Frame, av.VideoFrame]]:
+    ) -> Iterator[MaskedFrame]:
         """Every frame with everyone masked who is to be masked.
 
         Args:
             frames: those after the first `done` ones, of which the last is shown at `shown`.
         """
         for frame, found in self._decided(frames, done, shown):
+            self._compositor.filled = Filled()
             drawn_over = self._compositor.apply(
                 *found.order, whole=found.whole, filling=found.filling
             )
-            yield frame, drawn_over
+            yield MaskedFrame(frame, drawn_over, self._compositor.filled)
 
     def mattes(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameMattes]]:
         """Every frame with how strongly `masked` draws over each of its pixels.
@@ -293,7 +309,6 @@ class FrameMasker:
         finally:
             if self._backgrounds is not None:
                 self._backgrounds.close()
-                self._tell_filled()
             self._borrowing.tell(log)
             self._masked_whole.tell(log)
 
@@ -323,11 +338,6 @@ class FrameMasker:
             for sighting in drawn(one, tracklets, self._effect).masked
         ]
         return _Decided(picture, masked, kept, unknown, who, filling)
-
-    def _tell_filled(self) -> None:
-        if self._compositor.drawn:
-            share = round(100 * self._compositor.filled / self._compositor.drawn)
-            log.info("%d %% of what was masked is filled, %d %% is blurred", share, 100 - share)
 
     def _record_before(self, pts: int, number: int) -> int:
         """The number of a record shown before `pts`, found backwards from `number`; else 0."""

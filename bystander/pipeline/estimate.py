@@ -175,7 +175,7 @@ class _Sample:
         encoder = Encoder.create(self._info, self._video, self._profile.encoder)
         pictures = drawing.masked(_frames(self._video, self._info))
         with closing(prefetch(pictures, QUEUE_FRAMES)) as ahead:
-            for frame, picture in ahead:
+            for frame, picture, _ in ahead:
                 deque(encoder.encode(picture, frame.pts, frame.duration), maxlen=0)
         deque(encoder.flush(), maxlen=0)
 

@@ -59,6 +59,8 @@ class MaskResult:
         pointed_at: whom each point of `keep_at` meant.
         sound: what became of each audio stream.
         audit: what the audit found, if there was one. See whether it `passed`.
+        filled: of the effect `fill`, the share of what was drawn over that shows the background,
+            0 to 1; the rest is blurred. None of other effects, and where nobody is masked.
     """
 
     output: Path
@@ -66,6 +68,7 @@ class MaskResult:
     pointed_at: tuple[Pointed, ...]
     sound: SoundPlan
     audit: Result | None
+    filled: float | None
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -221,7 +224,7 @@ def mask_video(
         release_memory()  # the networks are done with, the encoder needs as much
         edited = resources.enter_context(edited_timeline(video, found, edits, report)).timeline
         found = with_masked(edited, found, masked_at)
-        render(
+        filled = render(
             video,
             found,
             output,
@@ -248,7 +251,7 @@ def mask_video(
                 report=report,
                 edits=edits,
             )
-    return MaskResult(output, found.header, pointed, planned, audited)
+    return MaskResult(output, found.header, pointed, planned, audited, filled.share)
 
 
 def _one_of(names: type[Choice], what: str, given: str) -> Choice:

@@ -31,7 +31,7 @@ from bystander.media.muxer import VideoWriter, check_encoding, check_output, dis
 from bystander.media.partial_files import Spans
 from bystander.media.prefetch import prefetch
 from bystander.media.probe import probe
-from bystander.media.reader import Frame, VideoReader
+from bystander.media.reader import VideoReader
 from bystander.media.resuming import (
     SEGMENT_FRAMES,
     RenderCheckpoints,
@@ -39,6 +39,7 @@ from bystander.media.resuming import (
     Span,
     even_spans,
 )
+from bystander.media.segments import Filled
 from bystander.media.sound_spans import SoundSpan, sound_spans
 from bystander.media.stream_copy import CopyableStream
 from bystander.pipeline.backgrounds import frames_behind, windows_of
@@ -46,6 +47,7 @@ from bystander.pipeline.drawing import (
     QUEUE_FRAMES,
     DrawTask,
     FrameMasker,
+    MaskedFrame,
     masked_frames,
     takes_frame_before,
 )
@@ -86,7 +88,7 @@ def render(
     watch: Watch | None = None,
     parallel: Parallel | None = None,
     sound: Sequence[SoundSpan | str] = (),
-) -> None:
+) -> Filled:
     """Write the masked video.
 
     Args:
@@ -109,6 +111,9 @@ def render(
         sound: `keep`, `mute`, `low-pass` or `pitch`, or several of these for a while each, as in
             `["pitch", "mute:12.4-15"]`, seconds from the first frame; the last counts.
 
+    Returns:
+        How much of what is drawn over is filled with the background, whoever drew it when.
+
     Raises:
         VideoError: the video can't be read.
         TimelineMismatch: the timeline was made from another video.
@@ -119,8 +124,8 @@ def render(
     encoder = encoder or EncoderSettings()
     treated = sound_spans(sound)
 
-    def run(settings: EncoderSettings) -> None:
-        _render(
+    def run(settings: EncoderSettings) -> Filled:
+        return _render(
             video,
             timeline,
             output,
@@ -137,10 +142,10 @@ def render(
         )
 
     try:
-        run(encoder)
+        return run(encoder)
     except HardwareEncoderFailed as error:
         log.warning("%s; it is encoded anew, on the processor", error.what)
-        run(encoder.changed({"backend": EncoderBackend.SOFTWARE}))
+        return run(encoder.changed({"backend": EncoderBackend.SOFTWARE}))
 
 
 def _render(
@@ -158,7 +163,7 @@ def _render(
     watch: Watch | None,
     parallel: Parallel | None,
     sound: tuple[SoundSpan, ...],
-) -> None:
+) -> Filled:
     """See `render`.
 
     Raises:
@@ -189,8 +194,8 @@ def _render(
             if plan is None or not in_parts:
                 whole = VideoWriter(output, info, video, encoder, overwrite, sound)
                 frames = deinterlaced(iter(VideoReader(video, info)), info, encoding.deinterlacing)
-                write_all(resources.enter_context(whole), drawing.masked(frames), meter, watch)
-                return
+                written = resources.enter_context(whole)
+                return write_all(written, drawing.masked(frames), meter, watch)
             with disk_errors(output):
                 folder = work_folder(output.parent)
             checkpoints = RenderCheckpoints(resources.enter_context(folder))
@@ -225,6 +230,7 @@ def _render(
                 continue
             write_all(writer, masked_frames(run, video, info, drawing, encoding), meter, watch)
             writer.end()
+    return writer.filled
 
 
 def planned_spans(
@@ -342,16 +348,21 @@ def _draw(
 
 def write_all(
     writer: VideoWriter | SegmentedWriter,
-    pictures: Iterator[tuple[Frame, av.VideoFrame]],
+    pictures: Iterator[MaskedFrame],
     meter: ProgressMeter,
     watch: Watch | None,
-) -> None:
-    """Encode what is drawn, while more is."""
-    watched = -WATCH_SECONDS
+) -> Filled:
+    """Encode what is drawn, while more is; gives how much of it is filled."""
+    watched, filled = -WATCH_SECONDS, Filled()
     with closing(prefetch(pictures, QUEUE_FRAMES)) as ahead:
-        for frame, picture in ahead:
-            writer.write(picture, frame.pts, frame.duration)
+        for frame, picture, of_it in ahead:
+            if isinstance(writer, SegmentedWriter):
+                writer.write(picture, frame.pts, frame.duration, of_it)
+            else:
+                writer.write(picture, frame.pts, frame.duration)
+            filled += of_it
             meter.step()
             if watch is not None and time.monotonic() - watched >= WATCH_SECONDS:
                 watched = time.monotonic()
                 watch(frame.index, picture)
+    return filled

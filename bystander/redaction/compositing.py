@@ -16,6 +16,7 @@ from bystander.geometry.coordinates import DisplaySize
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import PixelBox
 from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbcr, ycbcr_planes
+from bystander.media.segments import Filled
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
 from bystander.redaction.filling import Filling
@@ -69,8 +70,7 @@ class Compositor:
         ConfigError: a picture can't be decoded.
 
     Attributes:
-        drawn: luma pixels that were drawn over so far where the effect is `fill` ...
-        filled: ... and those of them that show the background, and no blur.
+        filled: how much was drawn over so far, and filled.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Compositor:
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
         self._edges = EdgeRefiner(grid, size)
-        self.drawn = self.filled = 0.0
+        self.filled = Filled()
 
     def apply(
         self,
@@ -224,7 +224,7 @@ class Compositor:
             rows, columns = matte.alpha.shape
             offsets = filling.offsets(source, (matte.x, matte.y, matte.x + columns, matte.y + rows))
         if self._settings.name is EffectName.FILL:
-            self.drawn += float(matte.alpha.sum()) / 255
+            self.filled += Filled(drawn=int(matte.alpha.sum()))
         chroma = matte.halved() if self._subsampling == 2 else matte
         scales = (1, self._subsampling, self._subsampling)
         for index, part in enumerate((matte, chroma, chroma)):
@@ -238,7 +238,8 @@ class Compositor:
                 effect = effect.copy()
                 _blend(effect, values, known)
                 if index == 0:
-                    self.filled += float(cv2.multiply(alpha, known, scale=1 / 255).sum()) / 255
+                    shown = cv2.multiply(alpha, known, scale=1 / 255)
+                    self.filled += Filled(filled=int(shown.sum()))
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
 
     def _paint(self, target: Sequence[Plane], matte: Matte, levels: Sequence[int]) -> None:

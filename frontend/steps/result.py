@@ -51,6 +51,7 @@ def show(page: Page) -> None:
     label = "result.download" if made["current"] else "result.download-stale"
     # Under which name it is saved, the service says.
     st.html(f'<a class="download" href="{escape(result)}" download>{escape(texts(label))}</a>')
+    _filled(page, made["job"])
     _audit(page, audit)
     people, effect = st.columns(2)
     if people.button(texts("result.people"), width="stretch"):
@@ -60,6 +61,15 @@ def show(page: Page) -> None:
     if made["current"]:
         _share(page)
     _end(page)
+
+
+def _filled(page: Page, job: str) -> None:
+    """How much shows the background, where that is the effect."""
+    summary = next((each["summary"] for each in page.jobs if each["id"] == job), None)
+    share = (summary or {}).get("filled")
+    if share is not None:
+        percent = round(100 * share)
+        st.markdown(page.texts("result.filled", filled=percent, blurred=100 - percent))
 
 
 def _audit(page: Page, audit: Audit | None) -> None:

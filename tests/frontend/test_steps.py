@@ -264,6 +264,18 @@ def test_a_done_job_leads_to_the_review_and_a_rendered_one_to_the_result(
     assert open_page("progress").title[0].value == ENGLISH("result.title")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_result_says_how_much_is_filled(
+    open_page: Open, staged: StagedService, language: Language
+) -> None:
+    staged.jobs, staged.result = [job("done", summary={"people": 1, "filled": 0.827})], True
+    sentence = texts(language)("result.filled", filled=83, blurred=17)
+    assert sentence in seen(open_page("result", language))
+
+    staged.jobs = [job("done", summary={"people": 1})]
+    assert sentence not in seen(open_page("result", language))
+
+
 def test_changes_ask_for_another_rendering(open_page: Open, staged: StagedService) -> None:
     staged.jobs, staged.result = [job("done")], True
     staged.people = [person(1)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.media.segments import DamagedSegment, Segment, SegmentWriter, decoding_times
+from bystander.media.segments import DamagedSegment, Filled, Segment, SegmentWriter, decoding_times
 from tests.conftest import sampled
 
 
@@ -25,10 +25,11 @@ def test_a_segment_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_empty_segment_is_read_back(tmp_path: Path) -> None:
     with SegmentWriter(tmp_path / "s", b"extra") as writer:
-        writer.finish(last=True)
+        writer.finish(True, Filled(2**40, 3))
 
     segment = Segment.load(tmp_path / "s")
     assert (segment.extradata, list(segment.pts), segment.last) == (b"extra", [], True)
+    assert segment.filled == Filled(2**40, 3)
     assert list(segment.packets()) == []
 
 
@@ -47,7 +48,7 @@ def test_decoding_times_increase_and_come_before_presentation(seed: int) -> None
         pts = [start := start + rng.randrange(1, 9999) for _ in range(rng.randrange(1, 12))]
         later = pts[1:]
         rng.shuffle(later)
-        segments.append(Segment(Path(), b"", array("q", [pts[0], *later]), False))
+        segments.append(Segment(Path(), b"", array("q", [pts[0], *later]), False, Filled()))
 
     shown = [pts for segment in segments for pts in segment.pts]
     times = list(decoding_times(segments))

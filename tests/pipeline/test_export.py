@@ -70,7 +70,7 @@ def _frames(video: Path) -> Iterator[Frame]:
 
 def test_a_matte_is_what_rendering_draws(video: Path, timeline: Timeline, alphas: Alphas) -> None:
     masked = _masker(video, timeline).masked(_frames(video))
-    for (frame, picture), alpha in zip(masked, alphas, strict=True):
+    for (frame, picture, _), alpha in zip(masked, alphas, strict=True):
         before = planes_of(frame.upright("yuv420p"))[0].astype(float)
         after = planes_of(picture)[0].astype(float)
         solid = np.median(after[alpha == 255])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from bystander.choices import EffectName
-from bystander.media.resuming import RenderCheckpoints
+from bystander.media.resuming import RenderCheckpoints, filled_in
 from bystander.pipeline import backgrounds
 from bystander.pipeline import render as rendering
 from bystander.pipeline.analyze import analyze
@@ -23,6 +24,7 @@ from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel
 from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline, TimelineWriter
 from bystander.timeline.header import with_decisions
+from tests.support.commands import call
 from tests.support.drawn import (
     BLUE,
     GREEN,
@@ -33,53 +35,19 @@ from tests.support.drawn import (
     YELLOW,
     Figure,
     Pixels,
-    Scene,
-    _draw,
     drawn_models,
     pictures,
     shows,
     standing,
     walking,
 )
+from tests.support.street import Street
 
 pytestmark = pytest.mark.long
 
 FILL = EffectSettings(name=EffectName.FILL)
 BLUR = EffectSettings(name=EffectName.BLUR)
 Bits = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Street(Scene):
-    """Figures before grey texture, which the camera pans over by `pan` pixels a frame."""
-
-    frames: int = 72
-    pan: float = 0.0
-    seed: int = 0
-    _walls: dict[int, Pixels] = field(default_factory=dict, compare=False)
-
-    def background(self, number: int) -> Pixels:
-        """What a frame would show without anybody: uint8 [H, W, 3] RGB."""
-        wall = self._wall(sum(cut <= number for cut in self.cuts))
-        at = np.array([[1, 0, -self.pan * number], [0, 1, 0]], dtype=np.float64)
-        return np.asarray(cv2.warpAffine(wall, at, self.size), dtype=np.uint8)
-
-    def picture(self, number: int) -> Pixels:
-        canvas = self.background(number)
-        for figure in self.figures:
-            if number in figure.present:
-                _draw(canvas, figure, number)
-        return canvas
-
-    def _wall(self, place: int) -> Pixels:
-        if place not in self._walls:
-            rng = np.random.default_rng((self.seed, place))
-            width, height = self.size[0] + 400, self.size[1]
-            coarse = rng.uniform(60, 160, (height // 12, width // 12)).astype(np.float32)
-            grey = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-            grey = grey.clip(40, 170).astype(np.uint8)
-            self._walls[place] = np.repeat(grey[..., None], 3, axis=2)
-        return self._walls[place]
 
 
 @dataclass(frozen=True)
@@ -228,21 +196,50 @@ def test_a_part_rendered_by_itself_is_the_same(
     monkeypatch.setattr(backgrounds, "WINDOW_FRAMES", 36)
     people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
     street = filmed(Street(people, pan=1.0), tmp_path)
-    whole = pictures(street.rendered())
-    segments = tmp_path / "segments"
+    whole, segments = tmp_path / "whole.mp4", tmp_path / "segments"
     segments.mkdir()
-    output = tmp_path / "parts.mp4"
-    render(
-        street.source,
-        street.timeline,
-        output,
-        effect=FILL,
-        encoder=LOSSLESS,
+    drawn = partial(render, street.source, street.timeline, effect=FILL, encoder=LOSSLESS)
+    in_parts = partial(
+        drawn,
+        tmp_path / "parts.mp4",
+        overwrite=True,
         checkpoints=RenderCheckpoints(segments, 20, keep=True),
         parallel=Parallel(InProcess(), FolderWorkspace(street.source, tmp_path)),
     )
-    for one, other in zip(whole, pictures(output), strict=True):
+    filled = drawn(whole)
+    assert in_parts() == filled == filled_in(segments)
+    for one, other in zip(pictures(whole), pictures(tmp_path / "parts.mp4"), strict=True):
         assert (one == other).all()
+
+    min(segments.iterdir()).unlink()
+    assert in_parts() == filled  # what was drawn before counts as well
+    assert drawn(tmp_path / "blurred.mp4", effect=BLUR).share is None
+
+
+def test_the_share_that_is_told_is_that_of_the_pixels(tmp_path: Path) -> None:
+    stays = Figure(GREEN, standing(60))
+    passes = Figure(RED, walking(440, -6))
+    street = filmed(Street([stays, passes], frames=60), tmp_path)
+    output = tmp_path / "out.mp4"
+    told = render(street.source, street.timeline, output, effect=FILL, encoder=LOSSLESS).share
+    found = []
+    shown = zip(pictures(output), street.blurred, pictures(street.source), strict=True)
+    for picture, blurred, before in shown:
+        drawn = (blurred != before).any(axis=2)
+        found.append((picture != blurred).any(axis=2)[drawn])
+    assert told is not None
+    assert told == pytest.approx(np.concatenate(found).mean(), abs=0.05)
+
+
+def test_the_command_line_says_how_much_is_filled(tmp_path: Path) -> None:
+    street = filmed(Street([Figure(RED, walking(-60, 7))]), tmp_path)
+    asked = ("render", street.source, street.timeline.path, "--overwrite", "-o", tmp_path / "o.mp4")
+    said = call(*asked, "--effect", "fill").stdout
+    percent = int(re.search(r"^filled +(\d+) %, blurred \d+ %$", said, re.M)[1])  # type: ignore[index]
+    assert percent > 90
+    facts = json.loads(call(*asked, "--effect", "fill", "--json").stdout.splitlines()[-1])
+    assert round(100 * facts["filled"]) == percent
+    assert "filled" not in call(*asked).stdout
 
 
 def test_an_edit_has_all_of_its_window_drawn_anew_and_no_more(

@@ -23,7 +23,7 @@ from bystander.choices import ProfileName
 from bystander.errors import ModelNotFound
 from bystander.geometry.instances import Instance
 from bystander.media import resuming
-from bystander.media.segments import SegmentWriter
+from bystander.media.segments import Filled, SegmentWriter
 from bystander.models import Models, ModelSettings
 from bystander.server.jobs import worker
 from bystander.server.jobs.previews import INTERVAL_SECONDS, PreviewWriter
@@ -66,8 +66,8 @@ class Watched(DrawnSegmenter):
 class HeldWriter(SegmentWriter):
     """Waits once a segment is whole."""
 
-    def finish(self, last: bool) -> None:
-        super().finish(last)
+    def finish(self, last: bool, filled: Filled | None = None) -> None:
+        super().finish(last, filled)
         for_ever()
 
 

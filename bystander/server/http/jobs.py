@@ -90,7 +90,8 @@ class JobView(BaseModel):
     problem: Problem | None = Field(description="why it failed")
     summary: dict[str, Any] | None = Field(
         description="of a finished job: people found, kept and masked; `sound`: which audio "
-        "streams were kept, transcoded and left out"
+        "streams were kept, transcoded and left out; `filled`, of the effect fill: the share of "
+        "what is masked that shows the background, 0 to 1, the rest is blurred"
     )
     warnings: tuple[str, ...] = Field((), description="only in the answer that creates it")
 

@@ -35,7 +35,7 @@ from bystander.identity.cast import CastMember, member_of
 from bystander.media.encoder import EncoderSettings, encoding_of
 from bystander.media.muxer import MUXERS
 from bystander.media.probe import probe
-from bystander.media.resuming import RenderCheckpoints
+from bystander.media.resuming import RenderCheckpoints, filled_in
 from bystander.media.sound import plan_sound
 from bystander.media.sound_spans import sound_spans
 from bystander.models import Models, ModelSettings
@@ -211,6 +211,9 @@ def work(
                 parallel=parallel,
                 sound=treated,
             )
+    filled = filled_in(segments).share  # also of what an earlier worker has drawn
+    if filled is not None:
+        summary["filled"] = round(filled, 4)
     if order.audit:
         with tracing.span("audit", {"frames": header.video.frames}):
             attacked = audit(

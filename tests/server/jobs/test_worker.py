@@ -52,6 +52,7 @@ from tests.conftest import REPOSITORY, sampled, shared
 from tests.support.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
 from tests.support.drawn_worker import LOOKED, NO_NETWORKS, RENDERING
 from tests.support.house import alive
+from tests.support.street import Street
 from tests.support.videos import remuxed
 from tests.support.waiting import HANGS_AFTER_SECONDS, until
 from tests.support.work import Work, told
@@ -274,6 +275,26 @@ def test_killed_while_rendering_it_goes_on_from_its_last_segment(
     assert resumed[0]["frame"] >= SEGMENT
     assert resumed[0]["frame"] % SEGMENT == 0
     assert same(work, undisturbed)
+
+
+def test_how_much_is_filled_is_told_whoever_drew_it(tmp_path: Path) -> None:
+    figures = [Figure(RED, standing(20)), Figure(GREEN, walking(-60, 8))]
+    video = Street(figures, FRAMES).video(tmp_path / "video.mp4")
+    wanted = order(effect=EffectSettings(name=EffectName.FILL), checkpoint_seconds=AT_EVERY_FRAME)
+
+    def told_by(work: Work) -> float:
+        events, code, complaints = work.done()
+        assert code == 0, complaints
+        return float(events[-1]["summary"]["filled"])
+
+    alone = Work(tmp_path / "alone", video, wanted)
+    share = told_by(alone)
+    assert 0.1 < share < 0.9  # who walks is filled, who stands is blurred
+    assert told_by(alone) == share  # its result is there already
+
+    killed = Work(tmp_path / "killed", video, wanted)
+    killed.interrupted(RENDERING, killed.rendered, signal.SIGKILL)
+    assert told_by(killed) == share
 
 
 @pytest.mark.long
