@@ -10,7 +10,7 @@ person. Where drawing and source are the same, neither wins, and nothing is give
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import av
@@ -136,6 +136,15 @@ class Redrawer:
             float32 [H, W] over the video: of the window around each pixel, in squares of the
             noise; 0 or less where the drawing explains it better, or nobody is masked.
         """
+        evidence = self._evidence(plan)
+        if plan.filling is not None and (evidence >= MIN_SOURCE_EVIDENCE).any():
+            # Who is blurred instead shows no more: in deinterlaced pictures everybody is.
+            blurred = self._evidence(replace(plan, filling=None))
+            evidence = cast(Luma, np.minimum(evidence, blurred))
+        return evidence
+
+    def _evidence(self, plan: ExpectedFrame) -> Luma:
+        """See `evidence`, of this very drawing."""
         covered = self._covered(plan)
         source, output = grey(plan.source), grey(plan.output)
         if not covered.any():

@@ -280,6 +280,19 @@ def test_the_audit_draws_what_is_filled_again(tmp_path: Path) -> None:
         effect=FILL,
     )
     assert found.passed, found.summary()
+    deinterlaced = tmp_path / "deinterlaced.mp4"
+    encoder = LOSSLESS.changed({"deinterlace": "on"})
+    told = render(street.source, street.timeline, deinterlaced, effect=FILL, encoder=encoder)
+    assert told.share == 0.0  # they are blurred, which the audit takes as well
+    found = audit(
+        street.source,
+        deinterlaced,
+        tmp_path / "deinterlaced.html",
+        models=drawn_models(),
+        timeline=street.timeline,
+        effect=FILL,
+    )
+    assert found.passed, found.summary()
     unmasked = audit(
         street.source,
         street.source,
