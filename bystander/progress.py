@@ -16,7 +16,8 @@ class Progress:
     """How far a stage of the work has come.
 
     Attributes:
-        stage: "analyze", "render" or "audit".
+        stage: "analyze", "decide" (who is who, once all frames were looked at), "follow" (what
+            was drawn by hand), "render", "audit" or "export".
         done: frames.
         total: frames; may be an estimate.
         fps: frames per second since the stage began.
@@ -33,6 +34,19 @@ class Progress:
 Report = Callable[[Progress], None]
 """Called often, from the thread that runs the job; must be quick. Raising
 `Cancelled` in it stops the job and removes what was half-written."""
+
+
+Advance = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1, growing; may raise `Cancelled`."""
+
+
+def unheard(share: float) -> None:
+    """An `Advance` for whoever doesn't ask."""
+
+
+def part_of(advance: Advance, start: float, end: float) -> Advance:
+    """Of a piece of the work, which takes it from the share `start` to `end`."""
+    return lambda share: advance(start + (end - start) * share)
 
 
 class ProgressMeter:
@@ -70,11 +84,17 @@ class ProgressMeter:
             self._last = now
             self.report()
 
+    def advance(self, share: float) -> None:
+        """Of work that isn't done frame by frame: so much is done, told as that share of the
+        frames. Never goes back."""
+        self.step(max(0, round(share * self._total) - self._done))
+
     def report(self) -> None:
         if self._report is None:
             return
         elapsed = 0.0 if self._started is None else self._clock() - self._started
-        fps = (self._done - self._before - 1) / elapsed if elapsed > 1e-6 else 0.0
+        done = max(self._done - self._before - 1, 0)
+        fps = done / elapsed if elapsed > 1e-6 else 0.0
         left = max(self._total - self._done, 0)
         eta = left / fps if fps > 0 else 0.0
         self._report(Progress(self._stage, self._done, max(self._total, self._done), fps, eta))

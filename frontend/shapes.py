@@ -129,7 +129,7 @@ class Photo(TypedDict):
 class Progress(TypedDict):
     """`share` is of the whole job, 0 to 1; `eta` in seconds."""
 
-    stage: Literal["analyze", "follow", "render", "audit"]
+    stage: Literal["analyze", "decide", "follow", "render", "audit"]
     done: int
     total: int
     fps: float

@@ -36,7 +36,14 @@ from bystander.progress import OncePerMessage, Progress, Report
 if TYPE_CHECKING:
     from bystander.pipeline.estimate import Estimate
 
-STAGES: Final = {"analyze": "Finding people", "render": "Masking", "audit": "Auditing"}
+STAGES: Final = {
+    "analyze": "Finding people",
+    "decide": "Who is who",
+    "follow": "Following",
+    "render": "Masking",
+    "audit": "Auditing",
+    "export": "Exporting",
+}
 STYLES: Final = {"keep": "green", "mask": "red", "ok": "green", "failed": "red"}
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -32,6 +32,7 @@ from bystander.identity.segments import (
     overlapping,
     seen_together,
 )
+from bystander.progress import Advance, part_of, unheard
 
 ACROSS_CUTS_LOG_ODDS: Final = -2.0
 """Of two segments in different shots, before their looks are compared."""
@@ -43,6 +44,8 @@ MIN_NEWCOMER_PROBABILITY: Final = 0.02
 """Least probability that somebody not known has come to a place."""
 TOGETHER_SHARE: Final = 0.55
 """What colours and body are worth each where both tell: they aren't independent."""
+TOGETHER_TIME_SHARE: Final = 0.1
+"""Of the time for comparing: to find who was seen together."""
 BLOCK_SEGMENTS: Final = 256
 """Compared with all others at once."""
 NEIGHBOURS_PER_SEGMENT: Final = 8
@@ -124,6 +127,7 @@ class IdentityGraph:
         fps: frames per second.
         across: whether body embeddings can be trusted over a cut.
         quality: from which two faces of the video can be compared.
+        advance: told how much of the comparing is done.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class IdentityGraph:
         fps: float,
         across: bool,
         quality: float,
+        advance: Advance = unheard,
     ) -> None:
         self._recognise, self._across = recognise, across
         self._same, self._different = same, different
@@ -147,21 +152,27 @@ class IdentityGraph:
         self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
         self._next = max(self._clusters, default=0) + 1
         self._bodies, self._colours = BODY_LOG_RATIO, COLOUR_LOG_RATIO
-        self._forbid(segments, fps)
+        self._forbid(segments, fps, part_of(advance, 0, TOGETHER_TIME_SHARE))
         for member in cast:
             self._add_member(member)
         for link in comebacks:
+            advance(TOGETHER_TIME_SHARE)
             pair = min(link.a, link.b), max(link.a, link.b)
             self._place[pair] = math.log(link.probability / (1 - link.probability))
         self._place |= log_odds(continuities, {s.id: s.track for s in segments})
-        for a, b in self._candidates(segments):
+        advance = part_of(advance, TOGETHER_TIME_SHARE, 1)
+        most = len(self._place) + 2 * NEIGHBOURS_PER_SEGMENT * len(segments)
+        for number, (a, b) in enumerate(self._candidates(segments)):
             self._connect(a, b)
+            advance(number / most)
 
-    def join(self, margin: float) -> list[Cluster]:
+    def join(self, margin: float, advance: Advance = unheard) -> list[Cluster]:
         """Join everything that is one person with this margin (a log-likelihood ratio).
 
-        May be called again with a smaller one.
+        May be called again with a smaller one. `advance` is told how much has been joined of
+        what there was: few are joined where there are many people.
         """
+        begun_with = max(1, len(self._clusters))
         queue = [
             (-score, a, b)
             for a, near in self._edges.items()
@@ -182,18 +193,22 @@ class IdentityGraph:
                 doubtful.setdefault(rival, set()).add((a, b))
                 continue
             joined = self._merge(a, b)
+            advance(1 - len(self._clusters) / begun_with)
             for other, value in self._edges[joined].items():
                 heapq.heappush(queue, (-value, other, joined))
             for pair in doubtful.pop(a, set()) | doubtful.pop(b, set()):
                 again = self._edges.get(pair[0], {}).get(pair[1])
                 if again is not None:
                     heapq.heappush(queue, (-again, *pair))
+        advance(1)
         return list(self._clusters.values())
 
-    def _forbid(self, segments: Sequence[Segment], fps: float) -> None:
+    def _forbid(self, segments: Sequence[Segment], fps: float, advance: Advance) -> None:
         """Note who was seen together, and how alike those people are."""
         bodies, colours = [], []
+        frames = max((segment.end for segment in segments), default=1)
         for a, b in overlapping(segments):
+            advance(b.start / frames)
             if not seen_together(a, b, fps):
                 continue
             one, other = self._clusters[a.id], self._clusters[b.id]

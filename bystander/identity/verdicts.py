@@ -22,10 +22,15 @@ import numpy as np
 from bystander.identity.cast import CastMember
 from bystander.identity.graph import Cluster, IdentityGraph
 from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment, comebacks
+from bystander.progress import Advance, part_of, unheard
 from bystander.timeline.types import Decision, Evidence, EvidenceKind, Person, Tracklet, Verdict
 
 BRIEF_SECONDS: Final = 0.4
 """Who was seen for less, and for less than half of a video, resembling nobody, isn't listed."""
+COMPARING_SHARE: Final = 0.25
+"""Of the time that verdicts take: to compare segments with each other ..."""
+JOINING_SHARE: Final = 0.7
+"""... and to join those that are one person with a margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ def resolve(
     different: float,
     fps: float,
     bodies_across_shots: bool,
+    advance: Advance = unheard,
 ) -> tuple[tuple[Tracklet, ...], tuple[Person, ...]]:
     """Decide who may be seen, once the whole video is known.
 
@@ -132,6 +138,7 @@ def resolve(
         fps: frames per second.
         bodies_across_shots: whether the body embedding can be trusted over a cut (a network
             can, colour histograms can't).
+        advance: told how much is done, several times a second; what it raises ends the work.
 
     Returns:
         The tracklets with verdicts, and the persons: cast members first, then who is longest
@@ -149,12 +156,14 @@ def resolve(
         fps=fps,
         across=bodies_across_shots,
         quality=settings.quality,
+        advance=part_of(advance, 0, COMPARING_SHARE),
     )
+    compared = COMPARING_SHARE + JOINING_SHARE
     by_id = {segment.id: segment for segment in segments}
     evidence: dict[int, Evidence] = {}
-    for cluster in graph.join(settings.margin):
+    for cluster in graph.join(settings.margin, part_of(advance, COMPARING_SHARE, compared)):
         evidence |= _judged(cluster, [by_id[i] for i in sorted(cluster.members)], cast, rule)
-    people = graph.join(0.0)
+    people = graph.join(0.0, part_of(advance, compared, 1))
     for cluster in people:
         _note_doubts(cluster, evidence)
     of_track: dict[int, list[Segment]] = {}

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bystander import __version__
 from bystander.choices import ProfileName
@@ -28,11 +28,11 @@ from bystander.media.reader import frames_after
 from bystander.models import Models, load_models
 from bystander.models.segmenter import analysis_size
 from bystander.pipeline.checkpoints import AnalysisCheckpoints, AnalysisState, ReaderPosition
-from bystander.pipeline.chunks import Look, keep_warm, look_tasks, plan
+from bystander.pipeline.chunks import Chunk, Look, keep_warm, look_tasks, plan
 from bystander.pipeline.join import JoinedVideo
 from bystander.pipeline.looking import begin, facts_of, observe
 from bystander.pipeline.tasks import Parallel
-from bystander.progress import ProgressMeter, Report
+from bystander.progress import Advance, ProgressMeter, Report, part_of
 from bystander.settings import AnalysisSettings, load_profile
 from bystander.timeline.archive import Timeline, TimelineWriter
 from bystander.timeline.header import Header
@@ -41,6 +41,11 @@ from bystander.tracking.clicks import Click
 from bystander.tracking.evidence import EvidenceStore
 from bystander.tracking.frame_analysis import FrameAnalyzer
 from bystander.tracking.frames import Detections
+
+LOADING_SHARE: Final = 0.1
+"""Of all that comes after the chunks of a video: to read what was learnt of them ..."""
+JOINED_SHARE: Final = 0.5
+"""... and until they are one video. Then come the verdicts."""
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +171,9 @@ def _in_one_go(
                 checkpoints.offer(partial(_state, standing, analyzer, writer))
         for record in analyzer.finish():
             writer.add_frame(record)
-        return _finish(opened, analyzer, writer)
+        deciding = ProgressMeter("decide", analyzer.frames, report)
+        deciding.report()
+        return _finish(opened, analyzer, writer, deciding.advance)
 
 
 def _in_chunks(
@@ -187,22 +194,28 @@ def _in_chunks(
     keep_warm(opened.settings.model_settings(), opened.models)
     meter = ProgressMeter("analyze", sum(task.frames for task in tasks), report)
     parallel.executor.run(tasks, meter.step)
+    deciding = ProgressMeter("decide", info.frame_count, report)
+    deciding.report()
     scale = info.display_size[0] / tasks[0].grid[0]
-    looks = []
+    looks: list[tuple[Chunk, Look]] = []
     for chunk, task in zip(chunks, tasks, strict=True):
+        deciding.advance(LOADING_SHARE * len(looks) / len(tasks))
         path = workspace.find(task.name)
         if path is None:
             raise InvalidTimeline(f"{task.name} is gone from the workspace", "Start again.")
         looks.append((chunk, Look.load(path, scale)))
     whole = JoinedVideo(looks, info, opened.models.faces.thresholds.different, clicks)
+    joining = part_of(deciding.advance, LOADING_SHARE, JOINED_SHARE)
     with TimelineWriter(opened.output) as writer:
         for record in whole.records():
             writer.add_frame(record)
-        return _finish(opened, whole, writer)
+            joining((record.index + 1) / whole.frames)
+        return _finish(opened, whole, writer, part_of(deciding.advance, JOINED_SHARE, 1))
 
 
-def _finish(opened: _Opened, whole: WholeVideo, writer: TimelineWriter) -> Header:
-    header = _verdicts(opened, whole)
+def _finish(opened: _Opened, whole: WholeVideo, writer: TimelineWriter, advance: Advance) -> Header:
+    header = _verdicts(opened, whole, advance)
+    advance(1)  # before there is a file: whoever is told may still cancel
     writer.finish(header, whole.pictures(), (jpeg for _, jpeg in whole.pointed))
     return header
 
@@ -224,7 +237,7 @@ def _state(
     return AnalysisState(standing, analyzer, writer.state)
 
 
-def _verdicts(opened: _Opened, whole: WholeVideo) -> Header:
+def _verdicts(opened: _Opened, whole: WholeVideo, advance: Advance) -> Header:
     """Now that the whole video is known, decide who may be seen."""
     if not whole.frames:
         raise UnsupportedVideo(
@@ -242,6 +255,7 @@ def _verdicts(opened: _Opened, whole: WholeVideo) -> Header:
         different=models.faces.thresholds.different,
         fps=whole.fps,
         bodies_across_shots=models.bodies.across_shots,
+        advance=advance,
     )
     facts = replace(facts_of(info, opened.key), frames=whole.frames)
     grid = analysis_size(*info.display_size, opened.settings.long_side)

@@ -177,8 +177,8 @@ class JobProgress:
     """How far a job has come.
 
     Attributes:
-        stage: "analyze", "follow" (what was drawn), "render" or "audit".
-        done, total: frames of this stage.
+        stage: "analyze", "decide" (who is who), "follow" (what was drawn), "render" or "audit".
+        done, total: frames of this stage; of "decide" its share, told in frames.
         fps: frames per second of this stage.
         share: 0 to 1, of the whole job.
         eta: seconds until the whole job is done; None before it can be told.

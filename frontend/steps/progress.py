@@ -53,7 +53,7 @@ def _follow(texts: Texts, project: Project, number: str) -> None:
     if job["preview"]:
         src, facts = from_service(job["preview"]), project["video"]["facts"]
         st.html(preview(src, texts("progress.preview"), facts))
-        finding = job["progress"] and job["progress"]["stage"] == "analyze"
+        finding = job["progress"] and job["progress"]["stage"] in ("analyze", "decide")
         st.caption(texts("progress.preview-finding" if finding else "progress.preview"))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bystander.identity.cast import CastMember
 from bystander.identity.segments import Continuity, FaceSample, IdentitySettings, Segment
 from bystander.identity.verdicts import resolve
+from bystander.progress import Advance, unheard
 from bystander.timeline.types import Decision, Evidence, Person, Tracklet
 
 Vector = NDArray[np.float32]
@@ -95,7 +96,10 @@ class Scene:
         return self
 
     def resolve(
-        self, settings: IdentitySettings | None = None, across: bool = True
+        self,
+        settings: IdentitySettings | None = None,
+        across: bool = True,
+        advance: Advance = unheard,
     ) -> tuple[dict[int, Tracklet], tuple[Person, ...]]:
         spans: dict[int, Tracklet] = {}
         for s in self.segments:
@@ -115,6 +119,7 @@ class Scene:
             different=0.2,
             fps=FPS,
             bodies_across_shots=across,
+            advance=advance,
         )
         return {t.id: t for t in tracklets}, persons
 

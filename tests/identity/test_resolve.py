@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from bystander.errors import Cancelled
 from bystander.identity.cast import CastMember
 from bystander.identity.segments import IdentitySettings, Segment
 from bystander.timeline.types import Decision, EvidenceKind
@@ -431,3 +433,38 @@ def test_thousands_of_segments_are_resolved() -> None:
     assert len(found) == 1500
     assert all(t.verdicts[0].decision is Decision.MASK for t in found.values())
     assert persons
+
+
+# Progress
+
+
+def crowd(shots: int = 12) -> Scene:
+    """The same four people in every shot, seen together and recognised by their bodies."""
+    scene = Scene()
+    for track in range(4 * shots):
+        shot, person = divmod(track, 4)
+        scene.seen(track, 30 * shot, 30 * shot + 30, shot=shot, body=axis(20 + person))
+    return scene
+
+
+def test_it_tells_how_far_it_is_and_never_goes_back() -> None:
+    told: list[float] = []
+    crowd().resolve(advance=told.append)
+    assert told == sorted(told)
+    assert told[0] < 0.1
+    assert 0.9 < told[-1] <= 1
+    assert max(after - before for before, after in pairwise(told)) < 0.3
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_it_can_be_cancelled_all_along(share: float) -> None:
+    told: list[float] = []
+
+    def advance(now: float) -> None:
+        told.append(now)
+        if now >= share:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        crowd().resolve(advance=advance)
+    assert told[-1] < share + 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.errors import InvalidTimeline, ModelError, SelectionError
+from bystander.errors import Cancelled, InvalidTimeline, ModelError, SelectionError
 from bystander.geometry.masks import Mask
 from bystander.media.demux import fingerprint
 from bystander.media.facts import VideoInfo
@@ -21,6 +22,7 @@ from bystander.pipeline.analyze import analyze
 from bystander.pipeline.chunks import Chunk, Look, LookTask, look_tasks, plan
 from bystander.pipeline.join import JoinedVideo
 from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel, Task
+from bystander.progress import Progress, ProgressMeter, Report
 from bystander.timeline.archive import Timeline, TimelineWriter
 from bystander.timeline.header import Header, VideoFacts
 from bystander.timeline.types import Decision, FrameRecord, Shot, Sighting
@@ -62,7 +64,9 @@ def info(crossing: Path) -> VideoInfo:
     return probe(crossing)
 
 
-def in_chunks(video: Path, folder: Path, clicks: list[Click] | None = None) -> Timeline:
+def in_chunks(
+    video: Path, folder: Path, clicks: list[Click] | None = None, report: Report | None = None
+) -> Timeline:
     folder.mkdir(exist_ok=True)
     return analyze(
         video,
@@ -71,6 +75,7 @@ def in_chunks(video: Path, folder: Path, clicks: list[Click] | None = None) -> T
         settings=SETTINGS,
         cast=cast_of(folder, anna=BLUE),
         clicks=clicks or (),
+        report=report,
         parallel=Parallel(InProcess(), FolderWorkspace(video, folder), CHUNK, OVERLAP),
     )
 
@@ -155,6 +160,27 @@ def test_masks_and_verdicts_are_those_of_one_go(
 
 
 @pytest.mark.long
+def test_joining_and_deciding_are_told_and_can_be_cancelled(
+    crossing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        told.append(progress)
+        if progress.stage == "decide" and progress.done > FRAMES // 4:
+            raise Cancelled("enough")
+
+    # However quick it is, each step is told.
+    monkeypatch.setattr(ProgressMeter.__init__, "__defaults__", (time.monotonic, 0.0, 0))
+    with pytest.raises(Cancelled):
+        in_chunks(crossing, tmp_path, report=report)
+    assert not (tmp_path / "timeline").exists()
+    deciding = [progress for progress in told if progress.stage == "decide"]
+    assert deciding[0].done == 0
+    assert FRAMES // 4 < deciding[-1].done < FRAMES // 2  # while the parts are joined
+    assert [progress.done for progress in deciding] == sorted(p.done for p in deciding)
+
+
 def test_what_was_seen_and_pictured_is_told_once(joined: Timeline, whole: Timeline) -> None:
     one, other = (
         sorted(

@@ -217,7 +217,7 @@ def test_a_photo_without_a_face_is_refused(folder: Path, output: Path) -> None:
         mask(folder, output, cast=[photo])
 
 
-@pytest.mark.parametrize("stage", ["analyze", "render"])
+@pytest.mark.parametrize("stage", ["analyze", "decide", "render"])
 @pytest.mark.parametrize("way", ["raises", "returns"])
 def test_it_can_be_stopped_in_every_stage(
     stage: str, way: str, folder: Path, output: Path, scratch: Path
@@ -230,11 +230,13 @@ def test_it_can_be_stopped_in_every_stage(
             raise Cancelled("enough")
 
     def cancel() -> bool:
-        analysed = bool(told) and told[-1].done == told[-1].total
-        return way == "returns" and (stage == "analyze" or analysed)
+        stages = {progress.stage for progress in told}
+        decided = "decide" in stages and told[-1].done == told[-1].total
+        reached = {"analyze": True, "decide": "decide" in stages, "render": decided}[stage]
+        return way == "returns" and reached
 
     with pytest.raises(Cancelled):
         mask(folder, output, report=report, cancel=cancel)
-    assert {progress.stage for progress in told} <= {"analyze", stage}
+    assert {progress.stage for progress in told} <= {"analyze", "decide", stage}
     assert list(output.parent.iterdir()) == []
     assert list(scratch.iterdir()) == []

@@ -39,6 +39,8 @@ START_SECONDS: Final = 1.5
 frames, which took 1.6 to 1.8."""
 AUDIT_SHARE: Final = 0.9
 """Of the analysis' time a frame; what an audit takes, before it was learnt."""
+DECIDE_SHARE: Final = 0.01
+"""Of the analysis' time a frame, too; what the verdicts take, before it was learnt."""
 MAX_SAMPLES: Final = 500
 """Samples that are kept."""
 SAMPLE_SECONDS: Final = 90.0
@@ -64,7 +66,7 @@ MAX_CORRECTION: Final = 4.0
 
 def stages(kind: JobKind, audit: bool) -> tuple[str, ...]:
     """What a job consists of, in order."""
-    analysis = () if kind is JobKind.RENDER else ("analyze",)
+    analysis = () if kind is JobKind.RENDER else ("analyze", "decide")
     rendering = () if kind is JobKind.ANALYZE else ("render", "audit") if audit else ("render",)
     return analysis + rendering
 
@@ -91,6 +93,8 @@ def overall_progress(
         Share, 0 to 1; seconds, None before there is anything to tell them from.
     """
     ahead = stages(kind, audit)
+    if stage == "follow":  # what was drawn, before rendering
+        stage, done, fps = "render", 0, 0.0
     if stage not in ahead or total <= 0:
         return 0.0, None
     at = ahead.index(stage)
@@ -130,7 +134,7 @@ class DurationForecast:
 
     Attributes:
         frames: of the video.
-        stages: seconds a frame of "analyze", "render" and "audit".
+        stages: seconds a frame of "analyze", "decide", "render" and "audit".
         sampled: whether this very video was measured.
         people: in a frame, on average; None where the video was not sampled.
     """
@@ -306,4 +310,5 @@ def _raw(project: Project, sample: Sample | None) -> dict[str, float]:
         facts = project.video.ready_facts
         pixels = facts.width * facts.height / 1e6
         found = {stage: base + each * pixels for stage, (base, each) in GUESS.items()}
-    return found | {"audit": AUDIT_SHARE * found["analyze"]}
+    shares = {"decide": DECIDE_SHARE, "audit": AUDIT_SHARE}
+    return found | {stage: share * found["analyze"] for stage, share in shares.items()}

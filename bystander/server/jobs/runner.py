@@ -48,6 +48,7 @@ STOP_SECONDS: Final = 30.0
 """For workers to end and for results that are being stored; then the process may exit."""
 DEFAULT_SECONDS_PER_FRAME: Final[Mapping[str, float]] = {
     "analyze": 0.04,
+    "decide": 0.001,
     "render": 0.03,
     "audit": 0.02,
 }

@@ -112,7 +112,7 @@ def job(tmp_path: Path, video: Path) -> Job:
 def finished(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The summary of a job that told how far it was, to the end."""
     assert events[-1]["event"] == "done"
-    for stage in ("analyze", "render"):
+    for stage in ("analyze", "decide", "render"):
         told = [e for e in events if e["event"] == "progress" and e["stage"] == stage]
         assert told[-1]["done"] == told[-1]["total"]
     summary: dict[str, Any] = events[-1]["summary"]

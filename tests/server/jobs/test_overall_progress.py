@@ -5,16 +5,16 @@ import pytest
 from bystander.server.jobs.estimates import ENCODER_LAG_FRAMES, overall_progress, stages
 from bystander.server.models import JobKind
 
-EXPECTED = {"analyze": 0.05, "render": 0.03, "audit": 0.02}
+EXPECTED = {"analyze": 0.05, "decide": 0.0, "render": 0.03, "audit": 0.02}
 
 
 @pytest.mark.parametrize(
     ("kind", "audit", "found"),
     [
-        (JobKind.MASK, True, ("analyze", "render", "audit")),
-        (JobKind.MASK, False, ("analyze", "render")),
+        (JobKind.MASK, True, ("analyze", "decide", "render", "audit")),
+        (JobKind.MASK, False, ("analyze", "decide", "render")),
         (JobKind.RENDER, True, ("render", "audit")),
-        (JobKind.ANALYZE, False, ("analyze",)),
+        (JobKind.ANALYZE, False, ("analyze", "decide")),
     ],
 )
 def test_a_job_consists_of_stages(kind: JobKind, audit: bool, found: tuple[str, ...]) -> None:
@@ -25,7 +25,7 @@ def test_a_job_consists_of_stages(kind: JobKind, audit: bool, found: tuple[str, 
 @pytest.mark.parametrize("kind", [JobKind.MASK, JobKind.RENDER])
 def test_the_share_grows_from_nothing_to_all(kind: JobKind, audit: bool) -> None:
     shares = [
-        overall_progress(kind, audit, stage, done, 50, 20.0, EXPECTED)[0]
+        overall_progress(kind, audit, stage, done, 50, 20.0, EXPECTED | {"decide": 0.01})[0]
         for stage in stages(kind, audit)
         for done in range(51)
     ]
@@ -54,6 +54,13 @@ def test_before_there_is_a_speed_nothing_is_foretold() -> None:
     assert overall_progress(JobKind.MASK, False, "render", 0, 100, 0.0, EXPECTED)[1] is None
     assert overall_progress(JobKind.MASK, False, "render", 0, 0, 5.0, EXPECTED) == (0.0, None)
     assert overall_progress(JobKind.MASK, False, "audit", 5, 10, 5.0, EXPECTED) == (0.0, None)
+
+
+def test_following_what_was_drawn_comes_before_rendering_and_does_not_begin_anew() -> None:
+    analysed, _ = overall_progress(JobKind.MASK, True, "analyze", 100, 100, 20.0, EXPECTED)
+    share, eta = overall_progress(JobKind.MASK, True, "follow", 70, 80, 20.0, EXPECTED)
+    assert share == pytest.approx(analysed)
+    assert eta is None
 
 
 def test_more_frames_than_were_announced_are_no_more_than_all() -> None:

@@ -114,7 +114,7 @@ def test_a_job_tells_what_it_does_from_the_beginning_to_the_end(
     assert code == 0, complaints
     progress = [event for event in events if event["event"] == "progress"]
     stages = list(dict.fromkeys(event["stage"] for event in progress))
-    assert stages == ["analyze", "render", "audit"]
+    assert stages == ["analyze", "decide", "render", "audit"]
     for stage in stages:
         done = [event["done"] for event in progress if event["stage"] == stage]
         assert done == sorted(done)
