@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import av
 import cv2
@@ -19,10 +20,13 @@ from bystander.media.colour import Matrix, PixelFormat, copy_of, planes_of, ycbc
 from bystander.media.segments import Filled
 from bystander.redaction.edges import EdgeRefiner
 from bystander.redaction.effects import EffectSettings, Plane, blur, cell_size, mosaic, solid
-from bystander.redaction.filling import Filling
+from bystander.redaction.filling import Filling, Offsets
 from bystander.redaction.mattes import Alpha, Matte, MatteMaker
 from bystander.redaction.pictures import Sticker
 from bystander.timeline.types import Look
+
+MIN_SHAPE_SHARE: Final = 0.998
+"""Of a shape, so much of what is behind it has to be known to fill it at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +144,8 @@ class Compositor:
         ordered = sorted(((self._cell(r), r) for r in usual), key=lambda pair: pair[0])
         for cell, region in ordered:
             matte = self._mattes.matte(region.cover, region.extent, clear)
-            self._draw(source, target, matte, cell, None if whole else filling)
+            behind = None if whole or filling is None else self._behind(source, matte, filling)
+            self._draw(source, target, matte, cell, behind)
         for _, region in there:
             if region.look is not None:  # nothing of anybody is seen through it
                 matte = self._mattes.matte(region.cover, region.extent, clear)
@@ -210,19 +215,34 @@ class Compositor:
         cut_off = x0 <= 0 or x1 >= self._grid[0]
         return cell_size(self._settings, max(region.extent, height), width, region.face, cut_off)
 
+    def _behind(
+        self, source: Sequence[Plane], matte: Matte, filling: Filling
+    ) -> tuple[Filling, Offsets] | None:
+        """What is behind one person, and how it meets the frame; None where they are blurred.
+
+        A shape is filled wholly or not at all: where filling meets blur within it, the outline
+        would be seen again that it hides.
+        """
+        height, width = source[0].shape
+        alpha = matte.alpha[: height - matte.y, : width - matte.x]
+        box = matte.x, matte.y, matte.x + alpha.shape[1], matte.y + alpha.shape[0]
+        if self._settings.boxed:
+            _, known = filling.patch(0, box)
+            shown = float(cv2.multiply(alpha, known, scale=1 / 255).sum())
+            if shown < MIN_SHAPE_SHARE * float(alpha.sum()):
+                return None
+        offsets = filling.offsets(source, box)
+        return None if offsets is None else (filling, offsets)
+
     def _draw(
         self,
         source: Sequence[Plane],
         target: Sequence[Plane],
         matte: Matte,
         cell: int,
-        filling: Filling | None,
+        behind: tuple[Filling, Offsets] | None,
     ) -> None:
         """Blend the effect on the planes `source` into the planes `target`."""
-        offsets = None
-        if filling is not None:
-            rows, columns = matte.alpha.shape
-            offsets = filling.offsets(source, (matte.x, matte.y, matte.x + columns, matte.y + rows))
         if self._settings.name is EffectName.FILL:
             self.filled += Filled(drawn=int(matte.alpha.sum()))
         chroma = matte.halved() if self._subsampling == 2 else matte
@@ -233,7 +253,8 @@ class Compositor:
             alpha = part.alpha[: height - y, : width - x]
             box = x, y, x + alpha.shape[1], y + alpha.shape[0]
             effect = self._effect(index, source[index], box, cell // scales[index])
-            if filling is not None and offsets is not None:
+            if behind is not None:
+                filling, offsets = behind
                 values, known = filling.patch(index, box, offsets[index])
                 effect = effect.copy()
                 _blend(effect, values, known)

@@ -26,6 +26,10 @@ MAX_OFFSET_GREY_LEVELS: Final = 24.0
 """By which brightness or a colour may be matched; more is another place."""
 
 
+Offsets = tuple[float, float, float]
+"""What is added to Y, Cb, Cr of a plate."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Filling:
     """The background behind the people of one frame.
@@ -40,7 +44,7 @@ class Filling:
     motion: Motion
     nobody: Bits
 
-    def offsets(self, source: Sequence[Plane], box: PixelBox) -> tuple[float, float, float] | None:
+    def offsets(self, source: Sequence[Plane], box: PixelBox) -> Offsets | None:
         """What has to be added to Y, Cb, Cr of the plate to meet the frame around a person.
 
         Args:

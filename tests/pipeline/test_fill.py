@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.choices import EffectName
+from bystander.choices import EffectName, ShapeName
 from bystander.media.resuming import RenderCheckpoints, filled_in
 from bystander.pipeline import backgrounds
 from bystander.pipeline import render as rendering
@@ -58,7 +58,7 @@ class Filmed:
     folder: Path
 
     def rendered(self, effect: EffectSettings = FILL) -> Path:
-        output = self.folder / f"{effect.name}.mp4"
+        output = self.folder / f"{effect.name}-{effect.shape}.mp4"
         render(
             self.source,
             self.timeline,
@@ -128,6 +128,22 @@ def test_who_never_moves_is_blurred_and_whoever_passes_is_filled(tmp_path: Path)
         there = street.scene.silhouette(stays, number)
         assert (after[number][there] == street.blurred[number][there]).all()
     filled_like_the_background(street.scene, after[:45], passes, 38)
+
+
+def test_a_shape_is_filled_wholly_or_not_at_all(tmp_path: Path) -> None:
+    """Else the outline that it hides were where filling and blur meet."""
+    stays, passes = Figure(GREEN, standing(60)), Figure(RED, walking(440, -6))
+    street = filmed(Street([stays, passes], frames=60), tmp_path)
+    shaped = [one.model_copy(update={"shape": ShapeName.BOX}) for one in (FILL, BLUR)]
+    after, blurred, before = map(pictures, (*map(street.rendered, shaped), street.source))
+    for number in range(25):  # they are apart
+        left = np.s_[:, : 60 + 2 * WIDTH]
+        assert (after[number][left] == blurred[number][left]).all()
+        there = (blurred[number] != before[number]).any(axis=2)
+        there[left] = False
+        changed = np.abs(after[number].astype(int) - street.scene.background(number)).max(axis=2)
+        assert (changed[there] <= 36).all() or (after[number] == blurred[number])[there].all()
+    filled_like_the_background(street.scene, after[:25], passes, 36)
 
 
 def test_somebody_who_appears_midway_is_not_taken_for_the_background(tmp_path: Path) -> None:
