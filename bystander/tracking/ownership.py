@@ -248,31 +248,40 @@ def _weigh(
     if not inside.bits.size:
         return
     part, where = _at(inside.box), inside.bits
-    owned, detected = claim.owned[part], claim.detected[part]
+    owned, detected = claim.owned[part][where], claim.detected[part][where]
     odds = np.clip(owned, 0.02, 0.98)
-    values = settings.flow_weight * np.log(odds / (1 - odds))
+    likelihoods = settings.flow_weight * np.log(odds / (1 - odds))
     # Of whom no detection speaks, none speaks against them either.
     supported = detected | (not claim.track.detections)
-    values += settings.detection_weight * claim.track.confidence * supported
+    likelihoods += settings.detection_weight * claim.track.confidence * supported
     if not claim.track.detections:
-        values[owned <= MIN_OWNERSHIP] = settings.emerging_log_likelihood
+        likelihoods[owned <= MIN_OWNERSHIP] = settings.emerging_log_likelihood
+    corner = claim.box[0] + inside.x, claim.box[1] + inside.y
     distance: NDArray[np.float32] | float = UNREMEMBERED_DISTANCE
     if claim.track.memory and settings.memory_weight:
         body = claim.track.place(claim.track.frame, 0)
-        corner = claim.box[0] + inside.x, claim.box[1] + inside.y
-        distance = claim.track.memory.distance(coarse, where, corner, body)
-    values -= settings.memory_weight * distance
+        distance = claim.track.memory.distance(coarse, where, corner, body)[where]
+    likelihoods -= settings.memory_weight * distance
     if flow is not None:
-        x0, y0, x1, y1 = inside.box
-        left, top = claim.box[:2]
-        box = left + x0, top + y0, left + x1, top + y1
-        values -= settings.motion_weight * _motion_distance(claim, flow, box)
+        likelihoods -= settings.motion_weight * _motion_distance(claim, flow, where, corner)
+    values = np.zeros(where.shape, dtype=np.float32)
+    values[where] = likelihoods
     claim.evidence = np.full(everywhere.shape, -np.inf, dtype=np.float32)
     np.copyto(claim.evidence[part], smoothed(values, where, SMOOTHING_PX), where=where)
 
 
-def _motion_distance(claim: _Claim, flow: Flow, box: PixelBox) -> NDArray[np.float32]:
-    """How much otherwise than the claim's person each pixel of `box` moves: float32 [h, w]."""
+def _motion_distance(
+    claim: _Claim, flow: Flow, where: Bits, corner: tuple[int, int]
+) -> NDArray[np.float32]:
+    """How much otherwise than the claim's person each pixel moves.
+
+    Args:
+        where: bool [h, w], the pixels of the grid in question.
+        corner: grid column and row of their top-left pixel.
+
+    Returns:
+        float32 [N], of each of them, in units, row by row.
+    """
     surely = claim.owned > MIN_CLAIM_OWNERSHIP
     if np.count_nonzero(surely) < LEAST_CLAIM_PX:
         surely = claim.detected
@@ -281,11 +290,12 @@ def _motion_distance(claim: _Claim, flow: Flow, box: PixelBox) -> NDArray[np.flo
     else:  # hidden: they go on as they went
         own = -claim.track.velocity[0], -claim.track.velocity[1]
     unit = MOTION_UNIT_PX + MOTION_UNIT_SHARE * math.hypot(*own)
-    away = flow.vectors[_at(box)] - np.array(own, dtype=np.float32)
-    distance = np.hypot(away[..., 0], away[..., 1]) / np.float32(unit)
+    (left, top), (height, width) = corner, where.shape
+    there = _at((left, top, left + width, top + height))
+    away = flow.vectors[there][where] - np.array(own, dtype=np.float32)
+    distance = np.hypot(away[:, 0], away[:, 1]) / np.float32(unit)
     distance = np.minimum(distance, np.float32(MAX_MOTION_DISTANCE))
-    reliable = flow.reliable[_at(box)]
-    return np.where(reliable, distance, np.float32(UNKNOWN_MOTION_DISTANCE))
+    return np.where(flow.reliable[there][where], distance, np.float32(UNKNOWN_MOTION_DISTANCE))
 
 
 def _without_specks(bits: Bits) -> Bits:
