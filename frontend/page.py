@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -238,22 +238,18 @@ def effect_of(given: Mapping[str, str]) -> Effect | None:
         strength if WEAKEST <= strength <= STRONGEST else usual.strength,
         color if re.fullmatch("#[0-9a-fA-F]{6}", color) else usual.color,
         next((shape for shape in SHAPES if shape == given.get(SHAPE)), usual.shape),
-        _picture_of(given.get(PICTURE, "")),
+        picture_of(given.get(PICTURE, "")),
     )
 
 
-def picture_of(content: bytes) -> str | None:
-    """A PNG file as the service takes it, in base64; None for what it doesn't take."""
-    if len(content) > MAX_PICTURE_BYTES or not content.startswith(PNG_BEGINS):
-        return None
-    return b64encode(content).decode()
-
-
-def _picture_of(encoded: str) -> str | None:
+def picture_of(encoded: str) -> str | None:
+    """A PNG file in base64, as it came from a browser; None for what the service doesn't take."""
     try:
-        return picture_of(b64decode(encoded, validate=True))
+        content = b64decode(encoded, validate=True)
     except ValueError:
         return None
+    fits = len(content) <= MAX_PICTURE_BYTES and content.startswith(PNG_BEGINS)
+    return encoded if fits else None
 
 
 def go(step: Step) -> NoReturn:

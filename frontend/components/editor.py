@@ -12,9 +12,9 @@ from typing import Final
 from frontend.components.parts import nothing, register
 
 SCRIPTS: Final = (
-    "editor_model", "editor_frames", "editor_tracks", "editor_stage", "editor_paint", "editor_draw",
-    "editor_strip", "editor_menu", "editor_people", "editor_bars", "editor_findings",
-    "editor_actions", "editor",
+    "pictures", "editor_model", "editor_frames", "editor_tracks", "editor_stage", "editor_paint",
+    "editor_draw", "editor_strip", "editor_menu", "editor_people", "editor_bars",
+    "editor_findings", "editor_actions", "editor",
 )  # fmt: skip
 
 _mount = register("editor", *SCRIPTS, styles=("editor_people",))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontend.components.picture_file import PictureFileTexts, picture_file
 from frontend.components.presets import PresetsTexts, presets
 from frontend.components.preview import PreviewTexts, preview
 from frontend.page import (
@@ -47,8 +48,6 @@ from frontend.wording import clock, video_facts
 
 STRENGTHS: Final = {1.0: "usual", 2.0: "more", 4.0: "much-more", 8.0: "most"}
 """Those that have a name, and its key."""
-UPLOADS: Final = "picture-uploads"
-"""In Streamlit's session: how many uploaders of pictures there were. Only another one forgets."""
 SHORT_SECONDS: Final = 2.0
 """A video in which there is no choosing a moment."""
 LONG_SECONDS: Final = 120.0
@@ -141,7 +140,7 @@ def _chosen(page: Page) -> Effect:
     st.caption(texts("estimate.shape-help"))  # Streamlit's own help is named in English
     before = replace(before, name=name, shape=shape)
     if name == "picture":
-        before = replace(before, picture=_picture(texts) or before.picture)
+        _ask_for_picture(texts)
         if before.picture is None:
             say("info", texts("estimate.no-picture"))
         else:
@@ -183,9 +182,7 @@ def _use(preset: Mapping[str, str]) -> None:
     if effect is None:
         return
     before: Effect | None = st.session_state.get(CHOSEN)
-    if effect.name == "picture":
-        st.session_state[UPLOADS] = st.session_state.get(UPLOADS, 0) + 1
-    elif before is not None:  # who goes back to pictures finds theirs
+    if effect.name != "picture" and before is not None:  # who goes back to them finds theirs
         effect = replace(effect, picture=before.picture)
     choose(effect)
     widgets = asdict(effect)
@@ -199,21 +196,17 @@ def _use(preset: Mapping[str, str]) -> None:
         st.session_state[widget] = value
 
 
-def _picture(texts: Texts) -> str | None:
-    """The PNG that is drawn over people, in base64, once one was given."""
-    st.html(f"<style>:root {{ --choose-file: '{texts('estimate.choose-picture')}'; }}</style>")
-    given = st.file_uploader(
-        texts("estimate.picture"),
-        type="png",
-        key=f"picture-file-{st.session_state.get(UPLOADS, 0)}",
-        help=texts("estimate.picture-help"),
-    )
-    if given is None:
-        return None
-    found = picture_of(given.getvalue())
-    if found is None:
-        say("warning", texts("estimate.bad-picture"))
-    return found
+def _ask_for_picture(texts: Texts) -> None:
+    """For the PNG that is drawn over people: the page shows it in its next run."""
+
+    def take(encoded: str) -> None:
+        before: Effect | None = st.session_state.get(CHOSEN)
+        picture = picture_of(encoded)
+        if before is not None and picture is not None:
+            choose(replace(before, picture=picture))
+
+    told = PictureFileTexts(**texts.group("picture_file"))
+    picture_file("picture-file", chosen=take, texts=told)
 
 
 def _strength(texts: Texts, strength: float) -> str:

@@ -16,7 +16,7 @@ from frontend.shapes import Effect
 from frontend.steps import estimate, remembered
 from frontend.steps.remembered import mean_the_same
 from tests.frontend.conftest import Open, Shown
-from tests.frontend.reading import press, usual
+from tests.frontend.reading import file_button, press, usual
 from tests.support.staged import BOX, HERE, PROJECT, StagedService, photo
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -107,8 +107,10 @@ def test_a_preset_has_picture_and_sound_which_hold_instead_of_what_was_chosen(
         st.button("Use", key="use", on_click=lambda: told["chosen"](to_use[-1]))
 
     monkeypatch.setattr(estimate, "presets", presets)
+    files = iter([b64encode(PNG + b"a").decode()])
+    monkeypatch.setattr(estimate, "picture_file", file_button(files))
     app = open_page("estimate", effect="picture", shape="box")
-    app.file_uploader(key="picture-file-0").set_value(("a.png", PNG + b"a", "image/png")).run()
+    app.button(key="file").click().run()
     app.radio(key="sound").set_value("mute").run()
     to_use.append(given[-1]["current"])
     assert to_use[-1] == {

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import expect
 
 from benchmarks.service.server import Server
@@ -37,6 +38,8 @@ WAYS = [("made", "ko"), ("hamilton", "en")]
 def test_everybody_gets_there_by_looking(
     come: Come, client: Client, clip: Material, language: Language, tmp_path: Path
 ) -> None:
+    emoji = tmp_path / "emoji.png"
+    Image.new("RGBA", (8, 8), "orange").save(emoji)
     with come(language) as visitor:
         page = visitor.page
         visitor.open()
@@ -57,7 +60,11 @@ def test_everybody_gets_there_by_looking(
         visitor.expect_step("estimate")
         expect(page.locator(".figure")).to_be_visible()
         visitor.choose("effects.picture")
-        expect(visitor.button("estimate.choose-picture")).to_be_visible()
+        visitor.choose_file("picture_file.choose", clip.video)
+        visitor.expect_written("picture_file.refused")
+        visitor.expect_own_language()
+        visitor.choose_file("picture_file.choose", emoji)
+        visitor.expect_shown(page.get_by_alt_text(visitor.texts("estimate.picture-now")))
         visitor.choose("effects.mosaic")
         preview = page.locator("img.preview[src*='effect=mosaic']")
         visitor.expect_shown(preview)
@@ -66,7 +73,7 @@ def test_everybody_gets_there_by_looking(
         visitor.press("estimate.go")
 
         visitor.expect_step("progress")
-        assert visitor.actions <= FEW + 1, "but for the look at the picture"
+        assert visitor.actions <= FEW + 3, "but for the look at pictures"
         visitor.expect_shown(page.locator("img.preview"))
         visitor.expect_own_language()
 
