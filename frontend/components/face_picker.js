@@ -30,7 +30,8 @@ const createFacePicker = (parent) => {
       frame.className = used ? "face used" : "face";
       // The label stands where it hides no face, and where there is room.
       frame.classList.toggle("low", bottom > 0.85 * height);
-      frame.classList.toggle("right", left + right > width);
+      const onRight = left + right > width;
+      frame.classList.toggle("right", onRight);
       const share = (part, whole) => `${(100 * part) / whole}%`;
       frame.style.left = share((left + right) / 2, width);
       frame.style.top = share((top + bottom) / 2, height);
@@ -40,6 +41,7 @@ const createFacePicker = (parent) => {
       const label = frame.firstChild;
       say(label, used ? texts.used : String(number + 1));
       show(label, used || !only);
+      label.style.maxWidth = share(onRight ? right : width - left, right - left); // to the edge
       if (only) return;
       frame.setAttribute("aria-pressed", String(used));
       const name = fill(texts.use, { n: number + 1 });

@@ -175,7 +175,8 @@ const createVideo = (parent, view) => {
     show(told, told.textContent !== "");
     const trouble = Boolean(view.refusal) || ["away", "crowded", "failed"].includes(phase);
     told.classList.toggle("trouble", trouble);
-    say(name, view.refusal ? view.refused : upload?.file?.name ?? "");
+    const arrived = phase === "done" && data.video?.state === "ready"; // the page names it now
+    say(name, view.refusal ? view.refused : arrived ? "" : upload?.file?.name ?? "");
     show(name, name.textContent !== "");
     const partial = !upload && data.video?.state === "uploading";
     const moving = ["starting", "sending", "away", "crowded", "looking", "stopped"].includes(phase);
