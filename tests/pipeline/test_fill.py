@@ -42,6 +42,7 @@ from tests.support.drawn import (
     walking,
 )
 from tests.support.street import Street
+from tests.support.videos import Clip
 
 pytestmark = pytest.mark.long
 
@@ -74,8 +75,8 @@ class Filmed:
         return pictures(self.rendered(BLUR))
 
 
-def filmed(scene: Street, folder: Path) -> Filmed:
-    source = scene.video(folder / "source.mp4")
+def filmed(scene: Street, folder: Path, clip: Clip | None = None) -> Filmed:
+    source = scene.video(folder / "source.mp4", clip)
     timeline = analyze(source, folder / "timeline", models=drawn_models(), settings=SETTINGS)
     return Filmed(scene, source, timeline, folder)
 
@@ -116,6 +117,29 @@ def test_two_who_cross_are_replaced_by_what_is_behind_them(tmp_path: Path, pan: 
     nothing_else_shows(street, after)
     for figure in people:
         filled_like_the_background(street.scene, after, figure, 38 if pan == 0 else 30)
+
+
+TEN_BIT = Clip(
+    codec="libx265",
+    pixel_format="yuv420p10le",
+    options={"preset": "ultrafast", "x265-params": "crf=8:log-level=error"},
+)
+
+
+@pytest.mark.parametrize("kind", ["10 bits", "turned", "uneven"])
+def test_other_sources_are_filled_as_well(tmp_path: Path, kind: str) -> None:
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7))]
+    scene = Street(people)
+    even = range(0, 512 * scene.frames, 512)
+    clip = {
+        "10 bits": replace(TEN_BIT, pts=even, size=scene.size),
+        "turned": Clip(pts=even, size=scene.size[::-1], rotation=90),
+        "uneven": Clip(pts=[at + 300 * (at % 3 == 0) for at in even], size=scene.size),
+    }[kind]
+    street = filmed(scene, tmp_path, clip)
+    after = pictures(street.rendered())
+    nothing_else_shows(street, after)
+    filled_like_the_background(scene, after, people[0], 36)
 
 
 def test_who_never_moves_is_blurred_and_whoever_passes_is_filled(tmp_path: Path) -> None:
