@@ -97,14 +97,13 @@ class _Mean:
         """The mean product of all pairs."""
         if self.vector is None or other.vector is None:
             return None
-        return float(self.vector @ other.vector)
+        return float(self.vector.dot(other.vector))
 
     def cosine(self, other: _Mean) -> float | None:
         """Of the two means: what varies from picture to picture cancels out in them."""
-        similarity = self.similarity(other)
-        if similarity is None or self.vector is None or other.vector is None:
+        if self.vector is None or other.vector is None:
             return None
-        return similarity / max(self.length * other.length, 1e-6)
+        return float(self.vector.dot(other.vector)) / max(self.length * other.length, 1e-6)
 
     @property
     def length(self) -> float:
@@ -148,21 +147,25 @@ class IdentityGraph:
         self._recognise, self._across = recognise, across
         self._same, self._different = same, different
         self._clusters = {s.id: _single(s, quality) for s in segments}
-        self._place: dict[tuple[int, int], float] = {}
+        self._place: dict[int, dict[int, float]] = {s.id: {} for s in segments}
+        self._known: dict[tuple[int, int], float | None] = {}
         self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
         self._next = max(self._clusters, default=0) + 1
         self._bodies, self._colours = BODY_LOG_RATIO, COLOUR_LOG_RATIO
         self._forbid(segments, fps, part_of(advance, 0, TOGETHER_TIME_SHARE))
         for member in cast:
             self._add_member(member)
+        links: dict[tuple[int, int], float] = {}
         for link in comebacks:
             advance(TOGETHER_TIME_SHARE)
             pair = min(link.a, link.b), max(link.a, link.b)
-            self._place[pair] = math.log(link.probability / (1 - link.probability))
-        self._place |= log_odds(continuities, {s.id: s.track for s in segments})
+            links[pair] = math.log(link.probability / (1 - link.probability))
+        links |= log_odds(continuities, {s.id: s.track for s in segments})
+        for (a, b), odds in links.items():
+            self._place[a][b] = self._place[b][a] = odds
         advance = part_of(advance, TOGETHER_TIME_SHARE, 1)
-        most = len(self._place) + 2 * NEIGHBOURS_PER_SEGMENT * len(segments)
-        for number, (a, b) in enumerate(self._candidates(segments)):
+        most = len(links) + 2 * NEIGHBOURS_PER_SEGMENT * len(segments)
+        for number, (a, b) in enumerate(self._candidates(segments, links)):
             self._connect(a, b)
             advance(number / most)
 
@@ -177,15 +180,13 @@ class IdentityGraph:
             (-score, a, b)
             for a, near in self._edges.items()
             for b, score in near.items()
-            if a < b and score > 0
+            if a < b and score > 0 and score >= margin
         ]
         heapq.heapify(queue)
         doubtful: dict[int, set[tuple[int, int]]] = {}  # pairs by a rival that stands against them
         while queue:
             negative, a, b = heapq.heappop(queue)
             score = -negative
-            if score < margin or score <= 0:
-                break
             if self._edges.get(a, {}).get(b) != score:
                 continue  # one of them was joined meanwhile
             rival = self._rival(a, b, score, margin)
@@ -195,7 +196,8 @@ class IdentityGraph:
             joined = self._merge(a, b)
             advance(1 - len(self._clusters) / begun_with)
             for other, value in self._edges[joined].items():
-                heapq.heappush(queue, (-value, other, joined))
+                if value > 0 and value >= margin:
+                    heapq.heappush(queue, (-value, other, joined))
             for pair in doubtful.pop(a, set()) | doubtful.pop(b, set()):
                 again = self._edges.get(pair[0], {}).get(pair[1])
                 if again is not None:
@@ -230,14 +232,16 @@ class IdentityGraph:
         cluster.face = _Mean(mean, float(len(member.references)), len(member.references))
         known = [i for i, c in self._clusters.items() if c.faces or c.cast]
         self._clusters[self._next] = cluster
-        self._edges[self._next] = {}
+        self._edges[self._next], self._place[self._next] = {}, {}
         self._next += 1
         for other in known:
             self._connect(other, self._next - 1)
 
-    def _candidates(self, segments: Sequence[Segment]) -> Iterable[tuple[int, int]]:
+    def _candidates(
+        self, segments: Sequence[Segment], links: Iterable[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
         """Pairs worth comparing: linked ones, and the most alike, in blocks of O(n) memory."""
-        yield from self._place
+        yield from links
         for kind in ("face", "body"):
             means = {s.id: getattr(self._clusters[s.id], kind).vector for s in segments}
             ids = [i for i, vector in means.items() if vector is not None]
@@ -262,17 +266,17 @@ class IdentityGraph:
         one, other = self._clusters[a], self._clusters[b]
         if self._conflict(one, other):
             return None
-        face = self._faces(one, other)
-        recognised = self._recognised(one, other)
-        if recognised is not None:
-            return RECOGNISED_LOG_ODDS + recognised
+        if one.cast is not None or other.cast is not None:
+            recognised = self._recognised(a, b)
+            if recognised is not None:
+                return RECOGNISED_LOG_ODDS + recognised
         if not one.members or not other.members:
             return -math.inf  # not recognised, yet
-        place = self._place.get((min(a, b), max(a, b)))
+        place = self._place[a].get(b)
         if place is None:
             apart = one.colours.keys().isdisjoint(other.colours)
             place = ACROSS_CUTS_LOG_ODDS if apart else WITHIN_SHOT_LOG_ODDS
-        return place + face + self._looks(one, other)
+        return place + self._faces(one, other) + self._looks(one, other)
 
     def _faces(self, one: Cluster, other: Cluster) -> float:
         similarity = one.face.similarity(other.face)
@@ -290,14 +294,19 @@ class IdentityGraph:
             told.append(self._bodies.at(body, min(one.body.count, other.body.count)))
         return sum(told) * (TOGETHER_SHARE if len(told) > 1 else 1.0)
 
-    def _recognised(self, one: Cluster, other: Cluster) -> float | None:
-        found = [
-            FACE_LOG_RATIO.slope * similarity / (self._same - self._different)
-            for seen, known in ((one, other), (other, one))
-            if known.cast is not None and seen.cast is None and seen.faces
-            if (similarity := self._recognise(seen.faces, known.cast)) is not None
-        ]
-        return max(found, default=None)
+    def _recognised(self, a: int, b: int) -> float | None:
+        """How surely the one is the cast member that the other is."""
+        seen, known = (b, a) if self._clusters[a].cast is not None else (a, b)
+        member, faces = self._clusters[known].cast, self._clusters[seen].faces
+        if member is None or not faces:
+            return None
+        key = seen, id(member)  # a cluster never changes, whoever is joined with the member
+        if key not in self._known:
+            self._known[key] = self._recognise(faces, member)
+        similarity = self._known[key]
+        if similarity is None:
+            return None
+        return FACE_LOG_RATIO.slope * similarity / (self._same - self._different)
 
     def _conflict(self, one: Cluster, other: Cluster) -> bool:
         if one.cast is not None and other.cast is not None:
@@ -347,14 +356,16 @@ class IdentityGraph:
         new, self._next = self._next, self._next + 1
         self._clusters[new] = joined
         near = (self._edges.pop(a).keys() | self._edges.pop(b).keys()) - {a, b}
-        self._edges[new] = {}
+        self._edges[new], self._place[new] = {}, {}
+        for old in (a, b):
+            for neighbour, place in self._place.pop(old).items():
+                if neighbour in near:
+                    own = max(place, self._place[new].get(neighbour, place))
+                    self._place[new][neighbour] = self._place[neighbour][new] = own
         for neighbour in near:
-            for old in (a, b):
-                self._edges[neighbour].pop(old, None)
-                place = self._place.pop((min(old, neighbour), max(old, neighbour)), None)
-                if place is not None:
-                    pair = neighbour, new
-                    self._place[pair] = max(place, self._place.get(pair, place))
+            edges = self._edges[neighbour]
+            edges.pop(a, None)
+            edges.pop(b, None)
             self._connect(neighbour, new)
         return new
 
@@ -402,10 +413,14 @@ def _single(segment: Segment, quality: float) -> Cluster:
 def _colours(one: Cluster, other: Cluster) -> tuple[float, int]:
     """The best Bhattacharyya coefficient in a shot that two clusters share, and of how many looks;
     0 looks where there is none."""
-    found = [
-        (likeness, min(mine.count, theirs.count))
-        for shot in one.colours.keys() & other.colours.keys()
-        for mine, theirs in ((one.colours[shot], other.colours[shot]),)
-        if (likeness := mine.cosine(theirs)) is not None
-    ]
-    return max(found, default=(0.0, 0))
+    few, many = one.colours, other.colours
+    if len(few) > len(many):
+        few, many = many, few
+    best: tuple[float, int] | None = None
+    for shot, mine in few.items():
+        theirs = many.get(shot)
+        if theirs is None or (likeness := mine.cosine(theirs)) is None:
+            continue
+        found = likeness, min(mine.count, theirs.count)
+        best = found if best is None or found > best else best
+    return best or (0.0, 0)

@@ -16,6 +16,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -181,7 +182,7 @@ def comebacks(segments: Sequence[Segment], fps: float) -> Iterator[Continuity]:
     limit, tolerance = COMEBACK_SECONDS * fps, HANDOVER_SECONDS * fps
     for a in segments:
         first = bisect_left(starts, (a.shot, math.ceil(a.end - tolerance)))
-        for b in begun[first:]:
+        for b in islice(begun, first, None):
             if b.shot != a.shot or b.start > a.end + limit:
                 break
             if b.track == a.track or b.end <= a.end or b.start <= a.start:
