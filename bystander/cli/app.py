@@ -2,6 +2,7 @@
 
 Every command runs in `open_console`, which turns errors into messages and exit codes. What it
 runs is imported by it, before the console opens: `--help` loads nothing, `render` no network.
+What paths alone tell is wrong is refused before that (`check_at_once`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from bystander.cli.options import (
     TimelineFile,
     Video,
     Work,
+    check_at_once,
     clicks_of,
 )
 from bystander.cli.preset import Preset
@@ -140,6 +142,8 @@ def analyze(
     json: Json = False,
 ) -> None:
     """Find everyone in VIDEO and write a timeline."""
+    with open_console(json):
+        check_at_once(video, output, overwrite, cast)
     from bystander.executors.choice import executor_of, parallel_of
     from bystander.media.probe import probe
     from bystander.pipeline.analyze import analyze as run

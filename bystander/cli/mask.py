@@ -43,6 +43,7 @@ from bystander.cli.options import (
     VideoOrFolder,
     Work,
     Zone,
+    check_at_once,
     clicks_of,
     edits_of,
     effect_of,
@@ -95,6 +96,8 @@ def mask(
     json: Json = False,
 ) -> None:
     """Mask everyone in VIDEO but the people to keep."""
+    with open_console(json):
+        check_at_once(video, output, overwrite, cast)
     from bystander.cli.batch import mask_folder
     from bystander.cli.mask_order import MaskOrder
     from bystander.media.sound_spans import sound_spans

@@ -42,6 +42,7 @@ from bystander.cli.options import (
     Video,
     Work,
     Zone,
+    check_at_once,
     clicks_of,
     edits_of,
     effect_of,
@@ -90,6 +91,8 @@ def render(
     json: Json = False,
 ) -> None:
     """Mask VIDEO by a timeline; runs no network, but for an audit."""
+    with open_console(json):
+        check_at_once(video, output, overwrite)
     from bystander.executors.choice import executor_of, parallel_of
     from bystander.media.muxer import MUXERS, check_encoding, check_output
     from bystander.media.probe import probe

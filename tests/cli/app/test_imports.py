@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bystander.errors import OutputExists, UnreadablePhoto
+
 NETWORKS = {"onnx", "onnxruntime", "openvino", "insightface", "dlib"}
 # Not pydantic: Typer loads it to read a command's options.
 HEAVY = NETWORKS | {"av", "cv2", "jinja2", "numpy", "PIL", "scipy", "yaml"}
@@ -19,11 +21,11 @@ runpy.run_module("bystander", run_name="__main__")
 """
 
 
-def loaded_by(*arguments: str | Path) -> set[str]:
+def loaded_by(*arguments: str | Path, code: int = 0) -> set[str]:
     """The packages that a command has loaded when it ends, in a process of its own."""
     command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -32,6 +34,28 @@ def loaded_by(*arguments: str | Path) -> set[str]:
 )
 def test_saying_how_it_is_used_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by(*arguments) & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["mask", "analyze", "render"])
+def test_an_output_that_is_there_is_refused_before_anything_heavy_is_loaded(
+    command: str, drawn: Path, output: Path
+) -> None:
+    output.write_bytes(b"mine")
+    timeline = [output] if command == "render" else []
+    arguments: list[str | Path] = [command, drawn, *timeline, "-o", output]
+
+    assert loaded_by(*arguments, code=OutputExists.exit_code) & HEAVY == set()
+    assert output.read_bytes() == b"mine"
+
+
+def test_photos_that_are_not_there_are_told_before_anything_heavy_is_loaded(
+    drawn: Path, output: Path, tmp_path: Path
+) -> None:
+    nobody = tmp_path / "nobody"
+    loaded = loaded_by(
+        "mask", drawn, "-o", output, "--cast", nobody, code=UnreadablePhoto.exit_code
+    )
+    assert loaded & HEAVY == set()
 
 
 def test_rendering_loads_neither_networks_nor_what_finds_people(
