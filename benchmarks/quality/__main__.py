@@ -6,6 +6,7 @@ python -m benchmarks.quality -o OUT --only schoolgirls         one clip or scene
 python -m benchmarks.quality -o OUT --set tracking.max_gap=1   another setting; may be repeated
 python -m benchmarks.quality -o OUT --without second-look      without a rule; may be repeated
 python -m benchmarks.quality -o OUT --chunks 2 3               in chunks of 2 s, 3 s of overlap
+python -m benchmarks.quality -o OUT --variant reversed         the same clips, backwards
 python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
 python -m benchmarks.quality ablation -o OUT                   what each rule earns
 python -m benchmarks.quality references -o OUT                 ByteTrack and BoT-SORT beside us
@@ -39,6 +40,7 @@ from benchmarks.quality.made import MADE, made_runs, save_sheets
 from benchmarks.quality.options import RULES, UnknownSetting, parsed, with_settings, without
 from benchmarks.quality.references import reference_rows
 from benchmarks.quality.table import as_json, as_table
+from benchmarks.quality.variants import VARIANTS, varied
 from bystander.errors import BystanderError
 from bystander.settings import AnalysisSettings
 
@@ -105,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--chunks", type=float, nargs=2, metavar=("SECONDS", "OVERLAP"), help="look in chunks"
     )
+    parser.add_argument(
+        "--variant", choices=VARIANTS, help="clips and scenes reversed, at half or twice the rate"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of made scenes: other people, places")
     parser.add_argument("--list", action="version", version="\n".join([*CLIPS, *MADE]))
     return parser
@@ -139,8 +144,9 @@ def _candidates(given: argparse.Namespace) -> Settings:
 def _runs(given: argparse.Namespace) -> list[Run]:
     wanted = given.only or [*CLIPS, *MADE]
     runs = [run for name in wanted if name in CLIPS for run in clip_runs(name)]
-    scenes = given.cache or given.output
-    return runs + made_runs([name for name in wanted if name in MADE], scenes, given.seed)
+    home = given.cache or given.output
+    runs += made_runs([name for name in wanted if name in MADE], home, given.seed)
+    return [varied(run, given.variant, home) for run in runs] if given.variant else runs
 
 
 def _compare(
