@@ -31,7 +31,8 @@ class Clip:
 
     @property
     def video(self) -> Path:
-        return self.folder / "video.mp4"
+        usual = self.folder / "video.mp4"
+        return usual if usual.exists() else self.folder / "video.avi"
 
     @property
     def truth(self) -> Path:

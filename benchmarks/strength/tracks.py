@@ -9,7 +9,7 @@ there is: nobody could do better with photos of another day.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from benchmarks.strength.attacks import ATTACKS, Picture, averaged_body
 from benchmarks.strength.portraits import GREY, moved
 from benchmarks.strength.reidentification import Scores, face_probes, judge, likeness_of, pooled
 from benchmarks.strength.table import Row, label
+from bystander.choices import EffectName
 from bystander.geometry.instances import Face
 from bystander.geometry.masks import Bits, resized
 from bystander.media.probe import probe
@@ -39,6 +40,8 @@ from bystander.timeline.header import Header
 from bystander.timeline.types import Origin, Sighting
 
 CLIPS: Final = ("hamilton", "opera", "schoolgirls", "interview")
+PASSERS: Final = ("schoolgirls", "composed-field", "plaza")
+"""Clips in which people move on, so that `fill` finds what is behind them."""
 SAMPLES: Final = 5
 """Frames of each half that are looked at."""
 LEAST_HEIGHT: Final = 80
@@ -48,10 +51,16 @@ BODY_ATTACKS: Final = ("untouched", "unsharp", "upsampled")
 """Deconvolution of whole bodies takes minutes, and gains nothing even on faces."""
 LARGE_FACE: Final = 112
 """Pixels: what a recogniser looks at."""
+FILLED_GREY_LEVELS: Final = 4.0
+"""A pixel shows the background where fill differs by more from the blur, both encoded."""
+MOSTLY: Final = 0.5
+"""Share of somebody's pixels from which they are mostly filled."""
 
 Half = int
 Group = tuple[str, int]
 """A clip and a shot of it."""
+Who = tuple[str, int]
+"""A clip and a tracklet of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +85,7 @@ class Look:
 class Track:
     """What is seen of one person, in the first and the second half."""
 
+    who: Who
     group: Group
     halves: tuple[list[Look], list[Look]] = field(default_factory=lambda: ([], []))
 
@@ -94,7 +104,12 @@ class FaceFinder:
 
 
 def attack_tracks(
-    clips: Sequence[str], effect: EffectSettings, models: Models, finder: FaceFinder, work: Path
+    clips: Sequence[str],
+    effect: EffectSettings,
+    models: Models,
+    finder: FaceFinder,
+    work: Path,
+    filled: Mapping[Who, float] | None = None,
 ) -> Iterator[Row]:
     """Mask the clips, unless they were, and attack everybody in them.
 
@@ -104,6 +119,8 @@ def attack_tracks(
         models: that mask, and that attack.
         finder: kept from effect to effect.
         work: where timelines and masked clips stay.
+        filled: `filled_shares`, to give rows of those who are mostly filled and those who aren't,
+            by what is seen of their bodies; each is still looked for among everybody.
     """
     tracks = [
         track
@@ -112,9 +129,54 @@ def attack_tracks(
             Clip(name), *_masked(Clip(name), effect, models, work), effect, finder
         )
     ]
+    several = _several(tracks)
+    mostly = [
+        np.array([filled is not None and filled[track.who] >= MOSTLY for track in group])
+        for group in several
+    ]
     for attacker, groups in _attackers(tracks, models):
         if groups:
             yield Row.of("tracks", effect, attacker, judge(groups))
+        if filled is None or "face" in attacker:
+            continue
+        for name, wanted in (("filled", True), ("blurred", False)):
+            parts = [
+                (scores[mine == wanted], truth[mine == wanted])
+                for (scores, truth), mine in zip(groups, mostly, strict=True)
+            ]
+            if any(len(truth) for _, truth in parts):
+                yield Row.of(f"tracks, mostly {name}", effect, attacker, judge(parts))
+
+
+def filled_shares(clips: Sequence[str], models: Models, work: Path) -> dict[Who, float]:
+    """Of everybody who is attacked, the share of their pixels in which `fill` shows no blur."""
+    found: dict[Who, list[float]] = defaultdict(list)
+    for clip in map(Clip, clips):
+        timeline, filled = _masked(clip, EffectSettings(name=EffectName.FILL), models, work)
+        _, blurred = _masked(clip, EffectSettings(), models, work)
+        plan = sampled(timeline)
+        pairs = zip(timeline.frames(), frames(filled), frames(blurred), strict=True)
+        for record, (_, one), (_, other) in pairs:
+            away = np.abs(_smooth_luma(one) - _smooth_luma(other)) > FILLED_GREY_LEVELS
+            size = away.shape[1], away.shape[0]
+            for sighting in record.sightings:
+                if (record.index, sighting.tracklet) in plan:
+                    theirs = resized(sighting.mask.on_grid(*timeline.header.grid), size)
+                    found[clip.name, sighting.tracklet].append(float(away[theirs].mean()))
+    return {who: float(np.mean(shares)) for who, shares in found.items()}
+
+
+def _smooth_luma(picture: Picture) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(cv2.blur(grey, (5, 5)))
+
+
+def _several(tracks: Iterable[Track]) -> list[list[Track]]:
+    """Everybody by clip and shot, where there is anybody to take them for."""
+    groups: dict[Group, list[Track]] = defaultdict(list)
+    for track in tracks:
+        groups[track.group].append(track)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _masked(
@@ -135,7 +197,7 @@ def _looked_at(
 ) -> list[Track]:
     header = timeline.header
     plan = sampled(timeline)
-    tracks = {t.id: Track((clip.name, t.shot)) for t in header.tracklets}
+    tracks = {t.id: Track((clip.name, t.id), (clip.name, t.shot)) for t in header.tracklets}
     records = steady(timeline.frames(), effect, probe(clip.video).time_base)
     pairs = zip(records, frames(clip.video), frames(output), strict=True)
     for record, (_, source), (_, masked) in pairs:
@@ -210,10 +272,7 @@ def _attackers(
     tracks: Sequence[Track], models: Models
 ) -> Iterator[tuple[str, list[tuple[Scores, NDArray[np.intp]]]]]:
     bodies, colours = models.bodies, HistogramBodies()
-    groups: dict[Group, list[Track]] = defaultdict(list)
-    for track in tracks:
-        groups[track.group].append(track)
-    several = [group for group in groups.values() if len(group) > 1]
+    several = _several(tracks)
     yield "body, unmasked", [_matched(_bodies(g, bodies, "source", "source")) for g in several]
     for name in BODY_ATTACKS:
         found = [_matched(_bodies(g, bodies, "source", "output", name)) for g in several]
@@ -225,7 +284,7 @@ def _attackers(
     )
     yield "informed colours", [_matched(_bodies(g, colours, "output", "output")) for g in several]
     yield "informed size", [_matched(_sizes(g)) for g in several]
-    yield from _face_attackers(groups.values(), models)
+    yield from _face_attackers(several, models)
 
 
 def _matched(scores: Scores) -> tuple[Scores, NDArray[np.intp]]:
