@@ -31,7 +31,7 @@ WAIT: Final = 120_000
 """ms for what has to be computed."""
 Step = Literal["upload", "estimate", "progress", "review", "result"]
 LOCALES: Final[dict[Language, str]] = {"ko": "ko-KR", "en": "en-US"}
-COLORS: Final = 256
+COLORS: Final = 192
 # Posters of videos, and backgrounds, too: whatever is drawn inside these elements. Those inside
 # components have a shadow root of their own, which takes its own copy.
 BLUR: Final = """() => {
