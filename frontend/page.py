@@ -11,6 +11,7 @@ from html import escape
 from typing import Final, Literal, NoReturn, get_args
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from frontend.service import Service, Trouble
 from frontend.settings import load_settings
@@ -48,7 +49,7 @@ LOOK: Final = (EFFECT, STRENGTH, COLOR, SHAPE)
 """What an effect is in the address."""
 ADDRESS: Final = (PROJECT, STEP, *LOOK, SOUND)
 PNG_BEGINS: Final = b"\x89PNG\r\n\x1a\n"
-PLACE, TURN, CHOSEN, HEARD = "place", "turn", "chosen", "heard"
+PLACE, TURN, CHOSEN, HEARD, PRESSED = "place", "turn", "chosen", "heard", "pressed"
 """In Streamlit's session."""
 
 SAME: Final = {
@@ -252,8 +253,36 @@ def picture_of(encoded: str) -> str | None:
     return encoded if fits else None
 
 
+def pressed(
+    label: str, key: str, *, where: DeltaGenerator | None = None, primary: bool = False
+) -> bool:
+    """A button, and whether it was pressed.
+
+    What ends the run that a click began before it comes to the button - a component of the page
+    tells something, another run is due - would lose the click: it is remembered before, for the
+    next run that comes there. Another such button, and another step, forget it.
+
+    Args:
+        key: of the button, in the whole app.
+        where: the column that it stands in.
+    """
+
+    here = key, st.query_params.get(PROJECT)
+
+    def press() -> None:
+        st.session_state[PRESSED] = here
+
+    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+    (where or st).button(label, key=key, on_click=press, type=kind, width="stretch")
+    if st.session_state.get(PRESSED) != here:
+        return False
+    del st.session_state[PRESSED]
+    return True
+
+
 def go(step: Step) -> NoReturn:
     """Show another step."""
+    st.session_state.pop(PRESSED, None)
     stay(step=step)
     st.rerun(scope="app")
     raise AssertionError("st.rerun has ended the script")
@@ -270,7 +299,7 @@ def forget() -> None:
     """Address and uploaders forget the project."""
     for name in ADDRESS:
         st.query_params.pop(name, None)
-    for name in (PLACE, CHOSEN):
+    for name in (PLACE, CHOSEN, PRESSED):
         st.session_state.pop(name, None)
     st.session_state[TURN] = turn() + 1
 

@@ -27,6 +27,7 @@ from frontend.page import (
     go,
     heading,
     picture_of,
+    pressed,
     say,
     sound_of,
     trouble,
@@ -75,7 +76,7 @@ def show(page: Page) -> None:
         audit = st.checkbox(texts("estimate.audit"), value=True)
         st.caption(texts("estimate.audit-help"))
     _go(page, kind, effect, sound, audit)
-    if st.button(texts("app.back"), width="stretch"):
+    if pressed(texts("app.back"), "estimate-back"):
         go("review" if kind == "render" else "upload")
     with expected:
         _expected(page, kind, audit)
@@ -308,7 +309,7 @@ def _whole(sound: list[SoundSpan]) -> Sound | None:
 
 def _go(page: Page, kind: JobKind, effect: Effect, sound: list[SoundSpan], audit: bool) -> None:
     labels = {"mask": "estimate.go", "analyze": "estimate.find", "render": "estimate.render"}
-    if st.button(page.texts(labels[kind]), key="go", type="primary", width="stretch"):
+    if pressed(page.texts(labels[kind]), "go", primary=True):
         begin(page, kind, effect, sound, audit)
-    if kind == "analyze" and st.button(page.texts("estimate.mask-all"), width="stretch"):
+    if kind == "analyze" and pressed(page.texts("estimate.mask-all"), "mask-all"):
         begin(page, "mask", effect, sound, True)

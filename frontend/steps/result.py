@@ -19,6 +19,7 @@ from frontend.page import (
     go,
     heading,
     leave,
+    pressed,
     say,
 )
 from frontend.shapes import Audit
@@ -54,9 +55,9 @@ def show(page: Page) -> None:
     _filled(page, made["job"])
     _audit(page, audit)
     people, effect = st.columns(2)
-    if people.button(texts("result.people"), width="stretch"):
+    if pressed(texts("result.people"), "result-people", where=people):
         go("review")
-    if effect.button(texts("result.effect"), width="stretch"):
+    if pressed(texts("result.effect"), "result-effect", where=effect):
         go("estimate")
     if made["current"]:
         _share(page)
@@ -102,12 +103,10 @@ def _share(page: Page) -> None:
         st.markdown(texts("share.exists"))
     make, end = st.columns(2)
     label = texts("share.new" if page.project["shared"] else "share.make")
-    if make.button(label, key="share-make", width="stretch"):
+    if pressed(label, "share-make", where=make):
         st.session_state[kept] = page.service.share(page.id)
         st.rerun()
-    if page.project["shared"] and end.button(
-        texts("share.take-back"), key="share-end", width="stretch"
-    ):
+    if page.project["shared"] and pressed(texts("share.take-back"), "share-end", where=end):
         page.service.unshare(page.id)
         st.rerun()
 

@@ -213,6 +213,43 @@ def test_with_photos_everyone_else_is_masked_and_the_result_checked(
     assert app.title[0].value == ENGLISH("progress.title")
 
 
+def started_jobs(staged: StagedService) -> list[object]:
+    return [body for method, _, body in staged.asked if method == "POST"]
+
+
+def test_a_click_counts_though_its_run_never_comes_to_the_button(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate")
+    staged.refuse["GET", "/people"] = (429, "rate-limited")
+    press(app, "estimate.go")
+    assert started_jobs(staged) == []
+
+    del staged.refuse["GET", "/people"]
+    app.run()
+    assert len(started_jobs(staged)) == 1
+    app.run()
+    assert len(started_jobs(staged)) == 1  # and only once
+
+
+def test_a_click_is_forgotten_with_the_step_it_was_made_on(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.photos = [photo()]
+    app = open_page("estimate")
+    staged.refuse["GET", "/people"] = (429, "rate-limited")
+    press(app, "estimate.go")
+    press_back = [button for button in app.button if button.label == ENGLISH("app.back")]
+    assert not press_back  # the page says what is wrong instead
+
+    del staged.refuse["GET", "/people"]
+    app.query_params["step"] = "upload"
+    app.run()
+    press(app, "app.continue")
+    assert started_jobs(staged) == []
+
+
 @pytest.mark.parametrize(("before", "key"), [(2, "progress.queue"), (0, "progress.next")])
 def test_a_job_that_waits_says_for_how_many_and_how_long(
     open_page: Open, staged: StagedService, before: int, key: str

@@ -43,7 +43,7 @@ def test_mask_speaks_json_and_saves_a_timeline(singer: Path, output: Path, scrat
     assert result.stderr == ""
     assert {event["event"] for event in told} <= {"progress", "note", "warning", "result"}
     stages = [event["stage"] for event in told if event["event"] == "progress"]
-    assert sorted(set(stages)) == ["analyze", "render"]
+    assert sorted(set(stages)) == ["analyze", "decide", "render"]
     assert told[-1]["event"] == "result"
     assert told[-1]["output"] == str(output)
     assert told[-1]["frames"] == 10
