@@ -62,7 +62,6 @@ def test_everybody_gets_there_by_looking(
         visitor.choose("effects.picture")
         visitor.choose_file("picture_file.choose", clip.video)
         visitor.expect_written("picture_file.refused")
-        visitor.expect_own_language()
         visitor.choose_file("picture_file.choose", emoji)
         visitor.expect_shown(page.get_by_alt_text(visitor.texts("estimate.picture-now")))
         visitor.choose("effects.mosaic")
