@@ -34,9 +34,9 @@ from bystander.cli.options import (
     TimelineFile,
     Video,
     Work,
-    check_at_once,
     clicks_of,
 )
+from bystander.cli.paths import check_at_once
 from bystander.cli.preset import Preset
 from bystander.cli.render import render
 from bystander.cli.summary import pointed_in, summary_of

@@ -43,11 +43,11 @@ from bystander.cli.options import (
     VideoOrFolder,
     Work,
     Zone,
-    check_at_once,
     clicks_of,
     edits_of,
     effect_of,
 )
+from bystander.cli.paths import check_at_once
 from bystander.cli.preset import Preset
 from bystander.cli.summary import summary_of
 from bystander.errors import ConfigError

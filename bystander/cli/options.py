@@ -20,14 +20,7 @@ from bystander.choices import (
     ShapeName,
     SmartRender,
 )
-from bystander.errors import (
-    ConfigError,
-    InvalidEdits,
-    OutputExists,
-    SelectionError,
-    UnreadablePhoto,
-)
-from bystander.files import exists, is_file
+from bystander.errors import ConfigError, InvalidEdits, SelectionError
 
 if TYPE_CHECKING:
     from bystander.editing.document import Box, Edits, LookEdit, MaskEdit, ZoneEdit
@@ -320,28 +313,6 @@ Mask = Annotated[
     list[str] | None,
     typer.Option("--mask", metavar="ID", help="Mask this person or tracklet. May be repeated."),
 ]
-
-
-def check_at_once(
-    video: Path, output: Path, overwrite: bool, cast: Sequence[Path] | None = None
-) -> None:
-    """Refuse what is seen from names alone, before a command loads what looks into files.
-
-    The rest, and what is wrong about the video itself, comes where the files are looked into.
-
-    Raises:
-        OutputExists: there is a file called `output`, which isn't to be overwritten.
-        UnreadablePhoto: there is nothing at a path of the cast.
-    """
-    if not is_file(video):
-        return
-    if is_file(output) and not overwrite and not output.samefile(video):
-        raise OutputExists(
-            f"{output} exists already", "Choose another name, or allow it (--overwrite)."
-        )
-    for path in cast or ():
-        if not exists(path):
-            raise UnreadablePhoto(f"{path} does not exist", "Give a photo or a folder of photos.")
 
 
 def effect_of(

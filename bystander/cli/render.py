@@ -42,11 +42,11 @@ from bystander.cli.options import (
     Video,
     Work,
     Zone,
-    check_at_once,
     clicks_of,
     edits_of,
     effect_of,
 )
+from bystander.cli.paths import check_at_once
 from bystander.cli.preset import Preset
 from bystander.cli.summary import pointed_in, summary_of
 from bystander.files import check_file, made_folder, named_after, work_folder

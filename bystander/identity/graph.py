@@ -101,9 +101,10 @@ class _Mean:
 
     def cosine(self, other: _Mean) -> float | None:
         """Of the two means: what varies from picture to picture cancels out in them."""
-        if self.vector is None or other.vector is None:
+        similarity = self.similarity(other)
+        if similarity is None:
             return None
-        return float(self.vector.dot(other.vector)) / max(self.length * other.length, 1e-6)
+        return similarity / max(self.length * other.length, 1e-6)
 
     @property
     def length(self) -> float:
@@ -359,6 +360,7 @@ class IdentityGraph:
         self._edges[new], self._place[new] = {}, {}
         for old in (a, b):
             for neighbour, place in self._place.pop(old).items():
+                self._place[neighbour].pop(old, None)
                 if neighbour in near:
                     own = max(place, self._place[new].get(neighbour, place))
                     self._place[new][neighbour] = self._place[neighbour][new] = own

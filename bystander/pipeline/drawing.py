@@ -275,11 +275,10 @@ class FrameMasker:
             frames: those after the first `done` ones, of which the last is shown at `shown`.
         """
         for frame, found in self._decided(frames, done, shown):
-            self._compositor.filled = Filled()
-            drawn_over = self._compositor.apply(
+            drawn_over, filled = self._compositor.draw(
                 *found.order, whole=found.whole, filling=found.filling
             )
-            yield MaskedFrame(frame, drawn_over, self._compositor.filled)
+            yield MaskedFrame(frame, drawn_over, filled)
 
     def mattes(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameMattes]]:
         """Every frame with how strongly `masked` draws over each of its pixels.

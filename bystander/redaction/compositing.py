@@ -72,9 +72,6 @@ class Compositor:
 
     Raises:
         ConfigError: a picture can't be decoded.
-
-    Attributes:
-        filled: how much was drawn over so far, and filled.
     """
 
     def __init__(
@@ -104,7 +101,6 @@ class Compositor:
         self._subsampling = 2 if pixel_format.startswith("yuv420") else 1
         self._mattes = MatteMaker(grid, size, display, settings, self._subsampling)
         self._edges = EdgeRefiner(grid, size)
-        self.filled = Filled()
 
     def apply(
         self,
@@ -114,6 +110,17 @@ class Compositor:
         whole: bool = False,
         filling: Filling | None = None,
     ) -> av.VideoFrame:
+        """The picture of `draw`."""
+        return self.draw(picture, masked, kept, whole, filling)[0]
+
+    def draw(
+        self,
+        picture: av.VideoFrame,
+        masked: Sequence[Region],
+        kept: Sequence[Mask] = (),
+        whole: bool = False,
+        filling: Filling | None = None,
+    ) -> tuple[av.VideoFrame, Filled]:
         """A new picture with the effect over `masked`; `picture` itself stays as it is.
 
         Pixels that no matte reaches are bit-identical. Growth and softness of the masked give
@@ -129,14 +136,15 @@ class Compositor:
             filling: of the effect `fill`, what is behind people; without it they are blurred.
 
         Returns:
-            A new picture, or `picture` itself where nothing is masked.
+            A new picture, or `picture` itself where nothing is masked; and how much is filled.
 
         Raises:
             UnsupportedVideo: the picture has another size or format.
         """
         there, clear = self._prepared(picture, masked, kept, whole)
+        filled = Filled()
         if not there:
-            return picture
+            return picture, filled
         result = copy_of(picture)
         source, target = planes_of(picture), planes_of(result)
         # Where people overlap, the strongest effect is drawn last and stays.
@@ -145,7 +153,7 @@ class Compositor:
         for cell, region in ordered:
             matte = self._mattes.matte(region.cover, region.extent, clear)
             behind = None if whole or filling is None else self._behind(source, matte, filling)
-            self._draw(source, target, matte, cell, behind)
+            filled += self._draw(source, target, matte, cell, behind)
         for _, region in there:
             if region.look is not None:  # nothing of anybody is seen through it
                 matte = self._mattes.matte(region.cover, region.extent, clear)
@@ -155,7 +163,7 @@ class Compositor:
             sticker = self._sticker if region.look is None else self._looks[region.look][1]
             if sticker:
                 self._draw_picture(sticker, target, region, clear)
-        return result
+        return result, filled
 
     def mattes(
         self,
@@ -241,10 +249,11 @@ class Compositor:
         matte: Matte,
         cell: int,
         behind: tuple[Filling, Offsets] | None,
-    ) -> None:
+    ) -> Filled:
         """Blend the effect on the planes `source` into the planes `target`."""
+        filled = Filled()
         if self._settings.name is EffectName.FILL:
-            self.filled += Filled(drawn=int(matte.alpha.sum()))
+            filled += Filled(drawn=int(matte.alpha.sum()))
         chroma = matte.halved() if self._subsampling == 2 else matte
         scales = (1, self._subsampling, self._subsampling)
         for index, part in enumerate((matte, chroma, chroma)):
@@ -260,8 +269,9 @@ class Compositor:
                 _blend(effect, values, known)
                 if index == 0:
                     shown = cv2.multiply(alpha, known, scale=1 / 255)
-                    self.filled += Filled(filled=int(shown.sum()))
+                    filled += Filled(filled=int(shown.sum()))
             _blend(target[index][box[1] : box[3], box[0] : box[2]], effect, alpha)
+        return filled
 
     def _paint(self, target: Sequence[Plane], matte: Matte, levels: Sequence[int]) -> None:
         """Blend a colour into the planes `target`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from frontend.components.uploader import UploaderResult
 from frontend.steps import result, review, upload
@@ -217,13 +218,19 @@ def started_jobs(staged: StagedService) -> list[object]:
     return [body for method, _, body in staged.asked if method == "POST"]
 
 
-def test_a_click_counts_though_its_run_never_comes_to_the_button(
-    open_page: Open, staged: StagedService
-) -> None:
+def clicked_in_vain(open_page: Open, staged: StagedService) -> AppTest:
+    """A page whose work was asked for in a run that didn't come to the button."""
     staged.photos = [photo()]
     app = open_page("estimate")
     staged.refuse["GET", "/people"] = (429, "rate-limited")
     press(app, "estimate.go")
+    return app
+
+
+def test_a_click_counts_though_its_run_never_comes_to_the_button(
+    open_page: Open, staged: StagedService
+) -> None:
+    app = clicked_in_vain(open_page, staged)
     assert started_jobs(staged) == []
 
     del staged.refuse["GET", "/people"]
@@ -236,10 +243,7 @@ def test_a_click_counts_though_its_run_never_comes_to_the_button(
 def test_a_click_is_forgotten_with_the_step_it_was_made_on(
     open_page: Open, staged: StagedService
 ) -> None:
-    staged.photos = [photo()]
-    app = open_page("estimate")
-    staged.refuse["GET", "/people"] = (429, "rate-limited")
-    press(app, "estimate.go")
+    app = clicked_in_vain(open_page, staged)
     press_back = [button for button in app.button if button.label == ENGLISH("app.back")]
     assert not press_back  # the page says what is wrong instead
 
