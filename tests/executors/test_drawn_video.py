@@ -44,7 +44,7 @@ def masked(video: Path, folder: Path, executor: Executor) -> dict[str, bytes]:
     parallel = Parallel(
         Drawn(executor), FolderWorkspace(video, work), CHUNK_SECONDS, OVERLAP_SECONDS
     )
-    told: list[int] = []
+    told: dict[str, list[int]] = {}
     timeline = analyze(
         video,
         folder / "timeline",
@@ -52,10 +52,11 @@ def masked(video: Path, folder: Path, executor: Executor) -> dict[str, bytes]:
         settings=SETTINGS,
         cast=cast_of(folder, anna=BLUE),
         parallel=parallel,
-        report=lambda progress: told.append(progress.done),
+        report=lambda progress: told.setdefault(progress.stage, []).append(progress.done),
     )
     render(video, timeline, folder / "masked.mp4", parallel=parallel)
-    assert told[-1] == max(told)
+    assert list(told) == ["analyze", "decide"]
+    assert all(done[-1] == max(done) for done in told.values())
     files = [*work.iterdir(), folder / "timeline", folder / "masked.mp4"]
     return {path.name: path.read_bytes() for path in files}
 

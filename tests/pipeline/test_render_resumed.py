@@ -22,6 +22,7 @@ from bystander.media.encoder import EncoderSettings
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.media.resuming import RenderCheckpoints
+from bystander.media.segments import Filled
 from bystander.pipeline.render import render
 from bystander.progress import Progress
 from bystander.redaction.compositing import Compositor
@@ -96,15 +97,15 @@ class Count:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_at: int | None = None) -> None:
         self.drawn = 0
-        apply = Compositor.apply
+        draw = Compositor.draw
 
-        def counted(compositor: Compositor, *args: object, **kwargs: object) -> av.VideoFrame:
+        def counted(*args: object, **kwargs: object) -> tuple[av.VideoFrame, Filled]:
             if self.drawn == stop_at:
                 raise Cancelled("stopped by the test")
             self.drawn += 1
-            return apply(compositor, *args, **kwargs)  # type: ignore[arg-type]
+            return draw(*args, **kwargs)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Compositor, "apply", counted)
+        monkeypatch.setattr(Compositor, "draw", counted)
 
 
 def stopped(
@@ -164,17 +165,17 @@ from bystander.pipeline.render import render
 from tests.support.drawn import LOSSLESS, MAGENTA
 
 source, timeline, output, folder = map(Path, sys.argv[1:5])
-wanted, apply, drawn = int(sys.argv[5]), Compositor.apply, []
+wanted, draw, drawn = int(sys.argv[5]), Compositor.draw, []
 
 def counted(*args, **kwargs):
     drawn.append(None)
-    return apply(*args, **kwargs)
+    return draw(*args, **kwargs)
 
 def stepped(meter):
     if len(list(folder.glob("*.segment"))) >= wanted:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Compositor.apply, ProgressMeter.step = counted, stepped
+Compositor.draw, ProgressMeter.step = counted, stepped
 render(source, Timeline.load(timeline), output, effect=MAGENTA, encoder=LOSSLESS,
        checkpoints=RenderCheckpoints(folder, 10))
 print(len(drawn))
