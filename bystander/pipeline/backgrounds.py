@@ -61,9 +61,9 @@ MAX_SAMPLE_BYTES: Final = 320 * 2**20
 MIN_SAMPLES: Final = 8
 """... and no fewer than these."""
 MARGIN_SHARE: Final = 0.04
-MARGIN_GRID_PX: Final = 4.0
-"""By which somebody may be larger than their matte: of their height, and grid pixels. Nothing of a
-plate comes from so near to them."""
+MARGIN_PX: Final = 4.0
+"""By which somebody may be larger than their matte: of their height, and pixels of the grid or the
+video, whichever are larger. Nothing of a plate comes from so near to them."""
 RING_GRID_PX: Final = 14
 """Grid pixels around everybody in which a plate is made as well, to compare it with frames."""
 QUEUE_FRAMES: Final = 4
@@ -155,6 +155,7 @@ class Backgrounds:
         self._effect, self._pixel_format = effect, pixel_format
         self._grid, self._size = header.grid, (info.width, info.height)
         self._scale = self._size[0] / self._grid[0], self._size[1] / self._grid[1]
+        self._margin = MARGIN_PX / min(1.0, *self._scale)  # grid pixels
         self._per_grid = GridTransform(info.display_size, header.grid).display_per_grid
         self._tracklets: dict[int, Tracklet] = {one.id: one for one in header.tracklets}
         self._windows = windows_of(header)
@@ -341,7 +342,7 @@ class Backgrounds:
                 continue
             tall = self._tracklets[sighting.tracklet].height / self._per_grid
             share = self._effect.growth + self._effect.softness + MARGIN_SHARE
-            _paste_grown(found, mask, ceil(share * tall + MARGIN_GRID_PX))
+            _paste_grown(found, mask, ceil(share * tall + self._margin))
         return found.view(bool)
 
     def _grey(self, luma: Plane) -> NDArray[np.uint8]:

@@ -44,7 +44,10 @@ MAX_DEVIATION_GREY_LEVELS: Final = 8.0
 AGREEING_SHARE: Final = 0.6
 """Of the frames that show a pixel, so many are no further off."""
 EDGE_GRID_PX: Final = 1.5
-"""Grid pixels of a plate beside an unknown one, which interpolation would mix with it."""
+"""Grid pixels of a plate beside an unknown one, which interpolation would mix with it ..."""
+EDGE_CHROMA_PX: Final = 2.0
+"""... and pixels of chroma, where those are larger, as in small videos: neighbours are up to the
+root of two apart, and where they begin is told to half a pixel."""
 SOFTNESS_GRID_PX: Final = 2.5
 """Grid pixels over which a plate fades out beside what is unknown."""
 HOLE_GRID_PX: Final = 2
@@ -196,9 +199,10 @@ def build_plate(
         depth = np.full(known.shape, np.float32(np.inf))
     else:
         depth = np.asarray(cv2.distanceTransform(known.view(np.uint8), cv2.DIST_L2, 5))
-    weight = np.rint(((depth - EDGE_GRID_PX) / SOFTNESS_GRID_PX).clip(0, 1) * 255)
     luma, *chroma = samples[0].planes
     step = 2 if chroma[0].shape[1] < luma.shape[1] else 1
+    edge = max(EDGE_GRID_PX, EDGE_CHROMA_PX * step / min(canvas.scale))
+    weight = np.rint(((depth - edge) / SOFTNESS_GRID_PX).clip(0, 1) * 255)
     planes = [
         _background(canvas, index, samples, covered, known, step if index else 1)
         for index in range(3)

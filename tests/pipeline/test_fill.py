@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bystander.choices import EffectName, ShapeName
+from bystander.media.encoder import EncoderSettings
 from bystander.media.resuming import RenderCheckpoints, filled_in
 from bystander.pipeline import backgrounds
 from bystander.pipeline import render as rendering
@@ -31,6 +33,7 @@ from tests.support.drawn import (
     LOSSLESS,
     RED,
     SETTINGS,
+    SIZE,
     WIDTH,
     YELLOW,
     Figure,
@@ -41,7 +44,7 @@ from tests.support.drawn import (
     standing,
     walking,
 )
-from tests.support.street import Street
+from tests.support.street import Resized, Street
 from tests.support.videos import Clip
 
 pytestmark = pytest.mark.long
@@ -57,6 +60,7 @@ class Filmed:
     source: Path
     timeline: Timeline
     folder: Path
+    encoder: EncoderSettings = LOSSLESS
 
     def rendered(self, effect: EffectSettings = FILL) -> Path:
         output = self.folder / f"{effect.name}-{effect.shape}.mp4"
@@ -65,7 +69,7 @@ class Filmed:
             self.timeline,
             output,
             effect=effect,
-            encoder=LOSSLESS,
+            encoder=self.encoder,
             overwrite=True,
         )
         return output
@@ -98,15 +102,15 @@ def psnr(one: Pixels, other: Pixels, where: Bits) -> float:
 
 
 def filled_like_the_background(
-    scene: Street, after: Sequence[Pixels], figure: Figure, least: float
+    scene: Street, after: Sequence[Pixels], figure: Figure, least: float, share: float = 0.5
 ) -> None:
-    """The median over the frames of how like the true background somebody's place is, in dB."""
+    """In that share of the frames, somebody's place is as like the true background: dB."""
     found = [
         psnr(picture, scene.background(number), scene.silhouette(figure, number))
         for number, picture in enumerate(after)
-        if np.count_nonzero(scene.silhouette(figure, number)) > 500
+        if np.mean(scene.silhouette(figure, number)) > 0.006
     ]
-    assert np.median(found) >= least, np.round(found, 1)
+    assert np.quantile(found, 1 - share) >= least, np.round(found, 1)
 
 
 @pytest.mark.parametrize("pan", [0.0, 1.7], ids=["still", "pan"])
@@ -140,6 +144,37 @@ def test_other_sources_are_filled_as_well(tmp_path: Path, kind: str) -> None:
     after = pictures(street.rendered())
     nothing_else_shows(street, after)
     filled_like_the_background(scene, after, people[0], 36)
+
+
+UNUSUAL = {
+    "4:4:4": Clip(size=SIZE, pixel_format="yuv444p"),
+    "4:2:2": Clip(size=SIZE, pixel_format="yuv422p"),
+    "mirrored": Clip(size=SIZE, mirrored=True),
+    "turned, mirrored, 16:11": Clip(
+        size=(264, 216), aspect=Fraction(16, 11), rotation=90, mirrored=True
+    ),
+    "4:3": Clip(size=(288, 216), aspect=Fraction(4, 3)),
+    "full range": Clip(size=SIZE, pixel_format="yuvj420p", colors=(2, 2, 2, 2)),
+    "odd": Clip(size=(427, 241), pixel_format="yuv444p"),
+    "odd 4:4:4": Clip(size=(427, 241), pixel_format="yuv444p"),
+    "very small": Clip(size=(96, 64)),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_unusual_pictures_show_the_background_or_the_blur(tmp_path: Path, kind: str) -> None:
+    """Two pass somebody who stands, before a camera that pans."""
+    stays = Figure(GREEN, standing(280))
+    people = [Figure(RED, walking(-60, 7)), Figure(BLUE, walking(400, -7)), stays]
+    clip = UNUSUAL[kind]
+    upright = clip.orientation.size(*clip.size)
+    scene = Resized.of(Street(people, pan=1.7), upright)
+    street = filmed(scene, tmp_path, replace(clip, pts=range(0, 512 * scene.frames, 512)))
+    chroma = "444" if kind.endswith("4:4:4") else "420"
+    street = replace(street, encoder=LOSSLESS.changed({"chroma": chroma}))
+    after = pictures(street.rendered())
+    nothing_else_shows(street, after)
+    filled_like_the_background(scene, after, people[0], 36, share=0.25)
 
 
 def test_who_never_moves_is_blurred_and_whoever_passes_is_filled(tmp_path: Path) -> None:

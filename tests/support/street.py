@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from tests.support.drawn import Pixels, Scene, _draw
+from tests.support.drawn import Bits, Figure, Pixels, Scene, _draw
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,29 @@ class Street(Scene):
             grey = grey.clip(40, 170).astype(np.uint8)
             self._walls[place] = np.repeat(grey[..., None], 3, axis=2)
         return self._walls[place]
+
+
+@dataclass(frozen=True)
+class Resized(Street):
+    """A street as a video of another size stores it, of pixels of another shape, too."""
+
+    street: Street = field(default_factory=lambda: Street([]))
+
+    @classmethod
+    def of(cls, street: Street, size: tuple[int, int]) -> Resized:
+        return cls(street.figures, street.frames, street.cuts, size, street=street)
+
+    def background(self, number: int) -> Pixels:
+        return self._resized(self.street.background(number))
+
+    def picture(self, number: int) -> Pixels:
+        return self._resized(self.street.picture(number))
+
+    def silhouette(self, figure: Figure, number: int) -> Bits:
+        bits = self.street.silhouette(figure, number)
+        return np.asarray(self._resized(bits.astype(np.uint8) * np.uint8(255)) == 255)
+
+    def _resized(self, picture: Pixels) -> Pixels:
+        smaller = self.size[0] < self.street.size[0]
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(picture, self.size, interpolation=how), dtype=np.uint8)
