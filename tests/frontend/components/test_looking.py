@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from typing import Literal
+
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from frontend.texts import texts
@@ -71,6 +76,18 @@ def test_seeking_moves_both_videos(visit: Visit) -> None:
     seek.fill("2")
     for video in page.locator("video").all():
         assert video.evaluate("video => video.currentTime") == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_was_not_played_yet_does_not_glare(
+    visit: Visit, page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    visit(show="both")
+    picture = page.get_by_role("slider", name=COMPARE["seek"]).screenshot()
+    shown = np.asarray(Image.open(io.BytesIO(picture)).convert("L"))
+    ahead = shown[:, shown.shape[1] // 2 :]
+    assert ahead.min() > 128 if scheme == "light" else ahead.max() < 150
 
 
 def test_a_click_on_a_finding_shows_its_moment_in_both_videos(visit: Visit) -> None:
