@@ -44,10 +44,7 @@ MAX_DEVIATION_GREY_LEVELS: Final = 8.0
 AGREEING_SHARE: Final = 0.6
 """Of the frames that show a pixel, so many are no further off."""
 EDGE_GRID_PX: Final = 1.5
-"""Grid pixels of a plate beside an unknown one, which interpolation would mix with it ..."""
-EDGE_CHROMA_PX: Final = 2.0
-"""... and pixels of chroma, where those are larger, as in small videos: neighbours are up to the
-root of two apart, and where they begin is told to half a pixel."""
+"""Grid pixels of a plate beside an unknown one, which interpolation would mix with it."""
 SOFTNESS_GRID_PX: Final = 2.5
 """Grid pixels over which a plate fades out beside what is unknown."""
 HOLE_GRID_PX: Final = 2
@@ -126,7 +123,7 @@ class Plate:
 
     Attributes:
         canvas: what it covers.
-        planes: Y, Cb, Cr of it, 0 where nothing is known.
+        planes: Y, Cb, Cr of it, 0 where nothing is known nor beside that.
         weights: how well each pixel is known, of luma and of chroma.
     """
 
@@ -199,10 +196,9 @@ def build_plate(
         depth = np.full(known.shape, np.float32(np.inf))
     else:
         depth = np.asarray(cv2.distanceTransform(known.view(np.uint8), cv2.DIST_L2, 5))
+    weight = np.rint(((depth - EDGE_GRID_PX) / SOFTNESS_GRID_PX).clip(0, 1) * 255)
     luma, *chroma = samples[0].planes
     step = 2 if chroma[0].shape[1] < luma.shape[1] else 1
-    edge = max(EDGE_GRID_PX, EDGE_CHROMA_PX * step / min(canvas.scale))
-    weight = np.rint(((depth - edge) / SOFTNESS_GRID_PX).clip(0, 1) * 255)
     planes = [
         _background(canvas, index, samples, covered, known, step if index else 1)
         for index in range(3)
@@ -258,23 +254,39 @@ def _background(
     known: Bits,
     step: int,
 ) -> Plane:
-    """Median of one plane over the samples that show the background, 0 where it isn't known."""
+    """Median of one plane over the samples that show the background.
+
+    Beside it is the mean of what is known there, which interpolation mixes in where the grid is
+    finer than the plane. It is 0 elsewhere.
+    """
     height, width = canvas.height // step, canvas.width // step
     planes = [sample.planes[index] for sample in samples]
     places = [canvas.place(sample.motion, step) for sample in samples]
     values: Plane = np.zeros((height, width), dtype=planes[0].dtype)
+    there = np.zeros((height, width), dtype=bool)
     grid_width, grid_height = canvas.grid
     columns = ((np.arange(width) + 0.5) * step / canvas.scale[0]).astype(int)
     columns = columns.clip(0, grid_width - 1)
     for top in range(0, height, STRIPE_ROWS):
         bottom = min(height, top + STRIPE_ROWS)
         rows = ((np.arange(top, bottom) + 0.5) * step / canvas.scale[1]).astype(int)
-        there = np.ix_(rows.clip(0, grid_height - 1), columns)
-        asked = known[there]
+        cells = np.ix_(rows.clip(0, grid_height - 1), columns)
+        asked = there[top:bottom] = known[cells]
         if asked.any():
             at = [shifted(0, -top) @ place for place in places]
-            shown, clear = _stacked(planes, at, [bits[there] for bits in covered], asked)
+            shown, clear = _stacked(planes, at, [bits[cells] for bits in covered], asked)
             values[top:bottom][asked] = _median(shown, clear)
+    return _extended(values, there)
+
+
+def _extended(values: Plane, known: Bits) -> Plane:
+    """A plane, 0 where it isn't known, with the mean of what is known around each such sample."""
+    total, count = (
+        np.asarray(cv2.boxFilter(one, cv2.CV_32F, (3, 3), normalize=False))
+        for one in (values, known.view(np.uint8))
+    )
+    beside = ~known & (count > 0)
+    values[beside] = np.rint(total[beside] / count[beside]).astype(values.dtype)
     return values
 
 
