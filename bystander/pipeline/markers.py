@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import IO, Final
@@ -176,19 +177,31 @@ def _counts(marker: Marker, rate: Fraction) -> tuple[int, int]:
 
 
 def _write_edl(markers: Sequence[Marker], rate: Fraction, name: str, file: IO[str]) -> None:
-    """CMX 3600, an event a marker, with a locator (Avid) and a marker (Resolve) in its comments."""
+    """CMX 3600, with a marker (Resolve) and locators (Avid) in the comments of its events.
+
+    Events of a track may not overlap, as spans of several people do: so each is one frame long, as
+    Resolve writes them, and there is one for all markers that begin with its frame.
+    """
     file.write(f"TITLE: {name}\nFCM: NON-DROP FRAME\n")
-    for number, marker in enumerate(markers, 1):
-        start, end = (timecode(count, rate) for count in _counts(marker, rate))
-        count = _counts(marker, rate)
-        colour = "RED" if marker.severity == "leak" else "YELLOW"
-        title = f"{marker.kind} {marker.who}".strip()
-        text = f"{title}: {marker.text}".replace("|", "/")
+    counts = [_counts(marker, rate) for marker in markers]
+    pairs = sorted(zip(counts, markers, strict=True), key=lambda pair: pair[0][0])
+    for number, (start, group) in enumerate(groupby(pairs, lambda pair: pair[0][0]), 1):
+        here = list(group)
+        texts = [_told(marker) for _, marker in here]
+        colours = ["RED" if marker.severity == "leak" else "YELLOW" for _, marker in here]
+        code, after = timecode(start, rate), timecode(start + 1, rate)
         file.write(
-            f"\n{number:03d}  AX       V     C        {start} {end} {start} {end}\n"
-            f" |C:ResolveColor{colour.capitalize()} |M:{text} |D:{count[1] - count[0]}\n"
-            f"* LOC: {start} {colour:7} {text}\n"
+            f"\n{number:03d}  AX       V     C        {code} {after} {code} {after}\n"
+            f" |C:ResolveColor{min(colours).capitalize()} |M:{'; '.join(texts)}"
+            f" |D:{max(end for (_, end), _ in here) - start}\n"
         )
+        for colour, text in zip(colours, texts, strict=True):
+            file.write(f"* LOC: {code} {colour:7} {text}\n")
+
+
+def _told(marker: Marker) -> str:
+    title = f"{marker.kind} {marker.who}".strip()
+    return f"{title}: {marker.text}".replace("|", "/")
 
 
 def _fcpxml(markers: Sequence[Marker], video: VideoFacts, rate: Fraction, name: str) -> str:

@@ -262,8 +262,8 @@ def test_markers_as_an_edit_decision_list(doubtful: Timeline, audit: Path, tmp_p
     code = r"(\d\d:\d\d:\d\d:\d\d)"
     events = re.findall(rf"^(\d{{3}})  AX +V +C +{code} {code} {code} {code}$", text, re.M)
     assert [(n, start, end) for n, start, end, _, _ in events] == [
-        ("001", "00:00:00:01", "00:00:00:04"),
-        ("002", "00:00:00:04", "00:00:00:06"),
+        ("001", "00:00:00:01", "00:00:00:02"),
+        ("002", "00:00:00:04", "00:00:00:05"),
     ]
     assert re.findall(r"\|M:(.*) \|D:(\d+)$", text, re.M) == [
         (f"doubtful p3: {DOUBT.replace('|', '/')}", "3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -98,9 +99,30 @@ def test_markers_are_on_frames_that_editors_have(rate: float, tmp_path: Path) ->
     assert float(_seconds(gap.attrib["duration"])) == pytest.approx(frames / rate, abs=0.05)
 
     edl = _write(tmp_path / "m.edl", ExportFormat.EDL, rate, frames, *markers)
-    events = re.findall(r"^\d{3}  AX +V +C +(\S+) (\S+) \1 \2$", edl, re.M)
-    assert len(events) == len(markers)
+    events = re.findall(r"^\d{3,}  AX +V +C +(\S+) (\S+) \1 \2$", edl, re.M)
+    assert len(re.findall(r"^\* LOC: ", edl, re.M)) == len(markers)
+    assert all(one[1] <= other[0] for one, other in pairwise(events))
     assert all(re.fullmatch(r"(\d\d:){3}\d\d", code) for event in events for code in event)
+
+
+def test_spans_that_overlap_are_events_that_do_not(tmp_path: Path) -> None:
+    """OpenTimelineIO refuses a list in which they do."""
+    markers = [_marker(*span, 25.0, text) for span, text in (((0, 30), "a"), ((0, 40), "b|"))]
+    markers.append(_marker(20, 25, 25.0, "c"))
+    edl = _write(tmp_path / "m.edl", ExportFormat.EDL, 25.0, 50, *markers)
+    assert re.findall(r"^\d{3}  AX .*C +(\S+) (\S+) ", edl, re.M) == [
+        ("00:00:00:00", "00:00:00:01"),
+        ("00:00:00:20", "00:00:00:21"),
+    ]
+    assert re.findall(r"\|M:(.*) \|D:(\d+)$", edl, re.M) == [
+        ("doubtful p3: a; doubtful p3: b/", "40"),
+        ("doubtful p3: c", "5"),
+    ]
+    assert re.findall(r"^\* LOC: (\S+) YELLOW  doubtful p3: (.*)$", edl, re.M) == [
+        ("00:00:00:00", "a"),
+        ("00:00:00:00", "b/"),
+        ("00:00:00:20", "c"),
+    ]
 
 
 @pytest.mark.parametrize(
