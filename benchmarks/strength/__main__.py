@@ -4,7 +4,7 @@ python -m benchmarks.strength -o OUT                  everything
 python -m benchmarks.strength -o OUT --only portraits photos that the defaults were chosen on
 python -m benchmarks.strength -o OUT --only others    photos of other people
 python -m benchmarks.strength -o OUT --only hamilton  the people of a clip; may be repeated
-python -m benchmarks.strength -o OUT --only fill      what fill and pictures leave, of passers-by
+python -m benchmarks.strength -o OUT --only fill      what fill and pictures leave, in all clips
 
 OUT gets strength.json, and the masked clips, which are used again.
 """
@@ -29,7 +29,7 @@ from benchmarks.strength.attackers import attackers, collect
 from benchmarks.strength.portraits import read_portraits
 from benchmarks.strength.reidentification import judge
 from benchmarks.strength.table import Row, print_tables
-from benchmarks.strength.tracks import CLIPS, PASSERS, FaceFinder, attack_tracks, filled_shares
+from benchmarks.strength.tracks import CLIPS, FILL_CLIPS, FaceFinder, attack_tracks, filled_shares
 from bystander.choices import EffectName, ShapeName
 from bystander.errors import BystanderError
 from bystander.media.photos import load_photo, photo_files
@@ -103,9 +103,9 @@ def main() -> None:
                 print(row, flush=True)
                 rows.append(row)
         if FILL in wanted:
-            filled = filled_shares(PASSERS, models, given.output)
+            filled = filled_shares(FILL_CLIPS, models, given.output)
             for effect in filling_effects():
-                for row in attack_tracks(PASSERS, effect, models, finder, given.output, filled):
+                for row in attack_tracks(FILL_CLIPS, effect, models, finder, given.output, filled):
                     row = replace(row, material=f"fill: {row.material}")
                     print(row, flush=True)
                     rows.append(row)

@@ -40,8 +40,8 @@ from bystander.timeline.header import Header
 from bystander.timeline.types import Origin, Sighting
 
 CLIPS: Final = ("hamilton", "opera", "schoolgirls", "interview")
-PASSERS: Final = ("schoolgirls", "composed-field", "plaza")
-"""Clips in which people move on, so that `fill` finds what is behind them."""
+FILL_CLIPS: Final = (*CLIPS, "composed-field", "plaza")
+"""Those, and clips in which people move on, so that `fill` finds what is behind them."""
 SAMPLES: Final = 5
 """Frames of each half that are looked at."""
 LEAST_HEIGHT: Final = 80
