@@ -24,13 +24,15 @@ from bystander.tracking.appearance import SMOOTHING_PX, Lab, smoothed
 from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
 from bystander.tracking.motion import Flow, Window, widened
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, Track
+from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, State, Track
 
 LEAST_CLAIM_PX: Final = 20
 SPECK_PX: Final = 3
 """Grid pixels: narrower new parts are the edge's trembling."""
 KNOWN_HITS: Final = 3
 """Sightings from which on what is new in somebody's silhouette may be somebody else."""
+EMERGING_SECONDS: Final = 1.0
+"""So long whoever is lost in the open may come out of anybody near."""
 MIN_OWNERSHIP: Final = 0.1
 """Ownership down to which pixels that nobody detects any more are still somebody's: for four
 frames."""
@@ -93,6 +95,8 @@ def share_out(
     visible = {claim.track.id: claim for claim in claims}
     for track in tracks:
         if track.detections or track.hits < KNOWN_HITS:
+            continue
+        if track.state is State.LOST and frame - track.frame > EMERGING_SECONDS * fps:
             continue
         emerging = _emerging_claim(track, new, frame, fps, grid, settings)
         if emerging is not None:

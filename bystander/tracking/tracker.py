@@ -131,11 +131,11 @@ class Tracker:
             for track in self._tracks
         ]
         self._note_contacts(frame)
-        self._find_out_who_is_not_hidden()
+        self._find_out_who_is_not_hidden(frame)
         ended = tuple(track.id for track in self._tracks if self._is_over(track, frame))
-        hidden = tuple(track.id for track in self._tracks if track.state is State.HIDDEN)
         # Of whom nothing was left when they were first found, nobody knows anything.
         self._tracks = [track for track in self._tracks if track.hits and track.id not in ended]
+        hidden = tuple(track.id for track in self._tracks if track.state is State.HIDDEN)
         seen = tuple(person for person in people if person is not None)
         return TrackedFrame(seen, tuple(risks), hidden, ended)
 
@@ -201,8 +201,8 @@ class Tracker:
         area = mask.area if mask is not None else 0
         if mask is None or area < track.least_area:
             track.mask = None
-            if track.state is not State.LOST and track.state is not State.HIDDEN:
-                track.state = self._how_lost(track, contested)
+            if track.state is not State.LOST:
+                track.state = State.HIDDEN
             update_ownership(track, Mask(0, 0, np.zeros((0, 0), bool)), contested, self._grid,
                              self._settings)  # fmt: skip
             return None
@@ -229,13 +229,6 @@ class Tracker:
             track.id, positions, mask, track.box, main.score, main.histogram, apart
         )
 
-    def _how_lost(self, track: Track, contested: NDArray[np.bool_]) -> State:
-        """Whether somebody of whom nothing is left went behind somebody else."""
-        if track.predicted_mask is None:
-            return State.LOST
-        open_area = track.predicted_mask.without_pixels(contested).area
-        return State.LOST if open_area > 0.5 * track.predicted_mask.area else State.HIDDEN
-
     def _note_contacts(self, frame: int) -> None:
         places = as_boxes(track.place(frame, COAST_FRAMES) for track in self._tracks)
         areas = box_areas(places)
@@ -252,11 +245,11 @@ class Tracker:
                 track.contacts.difference_update(ids[parted[row]].tolist())
             track.contacts.update(ids[contact[row]].tolist())
 
-    def _find_out_who_is_not_hidden(self) -> None:
+    def _find_out_who_is_not_hidden(self, frame: int) -> None:
         """Whoever was hidden, and isn't seen where nobody stands any more, is lost."""
         hidden = [track for track in self._tracks if track.state is State.HIDDEN]
         front = as_boxes(track.box for track in self._tracks if track.mask is not None)
-        boxes = as_boxes(track.box for track in hidden)
+        boxes = as_boxes(track.place(frame, COAST_FRAMES) for track in hidden)
         smaller = np.minimum(box_areas(boxes)[:, None], box_areas(front)[None])
         covered = overlaps(boxes, front) >= CONTACT_SHARE * np.maximum(smaller, 1e-6)
         for row, track in enumerate(hidden):
@@ -265,7 +258,7 @@ class Tracker:
 
     def _is_over(self, track: Track, frame: int) -> bool:
         gap = frame - track.frame
-        if (track.state is State.HIDDEN or track.contacts) and track.hits >= 3:
+        if track.state is not State.LOST and track.hits >= 3:
             return gap >= self._settings.hidden_seconds * self._fps
         return gap >= self._settings.lost_seconds * self._fps
 

@@ -11,6 +11,7 @@ from bystander.tracking.tracker import TrackedFrame
 
 from .bodies import (
     BLUE,
+    FPS,
     GREEN,
     GREY,
     GRID,
@@ -145,6 +146,20 @@ def test_nothing_is_kept_from_who_comes_out_by_being_followed_while_unseen() -> 
     *_, frame = [film.show([ben.at(x), ann]) for x in range(126, 169, 6)]
     assert whose(frame, ben.at(168).mask).track == BEN
     assert mask_of(frame, BEN).area > 0.95 * ben.mask.area
+
+
+def test_who_was_lost_in_the_open_comes_out_of_nobody_seconds_later() -> None:
+    film, ann, ben = Film(), Body.of(RED, 36), Body.of(GREEN, 120, seed=2)
+    apart(film, ann, ben)
+    for _ in range(2 * FPS):  # he isn't there any more, and nobody stands before his place
+        film.show([ann])
+    for x in range(42, 121, 6):
+        film.show([ann.at(x)])
+    ann, somebody = ann.at(120), ben
+    for x in range(126, 163, 6):
+        his, hers = visible(somebody.at(x), ann)
+        frame = film.show([somebody.at(x), ann], [found(hers, his)])
+        assert BEN not in ids(frame)
 
 
 def test_of_whom_hardly_anything_shows_nothing_is_theirs() -> None:
