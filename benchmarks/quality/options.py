@@ -18,6 +18,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "extension": ("filler.extension", 0.0),
     "duplicates": ("segmenter.duplicate_containment", 1.0),
     "colours-in-association": ("tracking.colour_weight", 0.0),
+    "heading": ("tracking.heading_weight", 0.0),
     "parts": ("tracking.part", 1.0),
     "swap-risk": ("tracking.swap_margin", 0.0),
     "hidden": ("tracking.hidden_seconds", 0.0),

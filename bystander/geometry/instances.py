@@ -95,6 +95,11 @@ def shared(a: Box, b: Box) -> float:
     return width * height / max(min(box_area(a), box_area(b)), 1e-6)
 
 
+def centre(box: Box) -> tuple[float, float]:
+    """x and y of the middle of a box."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
 def shift(before: Box, after: Box) -> tuple[float, float]:
     """How far someone moved, x and y, as their box went from `before` to `after`.
 

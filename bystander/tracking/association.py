@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from bystander.geometry.instances import as_boxes, box_areas, overlaps
+from bystander.geometry.instances import as_boxes, box_areas, centre, overlaps
 from bystander.geometry.masks import Mask, intersection
 from bystander.tracking.appearance import similarity
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import Detection, State, Track
+from bystander.tracking.track import COAST_FRAMES, Detection, State, Track
 
 IMPOSSIBLE_LOG_RATIO: Final = -1e3
-COAST_FRAMES: Final = 5
-"""Frames for which motion is believed in."""
+KNOWN_HITS: Final = 3
+"""Sightings from which on it is known where somebody is heading."""
 NEUTRAL_COLOUR_SIMILARITY: Final = 0.85
 """Colour similarity that speaks neither for nor against one person."""
 MAX_COLOUR_SIMILARITY: Final = 0.95
@@ -36,6 +36,8 @@ RETURN_RATE_PER_SECOND: Final = 0.8
 """... then each second makes it less likely by so much, as log-likelihood."""
 RETURN_PROBABILITY: Final = 0.8
 """Probability that whoever comes back out of sight is who was lost there."""
+EXPECTED_HEIGHTS: Final = 0.2
+"""At this distance from where somebody was heading, in their heights, all the doubt is said."""
 MIN_ALIKE_SIMILARITY: Final = 0.9
 """Colour similarity of two people from which their colours don't tell whose a pixel is."""
 
@@ -47,11 +49,14 @@ class Likelihoods:
     Attributes:
         log: log-likelihood that the detection shows the track's person.
         place: the same by place alone, without colours.
+        heading: log-likelihood by how far the detection is from where the person was heading:
+            says which of several people it shows, not whether it shows any of them.
         inside: share of the detection that was the person's a moment ago.
     """
 
     log: NDArray[np.float64]
     place: NDArray[np.float64]
+    heading: NDArray[np.float64]
     inside: NDArray[np.float64]
 
 
@@ -83,7 +88,7 @@ def likelihoods(
     """
     shape = len(tracks), len(detections)
     log, places = np.full(shape, IMPOSSIBLE_LOG_RATIO), np.full(shape, IMPOSSIBLE_LOG_RATIO)
-    inside = np.zeros(shape)
+    heading, inside = np.zeros(shape), np.zeros(shape)
     boxes = as_boxes(detection.box for detection in detections)
     overlap = _overlaps(tracks, detections, boxes, inside)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -95,7 +100,7 @@ def likelihoods(
         by_place[seen] = np.log(np.maximum(overlap[row, seen], 1e-3))
         gap = frame - track.frame
         if gap > 1:
-            place = np.array(track.place(frame, COAST_FRAMES))
+            place = np.array(track.place(frame))
             away_seconds = min(gap / fps, MAX_REACH_SECONDS)
             reach = settings.reach * (place[3] - place[1]) * (0.5 + away_seconds)
             returns = settings.hidden_log_likelihood
@@ -110,7 +115,12 @@ def likelihoods(
             log[row, likely] = by_place[likely] + settings.colour_weight * (
                 alike - NEUTRAL_COLOUR_SIMILARITY
             )
-    return Likelihoods(log, places, inside)
+            if gap == 1 and track.hits >= KNOWN_HITS:
+                height = max(track.box[3] - track.box[1], track.whole[3] - track.whole[1], 1.0)
+                off = centres[likely] - np.array(centre(track.expected))
+                doubt = np.square(np.hypot(*off.T) / (EXPECTED_HEIGHTS * height))
+                heading[row, likely] = -settings.heading_weight * np.minimum(doubt, 1.0)
+    return Likelihoods(log, places, heading, inside)
 
 
 def assign(
@@ -131,7 +141,9 @@ def assign(
         rows = [row for row in range(len(fit.log)) if row not in matches]
         if not rows or not chosen:
             continue
-        part = np.maximum(fit.log[np.ix_(rows, chosen)], least)
+        fits = fit.log[np.ix_(rows, chosen)]
+        heading = np.maximum(fits + fit.heading[np.ix_(rows, chosen)], np.nextafter(least, 0))
+        part = np.where(fits > least, heading, least)
         for i, j in zip(*linear_sum_assignment(part, maximize=True), strict=True):
             if part[i, j] > least:
                 matches[rows[i]] = chosen[j]

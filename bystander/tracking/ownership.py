@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bystander.geometry.masks import Bits, Mask
 from bystander.geometry.types import PixelBox
 from bystander.tracking.appearance import SMOOTHING_PX, Lab, smoothed
-from bystander.tracking.association import COAST_FRAMES, MAX_REACH_SECONDS
+from bystander.tracking.association import MAX_REACH_SECONDS
 from bystander.tracking.motion import Flow, Window, widened
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, State, Track
@@ -197,7 +197,7 @@ def _emerging_claim(
     settings: TrackingSettings,
 ) -> _Claim | None:
     """What of others' silhouettes may be somebody who isn't detected, and comes out."""
-    x0, y0, x1, y1 = track.place(frame, COAST_FRAMES)
+    x0, y0, x1, y1 = track.place(frame)
     away_seconds = min((frame - track.frame) / fps, MAX_REACH_SECONDS)
     beside = settings.reach * (y1 - y0) * (0.5 + away_seconds) / 2
     box = widened((round(x0 - beside), round(y0), round(x1 + beside), round(y1)), 0, grid)
@@ -238,7 +238,7 @@ def _drop_unlike(claim: _Claim, coarse: Lab, contested: Bits, settings: Tracking
     carried = claim.claimed & ~claim.detected & ~contested[_at(claim.box)]
     if not claim.track.memory or not carried.any():
         return
-    body = claim.track.place(claim.track.frame, 0)
+    body = claim.track.place(claim.track.frame)
     distance = claim.track.memory.distance(coarse, carried, claim.box[:2], body)
     claim.claimed = claim.claimed & ~(carried & (distance > settings.carried_distance))
 
@@ -263,7 +263,7 @@ def _weigh(
     corner = claim.box[0] + inside.x, claim.box[1] + inside.y
     distance: NDArray[np.float32] | float = UNREMEMBERED_DISTANCE
     if claim.track.memory and settings.memory_weight:
-        body = claim.track.place(claim.track.frame, 0)
+        body = claim.track.place(claim.track.frame)
         distance = claim.track.memory.distance(coarse, where, corner, body)[where]
     likelihoods -= settings.memory_weight * distance
     if flow is not None:

@@ -45,6 +45,12 @@ class TrackingSettings(Settings):
     weak_log_likelihood: float = Field(
         -2.0, description="What a weak detection needs to be somebody known."
     )
+    heading_weight: float = Field(
+        1.5,
+        ge=0,
+        description="Log-likelihood against a detection far from where somebody was heading, if "
+        "somebody else may be meant.",
+    )
     hidden_log_likelihood: float = Field(
         -1.5, description="Of somebody hidden to come out just where they were last seen."
     )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
-from bystander.geometry.instances import Instance, shift
+from bystander.geometry.instances import Instance, centre, shift
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Box
 from bystander.tracking.appearance import Histogram, PixelMemory
 from bystander.tracking.motion import Window
 
-MIN_CLAIM_OWNERSHIP: float = 0.25
+MIN_CLAIM_OWNERSHIP: Final = 0.25
 """Ownership from which a pixel is somebody's by what was known a frame ago."""
-VISIBLE_SHARE: float = 0.03
+VISIBLE_SHARE: Final = 0.03
 """Somebody of whom less than this share of their area is left is hidden."""
+COAST_FRAMES: Final = 5
+"""Frames without a detection for which motion is believed in."""
+POSITION_GAIN: Final = 0.5
+"""How much of a detection's distance from `expected` is taken for a step out of the way, ..."""
+HEADING_GAIN: Final = POSITION_GAIN**2 / (2 - POSITION_GAIN)
+"""... and for a change of heading, a frame (Benedict and Bordner's alpha-beta filter)."""
 
 
 class State(StrEnum):
@@ -68,7 +75,10 @@ class Track:
         predicted: the same, moved to the current frame; None if nothing is left of it.
         whole: box when they were last seen apart.
         whole_area: grid pixels of their mask then.
-        velocity: of the box, grid pixels a frame, x and y.
+        velocity: of the box just now, grid pixels a frame, x and y.
+        expected: the box in the current frame if they go on with `heading`.
+        heading: how they went while nobody was near, less the camera's motion, grid pixels a
+            frame, x and y: unlike `velocity` it outlasts that somebody walks past before them.
         memory: what their pixels looked like.
         score: of the last detection.
         contacts: ids of tracks that they may be mixed up with.
@@ -87,6 +97,8 @@ class Track:
     predicted: Window | None = None
     predicted_mask: Mask | None = None
     velocity: tuple[float, float] = (0.0, 0.0)
+    expected: Box = (0.0, 0.0, 0.0, 0.0)
+    heading: tuple[float, float] = (0.0, 0.0)
     hits: int = 0
     apart_count: int = 0
     score: float = 0.0
@@ -111,27 +123,32 @@ class Track:
         return VISIBLE_SHARE * self.whole_area if self.hits >= 2 else 1
 
     def predict(self, moved: Window | None, camera: tuple[float, float]) -> None:
-        """Take over what flow made of their pixels, and go with the picture if none is left."""
+        """Take over what flow made of their pixels, and go with the picture if none is left.
+
+        Args:
+            moved: `ownership`, where its pixels are now.
+            camera: how far the picture as a whole moved, grid pixels, x and y.
+        """
+        self.expected = _moved(
+            self.expected, self.heading[0] + camera[0], self.heading[1] + camera[1]
+        )
         if self.state in (State.HIDDEN, State.LOST):
-            x0, y0, x1, y1 = self.box
-            self.box = x0 + camera[0], y0 + camera[1], x1 + camera[0], y1 + camera[1]
+            self.box = _moved(self.box, *camera)
         self.predicted, self.predicted_mask, self.detections = moved, None, []
         if moved is not None and moved.weights.size:
             mask = Mask.from_frame(moved.weights > MIN_CLAIM_OWNERSHIP, moved.x, moved.y)
             self.predicted_mask = mask if mask.area else None
 
-    def place(self, frame: int, coast_frames: int) -> Box:
-        """Where they may be, as large as they were when last seen apart: motion is believed in
-        for some frames only."""
-        steps = min(frame - self.frame, coast_frames)
-        dx, dy = self.velocity[0] * steps, self.velocity[1] * steps
+    def place(self, frame: int) -> Box:
+        """Where they may be, as large as they were when last seen apart."""
+        steps = min(frame - self.frame, COAST_FRAMES)
         x0, y0, x1, y1 = self.box
         if self.state is not State.SEEN:
             half = max(x1 - x0, self.whole[2] - self.whole[0]) / 2
             height = max(y1 - y0, self.whole[3] - self.whole[1])
             middle = (x0 + x1) / 2
             x0, x1, y1 = middle - half, middle + half, max(y1, y0 + height)
-        return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+        return _moved((x0, y0, x1, y1), self.velocity[0] * steps, self.velocity[1] * steps)
 
     def see(self, frame: int, mask: Mask, box: Box, histogram: Histogram, apart: bool) -> None:
         """Take in what is theirs in a frame in which they were detected.
@@ -146,6 +163,7 @@ class Track:
                 self.velocity[0] + rate * (step[0] - self.velocity[0]),
                 self.velocity[1] + rate * (step[1] - self.velocity[1]),
             )
+        self._head(frame, box, apart)
         self.box, self.frame, self.state = box, frame, State.SEEN
         self.hits += 1
         if apart:
@@ -156,7 +174,24 @@ class Track:
             self.whole_area = max(self.whole_area, mask.area)
             self._learn(histogram, 0.1)
 
+    def _head(self, frame: int, box: Box, apart: bool) -> None:
+        """Correct where they are heading; a box that others may cover tells no change of it."""
+        if not self.hits or frame - self.frame > COAST_FRAMES:
+            self.expected, self.heading = box, (0.0, 0.0)
+            return
+        (x, y), (now_x, now_y) = centre(self.expected), centre(box)
+        dx, dy = now_x - x, now_y - y
+        self.expected = _moved(box, (POSITION_GAIN - 1) * dx, (POSITION_GAIN - 1) * dy)
+        if apart:
+            x, y = self.heading
+            self.heading = x + HEADING_GAIN * dx, y + HEADING_GAIN * dy
+
     def _learn(self, histogram: Histogram, rate: float) -> None:
         self.histogram = np.asarray(
             (1 - rate) * self.histogram + rate * histogram, dtype=np.float32
         )
+
+
+def _moved(box: Box, dx: float, dy: float) -> Box:
+    x0, y0, x1, y1 = box
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy

@@ -14,7 +14,6 @@ from bystander.geometry.masks import Mask, union
 from bystander.geometry.types import Box
 from bystander.tracking.appearance import Histogram, Lab, colour_histogram, halved
 from bystander.tracking.association import (
-    COAST_FRAMES,
     Likelihoods,
     SwapRisk,
     assign,
@@ -230,7 +229,7 @@ class Tracker:
         )
 
     def _note_contacts(self, frame: int) -> None:
-        places = as_boxes(track.place(frame, COAST_FRAMES) for track in self._tracks)
+        places = as_boxes(track.place(frame) for track in self._tracks)
         areas = box_areas(places)
         both = overlaps(places, places)
         shares = both / np.maximum(np.minimum(areas[:, None], areas[None]), 1e-6)
@@ -249,7 +248,7 @@ class Tracker:
         """Whoever was hidden, and isn't seen where nobody stands any more, is lost."""
         hidden = [track for track in self._tracks if track.state is State.HIDDEN]
         front = as_boxes(track.box for track in self._tracks if track.mask is not None)
-        boxes = as_boxes(track.place(frame, COAST_FRAMES) for track in hidden)
+        boxes = as_boxes(track.place(frame) for track in hidden)
         smaller = np.minimum(box_areas(boxes)[:, None], box_areas(front)[None])
         covered = overlaps(boxes, front) >= CONTACT_SHARE * np.maximum(smaller, 1e-6)
         for row, track in enumerate(hidden):

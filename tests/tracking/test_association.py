@@ -28,7 +28,7 @@ def detections(*scores: float) -> list[Detection]:
 
 
 def assigned(log: list[list[float]], *scores: float) -> dict[int, int]:
-    fit = Likelihoods(np.array(log), np.array(log), np.zeros_like(log))
+    fit = Likelihoods(np.array(log), np.array(log), np.zeros_like(log), np.zeros_like(log))
     return assign(fit, detections(*scores), SETTINGS)
 
 
@@ -49,7 +49,16 @@ def test_confident_detections_choose_first_however_well_a_weak_one_fits() -> Non
 
 def test_nobody_and_nothing_match_nothing() -> None:
     assert assigned([[-0.1], [-0.2]]) == {}
-    assert assign(Likelihoods(*(np.zeros((0, 1)),) * 3), detections(SURE), SETTINGS) == {}
+    assert assign(Likelihoods(*(np.zeros((0, 1)),) * 4), detections(SURE), SETTINGS) == {}
+
+
+def test_where_somebody_is_heading_tells_whom_of_several_is_meant_and_not_whether() -> None:
+    least = SETTINGS.new_log_likelihood
+    log, against = np.array([[-0.1], [-0.4]]), np.array([[-0.5], [0.0]])
+    fit = Likelihoods(log, log, against, np.zeros_like(log))
+    assert assign(fit, detections(SURE), SETTINGS) == {1: 0}
+    alone = Likelihoods(log[:1] + least + 0.2, log[:1], against[:1], np.zeros((1, 1)))
+    assert assign(alone, detections(SURE), SETTINGS) == {0: 0}
 
 
 def crossing(one: Body, other: Body) -> list[TrackedFrame]:
