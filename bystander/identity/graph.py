@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,7 +38,10 @@ from bystander.progress import Advance, part_of, unheard
 ACROSS_CUTS_LOG_ODDS: Final = -2.0
 """Of two segments in different shots, before their looks are compared."""
 WITHIN_SHOT_LOG_ODDS: Final = -4.0
-"""The same within a shot, where no place and time links them: who leaves seldom comes back."""
+"""The same within a shot, where no place and time links them: who leaves seldom comes back. It is
+the less likely this one, the more people have left."""
+DEPARTED_SECONDS: Final = 0.5
+"""Whose track was seen for so long is counted among those who left."""
 RECOGNISED_LOG_ODDS: Final = 10.0
 """Of a cast member whose face was seen often enough: before any other link."""
 MIN_NEWCOMER_PROBABILITY: Final = 0.02
@@ -153,6 +157,7 @@ class IdentityGraph:
         self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
         self._next = max(self._clusters, default=0) + 1
         self._bodies, self._colours = BODY_LOG_RATIO, COLOUR_LOG_RATIO
+        self._departures = _departures(segments, fps)
         self._forbid(segments, fps, part_of(advance, 0, TOGETHER_TIME_SHARE))
         for member in cast:
             self._add_member(member)
@@ -275,9 +280,17 @@ class IdentityGraph:
             return -math.inf  # not recognised, yet
         place = self._place[a].get(b)
         if place is None:
-            apart = one.colours.keys().isdisjoint(other.colours)
-            place = ACROSS_CUTS_LOG_ODDS if apart else WITHIN_SHOT_LOG_ODDS
+            place = self._returns(one, other)
         return place + self._faces(one, other) + self._looks(one, other)
+
+    def _returns(self, one: Cluster, other: Cluster) -> float:
+        """Log-odds of two clusters being one person where no place and time links them."""
+        shots = one.colours.keys() & other.colours.keys()
+        if not shots:
+            return ACROSS_CUTS_LOG_ODDS
+        later = max(one.start, other.start)
+        left = sum(bisect_left(self._departures[shot], later) for shot in shots)
+        return WITHIN_SHOT_LOG_ODDS - math.log(max(1, left))
 
     def _faces(self, one: Cluster, other: Cluster) -> float:
         similarity = one.face.similarity(other.face)
@@ -370,6 +383,21 @@ class IdentityGraph:
             edges.pop(b, None)
             self._connect(neighbour, new)
         return new
+
+
+def _departures(segments: Sequence[Segment], fps: float) -> dict[int, list[int]]:
+    """By shot, the frames in which tracks were seen for the last time, growing."""
+    ends: dict[int, dict[int, int]] = {}
+    seen: dict[int, int] = {}
+    for segment in segments:
+        tracks = ends.setdefault(segment.shot, {})
+        tracks[segment.track] = max(segment.end, tracks.get(segment.track, 0))
+        seen[segment.track] = seen.get(segment.track, 0) + segment.seen
+    least = DEPARTED_SECONDS * fps
+    return {
+        shot: sorted(end for track, end in tracks.items() if seen[track] >= least)
+        for shot, tracks in ends.items()
+    }
 
 
 def log_odds(

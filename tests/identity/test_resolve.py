@@ -343,6 +343,18 @@ def test_a_bystander_met_again_is_one_person() -> None:
     assert [person.tracklets for person in scene.resolve()[1]] == [(1, 2)]
 
 
+@pytest.mark.parametrize(("left", "people"), [(1, 1), (12, 13)])
+def test_of_a_crowd_that_has_left_hardly_one_comes_back(left: int, people: int) -> None:
+    """The last to come looks just like the first; nobody else does."""
+    scene = Scene(cast=())
+    for track in range(left):
+        look, body = clothes(track % 12), axis(20 + track)
+        scene.seen(track, 20 * track, 20 * track + 18, look=look, body=body)
+    scene.seen(left, 600, 640, look=clothes(0), body=axis(20))
+    _, persons = scene.resolve()
+    assert len(persons) == people
+
+
 def test_a_fragment_is_listed_with_the_person_it_belongs_to() -> None:
     scene = Scene().seen(1, 0, 50, x=100, look=clothes(0)).seen(2, 51, 53, x=104, look=like(0.9))
     assert [person.tracklets for person in scene.resolve()[1]] == [(1, 2)]
