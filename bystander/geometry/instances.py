@@ -100,6 +100,12 @@ def centre(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
+def translated(box: Box, dx: float, dy: float) -> Box:
+    """A box so far to the right and down."""
+    x0, y0, x1, y1 = box
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+
+
 def shift(before: Box, after: Box) -> tuple[float, float]:
     """How far someone moved, x and y, as their box went from `before` to `after`.
 

@@ -30,6 +30,7 @@ from bystander.identity.segments import (
     Continuity,
     FaceSample,
     Segment,
+    departures,
     overlapping,
     seen_together,
 )
@@ -40,8 +41,6 @@ ACROSS_CUTS_LOG_ODDS: Final = -2.0
 WITHIN_SHOT_LOG_ODDS: Final = -4.0
 """The same within a shot, where no place and time links them: who leaves seldom comes back. It is
 the less likely this one, the more people have left."""
-DEPARTED_SECONDS: Final = 0.5
-"""Whose track was seen for so long is counted among those who left."""
 RECOGNISED_LOG_ODDS: Final = 10.0
 """Of a cast member whose face was seen often enough: before any other link."""
 MIN_NEWCOMER_PROBABILITY: Final = 0.02
@@ -157,7 +156,7 @@ class IdentityGraph:
         self._edges: dict[int, dict[int, float]] = {s.id: {} for s in segments}
         self._next = max(self._clusters, default=0) + 1
         self._bodies, self._colours = BODY_LOG_RATIO, COLOUR_LOG_RATIO
-        self._departures = _departures(segments, fps)
+        self._departures = departures(segments, fps)
         self._forbid(segments, fps, part_of(advance, 0, TOGETHER_TIME_SHARE))
         for member in cast:
             self._add_member(member)
@@ -383,21 +382,6 @@ class IdentityGraph:
             edges.pop(b, None)
             self._connect(neighbour, new)
         return new
-
-
-def _departures(segments: Sequence[Segment], fps: float) -> dict[int, list[int]]:
-    """By shot, the frames in which tracks were seen for the last time, growing."""
-    ends: dict[int, dict[int, int]] = {}
-    seen: dict[int, int] = {}
-    for segment in segments:
-        tracks = ends.setdefault(segment.shot, {})
-        tracks[segment.track] = max(segment.end, tracks.get(segment.track, 0))
-        seen[segment.track] = seen.get(segment.track, 0) + segment.seen
-    least = DEPARTED_SECONDS * fps
-    return {
-        shot: sorted(end for track, end in tracks.items() if seen[track] >= least)
-        for shot, tracks in ends.items()
-    }
 
 
 def log_odds(

@@ -36,6 +36,8 @@ COMEBACK_PROBABILITY = 0.75
 """That who appears where somebody was lost a moment ago is the same person."""
 COMEBACK_SECONDS = 2.5
 """After this time nobody is expected to come back."""
+DEPARTED_SECONDS = 0.5
+"""Whose track was seen for so long is counted among those who left."""
 REACH_HEIGHTS = 1.0
 """How far away somebody may come back, in body heights; as much again for every second."""
 MIN_IDENTIFYING_QUALITY = 0.15
@@ -170,6 +172,21 @@ def overlapping(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment]
         active = [other for other in active if other.end > segment.start]
         yield from ((other, segment) for other in active)
         active.append(segment)
+
+
+def departures(segments: Sequence[Segment], fps: float) -> dict[int, list[int]]:
+    """By shot, the frames in which tracks were seen for the last time, growing."""
+    ends: dict[int, dict[int, int]] = {}
+    seen: dict[int, int] = {}
+    for segment in segments:
+        tracks = ends.setdefault(segment.shot, {})
+        tracks[segment.track] = max(segment.end, tracks.get(segment.track, 0))
+        seen[segment.track] = seen.get(segment.track, 0) + segment.seen
+    least = DEPARTED_SECONDS * fps
+    return {
+        shot: sorted(end for track, end in tracks.items() if seen[track] >= least)
+        for shot, tracks in ends.items()
+    }
 
 
 def comebacks(segments: Sequence[Segment], fps: float) -> Iterator[Continuity]:

@@ -183,16 +183,16 @@ def _write_edl(markers: Sequence[Marker], rate: Fraction, name: str, file: IO[st
     Resolve writes them, and there is one for all markers that begin with its frame.
     """
     file.write(f"TITLE: {name}\nFCM: NON-DROP FRAME\n")
-    counts = [_counts(marker, rate) for marker in markers]
-    pairs = sorted(zip(counts, markers, strict=True), key=lambda pair: pair[0][0])
+    pairs = sorted(((_counts(m, rate), m) for m in markers), key=lambda pair: pair[0][0])
     for number, (start, group) in enumerate(groupby(pairs, lambda pair: pair[0][0]), 1):
         here = list(group)
         texts = [_told(marker) for _, marker in here]
         colours = ["RED" if marker.severity == "leak" else "YELLOW" for _, marker in here]
+        colour = "RED" if "RED" in colours else "YELLOW"  # an event has one, that of the worst
         code, after = timecode(start, rate), timecode(start + 1, rate)
         file.write(
             f"\n{number:03d}  AX       V     C        {code} {after} {code} {after}\n"
-            f" |C:ResolveColor{min(colours).capitalize()} |M:{'; '.join(texts)}"
+            f" |C:ResolveColor{colour.capitalize()} |M:{'; '.join(texts)}"
             f" |D:{max(end for (_, end), _ in here) - start}\n"
         )
         for colour, text in zip(colours, texts, strict=True):

@@ -280,7 +280,12 @@ def _background(
 
 
 def _extended(values: Plane, known: Bits) -> Plane:
-    """A plane, 0 where it isn't known, with the mean of what is known around each such sample."""
+    """A plane, 0 where it isn't known, with the mean of what is known around each such sample.
+
+    Args:
+        values: uint8 or uint16 [H, W]; written to.
+        known: bool [H, W].
+    """
     side = 3, 3
     total = np.asarray(cv2.boxFilter(values, cv2.CV_16U, side, normalize=False))  # 9 of 10 bits fit
     count = np.asarray(cv2.boxFilter(known.view(np.uint8), cv2.CV_8U, side, normalize=False))

@@ -19,11 +19,9 @@ from bystander.geometry.instances import as_boxes, box_areas, centre, overlaps
 from bystander.geometry.masks import Mask, intersection
 from bystander.tracking.appearance import similarity
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import COAST_FRAMES, Detection, State, Track
+from bystander.tracking.track import COAST_FRAMES, KNOWN_HITS, Detection, State, Track
 
 IMPOSSIBLE_LOG_RATIO: Final = -1e3
-KNOWN_HITS: Final = 3
-"""Sightings from which on it is known where somebody is heading."""
 NEUTRAL_COLOUR_SIMILARITY: Final = 0.85
 """Colour similarity that speaks neither for nor against one person."""
 MAX_COLOUR_SIMILARITY: Final = 0.95
@@ -142,8 +140,9 @@ def assign(
         if not rows or not chosen:
             continue
         fits = fit.log[np.ix_(rows, chosen)]
-        heading = np.maximum(fits + fit.heading[np.ix_(rows, chosen)], np.nextafter(least, 0))
-        part = np.where(fits > least, heading, least)
+        heading = fit.heading[np.ix_(rows, chosen)]
+        # Who fits well enough without it stays above `least`: it tells only between several.
+        part = np.where(fits > least, np.maximum(fits + heading, np.nextafter(least, 0)), least)
         for i, j in zip(*linear_sum_assignment(part, maximize=True), strict=True):
             if part[i, j] > least:
                 matches[rows[i]] = chosen[j]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from bystander.geometry.instances import shift
+from bystander.geometry.instances import shift, translated
 from bystander.geometry.masks import union
 from bystander.geometry.types import Box
 from bystander.timeline.types import FrameRecord, Origin, Sighting
@@ -286,8 +286,7 @@ class GapFiller:
 
 def _continued(sighting: Sighting, shift: NDArray[np.float64]) -> Sighting:
     dx, dy = float(shift[0]), float(shift[1])
-    x0, y0, x1, y1 = sighting.box
-    box = (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
+    box = translated(sighting.box, dx, dy)
     return Sighting(
         sighting.tracklet, box, sighting.score, sighting.mask.moved(dx, dy), Origin.EXTENDED
     )

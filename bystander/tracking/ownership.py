@@ -24,13 +24,11 @@ from bystander.tracking.appearance import SMOOTHING_PX, Lab, smoothed
 from bystander.tracking.association import MAX_REACH_SECONDS
 from bystander.tracking.motion import Flow, Window, widened
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import MIN_CLAIM_OWNERSHIP, State, Track
+from bystander.tracking.track import KNOWN_HITS, MIN_CLAIM_OWNERSHIP, State, Track
 
 LEAST_CLAIM_PX: Final = 20
 SPECK_PX: Final = 3
 """Grid pixels: narrower new parts are the edge's trembling."""
-KNOWN_HITS: Final = 3
-"""Sightings from which on what is new in somebody's silhouette may be somebody else."""
 EMERGING_SECONDS: Final = 1.0
 """So long whoever is lost in the open may come out of anybody near."""
 MIN_OWNERSHIP: Final = 0.1

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from bystander.geometry.instances import Instance, centre, shift
+from bystander.geometry.instances import Instance, centre, shift, translated
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Box
 from bystander.tracking.appearance import Histogram, PixelMemory
@@ -18,6 +18,9 @@ MIN_CLAIM_OWNERSHIP: Final = 0.25
 """Ownership from which a pixel is somebody's by what was known a frame ago."""
 VISIBLE_SHARE: Final = 0.03
 """Somebody of whom less than this share of their area is left is hidden."""
+KNOWN_HITS: Final = 3
+"""Sightings from which on somebody is known: where they are heading, that they may be hidden for
+long, and that what is new in their silhouette may be somebody else."""
 COAST_FRAMES: Final = 5
 """Frames without a detection for which motion is believed in."""
 POSITION_GAIN: Final = 0.5
@@ -129,11 +132,11 @@ class Track:
             moved: `ownership`, where its pixels are now.
             camera: how far the picture as a whole moved, grid pixels, x and y.
         """
-        self.expected = _moved(
+        self.expected = translated(
             self.expected, self.heading[0] + camera[0], self.heading[1] + camera[1]
         )
         if self.state in (State.HIDDEN, State.LOST):
-            self.box = _moved(self.box, *camera)
+            self.box = translated(self.box, *camera)
         self.predicted, self.predicted_mask, self.detections = moved, None, []
         if moved is not None and moved.weights.size:
             mask = Mask.from_frame(moved.weights > MIN_CLAIM_OWNERSHIP, moved.x, moved.y)
@@ -148,7 +151,7 @@ class Track:
             height = max(y1 - y0, self.whole[3] - self.whole[1])
             middle = (x0 + x1) / 2
             x0, x1, y1 = middle - half, middle + half, max(y1, y0 + height)
-        return _moved((x0, y0, x1, y1), self.velocity[0] * steps, self.velocity[1] * steps)
+        return translated((x0, y0, x1, y1), self.velocity[0] * steps, self.velocity[1] * steps)
 
     def see(self, frame: int, mask: Mask, box: Box, histogram: Histogram, apart: bool) -> None:
         """Take in what is theirs in a frame in which they were detected.
@@ -181,7 +184,7 @@ class Track:
             return
         (x, y), (now_x, now_y) = centre(self.expected), centre(box)
         dx, dy = now_x - x, now_y - y
-        self.expected = _moved(box, (POSITION_GAIN - 1) * dx, (POSITION_GAIN - 1) * dy)
+        self.expected = translated(box, (POSITION_GAIN - 1) * dx, (POSITION_GAIN - 1) * dy)
         if apart:
             x, y = self.heading
             self.heading = x + HEADING_GAIN * dx, y + HEADING_GAIN * dy
@@ -190,8 +193,3 @@ class Track:
         self.histogram = np.asarray(
             (1 - rate) * self.histogram + rate * histogram, dtype=np.float32
         )
-
-
-def _moved(box: Box, dx: float, dy: float) -> Box:
-    x0, y0, x1, y1 = box
-    return x0 + dx, y0 + dy, x1 + dx, y1 + dy

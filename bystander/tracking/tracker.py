@@ -23,7 +23,7 @@ from bystander.tracking.association import (
 from bystander.tracking.motion import Flow, Window
 from bystander.tracking.ownership import share_out, update_ownership
 from bystander.tracking.settings import TrackingSettings
-from bystander.tracking.track import Detection, State, Track
+from bystander.tracking.track import KNOWN_HITS, Detection, State, Track
 
 APART_HEIGHTS: Final = 0.05
 """Two people are apart if so much of their height lies between their boxes: the network sees of
@@ -200,7 +200,7 @@ class Tracker:
         area = mask.area if mask is not None else 0
         if mask is None or area < track.least_area:
             track.mask = None
-            if track.state is not State.LOST:
+            if track.state is not State.LOST:  # whether they are, all boxes of the frame tell
                 track.state = State.HIDDEN
             update_ownership(track, Mask(0, 0, np.zeros((0, 0), bool)), contested, self._grid,
                              self._settings)  # fmt: skip
@@ -257,7 +257,7 @@ class Tracker:
 
     def _is_over(self, track: Track, frame: int) -> bool:
         gap = frame - track.frame
-        if track.state is not State.LOST and track.hits >= 3:
+        if track.state is not State.LOST and track.hits >= KNOWN_HITS:
             return gap >= self._settings.hidden_seconds * self._fps
         return gap >= self._settings.lost_seconds * self._fps
 
