@@ -15,6 +15,8 @@ STRIDE_PX = 32
 """YOLO and SCRFD halve their input five times: sides are multiples of this."""
 
 _GREY_LEVEL = 114  # the padding that YOLO is trained with
+_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet's channels, RGB
+_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Letterbox:
     scale: float
     left: int
     top: int
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Canvas pixels per frame pixel, across and down."""
+        return self.scale, self.scale
 
     @classmethod
     def around(cls, width: int, height: int) -> Letterbox:
@@ -78,6 +85,45 @@ class Letterbox:
         """
         offset = np.array([self.left, self.top] * (points.shape[-1] // 2), dtype=np.float32)
         return (points - offset) / np.float32(self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A frame scaled to the whole canvas, by its own scale on each axis, as DETRs are trained.
+
+    Attributes:
+        frame: width, height of the frame in pixels.
+        canvas: width, height of the network's input.
+        left, top: canvas pixel of the frame's top-left corner.
+    """
+
+    frame: tuple[int, int]
+    canvas: tuple[int, int]
+    left: int = 0
+    top: int = 0
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Canvas pixels per frame pixel, across and down."""
+        return self.canvas[0] / self.frame[0], self.canvas[1] / self.frame[1]
+
+    def blob(self, frames: Sequence[Rgb]) -> NDArray[np.float32]:
+        """The frames as a network's input.
+
+        Args:
+            frames: uint8 [H, W, 3] RGB, each of the size `frame`.
+
+        Returns:
+            float32 [B, 3, canvas height, canvas width] RGB, of ImageNet's mean and deviation.
+        """
+        blob = np.empty((len(frames), 3, self.canvas[1], self.canvas[0]), dtype=np.float32)
+        for planes, frame in zip(blob, frames, strict=True):
+            # Of floats and without a filter against aliasing, as RF-DETR looks at pictures itself.
+            picture = cv2.resize(
+                frame.astype(np.float32), self.canvas, interpolation=cv2.INTER_LINEAR
+            )
+            planes[:] = ((picture / np.float32(255) - _MEAN) / _DEVIATION).transpose(2, 0, 1)
+        return blob
 
 
 def _shrink(frame: Rgb, scale: float) -> Rgb:

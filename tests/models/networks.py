@@ -27,9 +27,24 @@ class Drawn:
     label: int = 0
 
 
-def save(path: Path, shape: Sequence[int | str], outputs: Sequence[NDArray[np.float32]]) -> Path:
-    """A network that takes float32 `shape` and always answers `outputs`."""
-    names = [f"output{i}" for i in range(len(outputs))]
+@dataclass(frozen=True)
+class Query:
+    """One query's answer: a box in shares of the picture, and a rectangle of raised logits."""
+
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    score: float
+    filled: tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels of the mask
+    label: int = 1
+
+
+def save(
+    path: Path,
+    shape: Sequence[int | str],
+    outputs: Sequence[NDArray[np.float32]],
+    names: Sequence[str] = (),
+) -> Path:
+    """A network that takes float32 `shape` and always answers `outputs`, called `names`."""
+    names = names or [f"output{i}" for i in range(len(outputs))]
     nodes = [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
         for name, array in zip(names, outputs, strict=True)
@@ -64,3 +79,35 @@ def yolo(path: Path, people: Sequence[Drawn], classes: int = 1, batch: int = 1) 
         prototypes[i, top:bottom, left:right] = person.logit
     outputs = [np.stack([array] * batch) for array in (proposals, prototypes)]
     return save(path, (batch, 3, SIDE, SIDE), outputs)
+
+
+def end_to_end(path: Path, people: Sequence[Drawn]) -> Path:
+    """The same `people` as `yolo`, by a head that leaves nothing to suppress."""
+    rows = np.zeros((300, 4 + 2 + 32), dtype=np.float32)
+    prototypes = np.full((32, PLANE, PLANE), -5, dtype=np.float32)
+    for i, person in enumerate(people):
+        rows[i, :6] = *person.box, person.score, person.label
+        rows[i, 6 + i] = 1
+        left, top, right, bottom = person.filled
+        prototypes[i, top:bottom, left:right] = person.logit
+    return save(path, (1, 3, SIDE, SIDE), [rows[np.newaxis], prototypes[np.newaxis]])
+
+
+def rf_detr(path: Path, people: Sequence[Query], classes: int = 91) -> Path:
+    """An RF-DETR-Seg of 64x64 that answers `people`, its outputs in an order of their own.
+
+    Names and shapes are those of `RFDETRSegNano.export` (rfdetr 1.11.2): input [1, 3, 312, 312],
+    dets [1, 100, 4], labels [1, 100, 91], masks [1, 100, 78, 78]; with `num_classes=1` labels
+    [1, 100, 2].
+    """
+    queries = len(people) + 1  # and one that is nobody
+    dets = np.full((1, queries, 4), 0.5, dtype=np.float32)
+    labels = np.full((1, queries, classes), -9, dtype=np.float32)
+    masks = np.full((1, queries, PLANE, PLANE), -5, dtype=np.float32)
+    for i, person in enumerate(people):
+        x0, y0, x1, y1 = person.box
+        dets[0, i] = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
+        labels[0, i, person.label] = np.log(person.score / (1 - person.score))
+        left, top, right, bottom = person.filled
+        masks[0, i, top:bottom, left:right] = 5
+    return save(path, (1, 3, SIDE, SIDE), [masks, dets, labels], ["masks", "dets", "labels"])

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bystander.errors import ModelContract
 from bystander.geometry.masks import intersection
-from bystander.models.segmenter import PersonSegmenter, SegmenterSettings, analysis_size, suppress
+from bystander.models.segmenter import PersonSegmenter, SegmenterSettings, analysis_size
 from bystander.models.sessions import SessionSettings, open_session
 from tests.conftest import shared
-from tests.models.networks import Drawn, save, yolo
+from tests.models.networks import Drawn, yolo
 
 BLANK = np.zeros((64, 64, 3), dtype=np.uint8)
 PERSON = Drawn(box=(16, 8, 48, 56), score=0.9, filled=(5, 3, 11, 13))
@@ -132,28 +131,6 @@ def test_the_larger_sight_of_a_person_is_kept_with_the_better_score(tmp_path: Pa
     [[found]] = segmenter(yolo(tmp_path / "y.onnx", [PERSON, whole])).segment([BLANK])
     assert found.score == pytest.approx(0.9)
     assert found.mask.box == pytest.approx((20, 8, 44, 60), abs=1)
-
-
-def test_the_same_box_twice_is_kept_once() -> None:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]], dtype=np.float32)
-    assert suppress(boxes, 0.6) == [0, 2]
-
-
-@pytest.mark.parametrize(
-    "shapes",
-    [
-        pytest.param([(1, 512)], id="an-embedder"),
-        pytest.param([(1, 300, 38), (1, 32, 16, 16)], id="suppression-built-in"),
-        pytest.param([(1, 37, 84), (1, 32, 8, 8)], id="prototypes-of-another-size"),
-        pytest.param([(1, 84, 84)], id="a-detector"),
-    ],
-)
-def test_another_network_is_refused_when_opened(
-    tmp_path: Path, shapes: list[tuple[int, ...]]
-) -> None:
-    outputs = [np.zeros(shape, dtype=np.float32) for shape in shapes]
-    with pytest.raises(ModelContract, match="no YOLO segmentation export"):
-        segmenter(save(tmp_path / "other.onnx", (1, 3, 64, 64), outputs))
 
 
 def test_four_people_before_a_bus(coco: PersonSegmenter, street: NDArray[np.uint8]) -> None:
