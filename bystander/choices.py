@@ -22,6 +22,14 @@ class ProfileName(StrEnum):
     THOROUGH = "thorough"
 
 
+class LicenceUse(StrEnum):
+    """Which networks are used, by their licences (`bystander.models.licences`)."""
+
+    ANY = "any"
+    COMMERCIAL = "commercial"
+    """Those alone that may be used commercially without further conditions on one's own code."""
+
+
 class EffectName(StrEnum):
     """What is drawn over masked people."""
 

@@ -26,6 +26,7 @@ from bystander.choices import (
     Device,
     EffectName,
     EncoderBackend,
+    LicenceUse,
     Precision,
     ProfileName,
     ShapeName,
@@ -55,6 +56,7 @@ class Preset(Settings):
     profile: ProfileName | None = None
     device: Device | None = None
     precision: Precision | None = None
+    licence: LicenceUse | None = None
     processes: int | None = Field(None, ge=1, le=256)
     cluster: str | None = None
     work: str | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bystander.choices import Device, Precision, ProfileName
+from bystander.choices import Device, LicenceUse, Precision, ProfileName
 from bystander.config import config_path
 from bystander.errors import ConfigError
 from bystander.identity.segments import IdentitySettings
@@ -81,6 +81,10 @@ class AnalysisSettings(BaseModel):
         "way that this machine has and that agrees with fp32. The service's own is in "
         "configs/service.yaml.",
     )
+    licence: LicenceUse = Field(
+        LicenceUse.ANY,
+        description="commercial: only networks that may be used commercially (docs/networks.md).",
+    )
     second_look: TiledInferenceSettings = TiledInferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
     filler: GapFillerSettings = GapFillerSettings()
@@ -88,7 +92,7 @@ class AnalysisSettings(BaseModel):
 
     def model_settings(self) -> ModelSettings:
         """Which networks such an analysis needs, and how they run."""
-        return ModelSettings(segmenter=self.segmenter, sessions=self.sessions)
+        return ModelSettings(segmenter=self.segmenter, sessions=self.sessions, licence=self.licence)
 
 
 class Profile(BaseModel):
@@ -99,11 +103,19 @@ class Profile(BaseModel):
     analysis: AnalysisSettings = AnalysisSettings()
     encoder: EncoderSettings = EncoderSettings()
 
-    def on(self, device: Device | None, precision: Precision | None) -> Profile:
-        """This with networks run on another device or in another precision, where one is given."""
-        sessions = self.analysis.sessions.changed(device, precision)
-        analysis = self.analysis.model_copy(update={"sessions": sessions})
-        return self.model_copy(update={"analysis": analysis})
+    def on(
+        self,
+        device: Device | None,
+        precision: Precision | None,
+        licence: LicenceUse | None = None,
+    ) -> Profile:
+        """This with networks run on another device or in another precision, or those of other
+        licences, where one is given."""
+        changed: dict[str, object] = {
+            "sessions": self.analysis.sessions.changed(device, precision),
+            "licence": self.analysis.licence if licence is None else licence,
+        }
+        return self.model_copy(update={"analysis": self.analysis.model_copy(update=changed)})
 
 
 def load_profile(name: ProfileName, path: Path | None = None) -> Profile:

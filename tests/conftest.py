@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from math import ceil
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # One arithmetic on every machine, and no self-test: tests/models/test_backends.py is about that.
 os.environ["BYSTANDER_BACKEND"] = "onnxruntime:fp32"
+# No network that whoever runs the tests has added, and none kept from them.
+os.environ["XDG_DATA_HOME"] = str(Path(tempfile.gettempdir()) / "bystander-tests-add-nothing")
+os.environ.pop("BYSTANDER_LICENCE", None)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BYSTANDER_SHARED", REPOSITORY.parent / "shared"))

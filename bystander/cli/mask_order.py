@@ -11,6 +11,7 @@ from bystander.choices import (
     Deinterlace,
     Device,
     EncoderBackend,
+    LicenceUse,
     Precision,
     ProfileName,
     SmartRender,
@@ -49,6 +50,7 @@ class MaskOrder:
     profile: ProfileName
     device: Device | None
     precision: Precision | None
+    licence: LicenceUse | None
     processes: int | None
     cluster: str | None
     work: str | None
@@ -87,6 +89,7 @@ class MaskOrder:
                 encoder_backend=self.encoder,
                 device=self.device,
                 precision=self.precision,
+                licence=self.licence,
                 smart_render=self.smart_render,
                 sound=part.sound(self.sound),
                 timeline=self.timeline,

@@ -1,7 +1,8 @@
-"""`bystander models`: the networks, where they are, and fetching them."""
+"""`bystander models`: the networks, where they are, fetching them, and adding one's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from bystander.cli.console import open_console
 from bystander.cli.options import Json
 
 models_app = typer.Typer(
-    help="The networks: where they are, and fetching them.",
+    help="The networks: where they are, fetching them, and adding one's own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -23,7 +24,9 @@ def models_list(json: Json = False) -> None:
 
     with open_console(json) as console:
         console.table(
-            "models", list_models(), {"name": "name", "licence": "licence", "where": "where"}
+            "models",
+            list_models(),
+            {"name": "name", "licence": "licence", "": "used", "where": "where"},
         )
 
 
@@ -57,3 +60,64 @@ def models_import_bento(
     with open_console(json) as console:
         for name, tag in import_models(names or ()):
             console.result(model=name, tag=tag)
+
+
+@models_app.command("add")
+def models_add(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A YOLO-seg or RF-DETR-Seg, .onnx; see docs/networks.md."
+        ),
+    ],
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="SPDX", help="Its licence, e.g. Apache-2.0.")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="By default its file's.", show_default=False),
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", metavar="TEXT", help="Who made it, and from what.")
+    ] = "",
+    use: Annotated[
+        bool, typer.Option("--use", help="Let it find people from now on, instead of any other.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Try a network of your own, and register a copy."""
+    from bystander.cli.own_networks import add_network
+
+    with open_console(json) as console:
+        added = add_network(file, licence.strip(), name, source, use)
+        console.result(**added.facts())
+        for warning in added.warnings():
+            console.warn(warning)
+
+
+@models_app.command("use")
+def models_use(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="From 'models list'; auto: as it was at first.")
+    ],
+    json: Json = False,
+) -> None:
+    """Let this network find people, instead of any other."""
+    from bystander.models.registry import Registry
+
+    with open_console(json) as console:
+        Registry.of_user().use(name)
+        console.result(used=name)
+
+
+@models_app.command("remove")
+def models_remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One that was added.")],
+    json: Json = False,
+) -> None:
+    """Forget a network that was added, and delete the copy."""
+    from bystander.models.registry import Registry
+
+    with open_console(json) as console:
+        Registry.of_user().remove(name)
+        console.result(removed=name)

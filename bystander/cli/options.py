@@ -15,6 +15,7 @@ from bystander.choices import (
     Device,
     EffectName,
     EncoderBackend,
+    LicenceUse,
     Precision,
     ProfileName,
     ShapeName,
@@ -223,6 +224,16 @@ PrecisionOption = Annotated[
         help="What the network that finds people calculates in. auto: the fastest here that "
         "agrees with fp32, see 'doctor'; int8 finds a little less. By default as the profile "
         "says: auto.",
+        show_default=False,
+    ),
+]
+LicenceOption = Annotated[
+    LicenceUse | None,
+    typer.Option(
+        "--licence",
+        help="commercial: use only networks whose licences allow commercial use, and say what is "
+        "missing if there is none; docs/networks.md lists both. By default as the profile says: "
+        "any.",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from bystander.choices import Precision
+from bystander.choices import LicenceUse, Precision
 from bystander.config import Settings
 from bystander.errors import ConfigError, ModelError
 from bystander.geometry.instances import Instance
@@ -19,7 +19,7 @@ from bystander.geometry.types import Rgb
 from bystander.models.backends import Choice, choose
 from bystander.models.bodies import BodyModel, HistogramBodies, OSNetBodies
 from bystander.models.face_model import FaceModel
-from bystander.models.face_packs import open_faces
+from bystander.models.face_packs import face_licences, open_faces
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import SessionSettings, open_session
 from bystander.models.store import Catalogue, ModelStore, Variant, sha256
@@ -33,6 +33,7 @@ __all__ = [
     "choose_network",
     "load_models",
     "segmenter_files",
+    "used_networks",
 ]
 
 
@@ -69,7 +70,7 @@ class ModelSettings(Settings):
 
     segmenter: SegmenterSettings = SegmenterSettings()
     segmenter_file: Path | None = Field(
-        default=None, description="a YOLO segmentation ONNX of your own, instead of the catalogue's"
+        default=None, description="a segmentation ONNX of your own, instead of the catalogue's"
     )
     faces: str = Field(
         default="auto",
@@ -79,6 +80,10 @@ class ModelSettings(Settings):
         default="auto", description="auto is osnet where its file is found"
     )
     sessions: SessionSettings = SessionSettings()
+    licence: LicenceUse = Field(
+        default=LicenceUse.ANY,
+        description="commercial: only networks that may be used commercially, see docs/networks.md",
+    )
 
 
 def load_models(settings: ModelSettings | None = None, store: ModelStore | None = None) -> Models:
@@ -94,7 +99,7 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
         ModelCorrupt, ModelContract: a file is damaged, or holds another network.
     """
     settings = settings or ModelSettings()
-    store = store or ModelStore.from_environment(Catalogue.load())
+    store = (store or ModelStore.from_environment(Catalogue.load())).under(settings.licence)
     network, choice = choose_network(settings, store)
     with ThreadPoolExecutor(1) as pool:  # while InsightFace imports half of SciPy
         opening = pool.submit(_segmenter, network, choice, settings.segmenter)
@@ -128,19 +133,45 @@ def segmenter_files(
 ) -> tuple[Variant, dict[Variant, Path]]:
     """The variant that is asked for, and the files of it and, if it is here, of the other one.
 
+    Of a network of somebody's own there is one file, for either variant.
+
     Raises:
         ConfigError, ModelNotFound, ModelCorrupt: the one that is asked for.
     """
     wanted = settings.segmenter.variant
     if settings.sessions.precision is not Precision.AUTO:
         wanted = "int8" if settings.sessions.precision is Precision.INT8 else "float"
-    own = settings.segmenter_file or store.segmenter
-    found = {wanted: _first(store, store.catalogue.segmenters_of(wanted), own)}
+    store = store.under(settings.licence)
+    names = store.catalogue.segmenters_of(wanted)
+    if explicit := settings.segmenter_file or store.segmenter:
+        return wanted, {wanted: store.find(names[0], explicit)}
+    if chosen := store.chosen(names):
+        return wanted, {wanted: store.find(chosen)}
+    found = {wanted: _first(store, names)}
     other: Variant = "int8" if wanted == "float" else "float"
-    if own is None:  # of a network of somebody's own there is one file
-        with contextlib.suppress(ModelError, ConfigError):
-            found[other] = _first(store, store.catalogue.segmenters_of(other))
+    with contextlib.suppress(ModelError, ConfigError):
+        found[other] = _first(store, store.catalogue.segmenters_of(other))
     return wanted, found
+
+
+def used_networks(settings: ModelSettings, store: ModelStore) -> dict[str, str]:
+    """Names of the networks that would be used and are here, each with its licence.
+
+    Raises:
+        ConfigError: a setting names what isn't there.
+    """
+    store = store.under(settings.licence)
+    names = store.catalogue.segmenters_of(settings.segmenter.variant)
+    licences = {name: entry.licence for name, entry in store.catalogue.files.items()}
+    used: dict[str, str] = {}
+    if explicit := settings.segmenter_file or store.segmenter:
+        used[explicit.name] = "not told"
+    elif chosen := store.chosen(names) or next(filter(store.has, names), None):
+        used[chosen] = licences[chosen]
+    used |= face_licences(settings.faces, store)
+    if body := next(filter(store.has, store.catalogue.bodies), None):
+        used[body] = licences[body]
+    return used
 
 
 def _for_faces(settings: ModelSettings, store: ModelStore) -> Choice:
@@ -164,7 +195,7 @@ def _bodies(
     return OSNetBodies(_first(store, names), sessions)
 
 
-def _first(store: ModelStore, names: Sequence[str], explicit: Path | None = None) -> Path:
+def _first(store: ModelStore, names: Sequence[str]) -> Path:
     """The first of `names` whose file is here; where none is, `find` says so of the first."""
     found = (name for name in names if store.has(name))
-    return store.find(next(found, names[0]), explicit)
+    return store.find(next(found, names[0]))

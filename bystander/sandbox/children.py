@@ -12,7 +12,14 @@ from pathlib import Path
 
 import bystander
 from bystander.config import CONFIGS_VARIABLE
-from bystander.models.store import MODELS_VARIABLE, SEGMENTER_VARIABLE, Catalogue, ModelStore
+from bystander.models.licences import LICENCE_VARIABLE
+from bystander.models.store import (
+    MODELS_VARIABLE,
+    SEGMENTER_VARIABLE,
+    Catalogue,
+    ModelStore,
+    own_folder,
+)
 from bystander.sandbox.launch import (
     Confinement,
     ConfinementMode,
@@ -50,10 +57,14 @@ class Children:
         files = [entry.file for entry in catalogue.files.values()]
         read = [folder / file for folder in (*folders, cache) for file in files]
         read += [bentoml / "models", cache / "backends"]  # what the self-test chose
+        own = own_folder(environ).absolute()
+        read.append(own)  # a folder of nothing else
         given = {
             **(more or {}),
             "BENTOML_HOME": str(bentoml),
             "XDG_CACHE_HOME": str(cache.parent),
+            "XDG_DATA_HOME": str(own.parents[1]),
+            LICENCE_VARIABLE: store.licence,
             MODELS_VARIABLE: os.pathsep.join(map(str, folders)),
         }
         # A checkout isn't installed; before the standard library, site-packages have no business.

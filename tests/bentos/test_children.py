@@ -33,7 +33,8 @@ def test_they_are_told_no_token_and_no_credentials() -> None:
     environment = Children("auto", {}, SERVER).environment
     assert set(environment) == {
         *("PATH", "LANG", "OMP_NUM_THREADS", "PYTHONPATH"),
-        *("BYSTANDER_MODELS", "BENTOML_HOME", "XDG_CACHE_HOME"),
+        *("BYSTANDER_MODELS", "BENTOML_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
+        "BYSTANDER_LICENCE",
     }
 
 
@@ -42,7 +43,12 @@ def test_they_find_the_networks_that_the_server_finds(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # they work elsewhere
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    given = {**SERVER, "BYSTANDER_MODELS": "models:~/more", "BYSTANDER_SEGMENTER": "own.onnx"}
+    given = {
+        **SERVER,
+        "BYSTANDER_MODELS": "models:~/more",
+        "BYSTANDER_SEGMENTER": "own.onnx",
+        "BYSTANDER_LICENCE": "commercial",
+    }
     children = Children("auto", {}, given)
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.chdir("/")
@@ -50,11 +56,14 @@ def test_they_find_the_networks_that_the_server_finds(
     assert store.folders[:2] == (tmp_path / "models", tmp_path / "home" / "more")
     assert store.segmenter == tmp_path / "own.onnx"
     assert store.cache == tmp_path / "home" / ".cache" / "bystander"
+    assert store.own == tmp_path / "home" / ".local" / "share" / "bystander" / "networks"
+    assert store.licence == "commercial"
 
 
 def test_they_read_the_networks_and_nothing_beside_them(tmp_path: Path) -> None:
     name = next(iter(Catalogue.load().files.values())).file
-    own = tmp_path / "own.onnx"
+    own, added = tmp_path / "own.onnx", tmp_path / "share" / "bystander" / "networks"
+    added.mkdir(parents=True)
     networks = [own, tmp_path / "data" / name, tmp_path / "cache" / "bystander" / name]
     for file in (*networks, tmp_path / "data" / "bystander.sqlite"):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,9 +73,10 @@ def test_they_read_the_networks_and_nothing_beside_them(tmp_path: Path) -> None:
         "BYSTANDER_MODELS": str(tmp_path / "data"),
         "BYSTANDER_SEGMENTER": str(own),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "share"),
     }
     read = confinement_of(Children("auto", {}, given), tmp_path).read
-    assert {path for path in read if path.is_relative_to(tmp_path)} == set(networks)
+    assert {path for path in read if path.is_relative_to(tmp_path)} == {*networks, added}
 
 
 def test_they_get_their_folder_and_the_ports_of_the_services(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.models.networks import yolo
 
 def store(tmp_path: Path, models: Path | None = None) -> ModelStore:
     environ = {"XDG_CACHE_HOME": str(tmp_path), "BENTOML_HOME": str(tmp_path)}
+    environ["XDG_DATA_HOME"] = str(tmp_path / "data")
     if models is not None:
         environ["BYSTANDER_MODELS"] = str(models)
     return ModelStore.from_environment(Catalogue.load(), environ)

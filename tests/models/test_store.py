@@ -40,6 +40,7 @@ def store(home: Path, download: Download | None = None) -> ModelStore:
         "BYSTANDER_MODELS": os.pathsep.join([str(home / "first"), str(home / "second")]),
         "BENTOML_HOME": str(home / "bentoml"),
         "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_DATA_HOME": str(home / "data"),
     }
     return ModelStore.from_environment(catalogue(download), environ)
 

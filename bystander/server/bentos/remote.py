@@ -16,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import numpy as np
 
+from bystander.choices import LicenceUse
 from bystander.errors import ConfigError, ModelError
 from bystander.geometry.instances import Face, Instance
 from bystander.geometry.types import Rgb
 from bystander.models import Models, ModelSettings
 from bystander.models.bodies import HistogramBodies, OSNetBodies
 from bystander.models.face_model import Embeddings, face_region
+from bystander.models.licences import licence_use
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore, Variant, sha256
@@ -223,6 +225,7 @@ def _check(settings: ModelSettings, face_model: str) -> None:
             ("segmenter", settings.segmenter != own),
             ("segmenter_file", settings.segmenter_file is not None),
             ("faces", settings.faces not in ("auto", face_model)),
+            ("licence", settings.licence not in (LicenceUse.ANY, licence_use())),
         )
         if differs
     ]
