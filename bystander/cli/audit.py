@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bystander.choices import LicenceUse
 from bystander.cli.console import Console, open_console
-from bystander.cli.options import DeviceOption, Json, Overwrite, PrecisionOption
+from bystander.cli.options import DeviceOption, Json, LicenceOption, Overwrite, PrecisionOption
 from bystander.errors import AuditFailed
 from bystander.files import check_file
 
@@ -40,6 +41,7 @@ def audit(
     ] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    licence: LicenceOption = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -58,7 +60,10 @@ def audit(
         for video in (source, masked):
             probe(video)
         known = None if timeline is None else Timeline.load(timeline)
-        how = AuditSettings(sessions=SessionSettings().changed(device, precision))
+        how = AuditSettings(
+            sessions=SessionSettings().changed(device, precision),
+            licence=licence or LicenceUse.ANY,
+        )
         with console.progress() as report:
             found = run(source, masked, output, timeline=known, settings=how, report=report)
         tell_audit(console, found, output)

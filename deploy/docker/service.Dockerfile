@@ -60,6 +60,7 @@ ENV PATH=/opt/bystander/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     XDG_CACHE_HOME=/data/cache \
+    XDG_DATA_HOME=/data/share \
     BENTOML_HOME=/tmp/bentoml \
     BENTOML_DO_NOT_TRACK=True \
     ORT_DISABLE_TELEMETRY=1 \

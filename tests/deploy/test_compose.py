@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bystander.models.licences import LICENCE_VARIABLE
 from bystander.server import settings as service_settings
 from tests.conftest import REPOSITORY
 from tests.deploy.conftest import DEPLOY, Compose, run
@@ -65,7 +66,7 @@ def test_images_have_a_version(compose: Compose) -> None:
 
 def test_the_service_knows_every_variable_it_is_given(compose: Compose) -> None:
     known = {value for name, value in vars(service_settings).items() if name.endswith("_VARIABLE")}
-    assert set(the_service(compose)["environment"]) <= known
+    assert set(the_service(compose)["environment"]) <= {*known, LICENCE_VARIABLE}
 
 
 def test_what_lasts_is_on_the_volume_and_settings_are_the_repositorys(compose: Compose) -> None:
