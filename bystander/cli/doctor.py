@@ -148,9 +148,8 @@ def pull_models(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
 
 def import_models(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Copy the named networks, or all that are here, into BentoML's model store."""
-    catalogue = Catalogue.load()
-    store = ModelStore.from_environment(catalogue)
-    for name in names or [name for name in catalogue.files if store.has(name)]:
+    store = ModelStore.from_environment(Catalogue.load())
+    for name in names or [name for name in store.catalogue.files if store.has(name)]:
         yield name, import_model(store, name)
 
 

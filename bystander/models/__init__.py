@@ -133,7 +133,7 @@ def segmenter_files(
 ) -> tuple[Variant, dict[Variant, Path]]:
     """The variant that is asked for, and the files of it and, if it is here, of the other one.
 
-    Of a network of somebody's own there is one file, for either variant.
+    Of a network of somebody's own there is one file, and it is the one.
 
     Raises:
         ConfigError, ModelNotFound, ModelCorrupt: the one that is asked for.
@@ -146,6 +146,8 @@ def segmenter_files(
     if explicit := settings.segmenter_file or store.segmenter:
         return wanted, {wanted: store.find(names[0], explicit)}
     if chosen := store.chosen(names):
+        if settings.sessions.precision is Precision.AUTO:
+            wanted = "float"  # whatever the profile prefers: there is one file
         return wanted, {wanted: store.find(chosen)}
     found = {wanted: _first(store, names)}
     other: Variant = "int8" if wanted == "float" else "float"

@@ -30,7 +30,7 @@ class Download(Settings):
 class ModelFile(Settings):
     """One network's file."""
 
-    file: str = Field(description="file name, without folders")
+    file: str = Field(pattern=r"^[^/\\.][^/\\]*$", description="file name, without folders")
     role: Role
     sha256: Sha256
     variant: Variant = Field(default="float", description="of its arithmetic")

@@ -387,6 +387,12 @@ def open_faces(
             f"pull {' and '.join(_files(candidates[first]))}`.",
         )
     name = here or first  # opening it says what is missing and where
+    if not _permitted(candidates[name], store):
+        raise ModelNotFound(
+            f"no face pack that may be used commercially is here: {name} is under "
+            f"{candidates[name].licence or 'nobody knows what'}",
+            "Choose another pack, or auto.",
+        )
     return _open_pack(name, candidates[name], store, sessions)
 
 
@@ -399,7 +405,7 @@ def face_licences(pack: str, store: ModelStore) -> dict[str, str]:
     """
     for name, entry in _candidates(pack, store).items():
         if _is_here(entry, store):
-            held = {name: entry.licence} if entry.licence else {}
+            held = {name: entry.licence or "not told"} if entry.runtime == "dlib" else {}
             return held | {file: store.catalogue.entry(file).licence for file in _files(entry)}
     return {}
 
@@ -421,10 +427,17 @@ def _files(entry: FacePackEntry) -> list[str]:
 
 def _is_here(entry: FacePackEntry, store: ModelStore) -> bool:
     return (
-        (entry.licence is None or permits(store.licence, entry.licence))
+        _permitted(entry, store)
         and all(importlib.util.find_spec(package) for package in _PACKAGES[entry.runtime])
         and all(store.has(name) for name in _files(entry))
     )
+
+
+def _permitted(entry: FacePackEntry, store: ModelStore) -> bool:
+    """Whether the licence of what a wheel holds lets it be used; `files` are asked one by one."""
+    if entry.licence is None and entry.runtime == "insightface":
+        return True
+    return permits(store.licence, entry.licence or "")
 
 
 def _open_pack(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bystander.choices import LicenceUse
 from bystander.errors import ConfigError, ModelNotFound
 from bystander.models import ModelSettings, load_models, segmenter_files, used_networks
+from bystander.models.face_packs import face_licences, open_faces
 from bystander.models.licences import licence_use, permits
 from bystander.models.registry import Registry
 from bystander.models.segmenter import SegmenterSettings
@@ -80,7 +82,7 @@ def test_an_added_one_takes_the_place_of_those_that_may_not_be_used(
     file = added(tmp_path, "mine", "Apache-2.0")
     added(tmp_path, "other", "AGPL-3.0")
     settings = COMMERCIAL.model_copy(update={"segmenter": SegmenterSettings(variant=variant)})
-    assert segmenter_files(settings, store(tmp_path)) == (variant, {variant: file})
+    assert segmenter_files(settings, store(tmp_path)) == ("float", {"float": file})
 
 
 def test_of_the_faces_those_are_used_that_may_be(tmp_path: Path) -> None:
@@ -96,6 +98,16 @@ def test_of_the_faces_those_are_used_that_may_be(tmp_path: Path) -> None:
     assert "mine.onnx" in models.describe()
     with pytest.raises(ModelNotFound, match=r"scrfd-2\.5g is under non-commercial research.*dlib"):
         load_models(COMMERCIAL.model_copy(update={"faces": "mobilefacenet"}), here)
+
+
+def test_a_pack_of_unknown_licence_is_not_used(tmp_path: Path) -> None:
+    shipped = Catalogue.load()
+    dlib = shipped.faces["dlib"].model_copy(update={"licence": None})
+    here = replace(store(tmp_path), catalogue=shipped.model_copy(update={"faces": {"dlib": dlib}}))
+    assert face_licences("dlib", here) == {"dlib": "not told"}
+    open_faces("dlib", here)
+    with pytest.raises(ModelNotFound, match="dlib is under nobody knows what"):
+        open_faces("dlib", here.under(LicenceUse.COMMERCIAL))
 
 
 def test_where_anything_may_be_used_added_ones_wait_to_be_chosen(tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_only_a_segmenter_of_its_own_right_is_used(registry: Registry, name: str
         registry.use(name)
 
 
+def test_no_file_beyond_the_folder_is_named(registry: Registry, tmp_path: Path) -> None:
+    add(registry, "mine")
+    path = registry.folder / "networks.yaml"
+    path.write_text(path.read_text().replace("mine.onnx", "../mine.onnx"))
+    with pytest.raises(ConfigError, match=r"files\.mine\.file"):
+        registry.remove("mine")
+
+
 def test_a_damaged_list_is_told(registry: Registry, tmp_path: Path) -> None:
     add(registry, "mine")
     (registry.folder / "networks.yaml").write_text("files: 3\n")
