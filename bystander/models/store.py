@@ -125,7 +125,16 @@ class ModelStore:
 
     def chosen(self, names: Sequence[str]) -> str | None:
         """The segmenter of somebody's own choice that is taken instead of `names`: the one that
-        goes first, or, where none of `names` can be used, any that was registered."""
+        goes first, or, where none of `names` can be used, any that was registered.
+
+        Raises:
+            ConfigError: the one that goes first isn't known any more.
+        """
+        if self.used is not None and self.used not in self.catalogue.files:
+            raise ConfigError(
+                f"there is no network {self.used} any more, which is to go first",
+                "Run `bystander models use auto`, or name another one.",
+            )
         if self.used is not None and self.permits(self.used):
             return self.used
         return next(filter(self.has, [] if any(map(self.has, names)) else self.registered), None)

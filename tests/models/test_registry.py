@@ -65,6 +65,16 @@ def test_what_was_changed_afterwards_is_not_run(registry: Registry, tmp_path: Pa
         segmenter_files(ModelSettings(), store(tmp_path))
 
 
+def test_who_is_to_go_first_and_is_gone_is_told(registry: Registry, tmp_path: Path) -> None:
+    add(registry, "mine", use=True)
+    path = registry.folder / "networks.yaml"
+    path.write_text("used: mine\n")
+    with pytest.raises(ConfigError, match=r"no network mine any more.*models use auto"):
+        segmenter_files(ModelSettings(), store(tmp_path))
+    registry.use("auto")
+    assert segmenter_files(ModelSettings(), store(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["person-seg-n", "auto", "mine"])
 def test_a_name_is_given_once(registry: Registry, name: str) -> None:
     add(registry, "mine")

@@ -140,6 +140,19 @@ def test_missing_networks_are_told(
     refused(call("mask", drawn, "-o", output), 6, "mine.onnx")
 
 
+@pytest.mark.parametrize("given", [["--licence", "commercial"], ["--preset"]])
+def test_a_missing_network_of_such_a_licence_is_told(
+    drawn: Path, output: Path, tmp_path: Path, given: list[str]
+) -> None:
+    preset = tmp_path / "preset.yaml"
+    preset.write_text("licence: commercial\n")
+    given = [*given, str(preset)] if given == ["--preset"] else given
+    refused(
+        call("mask", drawn, "-o", output, *given), 6, "person-seg-n is under AGPL", "models add"
+    )
+    assert not output.exists()
+
+
 @pytest.mark.usefixtures("networks")
 def test_estimate_speaks_json(singer: Path, scratch: Path) -> None:
     (found,) = events(succeeded(call("estimate", singer, "--json")))
