@@ -75,7 +75,8 @@ class Store:
 
 
 class _CachedSession:
-    """A YOLO network whose outputs are kept: likely proposals exactly, the rest as zeros."""
+    """A network whose outputs are kept: of YOLO's proposals the likely ones exactly, the others as
+    zeros."""
 
     def __init__(self, session: Session, store: Store, version: str) -> None:
         self._session, self._store = session, store
@@ -102,6 +103,8 @@ def _packed(output: Array) -> tuple[tuple[int, ...], Any]:
     """An output's shape, and float16 of it; of proposals the positions and values of the likely."""
     if output.ndim != 3:
         return output.shape, output.astype(np.float16)
+    if output.shape[1] > output.shape[2]:  # a row a person: RF-DETR, or YOLO end to end
+        return output.shape, output
     likely = np.flatnonzero(output[:, PERSON_CHANNEL].max(axis=0) >= LEAST_SCORE)
     return output.shape, (likely, output[:, :, likely])
 

@@ -46,6 +46,15 @@ def test_a_network_runs_once_for_a_picture_even_in_another_process(tmp_path: Pat
     assert prototypes == pytest.approx(1 / 3, abs=1e-3)
 
 
+def test_answers_of_a_row_a_person_are_kept_whole(tmp_path: Path) -> None:
+    class Detr(Network):
+        def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+            return [np.linspace(0, 1, 100 * 4, dtype=np.float32).reshape(1, 100, 4)]
+
+    kept = [_CachedSession(Detr(), Store(tmp_path), "v1").run(feeds(1))[0] for _ in range(2)]
+    assert (kept[1] == Detr().run(feeds(1))[0]).all()
+
+
 @pytest.mark.parametrize(("version", "value"), [("v2", 1.0), ("v1", 2.0)])
 def test_other_weights_or_pictures_are_run(tmp_path: Path, version: str, value: float) -> None:
     network = Network()
