@@ -129,11 +129,12 @@ def _raw(
     proposals: Floats, prototypes: Floats, fit: Letterbox, settings: SegmenterSettings
 ) -> tuple[Floats, Floats, Floats]:
     """Boxes [n, 4] in frame pixels, scores [n] and coefficients [n, 32] of the likely people."""
-    likely = np.flatnonzero(proposals[_BOX_VALUES + _PERSON] >= settings.confidence)
-    scores = proposals[_BOX_VALUES + _PERSON, likely]
+    scores = _numbers(proposals[_BOX_VALUES + _PERSON])
+    likely = np.flatnonzero(scores >= settings.confidence)
+    scores = scores[likely]
     best = np.argsort(-scores, kind="stable")[:_MAX_PROPOSALS]
     likely, scores = likely[best], scores[best]
-    boxes = fit.to_frame(_corners(proposals[:_BOX_VALUES, likely]))
+    boxes = _numbers(fit.to_frame(_corners(proposals[:_BOX_VALUES, likely])))
     kept = suppress(boxes, settings.nms_iou)[: settings.max_instances]
     return boxes[kept], scores[kept], proposals[-len(prototypes) :, likely[kept]].T
 
@@ -142,10 +143,10 @@ def _end_to_end(
     proposals: Floats, prototypes: Floats, fit: Letterbox, settings: SegmenterSettings
 ) -> tuple[Floats, Floats, Floats]:
     """As `_raw`, of [N, 38]; nothing is suppressed, the network has done it."""
-    scores, classes = proposals[:, _BOX_VALUES], proposals[:, _BOX_VALUES + 1]
+    scores, classes = _numbers(proposals[:, _BOX_VALUES : _BOX_VALUES + 2]).T
     likely = np.flatnonzero((scores >= settings.confidence) & (np.round(classes) == _PERSON))
     kept = likely[np.argsort(-scores[likely], kind="stable")][: settings.max_instances]
-    boxes = fit.to_frame(proposals[kept, :_BOX_VALUES])
+    boxes = _numbers(fit.to_frame(proposals[kept, :_BOX_VALUES]))
     return boxes, scores[kept], proposals[kept, -len(prototypes) :]
 
 
@@ -214,7 +215,7 @@ class _RfDetr:
     ) -> list[list[Candidate]]:
         boxes, labels, masks = _check_detr([outputs[at] for at in self.order], fit)
         person = _COCO_PERSON if labels.shape[2] == _COCO_SLOTS else _PERSON
-        logits = np.clip(labels[:, :, person], -_MAX_LOGIT, _MAX_LOGIT)
+        logits = np.clip(_numbers(labels[:, :, person]), -_MAX_LOGIT, _MAX_LOGIT)
         return [
             self._of_frame(*frame, fit, settings)
             for frame in zip(boxes, 1 / (1 + np.exp(-logits)), masks, strict=True)
@@ -230,7 +231,7 @@ class _RfDetr:
     ) -> list[Candidate]:
         best = np.argsort(-scores, kind="stable")[: settings.max_instances]
         kept = best[scores[best] >= settings.confidence]
-        corners = _corners(boxes[kept].T) * np.array(fit.frame * 2, dtype=np.float32)
+        corners = _numbers(_corners(boxes[kept].T)) * np.array(fit.frame * 2, dtype=np.float32)
         return [
             candidate_of(box, float(scores[query]), _plane(masks[query]), fit, settings)
             for box, query in zip(corners, kept, strict=True)
@@ -259,6 +260,16 @@ def _check_detr(
         shapes = dict(zip(_DETR_OUTPUTS, (output.shape for output in outputs), strict=True))
         raise _unknown(f"its outputs have the shapes {shapes}")
     return boxes, labels, masks
+
+
+def _numbers(values: Floats) -> Floats:
+    """`values`, if they are numbers: of a broken network's nobody would be found, or masked."""
+    if not np.isfinite(values).all():
+        raise ModelContract(
+            "the network that finds people answers infinities or no numbers",
+            "Run it in fp32 (--precision fp32), or get it again.",
+        )
+    return values
 
 
 def _corners(boxes: Floats) -> Floats:

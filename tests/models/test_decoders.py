@@ -82,6 +82,20 @@ def test_an_rf_detr_of_another_form_is_refused_when_opened(tmp_path: Path) -> No
         found_by(network)
 
 
+@pytest.mark.parametrize("broken", ["labels", "dets"])
+def test_who_answers_no_numbers_is_refused(tmp_path: Path, broken: str) -> None:
+    """Nothing is above a threshold that isn't a number: nobody would be masked."""
+    outputs = {
+        "dets": np.full((1, 9, 4), 0.5, np.float32),
+        "labels": np.full((1, 9, 91), 2, np.float32),
+        "masks": np.zeros((1, 9, 16, 16), np.float32),
+    }
+    outputs[broken][0, 3] = np.nan
+    network = save(tmp_path / "d.onnx", (1, 3, 64, 64), list(outputs.values()), list(outputs))
+    with pytest.raises(ModelContract, match="no numbers"):
+        found_by(network)
+
+
 def test_an_end_to_end_head_finds_what_a_raw_one_does(tmp_path: Path) -> None:
     person = Drawn(box=(16, 8, 48, 56), score=0.9, filled=(5, 3, 11, 13))
     dog = Drawn(box=(0, 0, 12, 12), score=0.99, filled=(0, 0, 3, 3), label=16)
