@@ -10,19 +10,83 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from torch import nn
 from torch.utils.data import Sampler
 from ultralytics.data.build import InfiniteDataLoader, seed_worker
 from ultralytics.models.yolo.segment import SegmentationTrainer
-from ultralytics.nn.tasks import torch_safe_load
+from ultralytics.nn.tasks import SegmentationModel, torch_safe_load
+from ultralytics.utils.loss import v8SegmentationLoss
+from ultralytics.utils.ops import crop_mask
 
 from training.dataset import read_manifest
+from training.errors import CheckpointError
 from training.export.checkpoint import read_checkpoint
 from training.recipe import FineTuningSettings
+from training.sources.base import resolve
 
 Array = NDArray[Any]
+
+_BESIDE = 5  # pixels of the prototypes, a quarter of the input's: a band of 8 input pixels
+
+
+class TouchingPeopleLoss(v8SegmentationLoss):  # type: ignore[misc]  # untyped
+    """Ultralytics' loss, in which pixels of other people and those beside them weigh more.
+
+    What tells two people apart are few pixels, which in a mean over the whole silhouette
+    hardly count: U-Net weighs those between touching cells alike (Ronneberger et al. 2015).
+
+    Args:
+        model: the network that is trained.
+        extra: weight of a contested pixel beyond the 1 that each has.
+    """
+
+    def __init__(self, model: nn.Module, extra: float) -> None:
+        super().__init__(model)
+        self._extra = extra
+
+    def calculate_segmentation_loss(
+        self,
+        fg_mask: Any,
+        masks: Any,
+        target_gt_idx: Any,
+        target_bboxes: Any,
+        batch_idx: Any,
+        proto: Any,
+        pred_masks: Any,
+        imgsz: Any,
+    ) -> Any:
+        """Of each anchor's silhouette the weighted cross entropy within its person's box.
+
+        Args:
+            fg_mask: bool [B, A], anchors that answer for a person.
+            masks: [B, h, w], whose pixel it is from 1, 0 nobody's.
+            target_gt_idx: [B, A], the person, from 0; target_bboxes: [B, A, 4] in input pixels.
+            proto: [B, n, h, w]; pred_masks: [B, A, n]; imgsz: [2] height, width in pixels.
+        """
+        height, width = proto.shape[2:]
+        sides = imgsz[[1, 0, 1, 0]]
+        on_grid = torch.tensor([width, height, width, height], device=proto.device)
+        total = proto.sum() * 0
+        for one, ids in enumerate(masks):
+            chosen = fg_mask[one]
+            if not chosen.any():
+                continue
+            person = (target_gt_idx[one, chosen] + 1).view(-1, 1, 1)
+            boxes = target_bboxes[one, chosen] / sides
+            areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+            own = ids == person
+            others = ((ids > 0) & ~own).float()
+            beside = nn.functional.max_pool2d(others[:, None], _BESIDE, 1, _BESIDE // 2)[:, 0]
+            logits = torch.einsum("in,nhw->ihw", pred_masks[one, chosen], proto[one])
+            entropy = nn.functional.binary_cross_entropy_with_logits(
+                logits, own.float(), weight=1 + self._extra * beside, reduction="none"
+            )
+            total = total + (crop_mask(entropy, boxes * on_grid).mean(dim=(1, 2)) / areas).sum()
+        return total / fg_mask.sum()
 
 
 class RectangularOrder(Sampler[int]):  # type: ignore[misc]  # without torch it is Any
@@ -66,14 +130,18 @@ class PersonTrainer(SegmentationTrainer):  # type: ignore[misc]  # untyped
         repeats: how often a picture is seen in an epoch, by file name; once if not named.
         threads: of a training on the CPU; 0 is one a core.
         bf16: whether a CPU computes in bfloat16.
+        contested: see `TouchingPeopleLoss`; 0 is Ultralytics' own.
     """
 
     repeats: Mapping[str, int] = MappingProxyType({})
     threads: int = 0
     bf16: bool = False
+    contested: float = 0.0
 
     def _model_train(self) -> None:
         super()._model_train()
+        if self.contested and getattr(self.model, "criterion", None) is None:
+            self.model.criterion = TouchingPeopleLoss(self.model, self.contested)
         if self.device.type == "cpu":  # Ultralytics leaves a core idle
             torch.set_num_threads(self.threads or os.cpu_count() or 1)
         for module in self.model.modules():
@@ -129,6 +197,8 @@ def fine_tune(start: Path, data: Path, folder: Path, settings: FineTuningSetting
     """
     folder = folder.resolve()  # Ultralytics puts what is relative into a folder of its own
     read_checkpoint(start)  # says what is wrong with it before hours are spent
+    if settings.weights is not None:
+        start = carry_over(resolve(settings.weights, Path()), start, folder / "start.pt")
     last = folder / "run" / "weights" / "last.pt"
     going_on = last.is_file()
     on_gpu = torch.cuda.is_available()
@@ -168,9 +238,49 @@ def fine_tune(start: Path, data: Path, folder: Path, settings: FineTuningSetting
         for line in read_manifest(data.parent)
     }
     trainer.threads, trainer.bf16 = settings.threads, settings.bf16
+    trainer.contested = settings.contested
     trainer.train()
     target = folder / "person-seg.pt"
     _save(mixed(start, last, settings.keep_start), target)
+    return target
+
+
+def carry_over(network: Path, skeleton: Path, target: Path) -> Path:
+    """Write to `target` a checkpoint with the weights of an ONNX network of the one class.
+
+    Args:
+        network: as `training.export` writes it; its BatchNorm is in its convolutions.
+        skeleton: checkpoint of the same architecture.
+
+    Raises:
+        CheckpointError: the network is another one.
+    """
+    weights = {
+        tensor.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load(network).graph.initializer
+    }
+    origin = _network(skeleton)
+    model = SegmentationModel(origin.yaml, nc=1, verbose=False)
+    model.names = {0: "person"}
+    model.load(origin, verbose=False)  # the class branch is as wide as its classes were many
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        weight, bias = (weights.get(f"{name}.{kind}") for kind in ("weight", "bias"))
+        if weight is None or weight.shape != module.weight.shape:
+            raise CheckpointError(
+                f"{network} has no weights of {name} as {skeleton} has them",
+                "Go on from a network that was exported from this architecture.",
+            )
+        module.weight.data = weight.float()
+        norm = getattr(model.get_submodule(name.rpartition(".")[0]), "bn", None)
+        if norm is not None:  # of no effect but its bias
+            norm.running_mean.zero_()
+            norm.weight.data = torch.sqrt(norm.running_var + norm.eps)
+            norm.bias.data = bias.float()
+        elif bias is not None:
+            module.bias.data = bias.float()
+    _save(model, target)
     return target
 
 

@@ -22,6 +22,11 @@ class FineTuningSettings(Settings):
         description="checkpoint to start from; ${VARIABLES} of the environment are filled in, and "
         "Ultralytics downloads the ones it published",
     )
+    weights: str | None = Field(
+        default=None,
+        description="ONNX network of the same architecture with the one class person, as `export` "
+        "writes them, whose weights training goes on from instead of the checkpoint's",
+    )
     epochs: int = Field(default=4, ge=1, description="times every picture is seen")
     batch: int = Field(default=8, ge=1)
     long_side: int = Field(default=640, ge=64, multiple_of=32, description="pixels")
@@ -36,6 +41,11 @@ class FineTuningSettings(Settings):
         lt=1,
         description="share of the starting weights in the final ones (WiSE-FT): what fine-tuning "
         "on few pictures forgets comes back, what it taught mostly stays",
+    )
+    contested: float = Field(
+        default=0.0,
+        ge=0,
+        description="how much more the pixels where people touch weigh in the silhouettes' loss",
     )
     bf16: bool = Field(default=False, description="compute in bfloat16")
     repeats: dict[str, int] = Field(

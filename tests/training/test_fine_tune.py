@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bystander.models.sessions import open_session
 from tests.conftest import shared
 from training.errors import CheckpointError
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 pytest.importorskip("ultralytics", reason="needs the training environment")
 
+from ultralytics.cfg import get_cfg  # noqa: E402
+from ultralytics.utils.loss import v8SegmentationLoss  # noqa: E402
+
 from training.export.checkpoint import CheckpointSession, read_checkpoint  # noqa: E402
-from training.fine_tune import PersonTrainer, RectangularOrder, _save, mixed  # noqa: E402
+from training.fine_tune import (  # noqa: E402
+    PersonTrainer,
+    RectangularOrder,
+    TouchingPeopleLoss,
+    _network,
+    _save,
+    carry_over,
+    mixed,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -77,6 +90,46 @@ def test_a_mixed_network_lies_between_start_and_end(start: Path, tmp_path: Path)
     for name, value in source.named_parameters():
         row = value[:1] if weights[name].shape != value.shape else value
         torch.testing.assert_close(weights[name], row + 0.75, rtol=1e-4, atol=1e-4)
+
+
+SHIPPED = Path(__file__).parents[2] / "bystander" / "weights" / "person-seg-n.onnx"
+
+
+def test_the_network_that_is_carried_over_answers_as_before(start: Path, tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).random((1, 3, 96, 128), dtype=np.float32)
+    checkpoint = read_checkpoint(carry_over(SHIPPED, start, tmp_path / "start.pt"))
+    before = open_session(SHIPPED).run({"images": picture})
+    after = CheckpointSession(checkpoint).run({"images": picture})
+    for one, other in zip(after, before, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_only_where_people_touch_does_a_silhouette_weigh_more(start: Path, tmp_path: Path) -> None:
+    network = _network(one_class(start, tmp_path)).train()
+    network.args = get_cfg()
+    ids = torch.zeros(1, 48, 80)
+    ids[0, 8:40, 10:24] = 1
+    people = {"img": torch.rand(1, 3, 192, 320), "batch_idx": torch.zeros(2)}
+    predicted = network(people["img"])
+
+    def loss(kind: Any, x0: int) -> float:
+        """Of two people, the second from column `x0`, both 14 columns wide."""
+        both = ids.clone()
+        both[0, 8:40, x0 : x0 + 14] = 2
+        boxes = torch.tensor(
+            [[17 / 80, 0.5, 14 / 80, 32 / 48], [(x0 + 7) / 80, 0.5, 14 / 80, 2 / 3]]
+        )
+        batch = {**people, "cls": torch.zeros(2, 1), "bboxes": boxes, "masks": both}
+        return float(kind.loss(predicted, batch)[1]["seg_loss"])
+
+    usual, even, more = (
+        v8SegmentationLoss(network),
+        TouchingPeopleLoss(network, 0),
+        TouchingPeopleLoss(network, 3),
+    )
+    assert loss(even, 24) == pytest.approx(loss(usual, 24), rel=1e-4)
+    assert loss(more, 50) == pytest.approx(loss(usual, 50), rel=1e-4)
+    assert loss(more, 24) > 1.05 * loss(usual, 24)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_before_training(tmp_path: Path) -> None:

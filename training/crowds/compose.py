@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ MOST_PEOPLE = 200  # ids of one picture; a byte holds 255
 
 _SMALLEST = 14  # pixels of height; smaller people are a few pixels of noise
 _LARGEST = 4.0  # times; beyond, an enlarged cutout is only blur
+_TURNED = 0.12  # share of the people who lie, fall or stand on their hands
 _SOLID = 0.5  # alpha from which on a pixel is the person's
 
 
@@ -82,7 +83,7 @@ class Canvas:
 
     def put(self, person: Cutout, place: Place, rng: np.random.Generator) -> None:
         """Paste `person`, lit roughly as the surroundings are."""
-        rgb, alpha = _posed(person, place.height, rng)
+        rgb, alpha = _posed(person, place, rng)
         whole = int(np.count_nonzero(alpha >= _SOLID))
         x, y = round(place.x - alpha.shape[1] / 2), round(place.foot - alpha.shape[0])
         inside = _overlap(x, y, alpha.shape, self._ids.shape)
@@ -132,8 +133,12 @@ def populate(
     layouts, shares = zip(*LAYOUTS, strict=True)
     layout = layouts[int(rng.choice(len(layouts), p=shares))]
     for place in layout(*canvas.size, people, rng):
-        if place.height >= _SMALLEST:
-            canvas.put(cutouts[int(rng.integers(len(cutouts)))], place, rng)
+        if place.height < _SMALLEST:
+            continue
+        if rng.random() < _TURNED:
+            degrees = float(rng.choice((-90, 90, 180)) + rng.normal(0, 35))
+            place = replace(place, turned=degrees)
+        canvas.put(cutouts[int(rng.integers(len(cutouts)))], place, rng)
 
 
 def clutter(canvas: Canvas, texture: Rgb, rng: np.random.Generator) -> None:
@@ -151,9 +156,9 @@ def clutter(canvas: Canvas, texture: Rgb, rng: np.random.Generator) -> None:
         canvas.cover(np.roll(texture, int(rng.integers(width)), axis=1), outline.astype(bool))
 
 
-def _posed(person: Cutout, height: float, rng: np.random.Generator) -> tuple[Rgb, Floats]:
+def _posed(person: Cutout, place: Place, rng: np.random.Generator) -> tuple[Rgb, Floats]:
     """The cutout at its size, perhaps mirrored, leaning, slimmer or wider."""
-    scale = min(height / person.alpha.shape[0], _LARGEST)
+    scale = min(place.height / person.alpha.shape[0], _LARGEST)
     width = max(2, round(person.alpha.shape[1] * scale * rng.uniform(0.88, 1.15)))
     size = (width, max(2, round(person.alpha.shape[0] * scale)))
     kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -162,10 +167,25 @@ def _posed(person: Cutout, height: float, rng: np.random.Generator) -> tuple[Rgb
     layers = cv2.resize(mixed, size, interpolation=kind)
     if rng.random() < 0.5:
         layers = layers[:, ::-1]
-    layers = _leaning(np.ascontiguousarray(layers), float(rng.normal(0, 4)))
+    layers = np.ascontiguousarray(layers)
+    if place.turned:
+        layers = _turned(layers, place.turned)
+    else:
+        layers = _leaning(layers, float(rng.normal(0, 4)))
     alpha = np.clip(layers[..., 3], 0, 1)
     rgb = layers[..., :3] / np.maximum(alpha, 1e-3)[..., None]
     return np.clip(rgb, 0, 255).astype(np.uint8), alpha
+
+
+def _turned(layers: Floats, degrees: float) -> Floats:
+    """Lying, falling, upside down: turned about the middle, whole."""
+    height, width = layers.shape[:2]
+    side = int(np.hypot(height, width)) + 1
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    turn[:, 2] += (side - width) / 2, (side - height) / 2
+    turned = cv2.warpAffine(layers, turn, (side, side))
+    columns, rows = (np.flatnonzero(turned[..., 3].any(axis=axis)) for axis in (0, 1))
+    return np.ascontiguousarray(turned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
 def _leaning(layers: Floats, degrees: float) -> Floats:

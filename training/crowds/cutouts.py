@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits, Mask
 from training.errors import DataError
+from training.pictures import Picture
 
 Rgb = NDArray[np.uint8]
 """uint8 [H, W, 3] RGB."""
@@ -20,6 +22,7 @@ _RADIUS = 3  # pixels around the bilevel edge in which the true edge is looked f
 _EPSILON = 1e-4  # guided filter: how flat a colour must be to pass for one surface
 _CORE = 2  # pixels inside the edge from where on colours are the person's own
 _BLEED = 4.0  # pixels, how far the person's own colours are spread into the edge
+_TALL, _LARGE = 90, 3000  # pixels of height, pixels; smaller people are too blurred to enlarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,25 @@ def cut_out(rgb: Rgb, person: Bits) -> Cutout:
     crop = Mask.from_frame(alpha > 0)
     x0, y0, x1, y1 = crop.box
     return Cutout(clean[y0:y1, x0:x1].copy(), alpha[y0:y1, x0:x1].copy())
+
+
+def cut_people(picture: Picture) -> Iterator[Cutout]:
+    """Those of an annotated picture who are large, cut out as far as they are seen.
+
+    They sit, lie, bend and lean on each other, which people posing for a photo don't.
+
+    Raises:
+        DataError: the picture can't be decoded.
+    """
+    bgr = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataError(f"{picture.path} can't be decoded", "Clean the data first.")
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    for person in picture.people:
+        bits = person.bits(rgb.shape[1], rgb.shape[0])
+        rows = np.count_nonzero(bits.any(axis=1))
+        if not person.crowd and rows >= _TALL and np.count_nonzero(bits) >= _LARGE:
+            yield cut_out(rgb, bits)
 
 
 def refine_edge(rgb: Rgb, person: Bits) -> Floats:

@@ -16,11 +16,13 @@ class Place:
         x: of the body's middle, pixels.
         foot: y of the soles, pixels; may lie below the frame.
         height: of the whole body, pixels.
+        turned: degrees against the clock; 0 stands, 90 lies, 180 is upside down.
     """
 
     x: float
     foot: float
     height: float
+    turned: float = 0.0
 
 
 Layout = Callable[[int, int, int, np.random.Generator], list[Place]]
@@ -76,6 +78,19 @@ def pair(width: int, height: int, people: int, rng: np.random.Generator) -> list
     return places
 
 
+def huddle(width: int, height: int, people: int, rng: np.random.Generator) -> list[Place]:
+    """A hug, a dance, a photo for a friend: two to four of one size, body on body."""
+    size = rng.uniform(0.4, 2.2) * height
+    top = rng.uniform(-0.2, 0.35) * height
+    x = rng.uniform(0.15, 0.85) * width
+    places = []
+    for _ in range(min(max(2, people), int(rng.integers(2, 5)))):
+        tall = size * rng.uniform(0.85, 1.1)
+        left, down = rng.normal(0, (0.09, 0.04)) * size
+        places.append(Place(x + left, top + down + size, tall))
+    return sorted(places, key=lambda place: place.foot)
+
+
 def close(width: int, height: int, people: int, rng: np.random.Generator) -> list[Place]:
     """A street behind somebody who stands at the lens, cut off by the frame."""
     size = rng.uniform(1.3, 2.6) * height
@@ -86,9 +101,10 @@ def close(width: int, height: int, people: int, rng: np.random.Generator) -> lis
 
 
 LAYOUTS: tuple[tuple[Layout, float], ...] = (
-    (street, 0.45),
-    (rows, 0.25),
-    (pair, 0.15),
-    (close, 0.15),
+    (street, 0.4),
+    (rows, 0.2),
+    (pair, 0.12),
+    (huddle, 0.16),
+    (close, 0.12),
 )
 """Each layout and the share of pictures it gets."""

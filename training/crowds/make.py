@@ -22,9 +22,18 @@ from training.cleaning import CleaningSettings
 from training.cleaning.duplicates import fingerprint, pairs
 from training.crowds.backgrounds import panorama, strips_beside
 from training.crowds.compose import Canvas, Hidden, Ids, Scene, clutter, populate
-from training.crowds.cutouts import Cutout, CutoutFile, Rgb, cut_out, list_cutouts, read_photo
+from training.crowds.cutouts import (
+    Cutout,
+    CutoutFile,
+    Rgb,
+    cut_out,
+    cut_people,
+    list_cutouts,
+    read_photo,
+)
 from training.errors import DataError
 from training.pictures import Annotation, Picture, Polygon, Split
+from training.sources import Source, read
 from training.sources.base import resolve
 
 Part = Literal["train", "val", "test"]
@@ -59,6 +68,17 @@ class CrowdSettings(Settings):
         le=1,
         description="share of the training pictures that have an annotated picture as background",
     )
+    lifelike: float = Field(
+        default=0.4,
+        ge=0,
+        lt=1,
+        description="share of the people that are cut out of annotated pictures, if there are any",
+    )
+    people: tuple[Source, ...] = Field(
+        default=(),
+        description="annotated pictures of which only people are cut out, as not everybody in "
+        "them is annotated",
+    )
     cluttered: float = Field(
         default=0.35, ge=0, le=1, description="share with things in front of people"
     )
@@ -90,7 +110,7 @@ def make_crowds(
     Args:
         segmenter: tells the places that show passers-by, see `strips_beside`.
         annotated: backgrounds for a share of the training pictures; their people stay
-            annotated. Those with crowds are left out.
+            annotated, and are cut out as well. Those with crowds are left out.
 
     Returns:
         The folder of each part: images/NAME.jpg, persons/NAME.png (uint8, pixel = id of the
@@ -106,9 +126,13 @@ def make_crowds(
         if (folder / part / PEOPLE_FILE).is_file():
             continue
         rng = np.random.default_rng((settings.seed, number))
+        stage = _Stage.of(files, segmenter)
+        if part == "train":
+            shown = [picture for source in settings.people for picture in read(source, Path())]
+            stage.invite([*annotated, *shown], settings.lifelike)
+            stage.annotated = usable
         count: int = getattr(settings, part)
-        scenes = _scenes(files, count, settings, segmenter, usable if part == "train" else (), rng)
-        _write(folder / part, part, scenes)
+        _write(folder / part, part, stage.scenes(count, settings, rng))
     return {part: folder / part for part in parts}
 
 
@@ -197,38 +221,69 @@ def _parted(files: Sequence[CutoutFile]) -> dict[Part, Sequence[CutoutFile]]:
     return {"train": chosen[0], "val": chosen[1], "test": chosen[2]}
 
 
-def _scenes(
-    files: Sequence[CutoutFile],
-    count: int,
-    settings: CrowdSettings,
-    segmenter: Segmenter,
-    annotated: Sequence[Picture],
-    rng: np.random.Generator,
-) -> Iterator[Scene]:
-    cutouts: list[Cutout] = []
-    places: list[list[Rgb]] = []
-    for file in files:
-        rgb, person = read_photo(file)
-        if not person.any():
-            continue  # some masks of Clothing Co-Parsing are empty
-        cutouts.append(cut_out(rgb, person))
-        if strips := strips_beside(rgb, person, segmenter):
-            places.append(strips)
-    if not places:
-        raise DataError(f"no place without people among {len(files)} cutouts", "Give more.")
-    for _ in range(count):
-        width, height = settings.sizes[int(rng.integers(len(settings.sizes)))]
-        place = _place(places, width, height, rng)
-        if annotated and rng.random() < settings.annotated:
-            canvas = _annotated_canvas(annotated[int(rng.integers(len(annotated)))], rng)
-        else:
-            canvas = Canvas(place)
-        people = 1 + int(rng.integers(settings.most_people))
-        populate(canvas, cutouts, people, rng)
-        if rng.random() < settings.cluttered:
-            clutter(canvas, _place(places, *canvas.size, rng), rng)
-            populate(canvas, cutouts, int(rng.integers(3)), rng)
-        yield canvas.scene(rng, settings.smallest)
+@dataclass(slots=True, eq=False)
+class _Stage:
+    """What one part's scenes are made of.
+
+    Attributes:
+        cutouts: the people, some several times if they are to be met more often.
+        places: of each photo, the strips beside its person.
+        annotated: backgrounds whose people stay annotated.
+    """
+
+    cutouts: list[Cutout]
+    places: list[list[Rgb]]
+    annotated: Sequence[Picture] = ()
+
+    @classmethod
+    def of(cls, files: Sequence[CutoutFile], segmenter: Segmenter) -> _Stage:
+        """Raises: DataError: nothing shows a place without people."""
+        cutouts: list[Cutout] = []
+        places: list[list[Rgb]] = []
+        for file in files:
+            rgb, person = read_photo(file)
+            if not person.any():
+                continue  # some masks of Clothing Co-Parsing are empty
+            cutouts.append(cut_out(rgb, person))
+            if strips := strips_beside(rgb, person, segmenter):
+                places.append(strips)
+        if not places:
+            raise DataError(f"no place without people among {len(files)} cutouts", "Give more.")
+        return cls(cutouts, places)
+
+    def invite(self, pictures: Sequence[Picture], share: float) -> None:
+        """Let the people of `pictures` be `share` of all who are met."""
+        guests = [cutout for picture in pictures for cutout in cut_people(picture)]
+        if guests:
+            times = share / (1 - share) * len(self.cutouts) / len(guests)
+            self.cutouts += guests * max(1, round(times))
+
+    def scenes(
+        self, count: int, settings: CrowdSettings, rng: np.random.Generator
+    ) -> Iterator[Scene]:
+        for _ in range(count):
+            width, height = settings.sizes[int(rng.integers(len(settings.sizes)))]
+            place = _place(self.places, width, height, rng)
+            if self.annotated and rng.random() < settings.annotated:
+                picture = self.annotated[int(rng.integers(len(self.annotated)))]
+                canvas = _annotated_canvas(picture, rng)
+            else:
+                canvas = Canvas(place)
+            people = 1 + int(rng.integers(settings.most_people))
+            populate(canvas, self.cutouts, people, rng)
+            if rng.random() < settings.cluttered:
+                clutter(canvas, self._stuff(canvas, rng), rng)
+                populate(canvas, self.cutouts, int(rng.integers(3)), rng)
+            yield canvas.scene(rng, settings.smallest)
+
+    def _stuff(self, canvas: Canvas, rng: np.random.Generator) -> Rgb:
+        """What things are made of: of what a place shows, or of cloth, as bags and cushions are."""
+        if rng.random() < 0.5:
+            return _place(self.places, *canvas.size, rng)
+        cloth = self.cutouts[int(rng.integers(len(self.cutouts)))].rgb
+        height, width = cloth.shape[:2]
+        middle = cloth[height // 4 : height // 2, width // 3 : -(-2 * width // 3)]
+        return cv2.resize(middle, canvas.size).astype(np.uint8, copy=False)
 
 
 def _place(places: list[list[Rgb]], width: int, height: int, rng: np.random.Generator) -> Rgb:

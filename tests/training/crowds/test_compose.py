@@ -8,7 +8,7 @@ import pytest
 from training.crowds.camera import photograph
 from training.crowds.compose import Canvas, clutter, populate
 from training.crowds.cutouts import Cutout, cut_out
-from training.crowds.layouts import LAYOUTS, Layout, Place
+from training.crowds.layouts import LAYOUTS, Layout, Place, huddle
 
 GREY = np.full((120, 200, 3), 90, dtype=np.uint8)
 
@@ -130,3 +130,34 @@ def test_a_cutout_carries_no_colour_of_its_old_background() -> None:
     seen = person.alpha[..., None] * person.rgb
     assert seen[..., 1].sum() < 0.05 * seen[..., 0].sum()
     assert person.alpha.sum() == pytest.approx(30 * 20, rel=0.15)
+
+
+def test_who_lies_is_as_long_as_who_stands(rng: np.random.Generator) -> None:
+    canvas = Canvas(GREY)
+    canvas.put(someone(), Place(100, 80, 80, turned=90), rng)
+    scene = canvas.scene(rng, smallest=10)
+    height, width = np.ptp(np.argwhere(scene.ids), axis=0) + 1
+    assert height == pytest.approx(20, abs=4)
+    assert width == pytest.approx(80, abs=4)
+    assert scene.people[0].visible == 1
+
+
+def test_some_of_many_lie(rng: np.random.Generator) -> None:
+    lying = 0
+    for _ in range(60):
+        canvas = Canvas(np.full((400, 400, 3), 90, dtype=np.uint8))
+        populate(canvas, [someone()], 1, rng)
+        scene = canvas.scene(rng, smallest=10)
+        if all(person.visible == 1 for person in scene.people):
+            lying += any(person.height < 50 for person in scene.people)
+    assert 1 <= lying <= 30
+
+
+def test_people_in_a_huddle_cover_each_other(rng: np.random.Generator) -> None:
+    shares = []
+    for _ in range(20):
+        canvas = Canvas(np.full((200, 320, 3), 90, dtype=np.uint8))
+        for place in huddle(320, 200, 3, rng):
+            canvas.put(someone(), place, rng)
+        shares += [person.visible for person in canvas.scene(rng, smallest=1).people]
+    assert 0.3 < np.mean(shares) < 0.9

@@ -14,7 +14,7 @@ from bystander.geometry.instances import Instance
 from bystander.geometry.masks import Mask
 from bystander.geometry.types import Rgb
 from training.crowds.backgrounds import panorama, strips_beside
-from training.crowds.cutouts import list_cutouts
+from training.crowds.cutouts import cut_people, list_cutouts
 from training.crowds.make import (
     CrowdSettings,
     Part,
@@ -103,6 +103,45 @@ def test_people_of_an_annotated_background_stay_annotated(cutouts: Path, tmp_pat
     )
     pictures = read_crowds(tmp_path / "crowds" / "train", "crowds", "none", "train")
     assert sum(any(p.key == "1" for p in picture.people) for picture in pictures) >= 6
+
+
+@pytest.fixture
+def green(tmp_path: Path) -> Picture:
+    """A large person in green, a small one, and a crowd."""
+    photo = tmp_path / "green.png"
+    picture = np.full((200, 300, 3), 200, dtype=np.uint8)
+    picture[40:180, 20:80] = (0, 255, 0)
+    cv2.imwrite(str(photo), picture)
+    people = tuple(
+        Annotation(key, (np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float),), None, c)
+        for key, (x0, y0, x1, y1), c in (
+            ("large", (20, 40, 80, 180), False),
+            ("small", (100, 40, 120, 80), False),
+            ("crowd", (130, 20, 290, 190), True),
+        )
+    )
+    return Picture("a/green", photo, 300, 200, people, "a", "none")
+
+
+def test_only_large_people_are_cut_out_of_a_picture(green: Picture) -> None:
+    (cutout,) = cut_people(green)
+    assert cutout.alpha.shape[0] == pytest.approx(140, abs=6)
+    assert tuple(cutout.rgb[70, 30]) == (0, 255, 0)
+
+
+def test_people_of_annotated_pictures_are_met_in_training_alone(
+    cutouts: Path, green: Picture, tmp_path: Path
+) -> None:
+    changes = {"lifelike": 0.9, "annotated": 0.0, "cluttered": 0.0, "train": 12, "test": 12}
+    made = make_crowds(settings(cutouts, **changes), tmp_path / "crowds", Nobody(), [green])
+
+    def greens(part: Part) -> int:
+        """Pixels of pictures that are much greener than anybody else is dressed."""
+        files = sorted((made[part] / "images").iterdir())
+        shown = np.stack([cv2.imread(str(file)).astype(int) for file in files])
+        return int(np.count_nonzero(shown[..., 1] - shown[..., [0, 2]].max(axis=-1) > 210))
+
+    assert greens("train") > 20 * greens("test")
 
 
 def test_outlines_fill_to_the_silhouette_they_came_from() -> None:
