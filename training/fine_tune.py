@@ -274,12 +274,11 @@ def carry_over(network: Path, skeleton: Path, target: Path) -> Path:
             )
         module.weight.data = weight.float()
         norm = getattr(model.get_submodule(name.rpartition(".")[0]), "bn", None)
-        if norm is not None:  # of no effect but its bias
+        if norm is not None:  # left with no effect but its bias
             norm.running_mean.zero_()
             norm.weight.data = torch.sqrt(norm.running_var + norm.eps)
-            norm.bias.data = bias.float()
-        elif bias is not None:
-            module.bias.data = bias.float()
+        if bias is not None:
+            (norm or module).bias.data = bias.float()
     _save(model, target)
     return target
 

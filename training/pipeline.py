@@ -119,8 +119,17 @@ def run(
         sets = SetPaths(
             coco=sets.coco, idmaps=(*sets.idmaps, str(out / CROWDS / "test")), clips=sets.clips
         )
+    before = {}
+    if recipe.training.weights is not None:
+        before["before"] = resolve(recipe.training.weights, Path())
     compare(
-        {"start": start, "fp32": exported.fp32, "fp16": exported.fp16, "int8": exported.int8},
+        {
+            "start": start,
+            **before,
+            "fp32": exported.fp32,
+            "fp16": exported.fp16,
+            "int8": exported.int8,
+        },
         sets.open(),
         out / "evaluation",
         command="python -m training RECIPE, its last stage",

@@ -167,11 +167,11 @@ def _posed(person: Cutout, place: Place, rng: np.random.Generator) -> tuple[Rgb,
     layers = cv2.resize(mixed, size, interpolation=kind)
     if rng.random() < 0.5:
         layers = layers[:, ::-1]
-    layers = np.ascontiguousarray(layers)
+    upright: Floats = np.ascontiguousarray(layers, dtype=np.float32)
     if place.turned:
-        layers = _turned(layers, place.turned)
+        layers = _turned(upright, place.turned)
     else:
-        layers = _leaning(layers, float(rng.normal(0, 4)))
+        layers = _leaning(upright, float(rng.normal(0, 4)))
     alpha = np.clip(layers[..., 3], 0, 1)
     rgb = layers[..., :3] / np.maximum(alpha, 1e-3)[..., None]
     return np.clip(rgb, 0, 255).astype(np.uint8), alpha
