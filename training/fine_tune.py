@@ -75,15 +75,18 @@ class TouchingPeopleLoss(v8SegmentationLoss):  # type: ignore[misc]  # untyped
             chosen = fg_mask[one]
             if not chosen.any():
                 continue
-            person = (target_gt_idx[one, chosen] + 1).view(-1, 1, 1)
             boxes = target_bboxes[one, chosen] / sides
             areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-            own = ids == person
+            people, person = target_gt_idx[one, chosen].unique(return_inverse=True)
+            own = ids == (people + 1).view(-1, 1, 1)
             others = ((ids > 0) & ~own).float()
             beside = nn.functional.max_pool2d(others[:, None], _BESIDE, 1, _BESIDE // 2)[:, 0]
             logits = torch.einsum("in,nhw->ihw", pred_masks[one, chosen], proto[one])
             entropy = nn.functional.binary_cross_entropy_with_logits(
-                logits, own.float(), weight=1 + self._extra * beside, reduction="none"
+                logits,
+                own.float()[person],
+                weight=(1 + self._extra * beside)[person],
+                reduction="none",
             )
             total = total + (crop_mask(entropy, boxes * on_grid).mean(dim=(1, 2)) / areas).sum()
         return total / fg_mask.sum()
@@ -315,6 +318,7 @@ def _network(path: Path) -> Any:
 
 def _save(network: nn.Module, path: Path) -> None:
     """A checkpoint as Ultralytics writes them, appearing under its name when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     content = {"model": network, "ema": None, "date": datetime.now(UTC).isoformat()}
     torch.save(content, partial)

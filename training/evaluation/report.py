@@ -59,8 +59,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "ap": "mask AP50-95",
     "recall": f"recall from {OPERATING:g}",
     **{f"recall_{kind}": f"recall, {kind}" for kind in _KINDS},
+    "recall_boxes": "recall by boxes, hidden people among them",
     "false_positives": "false positives an image",
     "boundary_iou": "boundary IoU",
+    "oracle_iou": "IoU of each person's best silhouette (an oracle's choice)",
+    "oracle_covered": "of each person under their best silhouette",
+    "drawn_as_one": "people whose best silhouette is another's as well",
     **{f"missed{key}": f"pixels missed, {text}" for key, text in _SHARES.items()},
     **{
         f"exposed{key}": f"images with > {EXPOSED:.0%} of someone missed, {text}"
@@ -69,7 +73,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 """What each figure is called, in the order of the table."""
 
-_PERCENT: Final = ("recall", "missed", "exposed")
+_PERCENT: Final = ("recall", "missed", "exposed", "oracle_covered", "drawn")
 HEADINGS: Final = ("images", "figure")
 _WIDEST: Final = 400
 

@@ -15,11 +15,13 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bystander.geometry.instances import Instance
-from bystander.geometry.masks import Mask
+from bystander.geometry.instances import Instance, box_iou
+from bystander.geometry.masks import Mask, intersection, iou
+from bystander.geometry.types import Box
 from bystander.models.segmenter import SegmenterSettings
 from bystander.tracking.settings import TrackingSettings
 from training.evaluation.metrics import (
+    SAME_PERSON,
     Floats,
     Matching,
     Ranking,
@@ -188,12 +190,16 @@ def parts_of(scene: Scene, found: Sequence[Instance]) -> Parts:
     people = [person.mask for person in scene.people]
     matching = match(people, scene.crowds, certain)
     parts = dict(_recalls(scene, matching))
-    parts["false_positives"] = float(len(matching.false)), 1.0
+    boxes = _boxed(scene.boxes, [certain[index] for index in matching.false])
+    everybody = float(len(scene.boxes))
+    parts["recall_boxes"] = float(boxes), everybody
+    parts["false_positives"] = float(len(matching.false) - boxes), 1.0
     boundaries = [
         boundary_iou(people[true], certain[index].mask, *scene.size)
         for true, index in matching.pairs
     ]
     parts["boundary_iou"] = sum(boundaries), float(len(boundaries))
+    parts.update(_oracle(people, found))
     for suffix, instances, growth in (
         ("", certain, 0),
         ("_grown", certain, GROWTH),
@@ -207,6 +213,38 @@ def parts_of(scene: Scene, found: Sequence[Instance]) -> Parts:
         parts[f"missed{suffix}"] = float(sum(left)), float(sum(areas))
         parts[f"exposed{suffix}"] = float(exposed), 1.0
     return parts
+
+
+def _boxed(boxes: Sequence[Box], found: Sequence[Instance]) -> int:
+    """How many of `boxes` are somebody found, each by the most certain one that fits best."""
+    free = list(boxes)
+    for instance in sorted(found, key=lambda instance: -instance.score):
+        best = max(free, key=lambda box: box_iou(box, instance.box), default=None)
+        if best is not None and box_iou(best, instance.box) >= SAME_PERSON:
+            free.remove(best)
+    return len(boxes) - len(free)
+
+
+def _oracle(people: Sequence[Mask], found: Sequence[Instance]) -> Parts:
+    """What somebody who knows the truth could make of the silhouettes: the best one of each
+    person. Tracking comes close to it where people are apart; who shares theirs with another
+    person is drawn as one with them, and nothing later can tell the two apart.
+    """
+    chosen: list[int] = []
+    overlaps, shares = 0.0, 0.0
+    for person in people:
+        best = max(range(len(found)), key=lambda i: iou(person, found[i].mask), default=None)
+        if best is None or not intersection(person, found[best].mask):
+            continue
+        chosen.append(best)
+        overlaps += iou(person, found[best].mask)
+        shares += intersection(person, found[best].mask) / person.area
+    everybody = float(len(people))
+    return {
+        "oracle_iou": (overlaps, everybody),
+        "oracle_covered": (shares, everybody),
+        "drawn_as_one": (float(len(chosen) - len(set(chosen))), everybody),
+    }
 
 
 def _recalls(scene: Scene, matching: Matching) -> Iterator[tuple[str, tuple[float, float]]]:

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_masks
 
 from bystander.geometry.masks import Bits, Mask
+from bystander.geometry.types import Box
 from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.models.segmenter import analysis_size
@@ -54,12 +55,14 @@ class Scene:
         rgb: at analysis size.
         people: with at least one visible pixel each.
         crowds: regions full of people who aren't told apart: nothing is asked of them.
+        boxes: of people of whom nothing else is known, hidden parts included.
     """
 
     name: str
     rgb: Rgb
     people: tuple[TruePerson, ...]
     crowds: tuple[Mask, ...] = ()
+    boxes: tuple[Box, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,7 +90,7 @@ class TestSet:
 
 
 def coco_set(annotations: Path, folder: Path, exclude: Collection[str] = ()) -> TestSet:
-    """People annotated in COCO's format, crowds as regions to ignore.
+    """People annotated in COCO's format, crowds as regions to ignore; some by a box alone.
 
     Args:
         annotations: the JSON file; category 1 is person.
@@ -118,7 +121,8 @@ def coco_set(annotations: Path, folder: Path, exclude: Collection[str] = ()) -> 
         for image in images:
             yield _coco_scene(folder / image["file_name"], by_image[image["id"]])
 
-    return TestSet(folder.name, len(images), (annotations,), scenes)
+    name = folder.parent.name if folder.name == "images" else folder.name
+    return TestSet(name, len(images), (annotations,), scenes)
 
 
 def crowd_set(folder: Path) -> TestSet:
@@ -159,16 +163,19 @@ def crowd_set(folder: Path) -> TestSet:
 def clip_set(folder: Path) -> TestSet:
     """A video of which every frame's people are marked: `video.*`, `persons/%05d.png`.
 
+    `keep/%05d.png` instead marks one person: of the others nothing is asked.
+
     Raises:
         DataError: there is no video or no PNG; later, a PNG can't be read.
     """
     videos = sorted(folder.glob("video.*"))
-    truths = sorted((folder / "persons").glob("*.png"))
+    everybody = sorted((folder / "persons").glob("*.png"))
+    truths = everybody or sorted((folder / "keep").glob("*.png"))
     if not videos or not truths:
         raise DataError(
             f"{folder} is no marked clip", "It needs video.* and persons/00000.png and so on."
         )
-    scenes = partial(_frames, videos[0], truths)
+    scenes = partial(_frames, videos[0], truths, bool(everybody))
     return TestSet(folder.name, len(truths), (videos[0], *truths), scenes, alike=_ALIKE)
 
 
@@ -227,11 +234,28 @@ def _coco_scene(path: Path, annotations: Iterable[Mapping[str, Any]]) -> Scene:
     height, width = picture.shape[:2]
     people: list[Mask] = []
     crowds: list[Mask] = []
+    boxes: list[Box] = []
     for annotation in annotations:
+        if "segmentation" not in annotation:
+            boxes.append(_scaled(annotation, rgb.shape[1] / width, path))
+            continue
         bits = _rasterised(annotation, (height, width), rgb.shape[:2], path)
         (crowds if annotation.get("iscrowd") else people).append(Mask.from_frame(bits))
     visible = [mask for mask in people if mask.area]
-    return Scene(path.name, rgb, _by_overlap(visible), tuple(mask for mask in crowds if mask.area))
+    seen_crowds = tuple(mask for mask in crowds if mask.area)
+    return Scene(path.name, rgb, _by_overlap(visible), seen_crowds, tuple(boxes))
+
+
+def _scaled(annotation: Mapping[str, Any], scale: float, path: Path) -> Box:
+    try:
+        x, y, width, height = (scale * float(value) for value in annotation["bbox"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidAnnotation(
+            f"annotation {annotation.get('id')} in {path} has neither silhouette nor box: "
+            f"{error!r}",
+            "Leave the annotation out, or mark it again.",
+        ) from error
+    return x, y, x + width, y + height
 
 
 def _rasterised(
@@ -266,7 +290,7 @@ def _resized(ids: Ids, size: tuple[int, int]) -> Ids:
     return scaled.astype(np.uint8, copy=False)
 
 
-def _frames(video: Path, truths: list[Path]) -> Iterator[Scene]:
+def _frames(video: Path, truths: list[Path], everybody: bool) -> Iterator[Scene]:
     info = probe(video)
     with VideoReader(video, info) as reader:
         for frame, truth in zip_longest(reader, truths):
@@ -277,7 +301,8 @@ def _frames(video: Path, truths: list[Path]) -> Iterator[Scene]:
                 )
             ids = _read_ids(truth)
             rgb = frame.rgb(analysis_size(ids.shape[1], ids.shape[0]))
-            yield Scene(f"frame {frame.index}", rgb, people_in(ids, rgb.shape[:2]))
+            others = () if everybody else (Mask(0, 0, np.ones(rgb.shape[:2], dtype=bool)),)
+            yield Scene(f"frame {frame.index}", rgb, people_in(ids, rgb.shape[:2]), others)
 
 
 def _read_rgb(path: Path) -> Rgb:

@@ -164,3 +164,28 @@ def _near(generator: np.random.Generator, mask: Mask) -> Instance:
     moved = mask.moved(dx, dy).clipped(640, 384)
     x0, y0, x1, y1 = map(float, moved.box)
     return Instance((x0, y0, x1, y1), float(generator.choice([0.02, 0.3, 0.5, 0.9])), moved)
+
+
+def test_the_oracle_takes_the_best_silhouette_of_each_person() -> None:
+    seen = figures(Sees(share=0.5), scene(LEFT, RIGHT))
+    assert seen["oracle_iou"] == pytest.approx(0.5)
+    assert seen["oracle_covered"] == pytest.approx(0.5)
+    assert seen["drawn_as_one"] == 0
+    assert figures(Sees(colours=1), scene(LEFT, RIGHT))["oracle_iou"] == pytest.approx(0.5)
+
+
+def test_two_people_under_one_silhouette_are_drawn_as_one() -> None:
+    both = scene((16, 16, 112, 208), (112, 16, 208, 208))
+    silhouette = Mask(16, 16, np.ones((192, 192), dtype=bool))
+    parts = parts_of(both, [Instance((16, 16, 208, 208), 0.9, silhouette)])
+    assert parts["drawn_as_one"] == pytest.approx((1, 2))
+    assert parts["oracle_covered"] == pytest.approx((2, 2))
+    assert parts["oracle_iou"] == pytest.approx((1, 2))
+
+
+def test_who_is_known_by_a_box_is_found_by_a_box() -> None:
+    rgb, _ = picture([LEFT, RIGHT])
+    boxes = ((10.0, 16.0, 112.0, 208.0), (400.0, 16.0, 496.0, 208.0), (0.0, 300.0, 50.0, 380.0))
+    measured = figures(Sees(), Scene("boxes", rgb, (), boxes=boxes))
+    assert measured["recall_boxes"] == pytest.approx(1 / 3)
+    assert measured["false_positives"] == 1

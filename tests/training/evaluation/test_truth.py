@@ -81,6 +81,12 @@ def test_coco_silhouettes_are_scaled_with_their_picture(tmp_path: Path) -> None:
     assert scene.people[0].mask.area == 50 * 50
 
 
+def test_who_has_no_silhouette_is_known_by_a_box(tmp_path: Path) -> None:
+    path = write_coco(tmp_path, [{"bbox": [100, 50, 100, 200]}], (1280, 768))
+    (scene,) = coco_set(path, tmp_path).scenes()
+    assert (scene.people, scene.boxes) == ((), ((50, 25, 100, 125),))
+
+
 def test_crowds_of_coco_are_no_people(tmp_path: Path) -> None:
     bits = np.zeros((384, 640), dtype=np.uint8, order="F")
     bits[10:30, 10:50] = 1
@@ -136,6 +142,12 @@ def test_a_clip_is_read_frame_by_frame_with_its_truth() -> None:
     assert (clip.name, clip.count, first.name) == ("schoolgirls", 80, "frame 0")
     assert first.size == (640, 360)
     assert len(first.people) == 4
+
+
+def test_of_a_clip_with_one_person_marked_the_others_are_a_crowd() -> None:
+    scene = next(clip_set(shared("clips", "dance-twirl")).scenes())
+    assert len(scene.people) == 1
+    assert [crowd.area for crowd in scene.crowds] == [scene.size[0] * scene.size[1]]
 
 
 def test_a_clip_with_frames_beyond_its_truth_is_refused(tmp_path: Path) -> None:
