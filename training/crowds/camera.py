@@ -16,7 +16,7 @@ def photograph(rgb: Rgb, rng: np.random.Generator) -> Rgb:
     """
     picture: Floats = rgb.astype(np.float32)
     if rng.random() < 0.25:  # evening, shade, a restaurant
-        picture *= rng.uniform(0.12, 0.8)
+        picture *= rng.uniform(0.25, 0.8)
     picture *= rng.uniform(0.92, 1.08, size=3).astype(np.float32)  # white balance
     gamma = np.float32(rng.uniform(0.8, 1.25))
     picture = np.float32(255) * (np.clip(picture, 0, 255) / np.float32(255)) ** gamma

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bystander.geometry.masks import Bits
 from training.crowds.camera import photograph
 from training.crowds.cutouts import Cutout, Floats, Rgb
-from training.crowds.layouts import LAYOUTS, Place
+from training.crowds.layouts import LAYOUTS, Place, huddle
 
 Ids = NDArray[np.uint8]
 """uint8 [H, W]: whose pixel it is, from 1; 0 is nobody's."""
@@ -21,7 +21,7 @@ MOST_PEOPLE = 200  # ids of one picture; a byte holds 255
 
 _SMALLEST = 14  # pixels of height; smaller people are a few pixels of noise
 _LARGEST = 4.0  # times; beyond, an enlarged cutout is only blur
-_TURNED = 0.12  # share of the people who lie, fall or stand on their hands
+_TURN_DEGREES = 35.0  # about lying and upside down, who is turned
 _SOLID = 0.5  # alpha from which on a pixel is the person's
 
 
@@ -127,16 +127,28 @@ class Canvas:
 
 
 def populate(
-    canvas: Canvas, cutouts: Sequence[Cutout], people: int, rng: np.random.Generator
+    canvas: Canvas,
+    cutouts: Sequence[Cutout],
+    people: int,
+    rng: np.random.Generator,
+    turned: float = 0.0,
+    huddled: float = 0.0,
 ) -> None:
-    """Put up to `people` of `cutouts` into `canvas`, in one of the layouts."""
+    """Put up to `people` of `cutouts` into `canvas`, in one of the layouts.
+
+    Args:
+        turned: share of the people who lie, fall or stand on their hands.
+        huddled: share of the canvases on which they hug.
+    """
     layouts, shares = zip(*LAYOUTS, strict=True)
     layout = layouts[int(rng.choice(len(layouts), p=shares))]
+    if huddled and rng.random() < huddled:
+        layout = huddle
     for place in layout(*canvas.size, people, rng):
         if place.height < _SMALLEST:
             continue
-        if rng.random() < _TURNED:
-            degrees = float(rng.choice((-90, 90, 180)) + rng.normal(0, 35))
+        if turned and rng.random() < turned:
+            degrees = float(rng.choice((-90, 90, 180)) + rng.normal(0, _TURN_DEGREES))
             place = replace(place, turned=degrees)
         canvas.put(cutouts[int(rng.integers(len(cutouts)))], place, rng)
 

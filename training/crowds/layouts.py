@@ -101,10 +101,9 @@ def close(width: int, height: int, people: int, rng: np.random.Generator) -> lis
 
 
 LAYOUTS: tuple[tuple[Layout, float], ...] = (
-    (street, 0.4),
-    (rows, 0.2),
-    (pair, 0.12),
-    (huddle, 0.16),
-    (close, 0.12),
+    (street, 0.45),
+    (rows, 0.25),
+    (pair, 0.15),
+    (close, 0.15),
 )
-"""Each layout and the share of pictures it gets."""
+"""Each layout and the share of pictures it gets; `huddle` gets what the settings say."""

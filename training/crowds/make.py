@@ -68,11 +68,17 @@ class CrowdSettings(Settings):
         le=1,
         description="share of the training pictures that have an annotated picture as background",
     )
+    turned: float = Field(
+        default=0.0, ge=0, le=1, description="share of the people who lie or are upside down"
+    )
+    huddled: float = Field(
+        default=0.0, ge=0, le=1, description="share of the pictures in which people hug"
+    )
     lifelike: float = Field(
-        default=0.4,
+        default=0.0,
         ge=0,
         lt=1,
-        description="share of the people that are cut out of annotated pictures, if there are any",
+        description="share of the people that are cut out of annotated training pictures",
     )
     people: tuple[Source, ...] = Field(
         default=(),
@@ -128,8 +134,9 @@ def make_crowds(
         rng = np.random.default_rng((settings.seed, number))
         stage = _Stage.of(files, segmenter)
         if part == "train":
-            shown = [picture for source in settings.people for picture in read(source, Path())]
-            stage.invite([*annotated, *shown], settings.lifelike)
+            if settings.lifelike:
+                shown = [picture for source in settings.people for picture in read(source, Path())]
+                stage.invite([*annotated, *shown], settings.lifelike)
             stage.annotated = usable
         count: int = getattr(settings, part)
         _write(folder / part, part, stage.scenes(count, settings, rng))
@@ -269,21 +276,16 @@ class _Stage:
                 canvas = _annotated_canvas(picture, rng)
             else:
                 canvas = Canvas(place)
-            people = 1 + int(rng.integers(settings.most_people))
-            populate(canvas, self.cutouts, people, rng)
+            self._populate(canvas, 1 + int(rng.integers(settings.most_people)), settings, rng)
             if rng.random() < settings.cluttered:
-                clutter(canvas, self._stuff(canvas, rng), rng)
-                populate(canvas, self.cutouts, int(rng.integers(3)), rng)
+                clutter(canvas, _place(self.places, *canvas.size, rng), rng)
+                self._populate(canvas, int(rng.integers(3)), settings, rng)
             yield canvas.scene(rng, settings.smallest)
 
-    def _stuff(self, canvas: Canvas, rng: np.random.Generator) -> Rgb:
-        """What things are made of: of what a place shows, or of cloth, as bags and cushions are."""
-        if rng.random() < 0.5:
-            return _place(self.places, *canvas.size, rng)
-        cloth = self.cutouts[int(rng.integers(len(self.cutouts)))].rgb
-        height, width = cloth.shape[:2]
-        middle = cloth[height // 4 : height // 2, width // 3 : -(-2 * width // 3)]
-        return cv2.resize(middle, canvas.size).astype(np.uint8, copy=False)
+    def _populate(
+        self, canvas: Canvas, people: int, settings: CrowdSettings, rng: np.random.Generator
+    ) -> None:
+        populate(canvas, self.cutouts, people, rng, settings.turned, settings.huddled)
 
 
 def _place(places: list[list[Rgb]], width: int, height: int, rng: np.random.Generator) -> Rgb:

@@ -146,7 +146,7 @@ def test_some_of_many_lie(rng: np.random.Generator) -> None:
     lying = 0
     for _ in range(60):
         canvas = Canvas(np.full((400, 400, 3), 90, dtype=np.uint8))
-        populate(canvas, [someone()], 1, rng)
+        populate(canvas, [someone()], 1, rng, turned=0.2)
         scene = canvas.scene(rng, smallest=10)
         if all(person.visible == 1 for person in scene.people):
             lying += any(person.height < 50 for person in scene.people)
