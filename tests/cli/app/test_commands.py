@@ -328,7 +328,7 @@ def test_keep_at_says_which_pixels() -> None:
 def test_models_are_listed() -> None:
     assert "yolo11n-seg" in succeeded(call("models", "list"))
     (told,) = events(succeeded(call("models", "list", "--json")))
-    assert {"name", "role", "licence", "where"} == set(told["models"][0])
+    assert {"name", "role", "licence", "used", "where"} == set(told["models"][0])
 
 
 def test_an_unknown_model_is_not_pulled() -> None:
