@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
@@ -256,11 +257,17 @@ def carry_over(network: Path, skeleton: Path, target: Path) -> Path:
         skeleton: checkpoint of the same architecture.
 
     Raises:
-        CheckpointError: the network is another one.
+        CheckpointError: the network is another one, or can't be read.
     """
+    try:
+        tensors = onnx.load(network).graph.initializer
+    except (OSError, DecodeError) as error:
+        raise CheckpointError(
+            f"can't read the network {network}: {error}", "Check the recipe's `weights`."
+        ) from error
     weights = {
         tensor.name.removesuffix(".half"): torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in onnx.load(network).graph.initializer
+        for tensor in tensors
     }
     origin = _network(skeleton)
     model = SegmentationModel(origin.yaml, nc=1, verbose=False)

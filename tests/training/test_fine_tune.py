@@ -104,6 +104,17 @@ def test_the_network_that_is_carried_over_answers_as_before(start: Path, tmp_pat
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("content", [None, b"no network"])
+def test_weights_that_cannot_be_read_are_named(
+    content: bytes | None, start: Path, tmp_path: Path
+) -> None:
+    network = tmp_path / "mine.onnx"
+    if content is not None:
+        network.write_bytes(content)
+    with pytest.raises(CheckpointError, match="mine"):
+        carry_over(network, start, tmp_path / "start.pt")
+
+
 def test_only_where_people_touch_does_a_silhouette_weigh_more(start: Path, tmp_path: Path) -> None:
     network = _network(one_class(start, tmp_path)).train()
     network.args = get_cfg()
