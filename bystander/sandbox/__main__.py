@@ -31,13 +31,18 @@ def main(kind: str, file: str, folder: str, limits_json: str) -> None:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     parent = os.getppid()
+    error = PhotoError if kind == "photo" else VideoError
     content: dict[str, Any] = {"offline": confine(limits, [Path(file)], [Path(folder)])}
     end_with_parent(parent)  # afterwards: being confined ends an earlier promise
     try:
         content["facts"] = _examine(kind, Path(file), Path(folder), limits, answer)
     except MemoryError:
-        error = PhotoError if kind == "photo" else VideoError
         content["error"] = {"type": error.__name__, "what": f"{file} needs too much memory"}
+    except OSError:
+        if Path(folder).is_dir():
+            raise
+        # Its project was deleted meanwhile: no defect.
+        content["error"] = {"type": error.__name__, "what": f"{file} was deleted"}
     except BystanderError as refusal:
         content["error"] = {
             "type": type(refusal).__name__,

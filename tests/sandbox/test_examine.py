@@ -203,3 +203,26 @@ def test_a_real_clip(tmp_path: Path) -> None:
     facts = examine_video(shared("clips", "hamilton", "video.mp4"), LIMITS, tmp_path / "posters")
 
     assert (facts.frame_count, facts.posters) == (275, 5)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_project_that_was_deleted_meanwhile_is_no_defect(tmp_path: Path, deleted: bool) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    program = f"""
+import shutil
+import bystander.sandbox.__main__ as child
+
+def fails(*given):
+    if {deleted}:
+        shutil.rmtree({str(folder)!r})
+    raise FileNotFoundError({str(folder)!r})
+
+child.confine, child.end_with_parent, child._examine = (lambda *_: True), (lambda _: None), fails
+child.main("photo", "photo.jpg", {str(folder)!r}, {LIMITS.model_dump_json()!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ("Traceback" in done.stderr) is not deleted
+    assert ("was deleted" in done.stdout) is deleted
