@@ -7,7 +7,6 @@ group, then a zoom on its right half. One of them is kept.
 from __future__ import annotations
 
 from fractions import Fraction
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from bystander.errors import OutputUnwritable
 from bystander.media.photos import load_photo
 from bystander.models import load_models
 from bystander.models.face_model import FaceModel
+from bystander.models.sample import group_photo
 from bystander.pipeline.mask import mask_video
 from bystander.pipeline.people_report import contact_sheet
 from bystander.progress import Report
@@ -92,11 +92,6 @@ def film(folder: Path, faces: FaceModel) -> tuple[Path, Path]:
     cv2.imwrite(str(photo), _portrait(group, faces)[:, :, ::-1])
     _write_video(source, group)
     return source, photo
-
-
-def group_photo() -> Path:
-    """InsightFace's test picture: six people."""
-    return Path(str(files("insightface") / "data" / "images" / "t1.jpg"))
 
 
 def _portrait(group: NDArray[np.uint8], faces: FaceModel) -> NDArray[np.uint8]:

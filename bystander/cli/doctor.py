@@ -203,7 +203,7 @@ def _licences(settings: ModelSettings) -> str:
 
 def _six_faces(settings: ModelSettings) -> str:
     """InsightFace's test picture shows six people."""
-    from bystander.cli.demo import group_photo
+    from bystander.models.sample import group_photo
 
     found = load_models(settings).faces.detect(load_photo(group_photo()))
     if len(found) != 6:

@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
@@ -32,6 +31,7 @@ from bystander.files import replacing
 from bystander.geometry.instances import Instance
 from bystander.geometry.masks import iou
 from bystander.geometry.types import Rgb
+from bystander.models.sample import group_picture
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import (
     Array,
@@ -70,7 +70,6 @@ MAX_SCORE_DIFFERENCE: Final = 0.03
 
 _FORMAT: Final = 1  # of what is kept
 _ONLY: Final = "the only one here that the settings allow"
-_PICTURE: Final = ("data", "images", "t1.jpg")  # of insightface: six people
 
 _log = logging.getLogger(__name__)
 
@@ -373,13 +372,8 @@ def _from_environment(
 
 def _picture() -> Rgb:
     """24 people: a test picture of six, four times; uint8 [384, 640, 3] RGB."""
-    width, height = TEST_SIZE_PX[0] // 2, TEST_SIZE_PX[1] // 2
-    picture = cv2.imdecode(
-        np.frombuffer(files("insightface").joinpath(*_PICTURE).read_bytes(), np.uint8),
-        cv2.IMREAD_COLOR_RGB,
-    )
-    assert picture is not None
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    size = TEST_SIZE_PX[0] // 2, TEST_SIZE_PX[1] // 2
+    small = cv2.resize(group_picture(), size, interpolation=cv2.INTER_AREA)
     return np.tile(small.astype(np.uint8), (2, 2, 1))
 
 

@@ -108,6 +108,7 @@ class _Yolo:
         fit: Letterbox,
         settings: SegmenterSettings,
     ) -> list[Candidate]:
+        """Decode one frame: `likely` as `_raw` gives them, prototypes [32, H/4, W/4]."""
         return [
             candidate_of(box, float(score), _weighted(prototypes, weights), fit, settings)
             for box, score, weights in zip(*likely, strict=True)
@@ -229,6 +230,7 @@ class _RfDetr:
         fit: Letterbox | Stretch,
         settings: SegmenterSettings,
     ) -> list[Candidate]:
+        """Decode one frame: boxes [Q, 4], scores [Q] from 0 to 1, masks [Q, H/4, W/4] logits."""
         best = np.argsort(-scores, kind="stable")[: settings.max_instances]
         kept = best[scores[best] >= settings.confidence]
         corners = _numbers(_corners(boxes[kept].T)) * np.array(fit.frame * 2, dtype=np.float32)

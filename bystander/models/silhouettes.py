@@ -91,7 +91,14 @@ class Logits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One proposal on the frame: its logits around its box, and the pixels it claims."""
+    """One proposal on the frame: its logits around its box, and the pixels it claims.
+
+    Attributes:
+        box: float32 [4] x0, y0, x1, y1 in the frame's pixels.
+        x, y: the frame's pixel at the top left of the next two.
+        logits: float32 [h, w], at the frame's size.
+        claimed: bool [h, w].
+    """
 
     box: Floats
     score: float

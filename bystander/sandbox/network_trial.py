@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -26,16 +25,14 @@ from pydantic import ValidationError
 from bystander import errors
 from bystander.config import Settings
 from bystander.errors import BystanderError, ModelCorrupt, ModelError
-from bystander.geometry.types import Rgb
 from bystander.models.backends import SURE_SCORE
+from bystander.models.sample import group_picture
 from bystander.models.segmenter import PersonSegmenter, analysis_size
 from bystander.models.sessions import SessionSettings, open_session
 from bystander.sandbox.children import Children
 
 _SECONDS: Final = 300.0
 """For the largest of networks on a slow processor."""
-_SAMPLE: Final = ("data", "images", "t1.jpg")
-"""Of the package insightface: six people."""
 
 
 class NetworkTrial(Settings):
@@ -96,7 +93,9 @@ def try_network(path: Path) -> NetworkTrial:
 def _tried(path: Path) -> NetworkTrial:
     session = open_session(path, SessionSettings(threads=1, providers=("cpu",)))
     segmenter = PersonSegmenter(session)
-    photo = _photo()
+    group = group_picture()
+    size = analysis_size(group.shape[1], group.shape[0])
+    photo = cv2.resize(group, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     segmenter.segment([photo])
     begun = time.perf_counter()
     [found] = segmenter.segment([photo])
@@ -108,15 +107,6 @@ def _tried(path: Path) -> NetworkTrial:
         milliseconds=round(1000 * seconds, 1),
         told_licence=_licence(path),
     )
-
-
-def _photo() -> Rgb:
-    """uint8 [H, W, 3] RGB at analysis size."""
-    content = files("insightface").joinpath(*_SAMPLE).read_bytes()
-    photo = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert photo is not None
-    size = analysis_size(photo.shape[1], photo.shape[0])
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _licence(path: Path) -> str:

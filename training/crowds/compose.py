@@ -190,7 +190,11 @@ def _posed(person: Cutout, place: Place, rng: np.random.Generator) -> tuple[Rgb,
 
 
 def _turned(layers: Floats, degrees: float) -> Floats:
-    """Lying, falling, upside down: turned about the middle, whole."""
+    """Lying, falling, upside down: turned about the middle, whole.
+
+    Args:
+        layers: float32 [h, w, 4], RGB times alpha, and alpha; so is what is returned, cropped.
+    """
     height, width = layers.shape[:2]
     side = int(np.hypot(height, width)) + 1
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)

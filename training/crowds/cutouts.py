@@ -93,6 +93,18 @@ def cut_out(rgb: Rgb, person: Bits) -> Cutout:
     return Cutout(clean[y0:y1, x0:x1].copy(), alpha[y0:y1, x0:x1].copy())
 
 
+def read_picture(picture: Picture) -> Rgb:
+    """An annotated picture: uint8 [H, W, 3] RGB.
+
+    Raises:
+        DataError: it can't be decoded.
+    """
+    bgr = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataError(f"{picture.path} can't be decoded", "Clean the data first.")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
 def cut_people(picture: Picture) -> Iterator[Cutout]:
     """Those of an annotated picture who are large, cut out as far as they are seen.
 
@@ -101,10 +113,7 @@ def cut_people(picture: Picture) -> Iterator[Cutout]:
     Raises:
         DataError: the picture can't be decoded.
     """
-    bgr = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataError(f"{picture.path} can't be decoded", "Clean the data first.")
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    rgb = read_picture(picture)
     for person in picture.people:
         bits = person.bits(rgb.shape[1], rgb.shape[0])
         rows = np.count_nonzero(bits.any(axis=1))

@@ -30,6 +30,7 @@ from training.crowds.cutouts import (
     cut_people,
     list_cutouts,
     read_photo,
+    read_picture,
 )
 from training.errors import DataError
 from training.pictures import Annotation, Picture, Polygon, Split
@@ -294,10 +295,7 @@ def _place(places: list[list[Rgb]], width: int, height: int, rng: np.random.Gene
 
 
 def _annotated_canvas(picture: Picture, rng: np.random.Generator) -> Canvas:
-    bgr = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataError(f"{picture.path} can't be decoded", "Clean the data first.")
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    rgb = read_picture(picture)
     people = [person.bits(rgb.shape[1], rgb.shape[0]) for person in picture.people]
     if rng.random() < 0.5:
         rgb, people = rgb[:, ::-1], [bits[:, ::-1] for bits in people]

@@ -190,10 +190,9 @@ def parts_of(scene: Scene, found: Sequence[Instance]) -> Parts:
     people = [person.mask for person in scene.people]
     matching = match(people, scene.crowds, certain)
     parts = dict(_recalls(scene, matching))
-    boxes = _boxed(scene.boxes, [certain[index] for index in matching.false])
-    everybody = float(len(scene.boxes))
-    parts["recall_boxes"] = float(boxes), everybody
-    parts["false_positives"] = float(len(matching.false) - boxes), 1.0
+    boxed = _boxed(scene.boxes, [certain[index] for index in matching.false])
+    parts["recall_boxes"] = float(boxed), float(len(scene.boxes))
+    parts["false_positives"] = float(len(matching.false) - boxed), 1.0
     boundaries = [
         boundary_iou(people[true], certain[index].mask, *scene.size)
         for true, index in matching.pairs
@@ -233,11 +232,12 @@ def _oracle(people: Sequence[Mask], found: Sequence[Instance]) -> Parts:
     chosen: list[int] = []
     overlaps, shares = 0.0, 0.0
     for person in people:
-        best = max(range(len(found)), key=lambda i: iou(person, found[i].mask), default=None)
-        if best is None or not intersection(person, found[best].mask):
+        fits = [iou(person, instance.mask) for instance in found]
+        if not any(fits):
             continue
+        best = int(np.argmax(fits))
         chosen.append(best)
-        overlaps += iou(person, found[best].mask)
+        overlaps += fits[best]
         shares += intersection(person, found[best].mask) / person.area
     everybody = float(len(people))
     return {

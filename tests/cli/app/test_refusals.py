@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from bystander.cli.demo import group_photo
+from bystander.models.sample import group_photo
 from tests.support.commands import call, check_message, nothing_in, process, refused, succeeded
 from tests.support.videos import make_audio, make_frameless, make_video, truncated
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from bystander.choices import EffectName
-from bystander.cli.demo import group_photo
 from bystander.geometry.types import Rgb
 from bystander.media.photos import load_photo
 from bystander.models import load_models
+from bystander.models.sample import group_photo
 from bystander.redaction.effects import EffectSettings
 from bystander.server.http import previews
 from bystander.server.http.previews import LONG_SIDE_PX, mask_everyone, to_jpeg
