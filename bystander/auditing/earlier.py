@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander import __version__
-from bystander.auditing.findings import JOIN_SECONDS, AuditSettings, Finding, Kind, Severity
+from bystander.auditing.findings import JOIN_SECONDS, AuditSettings, Finding, FindingKind, Severity
 from bystander.auditing.kept import memory_frames
 from bystander.auditing.pairs import close_to
 from bystander.geometry.masks import Bits
@@ -145,7 +145,7 @@ def looked_at_again(
         return None
     found = [finding for finding in findings if finding.frame is not None]
     # Out of step, a frame's number in one of the files is none in the other.
-    if not same or any(finding.kind is Kind.OUT_OF_STEP for finding in found):
+    if not same or any(finding.kind is FindingKind.OUT_OF_STEP for finding in found):
         return None
     basis.cuts, basis.in_frames = basis_cuts, carried
     memory = memory_frames(rate)
@@ -208,7 +208,7 @@ def read_finding(fields: Mapping[str, Any]) -> Finding:
     """
     box = fields["box"]
     return Finding(
-        kind=Kind(fields["kind"]),
+        kind=FindingKind(fields["kind"]),
         severity=Severity(fields["severity"]),
         start=float(fields["start"]),
         end=float(fields["end"]),

@@ -84,7 +84,7 @@ class AuditSettings(Settings):
     shots: ShotSettings = ShotSettings()
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What can be wrong with a masked video."""
 
     UNMASKED = "unmasked"  # the timeline masks someone, the video doesn't
@@ -105,16 +105,20 @@ class Severity(StrEnum):
 
 
 ADVICE: Final = {
-    Kind.UNMASKED: "Render again from this timeline; if it stays, analyse with --profile thorough.",
-    Kind.VISIBLE_PERSON: "Analyse with --profile thorough, or cut these seconds out.",
-    Kind.VISIBLE_FACE: "Analyse with --profile thorough, or cut these seconds out.",
-    Kind.WEAK_MASK: "Render again with the default strength, or with --effect solid.",
-    Kind.RECOGNISABLE: "Render again with --effect solid.",
-    Kind.OUT_OF_STEP: "Publish the file as 'bystander render' wrote it, without editing it.",
-    Kind.UNKNOWN_EFFECT: "Look at the masks yourself, or render again with a default effect.",
-    Kind.METADATA: "Publish the file as 'bystander render' wrote it: it carries no such entry.",
-    Kind.STREAM: "Publish the file as 'bystander render' wrote it: picture and sound only.",
-    Kind.HIDDEN: "Publish the file as 'bystander render' wrote it: what is cut off isn't in it.",
+    FindingKind.UNMASKED: "Render again from this timeline; if it stays, analyse with --profile "
+    "thorough.",
+    FindingKind.VISIBLE_PERSON: "Analyse with --profile thorough, or cut these seconds out.",
+    FindingKind.VISIBLE_FACE: "Analyse with --profile thorough, or cut these seconds out.",
+    FindingKind.WEAK_MASK: "Render again with the default strength, or with --effect solid.",
+    FindingKind.RECOGNISABLE: "Render again with --effect solid.",
+    FindingKind.OUT_OF_STEP: "Publish the file as 'bystander render' wrote it, without editing it.",
+    FindingKind.UNKNOWN_EFFECT: "Look at the masks yourself, or render again with a default "
+    "effect.",
+    FindingKind.METADATA: "Publish the file as 'bystander render' wrote it: it carries no such "
+    "entry.",
+    FindingKind.STREAM: "Publish the file as 'bystander render' wrote it: picture and sound only.",
+    FindingKind.HIDDEN: "Publish the file as 'bystander render' wrote it: what is cut off "
+    "isn't in it.",
 }
 
 
@@ -137,7 +141,7 @@ class Finding:
         accepted: somebody looked at it and found it fine.
     """
 
-    kind: Kind
+    kind: FindingKind
     severity: Severity
     start: float
     end: float
@@ -156,13 +160,15 @@ class Finding:
         return ADVICE[self.kind]
 
 
-def in_file(kind: Kind, who: str, detail: str, severity: Severity = Severity.LEAK) -> Finding:
+def in_file(
+    kind: FindingKind, who: str, detail: str, severity: Severity = Severity.LEAK
+) -> Finding:
     """A finding about the file as a whole."""
     return Finding(kind, severity, 0.0, 0.0, 0.0, None, 0, None, 1.0, who, detail)
 
 
 def in_frame(
-    kind: Kind,
+    kind: FindingKind,
     severity: Severity,
     at: tuple[int, float],
     box: DisplayBox | None,

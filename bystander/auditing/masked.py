@@ -12,7 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from bystander.auditing.findings import Finding, Kind, Severity, in_frame
+from bystander.auditing.findings import Finding, FindingKind, Severity, in_frame
 from bystander.auditing.likeness import (
     MIN_DETAIL_GREY_LEVELS,
     Likeness,
@@ -117,7 +117,7 @@ def _shows(
     shows = evidence[within] >= MIN_SOURCE_EVIDENCE
     share, certain = float(np.mean(shows)), bool(np.count_nonzero(shows) >= CERTAIN_PX)
     return in_frame(
-        Kind.UNMASKED,
+        FindingKind.UNMASKED,
         Severity.LEAK,
         compared.view.at,
         box,
@@ -151,7 +151,7 @@ def _is_clear(
     )
     if share < least[0] and soft_share < least[1]:
         return None
-    return _sign(Kind.UNMASKED, compared, sighting, grid, max(share, soft_share), PARTLY)
+    return _sign(FindingKind.UNMASKED, compared, sighting, grid, max(share, soft_share), PARTLY)
 
 
 def _is_weak(
@@ -170,7 +170,7 @@ def _is_weak(
     kept = detail_kept(source, output, region.bits, cell)
     if kept is None or kept < MAX_FINE_DETAIL_SHARE:
         return None
-    return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
+    return _sign(FindingKind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
 
 def _is_finer(
@@ -191,7 +191,7 @@ def _is_finer(
     kept = float(source @ output) / energy
     if kept < MAX_CELL_DETAIL_SHARE:
         return None
-    return _sign(Kind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
+    return _sign(FindingKind.WEAK_MASK, compared, sighting, grid, min(kept, 1.0), TOO_WEAK)
 
 
 def _within(mask: Mask, grid: tuple[int, int], shape: tuple[int, int]) -> Mask:
@@ -239,7 +239,7 @@ def _clear_share(likeness: Likeness, region: Mask, least: int) -> float:
 
 
 def _sign(
-    kind: Kind,
+    kind: FindingKind,
     compared: FrameComparison,
     sighting: Sighting,
     grid: tuple[int, int],

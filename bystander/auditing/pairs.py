@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bystander.auditing.findings import FindingMerger, Kind, Severity, in_frame
+from bystander.auditing.findings import FindingKind, FindingMerger, Severity, in_frame
 from bystander.auditing.kept import KeptPeople
 from bystander.auditing.likeness import Likeness
 from bystander.auditing.redrawn import ExpectedFrame
@@ -119,7 +119,7 @@ class PairedReader:
 
     def _lacking(self, frame: Frame, seconds: float, detail: str) -> None:
         at = frame.index, seconds + self.first_seconds
-        sign = in_frame(Kind.OUT_OF_STEP, Severity.LEAK, at, None, 1.0, detail, detail)
+        sign = in_frame(FindingKind.OUT_OF_STEP, Severity.LEAK, at, None, 1.0, detail, detail)
         self.findings.add([sign])
 
 

@@ -15,7 +15,7 @@ import av
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 
-from bystander.auditing.findings import Finding, Kind, in_file
+from bystander.auditing.findings import Finding, FindingKind, in_file
 from bystander.media.demux import find_video_stream, open_media
 from bystander.media.sound import hidden_sound, hides_pictures
 
@@ -53,26 +53,36 @@ def carried(path: Path) -> list[Finding]:
             name = f"stream {stream.index} ({stream.type})"
             findings += _tags(stream.metadata, name)
             if stream.type not in ("video", "audio"):
-                findings.append(in_file(Kind.STREAM, name, f"{name} is neither picture nor sound"))
+                findings.append(
+                    in_file(FindingKind.STREAM, name, f"{name} is neither picture nor sound")
+                )
             elif stream.type == "video" and stream is not main:
                 what = "a still picture" if stream.disposition & _PICTURES else "a second video"
-                findings.append(in_file(Kind.STREAM, name, f"{name} is {what}, which isn't masked"))
+                findings.append(
+                    in_file(FindingKind.STREAM, name, f"{name} is {what}, which isn't masked")
+                )
         findings += [
-            in_file(Kind.METADATA, "chapter", f"there is a chapter {_quoted(chapter['metadata'])}")
+            in_file(
+                FindingKind.METADATA,
+                "chapter",
+                f"there is a chapter {_quoted(chapter['metadata'])}",
+            )
             for chapter in container.chapters()
         ]
         is_mp4 = "mp4" in container.format.name
     if hides_pictures(path):
         detail = "pictures that players skip are in the file"
-        findings.append(in_file(Kind.HIDDEN, "hidden pictures", detail))
+        findings.append(in_file(FindingKind.HIDDEN, "hidden pictures", detail))
     findings += [
-        in_file(Kind.HIDDEN, f"hidden sound of stream {index}", detail)
+        in_file(FindingKind.HIDDEN, f"hidden sound of stream {index}", detail)
         for index in hidden_sound(path)
         for detail in [f"stream {index} (audio) holds sound that players skip"]
     ]
     if is_mp4:
         findings += [
-            in_file(Kind.METADATA, f"box {name}", f"the file has a box {name} beside its video")
+            in_file(
+                FindingKind.METADATA, f"box {name}", f"the file has a box {name} beside its video"
+            )
             for name in _boxes(path)
         ]
     return findings
@@ -94,7 +104,7 @@ def _tags(tags: Mapping[str, str], where: str) -> Iterator[Finding]:
         if name in _PLAIN_TAGS or value in _PLAIN_VALUES.get(name, ()):
             continue
         shown = value if len(value) <= 60 else value[:57] + "..."
-        yield in_file(Kind.METADATA, f"{where}: {key}", f"{where} says {key} = {shown!r}")
+        yield in_file(FindingKind.METADATA, f"{where}: {key}", f"{where} says {key} = {shown!r}")
 
 
 def _quoted(tags: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from bystander.auditing.findings import AuditSettings, Finding, Kind, Severity, in_frame
+from bystander.auditing.findings import AuditSettings, Finding, FindingKind, Severity, in_frame
 from bystander.auditing.pairs import FrameComparison
 from bystander.geometry.coordinates import DisplayBox
 from bystander.geometry.instances import Face, Instance
@@ -128,7 +128,7 @@ def _of_crowd(
     x1, y1 = (max(box[side] for box in agreed) for side in (2, 3))
     at, box = compared.view.at, DisplayBox((x0, y0, x1, y1))
     detail = "more people can be seen here than are to be kept"
-    return [in_frame(Kind.VISIBLE_PERSON, severity, at, box, 1.0, detail, certain=False)]
+    return [in_frame(FindingKind.VISIBLE_PERSON, severity, at, box, 1.0, detail, certain=False)]
 
 
 def _agreement(seen: _Detected, others: Iterable[_Detected]) -> float:
@@ -172,7 +172,7 @@ def visible_faces(
             hidden.append(face)
         elif face.score >= settings.face_confidence:
             seen = _Detected(box, face.score, region, kept=False)
-            signs += _sign(compared, seen, region, severity, face.score, Kind.VISIBLE_FACE)
+            signs += _sign(compared, seen, region, severity, face.score, FindingKind.VISIBLE_FACE)
     if compared.view.in_source and compared.allowed is not None:
         signs += _recognisable(compared, faces, hidden)
     return signs
@@ -195,7 +195,7 @@ def _recognisable(
     detail = "a face recogniser knows the face behind the mask"
     return [
         in_frame(
-            Kind.RECOGNISABLE,
+            FindingKind.RECOGNISABLE,
             Severity.LEAK,
             at,
             scaled(face.box, scale),
@@ -267,14 +267,14 @@ def _sign(
     region: Bits,
     severity: Severity,
     score: float = 0.0,
-    kind: Kind = Kind.VISIBLE_PERSON,
+    kind: FindingKind = FindingKind.VISIBLE_PERSON,
 ) -> list[Finding]:
     """A finding about somebody if enough of `region` (bool [H, W]) shows; else none."""
-    least = MIN_FACE_PIXELS if kind is Kind.VISIBLE_FACE else MIN_PERSON_PIXELS
+    least = MIN_FACE_PIXELS if kind is FindingKind.VISIBLE_FACE else MIN_PERSON_PIXELS
     detailed, clear = compared.exposed(region)
     if clear < least or clear < MIN_VISIBLE_SHARE * detailed:
         return []
-    what = "a face" if kind is Kind.VISIBLE_FACE else "somebody"
+    what = "a face" if kind is FindingKind.VISIBLE_FACE else "somebody"
     detail = f"{what} can be seen who isn't to be kept"
     if compared.allowed is None:
         detail = f"{what} can be seen; without a timeline it isn't known who may be"

@@ -23,8 +23,8 @@ from bystander.auditing.earlier import Again, Basis, EarlierAudit, Span, looked_
 from bystander.auditing.findings import (
     AuditSettings,
     Finding,
+    FindingKind,
     FindingMerger,
-    Kind,
     Severity,
     in_file,
     in_frame,
@@ -173,13 +173,13 @@ def _about_effect(redrawing: Redrawer | None, header: Header | None) -> Iterator
     """Whether what was drawn is known, and strong enough."""
     if redrawing is not None and redrawing.effect.weak:
         detail = f"a {redrawing.effect.name} weaker than the default leaves too much of faces"
-        yield in_file(Kind.WEAK_MASK, "effect", detail)
+        yield in_file(FindingKind.WEAK_MASK, "effect", detail)
     elif redrawing is None and header is not None:
         detail = (
             "the masks don't look as they would by default; how well they cover was judged by "
             "what detail is left, which misses narrow gaps"
         )
-        yield in_file(Kind.UNKNOWN_EFFECT, "effect", detail, Severity.NOTE)
+        yield in_file(FindingKind.UNKNOWN_EFFECT, "effect", detail, Severity.NOTE)
 
 
 def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Finding]:
@@ -187,14 +187,14 @@ def _whole_file(output: Path, infos: tuple[VideoInfo, VideoInfo]) -> Iterator[Fi
     sizes = [f"{info.width}x{info.height}" for info in infos]
     if sizes[0] != sizes[1]:
         detail = f"the output is {sizes[1]} pixels, the source {sizes[0]}"
-        yield in_file(Kind.OUT_OF_STEP, "size", detail)
+        yield in_file(FindingKind.OUT_OF_STEP, "size", detail)
         return
     displays = [info.display_size for info in infos]
     # Containers round an aspect in their own ways.
     if max(abs(a - b) for a, b in zip(*displays, strict=True)) > ROUNDING_PX:
         shown = ["{}x{}".format(*size) for size in displays]
         detail = f"the output is shown as {shown[1]} pixels, the source as {shown[0]}"
-        yield in_file(Kind.OUT_OF_STEP, "size", detail)
+        yield in_file(FindingKind.OUT_OF_STEP, "size", detail)
 
 
 def _stripped(source: Path, of_frames: set[str], found: Sequence[Finding]) -> tuple[str, ...]:
@@ -311,7 +311,9 @@ def _look(
     """Everything that is wrong in one frame."""
     likeness = compare(luma(view.source), luma(view.output))
     carries = [
-        in_frame(Kind.METADATA, Severity.LEAK, view.at, None, 1.0, f"frames carry {what}", what)
+        in_frame(
+            FindingKind.METADATA, Severity.LEAK, view.at, None, 1.0, f"frames carry {what}", what
+        )
         for what in sorted(view.carried)
     ]
     plain = FrameComparison(view, likeness, None, info.display_size)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from bystander.sandbox.protocol import VideoFacts
 
@@ -172,6 +172,10 @@ class Project:
     share: str = ""
 
 
+JobStage = Literal["analyze", "decide", "follow", "render", "audit"]
+"""What a job is at; "decide" is about who is who, "follow" about what was drawn by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobProgress:
     """How far a job has come.
@@ -184,7 +188,7 @@ class JobProgress:
         eta: seconds until the whole job is done; None before it can be told.
     """
 
-    stage: str
+    stage: JobStage
     done: int
     total: int
     fps: float

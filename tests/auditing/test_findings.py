@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bystander.auditing.findings import Finding, FindingMerger, Kind, Severity, in_frame
+from bystander.auditing.findings import Finding, FindingKind, FindingMerger, Severity, in_frame
 from bystander.geometry.coordinates import DisplayBox
 
 HERE = DisplayBox((0, 0, 100, 200))
@@ -15,7 +15,9 @@ def sign(
     frame: int, box: DisplayBox = HERE, share: float = 0.5, who: str = "", leak: bool = True
 ) -> Finding:
     severity = Severity.LEAK if leak else Severity.NOTE
-    return in_frame(Kind.VISIBLE_PERSON, severity, (frame, frame / 25), box, share, "seen", who)
+    return in_frame(
+        FindingKind.VISIBLE_PERSON, severity, (frame, frame / 25), box, share, "seen", who
+    )
 
 
 def gathered(*signs: Finding) -> list[Finding]:

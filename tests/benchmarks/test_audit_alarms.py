@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.audit_alarms import Shown, Span, bystanders, covers, leaking
 from benchmarks.quality.truth import Truth
-from bystander.auditing.findings import Kind, Severity, in_frame
+from bystander.auditing.findings import FindingKind, Severity, in_frame
 from bystander.geometry.coordinates import DisplayBox
 
 SIZE = (100, 200)
@@ -36,7 +36,9 @@ def test_a_finding_is_true_where_a_bystander_shows(
     box: tuple[float, float, float, float], true: bool
 ) -> None:
     at = (1, 0.04)
-    finding = in_frame(Kind.VISIBLE_PERSON, Severity.LEAK, at, DisplayBox(box), 1.0, "somebody")
+    finding = in_frame(
+        FindingKind.VISIBLE_PERSON, Severity.LEAK, at, DisplayBox(box), 1.0, "somebody"
+    )
     visible = [{}, {2: shown(0.1)}]
     assert covers(finding, visible) is true
 

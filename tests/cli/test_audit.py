@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bystander.auditing.findings import Finding, Kind, Severity, in_file, in_frame
+from bystander.auditing.findings import Finding, FindingKind, Severity, in_file, in_frame
 from bystander.auditing.report import Result
 from bystander.cli.audit import MAX_LINES, tell_audit
 from bystander.cli.console import Console
@@ -25,11 +25,13 @@ BOX = DisplayBox((10, 20, 50, 100))
 
 
 def leak(seconds: float = 1.32, box: DisplayBox | None = BOX) -> Finding:
-    return in_frame(Kind.UNMASKED, Severity.LEAK, (13, seconds), box, 0.7, "somebody shows", "t1")
+    return in_frame(
+        FindingKind.UNMASKED, Severity.LEAK, (13, seconds), box, 0.7, "somebody shows", "t1"
+    )
 
 
 def test_each_place_comes_with_what_masks_it(capsys: pytest.CaptureFixture[str]) -> None:
-    found = result(leak(), leak(box=None), in_file(Kind.STREAM, "s", "a second video"))
+    found = result(leak(), leak(box=None), in_file(FindingKind.STREAM, "s", "a second video"))
     with pytest.raises(AuditFailed):
         tell_audit(Console(as_json=False), found, Path("out.audit.html"))
     lines = capsys.readouterr().out.splitlines()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bystander.auditing.findings import AuditSettings, Kind
+from bystander.auditing.findings import AuditSettings, FindingKind
 from bystander.auditing.report import Result
 from bystander.choices import EffectName
 from bystander.cli.app import app
@@ -137,7 +137,7 @@ def test_every_way_of_encoding_passes_and_is_drawn_again(
     result = audited(masked, output, tmp_path / "report.html")
     assert result.passed, result.findings
     kinds = {finding.kind for finding in result.findings}
-    assert not kinds & {Kind.OUT_OF_STEP, Kind.UNKNOWN_EFFECT}
+    assert not kinds & {FindingKind.OUT_OF_STEP, FindingKind.UNKNOWN_EFFECT}
 
 
 def test_one_frame_without_masks_is_found(tmp_path: Path, street: Masked) -> None:
@@ -145,7 +145,7 @@ def test_one_frame_without_masks_is_found(tmp_path: Path, street: Masked) -> Non
         return replace(record, sightings=()) if record.index == 13 else record
 
     result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
-    assert {(f.kind, f.frame) for f in result.leaks} >= {(Kind.UNMASKED, 13)}
+    assert {(f.kind, f.frame) for f in result.leaks} >= {(FindingKind.UNMASKED, 13)}
     assert all(f.frame == 13 for f in result.leaks)
 
 
@@ -174,7 +174,7 @@ def test_a_moved_mask_is_found(tmp_path: Path, street: Masked) -> None:
         return replace(record, sightings=moved)
 
     result = audited(street, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
-    leaks = [f for f in result.leaks if f.kind is Kind.UNMASKED]
+    leaks = [f for f in result.leaks if f.kind is FindingKind.UNMASKED]
     assert leaks
     assert all(1.16 <= f.start <= f.end <= 1.32 for f in leaks)
 
@@ -206,7 +206,7 @@ def test_masks_of_another_program_are_noted(tmp_path: Path, street: Masked) -> N
     clip = Clip(pts=range(0, 512 * 40, 512), size=street.scene.size)
     strange = make_video(tmp_path / "o.mp4", clip, scribbled)
     result = audited(street, strange, tmp_path / "r.html")
-    assert Kind.UNKNOWN_EFFECT in {f.kind for f in result.findings}
+    assert FindingKind.UNKNOWN_EFFECT in {f.kind for f in result.findings}
 
 
 @pytest.mark.parametrize("name", [EffectName.BLUR, EffectName.MOSAIC])
@@ -217,7 +217,7 @@ def test_cells_that_are_too_small_are_found(
     weak = EffectSettings(name=name, strength=0.5, allow_weak=True)
     render(street.source, street.timeline, tmp_path / "o.mp4", effect=weak, encoder=LOSSLESS)
     result = audited(street, tmp_path / "o.mp4", tmp_path / "r.html")
-    assert Kind.WEAK_MASK in {f.kind for f in result.leaks}
+    assert FindingKind.WEAK_MASK in {f.kind for f in result.leaks}
 
 
 @pytest.mark.long
@@ -230,7 +230,7 @@ def test_a_weak_blur_of_another_program_is_found(tmp_path: Path, street: Masked)
 
     clip = Clip(pts=range(0, 512 * 40, 512), size=street.scene.size)
     result = audited(street, make_video(tmp_path / "o.mp4", clip, blurred), tmp_path / "r.html")
-    assert Kind.WEAK_MASK in {f.kind for f in result.leaks}
+    assert FindingKind.WEAK_MASK in {f.kind for f in result.leaks}
 
 
 def test_the_report_says_what_was_left_out(tmp_path: Path, street: Masked) -> None:
@@ -263,8 +263,8 @@ def test_someone_the_timeline_never_saw_is_found_by_the_networks(
     blind = replace(street, timeline=Tampered(street.timeline, tamper))
     result = audited(blind, tampered(street, tmp_path / "o.mp4", tamper), tmp_path / "r.html")
     kinds = {f.kind for f in result.leaks}
-    assert Kind.VISIBLE_PERSON in kinds
-    assert Kind.UNMASKED not in kinds
+    assert FindingKind.VISIBLE_PERSON in kinds
+    assert FindingKind.UNMASKED not in kinds
     assert header == blind.timeline.header
 
 
@@ -273,11 +273,11 @@ def test_without_a_timeline_people_are_listed_and_only_the_file_can_fail(
 ) -> None:
     result = audited(street, street.output, tmp_path / "r.html", known=False)
     assert result.passed
-    assert Kind.VISIBLE_PERSON in {f.kind for f in result.findings}
+    assert FindingKind.VISIBLE_PERSON in {f.kind for f in result.findings}
 
     tagged = remuxed(street.output, tmp_path / "tagged.mp4", "-metadata", "title=Anna at home")
     result = audited(street, tagged, tmp_path / "t.html", known=False)
-    assert [f.kind for f in result.leaks] == [Kind.METADATA]
+    assert [f.kind for f in result.leaks] == [FindingKind.METADATA]
 
 
 def test_frames_out_of_step_are_found(tmp_path: Path, street: Masked) -> None:
@@ -286,7 +286,7 @@ def test_frames_out_of_step_are_found(tmp_path: Path, street: Masked) -> None:
     clip = Clip(pts=pts, size=street.scene.size)
     lacking = make_video(tmp_path / "o.mp4", clip, lambda number, *_: pictures[pts[number] // 512])
     result = audited(street, lacking, tmp_path / "r.html")
-    (found,) = [f for f in result.leaks if f.kind is Kind.OUT_OF_STEP]
+    (found,) = [f for f in result.leaks if f.kind is FindingKind.OUT_OF_STEP]
     assert found.frames == 2
     assert found.start == pytest.approx(0.28)
 

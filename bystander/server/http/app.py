@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
@@ -68,8 +68,13 @@ day or with `DELETE /projects/{project}`.
 """
 
 
-def create_app(context: Context) -> FastAPI:
-    """The API, to be mounted wherever it is to be found."""
+def openapi_document() -> dict[str, Any]:
+    """The API's description (OpenAPI 3.1), for which nothing has to run."""
+    return _described_app().openapi()
+
+
+def _described_app() -> FastAPI:
+    """The routes and all that is said of them."""
     app = FastAPI(
         title="Bystander",
         version=__version__,
@@ -81,10 +86,17 @@ def create_app(context: Context) -> FastAPI:
         # For the description alone: who comes in is the gate's business.
         dependencies=[Security(HTTPBearer(auto_error=False, description="one of the tokens"))],
     )
-    errors.install(app, context.data)
-    app.state.context = context
     for module in ROUTERS:
         app.include_router(module.router)
+    errors.describe(app)
+    return app
+
+
+def create_app(context: Context) -> FastAPI:
+    """The API, to be mounted wherever it is to be found."""
+    app = _described_app()
+    errors.install(app, context.data)
+    app.state.context = context
     # The last one added is the first that a request meets.
     app.add_middleware(
         Idempotency, keys=context.store.idempotency_keys, limits=context.settings.limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.editing.document import Edits
 from bystander.server.http.analysis import (
@@ -17,6 +17,7 @@ from bystander.server.http.analysis import (
 )
 from bystander.server.http.deps import CurrentContext, CurrentProject
 from bystander.server.http.errors import ApiError, responses
+from bystander.server.http.views import ApiView
 from bystander.server.models import Project
 
 TAGGED: Final[dict[int | str, dict[str, Any]]] = {
@@ -31,10 +32,8 @@ TAGGED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class EditsView(BaseModel):
+class EditsView(ApiView):
     """What was mended by hand."""
-
-    model_config = ConfigDict(frozen=True)
 
     document: Edits
     loosened: tuple[str, ...] = Field(

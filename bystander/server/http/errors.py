@@ -163,6 +163,19 @@ async def refuse(
     await answer(scope, receive, send)
 
 
+def describe(app: FastAPI) -> None:
+    """Put what `responses` refers to into the application's description."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = plain()
+        name = ProblemView.__name__
+        described["components"]["schemas"][name] = ProblemView.model_json_schema()
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it
+
+
 def install(app: FastAPI, data: Path) -> None:
     """Make the application answer every error with a problem.
 
@@ -215,15 +228,6 @@ def install(app: FastAPI, data: Path) -> None:
         what = f"Something is wrong in the service (defect {number})"
         return problem(500, what, "Tell its operator.", HEADERS)
 
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        described = plain()
-        name = ProblemView.__name__
-        described["components"]["schemas"][name] = ProblemView.model_json_schema()
-        return described
-
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it
     app.add_exception_handler(BystanderError, on_bystander)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bystander.choices import ProfileName
 from bystander.server.http.deps import CurrentContext, CurrentProject, ready_video
 from bystander.server.http.errors import responses
+from bystander.server.http.views import ApiView
 from bystander.server.jobs.queue_position import QueueEntry, position_of
 from bystander.server.models import JobKind
 
 
-class EstimateView(BaseModel):
+class EstimateView(ApiView):
     """Seconds that a job will take once it runs."""
 
     kind: JobKind

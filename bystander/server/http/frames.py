@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import numpy as np
 from fastapi import APIRouter, Path, Query
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.editing.apply import EditedTimeline
 from bystander.geometry.coordinates import GridTransform
@@ -16,6 +16,7 @@ from bystander.geometry.outlines import outlines
 from bystander.server.http.analysis import CurrentSummary, analysis_of, as_seen
 from bystander.server.http.deps import CurrentContext, CurrentProject, while_it_is_there
 from bystander.server.http.errors import ApiError
+from bystander.server.http.views import ApiView
 from bystander.timeline.header import Header
 from bystander.timeline.types import Decision, EvidenceKind, FrameRecord, Tracklet
 
@@ -27,11 +28,7 @@ MAX_FRAMES: Final = 240
 FrameSpan = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class TimesView(_View):
+class TimesView(ApiView):
     """The frames of the video, and when players show them."""
 
     width: int = Field(description="display pixels: those of all places")
@@ -43,7 +40,7 @@ class TimesView(_View):
     shots: tuple[FrameSpan, ...] = Field(description="first frame, and one past the last")
 
 
-class SightingView(_View):
+class SightingView(ApiView):
     """Somebody in one frame."""
 
     tracklet: str = Field(examples=["t17"])
@@ -56,14 +53,14 @@ class SightingView(_View):
     )
 
 
-class FrameView(_View):
+class FrameView(ApiView):
     """Everyone in one frame."""
 
     frame: int = Field(description="from 0")
     people: tuple[SightingView, ...]
 
 
-class FramesView(_View):
+class FramesView(ApiView):
     """Frames one after another."""
 
     frames: tuple[FrameView, ...]

@@ -12,12 +12,13 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.geometry.types import Rgb
 from bystander.identity.cast import CastMember
 from bystander.models import Models
 from bystander.models.segmenter import analysis_size
+from bystander.server.http.views import ApiView
 from bystander.server.models import Project
 from bystander.settings import AnalysisSettings
 from bystander.timeline.header import Header
@@ -29,10 +30,8 @@ MAX_LOOKED_AT: Final = 50
 """Videos of which is known what shows in them: some vectors each."""
 
 
-class MomentView(BaseModel):
+class MomentView(ApiView):
     """A moment of the video that shows people."""
-
-    model_config = ConfigDict(frozen=True)
 
     seconds: float = Field(description="from the first frame", examples=[4.6])
     people: int = Field(description="how many are in the picture then", examples=[3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.choices import Codec, Deinterlace, ProfileName, SmartRender
 from bystander.errors import NotStored
@@ -33,6 +33,7 @@ from bystander.server.http.job_requests import (
 )
 from bystander.server.http.job_watcher import preview_url
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
+from bystander.server.http.views import ApiView
 from bystander.server.http.webhooks import no_webhooks
 from bystander.server.jobs.outbound import parse
 from bystander.server.jobs.queue_position import QueuePosition, position_of
@@ -53,10 +54,8 @@ SPARE_BYTES: Final = 64 * 2**20
 """... and this many bytes beside."""
 
 
-class JobView(BaseModel):
+class JobView(ApiView):
     """A job as its owner sees it. Times are seconds since the epoch."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str = Field(examples=["70d1f4a1c2a2459d8f6b2b0e4c8a9d13"])
     project: str = Field(examples=["3cce35c33bb1217160aef28929d22215"])
@@ -96,7 +95,7 @@ class JobView(BaseModel):
     warnings: tuple[str, ...] = Field((), description="only in the answer that creates it")
 
 
-class JobsView(BaseModel):
+class JobsView(ApiView):
     """The jobs of a project, the oldest first."""
 
     jobs: tuple[JobView, ...]

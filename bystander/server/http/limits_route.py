@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bystander.media.photos import PHOTO_SUFFIXES
 from bystander.server.http.deps import CurrentContext
+from bystander.server.http.views import ApiView
 
 
-class LimitsView(BaseModel):
+class LimitsView(ApiView):
     """What may be sent, and until when it stays."""
 
     video_bytes: int = Field(description="of one video")

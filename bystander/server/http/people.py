@@ -35,6 +35,7 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.results import FILE
 from bystander.server.http.timelines import TimelineSummary
+from bystander.server.http.views import ApiView
 from bystander.server.models import Project
 from bystander.timeline.header import Header
 from bystander.timeline.types import Decision, EvidenceKind, Person, Tracklet
@@ -46,11 +47,7 @@ SMALL_SECONDS: Final = 1.0
 """... and seconds in the picture below which somebody is a figure in the background."""
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class SpanView(_View):
+class SpanView(ApiView):
     """A stretch of time with one verdict, and why."""
 
     tracklet: str = Field(description="the appearance that it is a part of", examples=["t17"])
@@ -64,7 +61,7 @@ class SpanView(_View):
     doubtful: bool = Field(description="something spoke for keeping, but not clearly enough")
 
 
-class TrackletView(_View):
+class TrackletView(ApiView):
     """One appearance of a person, within one shot."""
 
     id: str = Field(examples=["t17"])
@@ -74,7 +71,7 @@ class TrackletView(_View):
     picture: str | None = Field(description="where a small picture is")
 
 
-class PointView(_View):
+class PointView(ApiView):
     """A click of the analysis that meant this person."""
 
     seconds: float = Field(description="from the video's first frame, as the click gave them")
@@ -82,7 +79,7 @@ class PointView(_View):
     y: float = Field(description="display pixels")
 
 
-class PersonView(_View):
+class PersonView(ApiView):
     """Somebody in the video."""
 
     id: str = Field(examples=["p2"])
@@ -259,7 +256,7 @@ class Verdicts(BaseModel):
     mask: tuple[str, ...] = Field((), max_length=MAX_DECISIONS, description="... and to mask")
 
 
-class PeopleView(BaseModel):
+class PeopleView(ApiView):
     """Everyone in the video, as they would be rendered now: who is longest there first."""
 
     people: tuple[PersonView, ...]

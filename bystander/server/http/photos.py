@@ -30,6 +30,7 @@ from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
 from bystander.server.http.limits import read_chunks
+from bystander.server.http.views import ApiView
 from bystander.server.models import Photo, PhotoFace, Problem, Project, new_id
 from bystander.server.retention import PHOTOS, remove
 from bystander.storage.base import translating_disk_errors
@@ -66,10 +67,8 @@ PersonName = Annotated[
 ]
 
 
-class PhotoView(BaseModel):
+class PhotoView(ApiView):
     """A photo as its owner sees it."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str = Field(examples=["9b1fd1a0c3c94c6bb1b2e0a1f7d24c55"])
     person: str = Field(examples=["Anna"])
@@ -81,7 +80,7 @@ class PhotoView(BaseModel):
     picture: str = Field(description="where it is")
 
 
-class PhotosView(BaseModel):
+class PhotosView(ApiView):
     """The photos of a project."""
 
     photos: tuple[PhotoView, ...]

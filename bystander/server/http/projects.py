@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.server.http.analysis import edits_of
 from bystander.server.http.callers import LimitedParty, caller_of
@@ -16,16 +16,15 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
 from bystander.server.http.pages import LINKED, Page, unknown_cursor
 from bystander.server.http.videos import VideoView, view_of
+from bystander.server.http.views import ApiView
 from bystander.server.models import Job, JobState, Project, StaleReason, VideoState, staleness_of
 
 MINUTE_SECONDS: Final = 60.0
 HOUR_SECONDS: Final = 3600.0
 
 
-class ResultView(BaseModel):
+class ResultView(ApiView):
     """The masked video of a project, and whether it is what the verdicts ask for."""
-
-    model_config = ConfigDict(frozen=True)
 
     job: str = Field(description="that made it", examples=["70d1f4a1c2a2459d8f6b2b0e4c8a9d13"])
     verdicts_digest: str = Field(
@@ -37,10 +36,8 @@ class ResultView(BaseModel):
     stale: StaleReason | None = Field(description="why it doesn't")
 
 
-class ProjectView(BaseModel):
+class ProjectView(ApiView):
     """A project as its owner sees it. Times are seconds since the epoch."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str = Field(examples=["3cce35c33bb1217160aef28929d22215"])
     url: str = Field(
@@ -68,7 +65,7 @@ class ProjectView(BaseModel):
     shared: bool = Field(description="whether there is a link that shows the result")
 
 
-class ProjectsView(BaseModel):
+class ProjectsView(ApiView):
     """All projects of a token, the oldest first."""
 
     projects: tuple[ProjectView, ...]

@@ -7,7 +7,7 @@ from typing import Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.sandbox import VideoFacts
 from bystander.server.http.deps import CurrentContext, CurrentProject, ready_video
@@ -15,6 +15,7 @@ from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import responses
 from bystander.server.http.proxy_maker import proxy_key
 from bystander.server.http.results import CONTAINERS, OTHER_CONTAINER, file_of
+from bystander.server.http.views import ApiView
 from bystander.server.jobs.spec import VIDEO_FILE
 
 RETRY_SECONDS: Final = 2
@@ -42,10 +43,8 @@ def played_as(facts: VideoFacts) -> str | None:
     return PLAYED.get((facts.container, _DECODERS.get(facts.codec, facts.codec)))
 
 
-class ProxyView(BaseModel):
+class ProxyView(ApiView):
     """A copy that is being made."""
-
-    model_config = ConfigDict(frozen=True)
 
     share: float = Field(description="that is done, 0 to 1; 0 while it waits for others")
 

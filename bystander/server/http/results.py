@@ -18,6 +18,7 @@ from bystander.server.http.deps import Context, CurrentContext, CurrentProject, 
 from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.filenames import result_name, video_name
+from bystander.server.http.views import AuditView
 from bystander.server.jobs.spec import (
     AUDIT_FILE,
     AUDIT_PAGE_FILE,
@@ -125,6 +126,10 @@ def file_of(
     }
 
 
+AUDIT_ANSWER: Final = file_of("application/json", headers=PROVENANCE) | {
+    200: {"model": AuditView, "headers": PROVENANCE}
+}
+
 router = APIRouter(tags=["results"])
 
 
@@ -221,7 +226,7 @@ async def audit_page(here: CurrentRendering, request: Request, context: CurrentC
     "/projects/{project}/audit.json",
     summary="The audit's findings as data",
     response_class=Response,
-    responses=file_of("application/json", headers=PROVENANCE),
+    responses=AUDIT_ANSWER,
 )
 async def audit(
     here: CurrentRendering, project: CurrentProject, request: Request, context: CurrentContext

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.errors import NotStored
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject
@@ -21,6 +21,7 @@ from bystander.server.http.downloads import StoredFile, send
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.filenames import result_name, video_name
 from bystander.server.http.results import file_of, state_of
+from bystander.server.http.views import ApiView
 from bystander.server.jobs.spec import RESULT_FILE, key_of
 from bystander.server.models import Project
 
@@ -28,10 +29,8 @@ TOKEN_BYTES: Final = 32
 MAX_TOKEN_CHARS: Final = 128
 
 
-class ShareView(BaseModel):
+class ShareView(ApiView):
     """A link to a result, told this once."""
-
-    model_config = ConfigDict(frozen=True)
 
     token: str = Field(examples=["nT5o2kq0mJtF4mUuM0hXlO5S6m3q9Yp1t0bq3k8rZ2E"])
     url: str = Field(
@@ -43,10 +42,8 @@ class ShareView(BaseModel):
     )
 
 
-class SharedView(BaseModel):
+class SharedView(ApiView):
     """What whoever has the link gets to know."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="under which it is saved", examples=["holiday-masked.mp4"])
     video: str = Field(

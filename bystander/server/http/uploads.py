@@ -19,6 +19,7 @@ from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.limits import MIN_PROGRESS_BYTES, read_chunks, too_large
 from bystander.server.http.receiving import INCOMING, UNDER_WAY, Uploads
 from bystander.server.http.videos import VideoView, view_of
+from bystander.server.http.views import ApiView
 from bystander.server.jobs.spec import VIDEO_FILE
 from bystander.server.models import Project
 from bystander.storage import upload_headers
@@ -46,7 +47,7 @@ class UploadRequest(BaseModel):
     size: int = Field(ge=1, strict=True, description="bytes of the video")
 
 
-class UploadLink(BaseModel):
+class UploadLink(ApiView):
     """Where to send the video with one PUT, and the headers that must go with it."""
 
     url: str = Field(examples=["https://storage.googleapis.com/bucket/object?X-Goog-Signature=..."])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bystander.errors import NotStored
 from bystander.sandbox import VideoFacts
@@ -13,15 +13,14 @@ from bystander.server.http.deps import CurrentContext, CurrentProject, project_u
 from bystander.server.http.downloads import JPEG_ANSWER
 from bystander.server.http.errors import ApiError
 from bystander.server.http.filenames import video_name
+from bystander.server.http.views import ApiView
 from bystander.server.models import Problem, Project, VideoState
 
 MAX_POSTERS: Final = 1000
 
 
-class VideoView(BaseModel):
+class VideoView(ApiView):
     """The video of a project."""
-
-    model_config = ConfigDict(frozen=True)
 
     state: VideoState = Field(examples=["ready"])
     name: str | None = Field(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bystander.server.http.deps import CurrentContext
 from bystander.server.http.errors import ApiError, responses
+from bystander.server.http.views import ApiView
 from bystander.server.jobs.webhooks import signing_key, written
 
 
-class SecretView(BaseModel):
+class SecretView(ApiView):
     """What a receiver checks the signatures with (Standard Webhooks)."""
 
     secret: str = Field(

@@ -16,6 +16,7 @@ from typing import IO, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bystander.media.sound_spans import MAX_SOUND_SPANS
+from bystander.server.models import JobStage
 from bystander.tracing import SpanRecord
 
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -35,7 +36,7 @@ class ProgressMessage(_Message):
     """Frames done of one stage, frames per second, and seconds left in it."""
 
     event: Literal["progress"] = "progress"
-    stage: str = Field(max_length=40)
+    stage: JobStage
     done: int = Field(ge=0)
     total: int = Field(ge=0)
     fps: float = Field(0.0, ge=0)

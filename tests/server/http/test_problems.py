@@ -182,7 +182,7 @@ def test_a_defect_is_told_by_its_number_alone(
 
 def test_the_description_knows_what_a_problem_is() -> None:
     app = FastAPI(responses=http_errors.responses(404, 422))
-    http_errors.install(app, DATA)
+    http_errors.describe(app)
 
     @app.post("/")
     def take(cast: Cast) -> None: ...
