@@ -24,7 +24,7 @@ endif
 # too: OpenBLAS's threads wait for each other by spinning, which takes long where all are busy.
 SPREAD := -n logical --maxprocesses 8 --no-loadscope-reorder
 
-.PHONY: help demo test test-all test-postgres images lint format docs bench up train train-smoke clean
+.PHONY: help demo test test-all test-postgres images lint format api-types docs bench up train train-smoke clean
 
 help:
 	@echo "make demo    mask an example video and say where the result is"
@@ -34,6 +34,7 @@ help:
 	@echo "make images  build the container images, start them, mask a video in them (Docker, or root and buildah)"
 	@echo "make lint    check style (ruff) and types (mypy)"
 	@echo "make format  apply the style"
+	@echo "make api-types make the web app's types from the service's OpenAPI document"
 	@echo "make docs    build the documentation, with the reference of the library, into out/docs"
 	@echo "make bench   measure speed and memory beside the alternatives"
 	@echo "make up      start the service (:3000) and the web app (:8501) on this machine (HOST=, PORT=, APP_PORT=; Ctrl-C stops both)"
@@ -76,6 +77,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+api-types: $(INSTALLED)
+	@$(BIN)/python -m deploy.api_types
 
 docs: $(INSTALLED)
 	@$(BIN)/mkdocs build --quiet

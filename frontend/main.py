@@ -8,7 +8,9 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from frontend.api_types import JobView, ProjectView
 from frontend.asking import tell
+from frontend.choices import ACTIVE
 from frontend.components.page import page as document
 from frontend.page import (
     LANGUAGE,
@@ -25,7 +27,6 @@ from frontend.page import (
     told,
 )
 from frontend.service import UNREACHABLE, Trouble
-from frontend.shapes import ACTIVE, Job, Project
 from frontend.starting import follow, started
 from frontend.steps import estimate, progress, result, review, shared, upload
 from frontend.texts import LANGUAGES, Texts, language_of, texts
@@ -95,7 +96,11 @@ def _room(now: Step) -> DeltaGenerator:
 
 
 def _document(
-    texts: Texts, title: str, step: str, project: Project | None = None, job: Job | None = None
+    texts: Texts,
+    title: str,
+    step: str,
+    project: ProjectView | None = None,
+    job: JobView | None = None,
 ) -> None:
     asked = st.query_params.get(STEP, "")
     here = project and {"id": project["id"], "name": project["video"]["name"] or ""}
@@ -110,7 +115,7 @@ def _document(
     )
 
 
-def _ended(texts: Texts, job: Job) -> str | None:
+def _ended(texts: Texts, job: JobView) -> str | None:
     """What is said of a job's end to somebody who looks elsewhere."""
     if job["state"] == "failed":
         return texts("notice.failed")

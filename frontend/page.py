@@ -13,9 +13,15 @@ from typing import Final, Literal, NoReturn, get_args
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from frontend.service import Service, Trouble
-from frontend.settings import load_settings
-from frontend.shapes import (
+from frontend.api_types import (
+    JobView,
+    LimitsView,
+    ProjectView,
+    SoundSpan,
+    SoundTreatment,
+    VideoView,
+)
+from frontend.choices import (
     ACTIVE,
     EFFECTS,
     MAX_PICTURE_BYTES,
@@ -24,13 +30,9 @@ from frontend.shapes import (
     STRONGEST,
     WEAKEST,
     Effect,
-    Job,
-    Limits,
-    Project,
-    Sound,
-    SoundSpan,
-    Video,
 )
+from frontend.service import Service, Trouble
+from frontend.settings import load_settings
 from frontend.texts import Texts
 
 Step = Literal["upload", "estimate", "progress", "review", "result"]
@@ -85,9 +87,9 @@ class Page:
 
     service: Service
     texts: Texts
-    limits: Limits
-    project: Project | None
-    jobs: tuple[Job, ...]
+    limits: LimitsView
+    project: ProjectView | None
+    jobs: tuple[JobView, ...]
 
     @classmethod
     def open(cls, service: Service, texts: Texts, project: str | None) -> Page:
@@ -109,7 +111,7 @@ class Page:
         return self.project["id"]
 
     @property
-    def job(self) -> Job | None:
+    def job(self) -> JobView | None:
         """The newest one."""
         return self.jobs[-1] if self.jobs else None
 
@@ -167,7 +169,7 @@ def service() -> Service:
 
 
 @st.cache_data(ttl=600, show_spinner=False)
-def _limits(_service: Service) -> Limits:
+def _limits(_service: Service) -> LimitsView:
     return _service.limits()
 
 
@@ -208,7 +210,7 @@ def choose(effect: Effect) -> None:
     stay(**address)
 
 
-def choose_sound(sound: Sound, usual: Sound | None) -> None:
+def choose_sound(sound: SoundTreatment, usual: SoundTreatment | None) -> None:
     """Likewise. `usual` is what holds without a choice; None for what isn't one of these."""
     st.session_state[HEARD] = sound
     if sound == usual:
@@ -218,7 +220,7 @@ def choose_sound(sound: Sound, usual: Sound | None) -> None:
         stay(**{SOUND: sound})
 
 
-def sound_of(given: Mapping[str, str]) -> Sound | None:
+def sound_of(given: Mapping[str, str]) -> SoundTreatment | None:
     """The one that an address or a preset names, if any."""
     return next((sound for sound in SOUNDS if sound == given.get(SOUND)), None)
 
@@ -320,7 +322,7 @@ def heading(texts: Texts, step: str, variant: str = "") -> None:
     st.markdown(texts(f"{step}.intro{variant}"))
 
 
-def file_name(video: Video) -> None:
+def file_name(video: VideoView) -> None:
     """What its file is called, if it is known."""
     if video["name"]:
         st.html(f'<p class="file">{escape(video["name"])}</p>')

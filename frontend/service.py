@@ -7,20 +7,24 @@ from typing import Any, Final, cast
 
 import httpx
 
-from frontend.shapes import (
-    Audit,
-    Effect,
-    Estimate,
-    Job,
+from frontend.api_types import (
+    AuditView,
+    EstimateView,
     JobKind,
-    Limits,
-    Moment,
-    Person,
-    Photo,
-    Project,
-    Shared,
+    JobsView,
+    JobView,
+    LimitsView,
+    MomentView,
+    PeopleView,
+    PersonView,
+    PhotosView,
+    PhotoView,
+    ProjectView,
+    SharedView,
+    ShareView,
     SoundSpan,
 )
+from frontend.choices import Effect
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0)
 MEASURING: Final = httpx.Timeout(300.0, connect=3.0)
@@ -69,17 +73,17 @@ class Service:
         """End its connections."""
         self._client.close()
 
-    def limits(self) -> Limits:
-        return cast(Limits, self._get("/limits"))
+    def limits(self) -> LimitsView:
+        return cast(LimitsView, self._get("/limits"))
 
-    def project(self, project: str) -> Project:
-        return cast(Project, self._get(f"/projects/{project}"))
+    def project(self, project: str) -> ProjectView:
+        return cast(ProjectView, self._get(f"/projects/{project}"))
 
     def delete_project(self, project: str) -> None:
         self._ask("DELETE", f"/projects/{project}")
 
-    def photos(self, project: str) -> list[Photo]:
-        return cast("list[Photo]", self._get(f"/projects/{project}/photos")["photos"])
+    def photos(self, project: str) -> list[PhotoView]:
+        return cast(PhotosView, self._get(f"/projects/{project}/photos"))["photos"]
 
     def rename(self, project: str, photo: str, person: str) -> None:
         self._ask("PATCH", f"/projects/{project}/photos/{photo}", json={"person": person})
@@ -90,22 +94,22 @@ class Service:
     def delete_photo(self, project: str, photo: str) -> None:
         self._ask("DELETE", f"/projects/{project}/photos/{photo}")
 
-    def estimate(self, project: str, kind: JobKind = "mask", audit: bool = False) -> Estimate:
+    def estimate(self, project: str, kind: JobKind = "mask", audit: bool = False) -> EstimateView:
         """Takes seconds the first time, whatever it is asked about."""
         path = f"/projects/{project}/estimate?kind={kind}&audit={audit}"
-        return cast(Estimate, self._get(path, timeout=MEASURING))
+        return cast(EstimateView, self._get(path, timeout=MEASURING))
 
-    def moment(self, project: str) -> Moment:
+    def moment(self, project: str) -> MomentView:
         """One that shows people, those to keep first of all. Takes seconds the first time."""
         path = f"/projects/{project}/preview/moment"
-        return cast(Moment, self._get(path, timeout=MEASURING))
+        return cast(MomentView, self._get(path, timeout=MEASURING))
 
-    def jobs(self, project: str) -> list[Job]:
+    def jobs(self, project: str) -> list[JobView]:
         """The oldest first."""
-        return cast("list[Job]", self._get(f"/projects/{project}/jobs")["jobs"])
+        return cast(JobsView, self._get(f"/projects/{project}/jobs"))["jobs"]
 
-    def job(self, project: str, job: str) -> Job:
-        return cast(Job, self._get(f"/projects/{project}/jobs/{job}"))
+    def job(self, project: str, job: str) -> JobView:
+        return cast(JobView, self._get(f"/projects/{project}/jobs/{job}"))
 
     def start(
         self,
@@ -115,36 +119,36 @@ class Service:
         sound: list[SoundSpan],
         audit: bool,
         key: str,
-    ) -> Job:
+    ) -> JobView:
         """The job that this `key`, a random one, began; or a new one."""
         wanted: dict[str, object] = {"kind": kind, "effect": asdict(effect), "audit": audit}
         if kind != "analyze":  # which makes no result
             wanted["sound"] = sound
         path, once = f"/projects/{project}/jobs", {"Idempotency-Key": key}
-        return cast(Job, self._ask("POST", path, json=wanted, headers=once).json())
+        return cast(JobView, self._ask("POST", path, json=wanted, headers=once).json())
 
     def cancel(self, project: str, job: str) -> None:
         self._ask("POST", f"/projects/{project}/jobs/{job}/cancel")
 
-    def people(self, project: str) -> list[Person]:
+    def people(self, project: str) -> list[PersonView]:
         """Empty before the first analysis."""
-        found = self._get_if_there(f"/projects/{project}/people")
-        return cast("list[Person]", found["people"]) if found else []
+        found = cast("PeopleView | None", self._get_if_there(f"/projects/{project}/people"))
+        return found["people"] if found else []
 
-    def audit(self, project: str) -> Audit | None:
+    def audit(self, project: str) -> AuditView | None:
         """None where no result was looked at."""
-        return cast("Audit | None", self._get_if_there(f"/projects/{project}/audit.json"))
+        return cast("AuditView | None", self._get_if_there(f"/projects/{project}/audit.json"))
 
     def share(self, project: str) -> str:
         """The token of a new link to the result; one from before ends."""
-        return str(self._ask("POST", f"/projects/{project}/share").json()["token"])
+        return cast(ShareView, self._ask("POST", f"/projects/{project}/share").json())["token"]
 
     def unshare(self, project: str) -> None:
         self._ask("DELETE", f"/projects/{project}/share")
 
-    def shared(self, token: str) -> Shared:
+    def shared(self, token: str) -> SharedView:
         """What a link shows."""
-        return cast(Shared, self._get(f"/shared/{token}"))
+        return cast(SharedView, self._get(f"/shared/{token}"))
 
     def _get(self, path: str, **options: Any) -> Any:
         return self._ask("GET", path, **options).json()

@@ -15,9 +15,10 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.api_types import JobKind, SoundSpan
+from frontend.choices import Effect
 from frontend.page import Page, go, trouble
 from frontend.service import Trouble
-from frontend.shapes import Effect, JobKind, SoundSpan
 
 STARTING: Final = "starting"
 """In Streamlit's session: a `Start` that may not be answered yet."""

@@ -6,9 +6,9 @@ import time
 from html import escape
 from typing import Final
 
+from frontend.api_types import AuditView, PhotoView, ProjectView, SharedView, VideoFacts
 from frontend.components.compare import Mark
 from frontend.page import told
-from frontend.shapes import Audit, Facts, Photo, Project, Shared
 from frontend.texts import Texts
 
 HOUR: Final = 3600.0
@@ -22,7 +22,7 @@ FINDINGS: Final = {
 """An audit's kinds that a visitor can look at; all others concern the file."""
 
 
-def photo_problem(texts: Texts, photo: Photo) -> tuple[str, str] | None:
+def photo_problem(texts: Texts, photo: PhotoView) -> tuple[str, str] | None:
     """Why a photo can't be used, or what would be better; None for a good one."""
     problem = photo["problem"]
     if problem is None:
@@ -30,7 +30,7 @@ def photo_problem(texts: Texts, photo: Photo) -> tuple[str, str] | None:
     return told(texts, problem["type"], faces=len(photo["faces"]))
 
 
-def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
+def video_facts(texts: Texts, facts: VideoFacts, size: int | None) -> str:
     """Size of the picture, length, frames a second, size of the file, in one line."""
     parts = [
         texts("facts.pixels", width=facts["width"], height=facts["height"]),
@@ -44,7 +44,7 @@ def video_facts(texts: Texts, facts: Facts, size: int | None) -> str:
     return " · ".join(parts)
 
 
-def audit_marks(texts: Texts, audit: Audit) -> list[Mark]:
+def audit_marks(texts: Texts, audit: AuditView) -> list[Mark]:
     """The moments that an audit found, in the order of time."""
     moments = {
         (finding["seconds"], FINDINGS.get(finding["kind"], "file"))
@@ -57,7 +57,7 @@ def audit_marks(texts: Texts, audit: Audit) -> list[Mark]:
     ]
 
 
-def hours_left(project: Project | Shared) -> int:
+def hours_left(project: ProjectView | SharedView) -> int:
     """Until all of it is deleted, unless it is used before."""
     return max(1, round((project["expires"] - time.time()) / HOUR))
 
@@ -70,7 +70,7 @@ def clock(seconds: float, *, tenths: bool = False) -> str:
     return (f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}") + part
 
 
-def preview(src: str, alt: str, facts: Facts | None) -> str:
+def preview(src: str, alt: str, facts: VideoFacts | None) -> str:
     """A frame of the video as HTML. It has its place before it has come: nothing jumps."""
     size = f' width="{facts["width"]}" height="{facts["height"]}"' if facts else ""
     return f'<img class="preview" src="{escape(src)}" alt="{escape(alt)}"{size}>'

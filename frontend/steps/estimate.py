@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontend.api_types import JobKind, MomentView, SoundSpan, SoundTreatment
+from frontend.choices import EFFECTS, SHAPES, SOUNDS, Effect
 from frontend.components.picture_file import PictureFileTexts, picture_file
 from frontend.components.presets import PresetsTexts, presets
 from frontend.components.preview import PreviewTexts, preview
@@ -33,16 +35,6 @@ from frontend.page import (
     trouble,
 )
 from frontend.service import Trouble
-from frontend.shapes import (
-    EFFECTS,
-    SHAPES,
-    SOUNDS,
-    Effect,
-    JobKind,
-    Moment,
-    Sound,
-    SoundSpan,
-)
 from frontend.starting import begin
 from frontend.texts import Texts
 from frontend.wording import clock, video_facts
@@ -253,12 +245,12 @@ def _preview(page: Page, kind: JobKind, effect: Effect, plays: bool) -> None:
     st.caption(texts(f"estimate.shown-{'missed' if _missed(kind, moment) else kind}"))
 
 
-def _missed(kind: JobKind, moment: Moment) -> bool:
+def _missed(kind: JobKind, moment: MomentView) -> bool:
     """Whether there are photos, and nobody on them was recognised at a glance."""
     return kind == "mask" and not moment["kept"]
 
 
-def _moment(page: Page, kind: JobKind) -> Moment:
+def _moment(page: Page, kind: JobKind) -> MomentView:
     """The one that is shown first; looked for anew where whom to keep has changed."""
     assert page.project is not None
     facts, photos = page.project["video"]["facts"], page.service.photos(page.id)
@@ -272,7 +264,7 @@ def _moment(page: Page, kind: JobKind) -> Moment:
                 middle = facts["duration"] / 2 if facts else 0.0
                 return {"seconds": middle, "people": 0, "kept": []}
         st.session_state.pop("at", None)
-    found: Moment = st.session_state[key]
+    found: MomentView = st.session_state[key]
     return found
 
 
@@ -280,7 +272,7 @@ def _heard(page: Page) -> list[SoundSpan]:
     """What becomes of the sound: one of the choices, or what somebody asked for in spans."""
     texts, before = page.texts, page.sound
     now = _whole(before)
-    options: list[Sound | None] = [*SOUNDS] if now else [None, *SOUNDS]
+    options: list[SoundTreatment | None] = [*SOUNDS] if now else [None, *SOUNDS]
     chosen = st.radio(
         texts("estimate.sound"),
         options,
@@ -298,7 +290,7 @@ def _heard(page: Page) -> list[SoundSpan]:
     return page.sound
 
 
-def _whole(sound: list[SoundSpan]) -> Sound | None:
+def _whole(sound: list[SoundSpan]) -> SoundTreatment | None:
     """What becomes of all of the sound alike; None where parts are treated differently."""
     if not sound:
         return "keep"

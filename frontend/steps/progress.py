@@ -7,11 +7,12 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.api_types import JobView, ProjectView
 from frontend.asking import ask, deletion
+from frontend.choices import ACTIVE
 from frontend.components.notice import NoticeTexts, notice
 from frontend.page import Page, from_service, go, heading, say, service, told
 from frontend.service import UNREACHABLE, Trouble
-from frontend.shapes import ACTIVE, Job, Project
 from frontend.texts import Texts
 from frontend.wording import hours_left, preview
 
@@ -37,7 +38,7 @@ def show(page: Page) -> None:
 
 
 @st.fragment(run_every=INTERVAL)
-def _follow(texts: Texts, project: Project, number: str) -> None:
+def _follow(texts: Texts, project: ProjectView, number: str) -> None:
     try:
         job = service().job(project["id"], number)
     except Trouble as found:
@@ -57,7 +58,7 @@ def _follow(texts: Texts, project: Project, number: str) -> None:
         st.caption(texts("progress.preview-finding" if finding else "progress.preview"))
 
 
-def _how_far(texts: Texts, job: Job) -> None:
+def _how_far(texts: Texts, job: JobView) -> None:
     done = job["progress"]
     if job["cancelling"]:
         stage, share, left = texts("progress.cancelling"), 0.0, ""
@@ -83,7 +84,7 @@ def _how_far(texts: Texts, job: Job) -> None:
     )
 
 
-def _cancel(page: Page, job: Job) -> None:
+def _cancel(page: Page, job: JobView) -> None:
     def cancel() -> None:
         try:
             page.service.cancel(page.id, job["id"])
@@ -97,7 +98,7 @@ def _cancel(page: Page, job: Job) -> None:
         ask(page.texts, "progress.cancel", back="progress.keep-on", act=cancel)
 
 
-def _ended(page: Page, job: Job) -> None:
+def _ended(page: Page, job: JobView) -> None:
     """Cancelled or failed: what was sent is still there."""
     assert page.project is not None
     texts = page.texts

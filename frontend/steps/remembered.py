@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from frontend.api_types import PhotoView
 from frontend.components.people import Keepable, PeopleTexts, Used, keep_people, use_people
 from frontend.page import Page, from_service, turn
 from frontend.service import Service
-from frontend.shapes import Photo
 
 Box = tuple[float, float, float, float]
 SAME_FACE: Final = 0.5
@@ -25,7 +25,7 @@ def use(page: Page, known: Sequence[str]) -> str | None:
     return used.project
 
 
-def keep(page: Page, people: Sequence[tuple[str, list[Photo]]]) -> None:
+def keep(page: Page, people: Sequence[tuple[str, list[PhotoView]]]) -> None:
     """Those of this project who can be kept for the next one."""
     usable: list[Keepable] = []
     for name, photos in people:

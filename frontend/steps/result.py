@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontend.api_types import AuditView
 from frontend.asking import deletion
 from frontend.components.compare import CompareTexts, compare
 from frontend.components.share import ShareTexts, share
@@ -22,7 +23,6 @@ from frontend.page import (
     pressed,
     say,
 )
-from frontend.shapes import Audit
 from frontend.wording import audit_marks, hours_left
 
 
@@ -73,7 +73,7 @@ def _filled(page: Page, job: str) -> None:
         st.markdown(page.texts("result.filled", filled=percent, blurred=100 - percent))
 
 
-def _audit(page: Page, audit: Audit | None) -> None:
+def _audit(page: Page, audit: AuditView | None) -> None:
     texts = page.texts
     st.subheader(texts("audit.title"), anchor=False)
     if audit is None:

@@ -6,10 +6,10 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.api_types import AuditView, ResultView
 from frontend.asking import deletion
 from frontend.components.editor import editor
 from frontend.page import Page, from_service, go, heading
-from frontend.shapes import Audit, Result
 from frontend.starting import WANTED, begin
 from frontend.texts import Texts
 
@@ -42,7 +42,7 @@ def sentences(texts: Texts) -> dict[str, str]:
     return found
 
 
-def _on(page: Page, audit: Audit | None, unsaved: bool) -> None:
+def _on(page: Page, audit: AuditView | None, unsaved: bool) -> None:
     """The way on stays in sight however many people there are."""
     texts = page.texts
     assert page.project is not None
@@ -72,7 +72,7 @@ def _want() -> None:
     st.session_state[WANTED] = True
 
 
-def _reason(result: Result | None) -> str:
+def _reason(result: ResultView | None) -> str:
     """Why the video is to be made: the key of the sentence."""
     if result is None:
         return "review.first"

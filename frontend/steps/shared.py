@@ -8,10 +8,10 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.api_types import SharedView
 from frontend.components.player import PlayerTexts, player
 from frontend.page import from_service, heading, say
 from frontend.service import Service, Trouble
-from frontend.shapes import Shared
 from frontend.texts import Texts
 from frontend.wording import hours_left
 
@@ -34,7 +34,7 @@ def show(service: Service, texts: Texts, token: str) -> None:
     _video(texts, found)
 
 
-def _video(texts: Texts, found: Shared) -> None:
+def _video(texts: Texts, found: SharedView) -> None:
     heading(texts, "shared")
     src = from_service(found["video"])
     st.html(f'<p class="file">{escape(found["name"])}</p>')

@@ -9,6 +9,7 @@ from typing import Final
 
 import streamlit as st
 
+from frontend.api_types import PhotoView, VideoView
 from frontend.asking import ask
 from frontend.components.face_picker import FacePickerTexts, face_picker
 from frontend.components.player import PlayerTexts, player
@@ -16,7 +17,6 @@ from frontend.components.projects import ProjectsTexts, projects
 from frontend.components.uploader import Kind, UploaderTexts, uploader
 from frontend.page import Page, file_name, from_service, go, heading, place, say, stay, told, turn
 from frontend.service import Service, Trouble
-from frontend.shapes import Photo, Video
 from frontend.steps import remembered
 from frontend.wording import photo_problem, video_facts
 
@@ -72,7 +72,7 @@ def _renamed() -> dict[str, str]:
     return found
 
 
-def _photos(page: Page) -> list[Photo]:
+def _photos(page: Page) -> list[PhotoView]:
     """All of the project, those that came under an old name under the new one."""
     photos, renamed = page.service.photos(page.id), _renamed()
     late = [photo for photo in photos if photo["person"] in renamed]
@@ -81,7 +81,7 @@ def _photos(page: Page) -> list[Photo]:
     return page.service.photos(page.id) if late else photos
 
 
-def _rename(page: Page, old: str, new: str, photos: list[Photo]) -> None:
+def _rename(page: Page, old: str, new: str, photos: list[PhotoView]) -> None:
     for photo in photos:
         page.service.rename(page.id, photo["id"], new)
     renamed, uploaders = _renamed(), _uploaders()
@@ -119,7 +119,7 @@ def _send(page: Page, key: str, kind: Kind, person: str = "", *, more: bool = Fa
     return str(sent.sent["person"]) if sent.sent and sent.sent.get("photos") else None
 
 
-def _on_its_way(video: Video) -> dict[str, object]:
+def _on_its_way(video: VideoView) -> dict[str, object]:
     """How far the project's video is, and where the browser goes on with it."""
     upload = video["upload"]
     return {**video, "url": upload and from_service(upload)}
@@ -151,7 +151,7 @@ def _refused(page: Page) -> None:
     say("error", *told(page.texts, video["problem"]["type"], most=most))
 
 
-def _person_box(page: Page, name: str, photos: list[Photo]) -> None:
+def _person_box(page: Page, name: str, photos: list[PhotoView]) -> None:
     texts = page.texts
     with st.container(border=True):
         first = photos[0]["id"]  # as long as it is there, this is the same person
@@ -176,11 +176,11 @@ def _person_box(page: Page, name: str, photos: list[Photo]) -> None:
         _send(page, _uploaders().get(name, f"photos-{first}"), "photos", name, more=True)
 
 
-def _alone(photo: Photo) -> bool:
+def _alone(photo: PhotoView) -> bool:
     return len(photo["faces"]) == 1
 
 
-def _photo(page: Page, name: str, photo: Photo) -> None:
+def _photo(page: Page, name: str, photo: PhotoView) -> None:
     """The photo with the face that counts framed; a click on another one chooses that."""
     texts = page.texts.group("face_picker")
     texts["picture"] = page.texts("upload.photo-of", name=name)
@@ -198,7 +198,7 @@ def _photo(page: Page, name: str, photo: Photo) -> None:
         st.rerun()
 
 
-def _photo_with_question(page: Page, name: str, photo: Photo) -> None:
+def _photo_with_question(page: Page, name: str, photo: PhotoView) -> None:
     """Larger, and beside it what is wrong, or that another face may be chosen."""
     picture, beside = st.columns([ROW - 1, 1])
     with picture:
@@ -212,7 +212,7 @@ def _photo_with_question(page: Page, name: str, photo: Photo) -> None:
         _remove(page, photo)
 
 
-def _remove(page: Page, photo: Photo) -> None:
+def _remove(page: Page, photo: PhotoView) -> None:
     if st.button(page.texts("upload.remove"), key=f"remove-{photo['id']}", width="stretch"):
         ask(
             page.texts,
@@ -272,11 +272,11 @@ def _measure(service: Service, project: str) -> None:
         return  # the next step asks again, and tells
 
 
-def _person(photo: Photo) -> str:
+def _person(photo: PhotoView) -> str:
     return photo["person"]
 
 
-def _sorted(photos: list[Photo]) -> list[Photo]:
+def _sorted(photos: list[PhotoView]) -> list[PhotoView]:
     """By person, in the order in which they first came."""
     order = {photo["person"]: n for n, photo in reversed(list(enumerate(photos)))}
     return sorted(photos, key=lambda photo: order[photo["person"]])

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import streamlit as st
 
+from frontend.choices import Effect
 from frontend.components.people import Used
 from frontend.page import effect_of
 from frontend.service import Service
-from frontend.shapes import Effect
 from frontend.steps import estimate, remembered
 from frontend.steps.remembered import mean_the_same
 from tests.frontend.conftest import Open, Shown

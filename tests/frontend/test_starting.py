@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from frontend import starting
-from frontend.shapes import Effect
+from frontend.choices import Effect
 from frontend.starting import STARTING, UNDER_WAY, Start
 from frontend.texts import texts
 from tests.frontend.conftest import Open

@@ -12,7 +12,7 @@ import pytest
 from bystander import errors
 from bystander.choices import EffectName
 from frontend import page, wording
-from frontend.shapes import EFFECTS
+from frontend.choices import EFFECTS
 from frontend.texts import LANGUAGES, Language, language_of, texts
 
 FRONTEND = Path(page.__file__).parent

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from frontend.shapes import Audit, Finding
+from frontend.api_types import AuditView, FindingKind, FindingView
 from frontend.texts import LANGUAGES, Language, texts
 from frontend.wording import audit_marks, clock
 
 
-def finding(kind: str, seconds: float, frame: int | None = 1) -> Finding:
+def finding(kind: FindingKind, seconds: float, frame: int | None = 1) -> FindingView:
     return {
         "kind": kind,
         "severity": "leak",
@@ -17,6 +17,13 @@ def finding(kind: str, seconds: float, frame: int | None = 1) -> Finding:
         "end": seconds + 0.1,
         "seconds": seconds,
         "frame": frame,
+        "frames": 2,
+        "box": None if frame is None else (10.0, 10.0, 40.0, 60.0),
+        "share": 0.5,
+        "who": "",
+        "detail": "Somebody can be seen.",
+        "accepted": False,
+        "advice": "Cut these seconds out.",
     }
 
 
@@ -29,7 +36,21 @@ def test_what_an_audit_found_is_in_the_order_of_time_each_at_its_own(language: L
         finding("weak mask", 1.0),
         finding("metadata", 0.0, None),
     ]
-    audit: Audit = {"passed": False, "frames": 9, "seconds": 80.0, "findings": found}
+    audit: AuditView = {
+        "format": "bystander-audit",
+        "version": 1,
+        "passed": False,
+        "source": {"name": "a.mp4", "sha256": "0" * 64},
+        "output": {"name": "b.mp4", "sha256": "1" * 64},
+        "frames": 9,
+        "seconds": 80.0,
+        "timeline": True,
+        "networks": {},
+        "kept": [],
+        "stripped": [],
+        "findings": found,
+        "basis": {},
+    }
     told = texts(language)
 
     marks = audit_marks(told, audit)
