@@ -41,7 +41,7 @@ from benchmarks.quality.harness import Harness
 from benchmarks.quality.made import made_runs
 from benchmarks.quality.truth import Ids, Truth
 from bystander.auditing.findings import Finding
-from bystander.auditing.report import Result
+from bystander.auditing.report import AuditResult
 from bystander.geometry.masks import Mask
 from bystander.media.demux import fingerprint
 from bystander.media.probe import probe
@@ -51,7 +51,7 @@ from bystander.pipeline.audit import audit
 from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -143,7 +143,7 @@ def measure(run: Run, way: str, harness: Harness, folder: Path) -> Score:
 
 
 def judged(
-    name: str, way: str, result: Result, visible: Sequence[Mapping[int, Shown]], rate: float
+    name: str, way: str, result: AuditResult, visible: Sequence[Mapping[int, Shown]], rate: float
 ) -> Score:
     """Which findings are true, and which leaks they tell of."""
     told = [finding for finding in result.findings if finding.box is not None]
@@ -249,7 +249,7 @@ def known(run: Run, path: Path, gaps: Sequence[Span], way: str) -> Timeline:
             _tracklet(person, seen, heights[person], person in run.truth.kept)
             for person, seen in spans.items()
         )
-        facts = VideoFacts(
+        facts = SourceVideo(
             *info.display_size,
             (info.time_base.numerator, info.time_base.denominator),
             count,

@@ -40,7 +40,7 @@ from benchmarks.planting import (
 )
 from benchmarks.quality.truth import point_inside
 from bystander.auditing.findings import AuditSettings, Finding
-from bystander.auditing.report import Result
+from bystander.auditing.report import AuditResult
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.choices import EffectName
 from bystander.media.encoder import EncoderSettings
@@ -198,7 +198,7 @@ def _rendered(masked: Masked, kind: str, tamper: Tamper, work: Path) -> Path:
     return output
 
 
-def audited(masked: Masked, output: Path, models: Models, settings: AuditSettings) -> Result:
+def audited(masked: Masked, output: Path, models: Models, settings: AuditSettings) -> AuditResult:
     page = output.with_suffix(".html")
     return audit(
         masked.source, output, page, models=models, timeline=masked.timeline, settings=settings
@@ -209,7 +209,7 @@ def _score(
     masked: Masked,
     kind: str,
     plan: Sequence[Planted],
-    result: Result,
+    result: AuditResult,
     harmless: Sequence[Planted] = (),
 ) -> Score:
     """How many leaks were found, and how many findings are none of them."""
@@ -227,7 +227,7 @@ def _score(
     return Score(masked.name, kind, len(plan), len(found), len(alarms))
 
 
-def _about(result: Result, leak: Planted, masked: Masked) -> bool:
+def _about(result: AuditResult, leak: Planted, masked: Masked) -> bool:
     return any(_is_about(finding, leak, masked) for finding in result.leaks)
 
 

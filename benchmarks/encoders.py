@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.material import Clip, use_shared_models
 from bystander.choices import Codec
-from bystander.media.encoder import EncoderSettings, Preset
+from bystander.media.encoder import EncoderPreset, EncoderSettings
 from bystander.media.muxer import VideoWriter
 from bystander.media.probe import probe
 from bystander.media.reader import Frame, VideoReader
@@ -35,7 +35,7 @@ from bystander.pipeline.render import render
 from bystander.timeline.archive import Timeline
 
 LOSSLESS: Final = EncoderSettings(codec=Codec.H264, preset="ultrafast", crf=0)
-PRESETS: Final[dict[Codec, tuple[Preset, ...]]] = {
+PRESETS: Final[dict[Codec, tuple[EncoderPreset, ...]]] = {
     Codec.H264: ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
     Codec.HEVC: ("veryfast", "fast", "medium", "slow"),
     Codec.AV1: ("veryfast", "faster", "fast", "medium"),
@@ -65,7 +65,7 @@ class Encoded:
 
     clip: str
     codec: Codec
-    preset: Preset
+    preset: EncoderPreset
     crf: int
     bits: float
     cpu_ms: float

@@ -51,7 +51,7 @@ from bystander.models.segmenter import analysis_size
 from bystander.pipeline.render import render
 from bystander.redaction.effects import EffectSettings
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import FrameRecord, Shot, Sighting, Tracklet
 
 SEED = 7
@@ -143,7 +143,7 @@ def exact_timeline(video: Path, persons: Path, output: Path) -> Timeline:
             for one in sightings:
                 seen.setdefault(one.tracklet, []).append(frame.index)
             writer.add_frame(FrameRecord(frame.index, frame.pts, tuple(sightings)))
-        facts = VideoFacts(
+        facts = SourceVideo(
             *info.display_size,
             (info.time_base.numerator, info.time_base.denominator),
             info.frame_count,

@@ -35,7 +35,7 @@ from bystander.media.demux import fingerprint
 from bystander.media.h264 import IDR_SLICE, SLICE, units_of_lengths
 from bystander.media.probe import probe
 from bystander.timeline.archive import TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -125,7 +125,7 @@ def made(film: Film, folder: Path) -> tuple[Path, Path]:
     persons = tuple(
         Person(f"p{t.id + 1}", None, (t.id,), (t.end - t.start) / RATE) for t in tracklets
     )
-    facts = VideoFacts(
+    facts = SourceVideo(
         *film.size, info.time_base.as_integer_ratio(), film.frames, RATE, fingerprint(path)
     )
     with TimelineWriter(timeline) as writer:

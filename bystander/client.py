@@ -25,7 +25,7 @@ from typing import IO, Any, Final, Self, TypeVar
 import requests
 
 from bystander.client_answers import (
-    Progress,
+    TransferProgress,
     UploadPart,
     broken,
     events_of,
@@ -42,7 +42,7 @@ from bystander.errors import (
 )
 from bystander.files import check_name, replacing
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 DOWNLOAD_BYTES: Final = 2**16
 """Bytes of a download that are written at once: what a broken connection costs."""
@@ -132,10 +132,10 @@ class Client:
 
     def patiently(
         self,
-        call: Callable[[], Result],
+        call: Callable[[], ResultT],
         standing: Callable[[], int] = lambda: 0,
         passing: Collection[int | None] = PASSING,
-    ) -> Result:
+    ) -> ResultT:
         """What `call` gives, tried again while the service can't be reached or is busy.
 
         Args:
@@ -197,7 +197,7 @@ class RemoteProject:
             )
         return sent
 
-    def send_video(self, video: Path, progress: Progress | None = None) -> dict[str, Any]:
+    def send_video(self, video: Path, progress: TransferProgress | None = None) -> dict[str, Any]:
         """Upload a video by tus, part by part; goes on where a dropped connection left it, also
         from an earlier call with a video of this size.
 
@@ -348,7 +348,7 @@ class RemoteProject:
         self,
         what: str,
         target: Path,
-        progress: Progress | None = None,
+        progress: TransferProgress | None = None,
         overwrite: bool = False,
         allow_stale: bool = False,
     ) -> None:
@@ -453,7 +453,7 @@ class _Download:
     """Gets a file; called again, it goes on where the connection broke."""
 
     def __init__(
-        self, client: Client, path: str, file: IO[bytes], progress: Progress | None
+        self, client: Client, path: str, file: IO[bytes], progress: TransferProgress | None
     ) -> None:
         self._client, self._path, self._file, self._progress = client, path, file, progress
         self._version: str | None = None

@@ -13,7 +13,7 @@ from bystander.errors import ResultStale, ServiceError, TruncatedVideo
 CHUNK_BYTES: Final = 2**20
 STALE: Final = ("urn:bystander:result-stale", "urn:bystander:result-pending")
 
-Progress = Callable[[int, int], None]
+TransferProgress = Callable[[int, int], None]
 """Called with the bytes sent or received so far, and all of them."""
 
 
@@ -21,7 +21,7 @@ class UploadPart:
     """A stretch of a file as a request's body, that tells how much of it has gone."""
 
     def __init__(
-        self, file: IO[bytes], start: int, end: int, size: int, progress: Progress | None
+        self, file: IO[bytes], start: int, end: int, size: int, progress: TransferProgress | None
     ) -> None:
         self._file, self._start, self._end = file, start, end
         self._size, self._progress = size, progress

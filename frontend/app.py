@@ -18,7 +18,7 @@ from starlette.routing import Route
 from frontend.access import Access
 from frontend.headers import SecurityHeaders
 from frontend.proxy import PREFIX, Proxy
-from frontend.settings import Settings, SettingsError, load_settings
+from frontend.settings import AppSettings, SettingsError, load_settings
 from frontend.texts import language_of, texts
 
 
@@ -31,7 +31,7 @@ def on_script_error(_: Exception) -> bool:
     return True
 
 
-def settings_or_exit() -> Settings:
+def settings_or_exit() -> AppSettings:
     """Ends the process with one sentence where a setting can't be used."""
     try:
         return load_settings()

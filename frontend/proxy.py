@@ -140,7 +140,7 @@ class Proxy:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer = _AnswerRelay(send)
         try:
             await self._pass_on(scope, receive, answer)
         except* (ClientDisconnect, httpx.HTTPError):
@@ -209,7 +209,7 @@ class _Body:
         self.arrived.set()
 
 
-class _Answer:
+class _AnswerRelay:
     """Passes an answer on, and knows whether it has begun."""
 
     def __init__(self, send: Send) -> None:

@@ -36,7 +36,7 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AppSettings:
     """What the app has to know.
 
     Attributes:
@@ -53,7 +53,7 @@ class Settings:
     proxies: tuple[Network, ...] = ()
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ) -> AppSettings:
     """Read the environment.
 
     Raises:
@@ -61,7 +61,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             that can't be read or holds none: whoever names one doesn't mean to go without; a
             host or a proxy that is none.
     """
-    return Settings(_address(environ), _token(environ), _hosts(environ), _proxies(environ))
+    return AppSettings(_address(environ), _token(environ), _hosts(environ), _proxies(environ))
 
 
 def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:

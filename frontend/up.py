@@ -43,7 +43,7 @@ class PortInUse(Exception):
     """One of the two can't listen where it is to; says why."""
 
 
-class Part:
+class ServerProcess:
     """A server in a process of its own.
 
     Args:
@@ -117,7 +117,7 @@ def check_port(name: str, host: str, port: int) -> None:
             ) from error
 
 
-def run(parts: Sequence[Part], asked_to_end: threading.Event) -> int:
+def run(parts: Sequence[ServerProcess], asked_to_end: threading.Event) -> int:
     """Until one of `parts` ends or an end is asked for; gives the status to exit with."""
     told = False
     while not asked_to_end.wait(INTERVAL):
@@ -169,8 +169,8 @@ def main() -> None:
     show += ["--server.port", str(given.app_port)]
     app = address_of(given.host, given.app_port)
     parts = [
-        Part("service", service, "/readyz", serve, environ),
-        Part("web app", app, "/_stcore/health", show, environ),
+        ServerProcess("service", service, "/readyz", serve, environ),
+        ServerProcess("web app", app, "/_stcore/health", show, environ),
     ]
     try:
         status = run(parts, asked_to_end)

@@ -39,7 +39,7 @@ VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AuditResult:
     """What an audit came to.
 
     Attributes:
@@ -96,7 +96,7 @@ def check_page(page: Path) -> None:
         raise OutputUnwritable(f"{page} is no name of a page", "Name it REPORT.html.")
 
 
-def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> None:
+def write_report(result: AuditResult, info: VideoInfo, page: Path, pictures: int) -> None:
     """Write the page, and the JSON beside it; each appears only when it is whole.
 
     Args:
@@ -111,7 +111,7 @@ def write_report(result: Result, info: VideoInfo, page: Path, pictures: int) -> 
     _write(page, as_page(result, info, pictures))
 
 
-def as_json(result: Result) -> dict[str, object]:
+def as_json(result: AuditResult) -> dict[str, object]:
     """The report for programs. Boxes are display pixels of the output, `start`, `end` and
     `seconds` of findings are times at which a player of the output shows them."""
     return {
@@ -154,7 +154,7 @@ def _finding(finding: Finding) -> dict[str, object]:
     return fields
 
 
-def as_page(result: Result, info: VideoInfo, pictures: int) -> str:
+def as_page(result: AuditResult, info: VideoInfo, pictures: int) -> str:
     """The report as one HTML page that needs no other file."""
     shown = [finding for finding in result.findings if finding.frame is not None][:pictures]
     return (
@@ -204,7 +204,7 @@ def kept_people(header: Header | None) -> Iterator[tuple[str, str]]:
             yield person.name or person.id, "; ".join(sorted(reasons))
 
 
-def _explained(result: Result) -> str:
+def _explained(result: AuditResult) -> str:
     if not result.passed:
         return f"The masked video should not be published as it is: {result.summary()}."
     if result.header is None:

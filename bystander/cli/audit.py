@@ -15,7 +15,7 @@ from bystander.files import check_file
 
 if TYPE_CHECKING:
     from bystander.auditing.findings import Finding
-    from bystander.auditing.report import Result
+    from bystander.auditing.report import AuditResult
 
 MAX_LINES = 20
 """Findings that a terminal gets; the report has all."""
@@ -69,7 +69,7 @@ def audit(
         tell_audit(console, found, output)
 
 
-def tell_audit(console: Console, found: Result, page: Path, offset: float = 0.0) -> None:
+def tell_audit(console: Console, found: AuditResult, page: Path, offset: float = 0.0) -> None:
     """Say what the audit came to, where to look, and how to mask it.
 
     Args:

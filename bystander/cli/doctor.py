@@ -26,7 +26,7 @@ from bystander.models import (
     segmenter_files,
     used_networks,
 )
-from bystander.models.backends import Choice, Measurement, measurements
+from bystander.models.backends import BackendChoice, Measurement, measurements
 from bystander.models.sessions import onnx_runtime
 from bystander.models.store import Catalogue, ModelStore, import_model
 from bystander.sandbox import landlock
@@ -102,7 +102,7 @@ def list_backends(licence: LicenceUse = LicenceUse.ANY) -> list[dict[str, object
     ]
 
 
-def _verdict(measured: Measurement, choice: Choice) -> str:
+def _verdict(measured: Measurement, choice: BackendChoice) -> str:
     if measured.candidate.name == choice.name:
         return f"taken, {choice.why}"
     if measured.failed:

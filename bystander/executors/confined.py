@@ -27,7 +27,7 @@ from bystander.executors.messages import (
     Broken,
     Done,
     Failed,
-    Run,
+    RunTasks,
     Said,
     Sealed,
     Stepped,
@@ -144,7 +144,7 @@ class ConfinedWorker:
                     raise WorkerDied(text)
                 case Done():
                     return None
-                case Sealed() | Run():
+                case Sealed() | RunTasks():
                     raise WorkerDied("it asks for tasks of its own")
                 case question:
                     self._send("answer", answer(task.workspace, question, self._scratch.folder))

@@ -61,7 +61,7 @@ class Broken(Message):
     text: str = Field(max_length=MAX_TEXT_CHARACTERS)
 
 
-class Video(Message):
+class FetchVideo(Message):
     event: Literal["video"]
     spans: list[tuple[int, int]] = Field(max_length=20_000)
 
@@ -95,15 +95,15 @@ class Sealed(Message):
     content: str = Field(max_length=MAX_MESSAGE_BYTES)
 
 
-class Run(Message):
+class RunTasks(Message):
     """Have the tasks done that were told, for the span `traceparent` (`bystander.tracing`)."""
 
     event: Literal["run"]
     traceparent: str | None = Field(None, pattern=TRACEPARENT_PATTERN)
 
 
-Question = Video | Find | Has | Store
-Said = Stepped | Warned | Done | Failed | Broken | Question | Sealed | Run
+Question = FetchVideo | Find | Has | Store
+Said = Stepped | Warned | Done | Failed | Broken | Question | Sealed | RunTasks
 _SAID: Final[TypeAdapter[Said]] = TypeAdapter(Annotated[Said, Field(discriminator="event")])
 
 
@@ -129,7 +129,7 @@ def answer(workspace: Workspace, question: Question, folder: Path) -> str | bool
         WorkerDied: there is no such file to be stored.
     """
     match question:
-        case Video(spans=spans):
+        case FetchVideo(spans=spans):
             return str(workspace.video(spans).resolve())
         case Find(name=name):
             found = workspace.find(name)

@@ -20,13 +20,13 @@ from bystander.errors import BystanderError
 from bystander.executors.child import Line
 from bystander.executors.messages import (
     COPY_BYTES,
+    FetchVideo,
     Find,
     Has,
-    Run,
+    RunTasks,
     Said,
     Sealed,
     Store,
-    Video,
     WorkerDied,
     answer,
     receive,
@@ -93,7 +93,7 @@ def relay(
             case Sealed():
                 content = base64.b64decode(said.content)
                 tasks.append(SealedTask(said.name, said.frames, workspace, content, said.networks))
-            case Run(traceparent=traceparent):
+            case RunTasks(traceparent=traceparent):
                 failure = None
                 try:
                     with tracing.within(traceparent):
@@ -145,7 +145,7 @@ class _Other:
             match question:
                 case Find(name=name):
                     result = _copied(self._workspace.find(name), self._folder, name)
-                case Video() | Has() | Store():
+                case FetchVideo() | Has() | Store():
                     result = answer(self._workspace, question, self._folder)
                 case _:
                     raise WorkerDied("it says what makes no sense")

@@ -71,7 +71,7 @@ class AudioCopier:
         self._span = span
         self._source: InputContainer = open_media(source)
         self._output = output
-        self._tracks: dict[int, _Copy | _Transcode] = {}  # by the stream's index
+        self._tracks: dict[int, _StreamCopy | _Transcode] = {}  # by the stream's index
         plan = plan_sound(source, output.format.name, treated)
         for loss, remark in plan.remarks():
             log.log(logging.WARNING if loss else logging.INFO, "%s: %s", source, remark)
@@ -79,7 +79,7 @@ class AudioCopier:
         for track in plan.tracks:
             stream = streams[track.stream]
             if track.copied:
-                self._tracks[stream.index] = _Copy(stream, output, origin, treated)
+                self._tracks[stream.index] = _StreamCopy(stream, output, origin, treated)
             elif track.becomes is not None:
                 self._tracks[stream.index] = _Transcode(stream, output, origin, track, treated)
         self._left_out = Tally(
@@ -156,7 +156,7 @@ class _Silenced(Exception):
     """A packet can't be decoded."""
 
 
-class _Copy:
+class _StreamCopy:
     """One stream whose packets are passed on as they are, but for those that are treated."""
 
     def __init__(

@@ -15,7 +15,7 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-Sample = TypeVar("Sample", bound=np.generic)
+SampleT = TypeVar("SampleT", bound=np.generic)
 
 _MAX_SLANT: Final = 0.0175
 """Tangent of one degree: players take what is less askew for a quarter turn."""
@@ -72,7 +72,7 @@ class Orientation:
         """Width and height of the upright picture from the stored one's, and the reverse."""
         return (height, width) if self.is_sideways else (width, height)
 
-    def upright(self, pixels: NDArray[Sample]) -> NDArray[Sample]:
+    def upright(self, pixels: NDArray[SampleT]) -> NDArray[SampleT]:
         """Stored samples [H, W] or [H, W, C] as they are to be seen; may be `pixels` itself."""
         if self.is_upright:
             return pixels

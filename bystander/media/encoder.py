@@ -29,7 +29,7 @@ from bystander.media.facts import FieldOrder, HdrMetadata, VideoInfo
 from bystander.media.hardware import HardwareEncoder, working_encoder
 from bystander.media.scheduling import ordinary_scheduling
 
-Preset = Literal[
+EncoderPreset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
 ]
 
@@ -81,7 +81,7 @@ class EncoderSettings(BaseModel):
         "8 bits and plays everywhere; HDR can't be written as h264. hevc and av1 make smaller "
         "files, more slowly.",
     )
-    preset: Preset = Field(
+    preset: EncoderPreset = Field(
         default="faster",
         title="Preset",
         description="Slower presets make smaller files (docs/speed.md). x264's names; the other "

@@ -24,7 +24,7 @@ from bystander.media.h264 import (
     PPS,
     SLICE,
     SPS,
-    Bits,
+    BitReader,
     Ended,
     SequenceParameters,
     read_sequence,
@@ -165,7 +165,7 @@ class _H264Headers:
 
     def _learn(self, unit: bytes) -> None:
         try:
-            bits = Bits(unit[1:])
+            bits = BitReader(unit[1:])
             if unit[0] & 31 == SPS:
                 parameters = read_sequence(bits)
                 self._sequences[parameters.number] = parameters
@@ -177,7 +177,7 @@ class _H264Headers:
 
     def _picture(self, unit: bytes, resets: bool) -> _CodedPicture | None:
         try:
-            bits = Bits(unit[1:_SLICE_HEADER_BYTES])
+            bits = BitReader(unit[1:_SLICE_HEADER_BYTES])
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
             sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))

@@ -30,7 +30,7 @@ class Ended(Exception):
     """There are fewer bits than were asked for."""
 
 
-class Bits:
+class BitReader:
     """The bits of a NAL unit's payload, first to last (7.2 and 9.1)."""
 
     def __init__(self, payload: bytes) -> None:
@@ -91,7 +91,7 @@ class SequenceParameters:
         return self.profile in (MAIN, HIGH)
 
 
-def read_sequence(bits: Bits) -> SequenceParameters:
+def read_sequence(bits: BitReader) -> SequenceParameters:
     """Read a sequence parameter set, from behind its NAL unit's header, up to its VUI.
 
     Raises:
@@ -148,7 +148,7 @@ def read_sequence(bits: Bits) -> SequenceParameters:
     )
 
 
-def _skip_scaling_list(bits: Bits, size: int) -> None:
+def _skip_scaling_list(bits: BitReader, size: int) -> None:
     """7.3.2.1.1.1."""
     last = following = 8
     for _ in range(size):

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
 class _End:
@@ -37,11 +37,11 @@ def prefetch(iterable: Iterable[Item], depth: int) -> Generator[Item]:
 
 
 def map_ahead(
-    function: Callable[[Item], Result],
+    function: Callable[[Item], ResultT],
     iterable: Iterable[Item],
     workers: int,
     ahead: int | None = None,
-) -> Generator[Result]:
+) -> Generator[ResultT]:
     """`function` of each item, in the items' order, `workers` of them worked on at once.
 
     The iterable is iterated by the consumer, `ahead` items ahead, by default a few for each
@@ -50,7 +50,7 @@ def map_ahead(
     generator waits for the calls under way.
     """
     most = 3 * workers if ahead is None else ahead
-    pending: deque[Future[Result]] = deque()
+    pending: deque[Future[ResultT]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
     try:
         for item in iterable:

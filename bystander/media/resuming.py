@@ -1,6 +1,6 @@
 """The masked video in segments, so that an interrupted rendering goes on where it was.
 
-A plan says which frames make a segment (`Span`). What one encoder has made of them, or what
+A plan says which frames make a segment (`SegmentSpan`). What one encoder has made of them, or what
 was copied of the source (`stream_copy`), lies in a file of its own in a folder, named by the
 frames and by the digest of all that its pictures depend on. At the end the segments' packets are
 joined, without encoding. So a disturbed run goes on where it was, one with other verdicts takes
@@ -31,8 +31,8 @@ from bystander.media.segments import (
     RENDER_AGAIN,
     DamagedSegment,
     Filled,
-    Segment,
     SegmentWriter,
+    VideoSegment,
     decoding_times,
 )
 from bystander.media.sound_spans import SoundSpan
@@ -62,7 +62,7 @@ class RenderCheckpoints:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SegmentSpan:
     """Frames that make one segment.
 
     Attributes:
@@ -88,14 +88,14 @@ def filled_in(folder: Path) -> Filled:
     """How much is filled of the result whose segments a folder keeps."""
     filled = Filled()
     for path in folder.glob("*.segment"):
-        filled += Segment.load(path).filled
+        filled += VideoSegment.load(path).filled
     return filled
 
 
-def even_spans(frames: int, length: int, digest: str) -> list[Span]:
+def even_spans(frames: int, length: int, digest: str) -> list[SegmentSpan]:
     """`frames` of a video cut every `length`, where all of them depend on the same."""
     return [
-        Span(start, start + length, f"{digest[:_DIGEST_LETTERS]}-{length}")
+        SegmentSpan(start, start + length, f"{digest[:_DIGEST_LETTERS]}-{length}")
         for start in range(0, max(1, frames), length)
     ]
 
@@ -146,7 +146,7 @@ class SegmentedWriter:
         source: Path,
         settings: EncoderSettings,
         checkpoints: RenderCheckpoints,
-        plan: Sequence[Span],
+        plan: Sequence[SegmentSpan],
         overwrite: bool = False,
         copyable: CopyableStream | None = None,
         sound: tuple[SoundSpan, ...] = (),
@@ -158,7 +158,7 @@ class SegmentedWriter:
         self._settings, self._overwrite, self._sound = settings, overwrite, sound
         self._checkpoints, self._folder = checkpoints, checkpoints.folder
         self._plan, self._copyable = list(plan), copyable
-        self._segments: dict[int, Segment] = {}  # by the span's place in the plan
+        self._segments: dict[int, VideoSegment] = {}  # by the span's place in the plan
         self._current = ExitStack()
         self._number = self._in_current = 0
         self._filled = Filled()  # of the current one
@@ -235,7 +235,7 @@ class SegmentedWriter:
             if known is not None:
                 self._segments[number] = known
             return known is not None
-        self._segments[number] = Segment.load(path)
+        self._segments[number] = VideoSegment.load(path)
         return True
 
     def write(
@@ -310,13 +310,13 @@ class SegmentedWriter:
         if self._segments:
             log.info("%d frames are there already", self.done)
 
-    def _usable(self, number: int) -> Segment | None:
+    def _usable(self, number: int) -> VideoSegment | None:
         span = self._plan[number]
         path = self._folder / span.name
         if not path.exists():
             return None
         try:
-            segment = Segment.load(path)
+            segment = VideoSegment.load(path)
         except DamagedSegment as error:
             log.warning("%s", error)
             return None
@@ -336,7 +336,7 @@ class SegmentedWriter:
         self._writer.finish(last, self._filled)
         self._current.close()
         path = self._folder / self._plan[self._number].name
-        self._segments[self._number] = Segment.load(path)
+        self._segments[self._number] = VideoSegment.load(path)
         self._number, self._in_current, self._filled = self._number + 1, 0, Filled()
 
     def _add(self, packets: Iterable[Packet[VideoStream]]) -> None:
@@ -362,7 +362,7 @@ class SegmentedWriter:
                 assert packet.dts is not None
                 muxer.advance(packet.dts * clock + origin)
 
-    def _parameter_sets(self, segments: Sequence[Segment]) -> bytes:
+    def _parameter_sets(self, segments: Sequence[VideoSegment]) -> bytes:
         """What a decoder must know before the first packet of all of them."""
         own = self._extradata
         others = {segment.extradata for segment in segments} - {own}
@@ -375,7 +375,7 @@ class SegmentedWriter:
             )
         return joined_parameter_sets(own, self._copyable.parameter_sets)
 
-    def _packets(self, segments: Sequence[Segment]) -> Iterator[Packet[VideoStream]]:
+    def _packets(self, segments: Sequence[VideoSegment]) -> Iterator[Packet[VideoStream]]:
         times = decoding_times(segments)
         for segment in segments:
             for packet in segment.packets():

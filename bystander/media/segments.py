@@ -64,7 +64,7 @@ class DamagedSegment(OutputUnwritable):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class VideoSegment:
     """A whole segment on disk.
 
     Attributes:
@@ -81,7 +81,7 @@ class Segment:
     filled: Filled
 
     @classmethod
-    def load(cls, path: Path) -> Segment:
+    def load(cls, path: Path) -> VideoSegment:
         """Check a segment and read all but its packets' data.
 
         Raises:
@@ -164,7 +164,7 @@ class SegmentWriter:
         self._file.write(data)
 
 
-def decoding_times(segments: Sequence[Segment]) -> Iterator[int]:
+def decoding_times(segments: Sequence[VideoSegment]) -> Iterator[int]:
     """The dts of every packet of the segments that make up a video, in decoding order.
 
     Strictly increasing, and never after the packet's pts, however uneven those are: each

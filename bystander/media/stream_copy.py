@@ -42,7 +42,7 @@ from bystander.media.h264 import (
     SEI,
     SLICE,
     SPS,
-    Bits,
+    BitReader,
     Ended,
     SequenceParameters,
     annex_b,
@@ -212,7 +212,7 @@ def _check_order(groups: Sequence[PictureGroup]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _CodedPicture:
+class _CopiedPicture:
     """What is passed on of a packet: the slices of its one picture, with start codes."""
 
     data: bytes
@@ -242,7 +242,7 @@ class _Headers:
         if len(self._sequences) != 1 or not self._pictures:
             raise NotCopyable("it hasn't exactly one sequence parameter set")
         (sequence,) = self._sequences.values()
-        _check_sequence(read_sequence(Bits(sequence[1:])), info)
+        _check_sequence(read_sequence(BitReader(sequence[1:])), info)
         self.parameter_sets = annex_b([sequence, *self._pictures.values()])
         used = {*self._sequences, *self._pictures}
         free = [number for number in range(_LARGEST_ID + 1) if number not in used]
@@ -250,7 +250,7 @@ class _Headers:
             raise NotCopyable("no id is left for the encoder's parameter sets")
         self.free_id = free[0]
 
-    def picture(self, packet: Packet[Stream]) -> _CodedPicture | None:
+    def picture(self, packet: Packet[Stream]) -> _CopiedPicture | None:
         """The packet's picture; None if it may not be copied."""
         if packet.has_sidedata("new_extradata"):
             raise NotCopyable("its parameters change midway")
@@ -270,12 +270,12 @@ class _Headers:
                 return None
             is_idr, first = kind == IDR_SLICE, False
             slices.append(unit)
-        return _CodedPicture(annex_b(slices), is_idr) if slices else None
+        return _CopiedPicture(annex_b(slices), is_idr) if slices else None
 
     def _begins_picture(self, unit: bytes) -> bool | None:
         """Whether it is a picture's first slice; None if its parameters aren't known."""
         try:
-            bits = Bits(unit[1:_SLICE_HEADER_BYTES])
+            bits = BitReader(unit[1:_SLICE_HEADER_BYTES])
             first_macroblock, _ = bits.unsigned(), bits.unsigned()
             return first_macroblock == 0 if bits.unsigned() in self._pictures else None
         except Ended:
@@ -289,7 +289,7 @@ class _Headers:
     def _set_of(self, unit: bytes) -> tuple[dict[int, bytes], int]:
         """Where a parameter set belongs, and its id."""
         try:
-            bits = Bits(unit[1:])
+            bits = BitReader(unit[1:])
             if unit[0] & 31 == SPS:
                 return self._sequences, read_sequence(bits).number
             return self._pictures, bits.unsigned()

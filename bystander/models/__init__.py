@@ -16,7 +16,7 @@ from bystander.config import Settings
 from bystander.errors import ConfigError, ModelError
 from bystander.geometry.instances import Instance
 from bystander.geometry.types import Rgb
-from bystander.models.backends import Choice, choose
+from bystander.models.backends import BackendChoice, choose
 from bystander.models.bodies import BodyModel, HistogramBodies, OSNetBodies
 from bystander.models.face_model import FaceModel
 from bystander.models.face_packs import face_licences, open_faces
@@ -117,7 +117,7 @@ def load_models(settings: ModelSettings | None = None, store: ModelStore | None 
     )
 
 
-def choose_network(settings: ModelSettings, store: ModelStore) -> tuple[Path, Choice]:
+def choose_network(settings: ModelSettings, store: ModelStore) -> tuple[Path, BackendChoice]:
     """The segmenter's file, and how it is run here.
 
     Raises:
@@ -176,13 +176,15 @@ def used_networks(settings: ModelSettings, store: ModelStore) -> dict[str, str]:
     return used
 
 
-def _for_faces(settings: ModelSettings, store: ModelStore) -> Choice:
+def _for_faces(settings: ModelSettings, store: ModelStore) -> BackendChoice:
     """What runs the face detector beside an int8 segmenter: the same as beside any other."""
     sessions = settings.sessions.model_copy(update={"precision": Precision.AUTO})
     return choose_network(ModelSettings(sessions=sessions), store)[1]
 
 
-def _segmenter(network: Path, choice: Choice, settings: SegmenterSettings) -> PersonSegmenter:
+def _segmenter(
+    network: Path, choice: BackendChoice, settings: SegmenterSettings
+) -> PersonSegmenter:
     decoding = settings.model_copy(update={"variant": choice.variant})
     return PersonSegmenter(open_session(network, choice.sessions), decoding)
 

@@ -77,7 +77,7 @@ Provider = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class BackendCandidate:
     """One way to run the segmenter.
 
     Attributes:
@@ -109,7 +109,7 @@ class Candidate:
         )
 
 
-REFERENCE: Final = Candidate("onnxruntime", "cpu", Precision.FP32)
+REFERENCE: Final = BackendCandidate("onnxruntime", "cpu", Precision.FP32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Measurement:
         failed: why it can't run here.
     """
 
-    candidate: Candidate
+    candidate: BackendCandidate
     milliseconds: float = 0.0
     mean_iou: float = 0.0
     score_difference: float = 0.0
@@ -143,7 +143,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BackendChoice:
     """How the segmenter is run.
 
     Attributes:
@@ -165,7 +165,7 @@ def choose(
     networks: Mapping[Variant, Path],
     cache: Path,
     environ: Mapping[str, str] = os.environ,
-) -> Choice:
+) -> BackendChoice:
     """The fastest way to run the segmenter that the settings allow and that agrees with fp32.
 
     A given precision decides the variant. Where the variant `int8` is asked for and the precision
@@ -189,10 +189,10 @@ def choose(
     if not wanted:
         raise _lacking(settings)
     if len(wanted) == 1:
-        return Choice(wanted[0].name, wanted[0].variant, wanted[0].sessions(settings), _ONLY)
+        return BackendChoice(wanted[0].name, wanted[0].variant, wanted[0].sessions(settings), _ONLY)
     measured = {m.candidate: m for m in measurements(networks, cache)}
     best, why = _best([measured[one] for one in wanted if one in measured], variant)
-    return Choice(best.name, best.variant, best.sessions(settings), why)
+    return BackendChoice(best.name, best.variant, best.sessions(settings), why)
 
 
 def measurements(
@@ -220,7 +220,7 @@ def measurements(
 def self_test(networks: Mapping[Variant, Path]) -> tuple[Measurement, ...]:
     """Time every candidate, and compare what it finds with the reference."""
     picture = _picture()
-    opened: dict[Candidate, _TimedSegmenter] = {}
+    opened: dict[BackendCandidate, _TimedSegmenter] = {}
     failed: list[Measurement] = []
     for candidate in _candidates():
         if candidate.variant in networks:
@@ -228,7 +228,7 @@ def self_test(networks: Mapping[Variant, Path]) -> tuple[Measurement, ...]:
                 opened[candidate] = _TimedSegmenter(candidate, networks[candidate.variant])
             except BystanderError as error:
                 failed.append(Measurement(candidate, failed=str(error)))
-    found: dict[Candidate, list[Instance]] = {}
+    found: dict[BackendCandidate, list[Instance]] = {}
     for _ in range(ROUNDS):
         for candidate, segmenter in opened.items():
             found[candidate] = segmenter.segment(picture)
@@ -247,7 +247,7 @@ class _TimedSegmenter:
         seconds: the least that its network took for a picture.
     """
 
-    def __init__(self, candidate: Candidate, network: Path) -> None:
+    def __init__(self, candidate: BackendCandidate, network: Path) -> None:
         sessions = candidate.sessions(SessionSettings(threads=1))
         self.seconds = float("inf")
         self._session = open_session(network, sessions)
@@ -265,11 +265,13 @@ class _TimedSegmenter:
         return outputs
 
 
-def _candidates() -> list[Candidate]:
+def _candidates() -> list[BackendCandidate]:
     """The ways to run the segmenter that this machine has, the reference first."""
-    found = [REFERENCE, Candidate("onnxruntime", "cpu", Precision.INT8)]
+    found = [REFERENCE, BackendCandidate("onnxruntime", "cpu", Precision.INT8)]
     if "CUDAExecutionProvider" in onnx_runtime().get_available_providers():
-        found += [Candidate("onnxruntime", "cuda", p) for p in (Precision.FP32, Precision.INT8)]
+        found += [
+            BackendCandidate("onnxruntime", "cuda", p) for p in (Precision.FP32, Precision.INT8)
+        ]
     if importlib.util.find_spec("openvino") is None:
         return found
     try:
@@ -279,11 +281,11 @@ def _candidates() -> list[Candidate]:
         _log.debug("OpenVINO can't be used: %s", error)
         return found
     native = [p for p in (Precision.BF16, Precision.FP16) if p.upper() in abilities]
-    return found + [Candidate("openvino", "cpu", p) for p in (Precision.FP32, *native)]
+    return found + [BackendCandidate("openvino", "cpu", p) for p in (Precision.FP32, *native)]
 
 
 def _allowed(
-    candidate: Candidate,
+    candidate: BackendCandidate,
     settings: SessionSettings,
     variant: Variant,
     networks: Mapping[Variant, Path],
@@ -297,7 +299,7 @@ def _allowed(
     )
 
 
-def _best(measured: Sequence[Measurement], variant: Variant) -> tuple[Candidate, str]:
+def _best(measured: Sequence[Measurement], variant: Variant) -> tuple[BackendCandidate, str]:
     """The fastest that agrees; of the variant int8, which was asked for, its own file, too."""
     fit = [one for one in measured if _fits(one, variant)]
     if not fit:
@@ -316,7 +318,7 @@ def _fits(measured: Measurement, variant: Variant) -> bool:
     return measured.agrees
 
 
-def _on(device: str, variant: Variant, settings: SessionSettings) -> Choice:
+def _on(device: str, variant: Variant, settings: SessionSettings) -> BackendChoice:
     """What was asked for, where there is nothing to compare it with."""
     if settings.backend == "openvino":
         raise ConfigError(
@@ -326,7 +328,7 @@ def _on(device: str, variant: Variant, settings: SessionSettings) -> Choice:
     if precision is Precision.AUTO:
         precision = Precision.INT8 if variant == "int8" else Precision.FP32
     chosen = settings.model_copy(update={"backend": "onnxruntime", "precision": precision})
-    return Choice(f"onnxruntime {device} {precision}", variant, chosen, _ONLY)
+    return BackendChoice(f"onnxruntime {device} {precision}", variant, chosen, _ONLY)
 
 
 def _lacking(settings: SessionSettings) -> ConfigError:
@@ -442,7 +444,7 @@ def _read(path: Path) -> tuple[Measurement, ...] | None:
 
 
 def _measurement(candidate: Mapping[str, str], **measured: object) -> Measurement:
-    one = Candidate(**{**candidate, "precision": Precision(candidate["precision"])})  # type: ignore[arg-type]
+    one = BackendCandidate(**{**candidate, "precision": Precision(candidate["precision"])})  # type: ignore[arg-type]
     return Measurement(one, **measured)  # type: ignore[arg-type]
 
 

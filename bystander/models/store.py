@@ -34,10 +34,10 @@ __all__ = [
     "SEGMENTER_VARIABLE",
     "Catalogue",
     "Download",
+    "DownloadProgress",
     "FacePackEntry",
     "ModelFile",
     "ModelStore",
-    "Progress",
     "Role",
     "Variant",
     "import_model",
@@ -47,7 +47,7 @@ __all__ = [
 
 MODELS_VARIABLE = "BYSTANDER_MODELS"
 SEGMENTER_VARIABLE = "BYSTANDER_SEGMENTER"
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived and the bytes expected, None if unknown."""
 
 _CHUNK_BYTES = 1 << 20
@@ -191,7 +191,7 @@ class ModelStore:
         places = self._places(name, self.catalogue.entry(name).file)
         return self.permits(name) and any(path.is_file() for path in places)
 
-    def pull(self, name: str, progress: Progress | None = None) -> Path:
+    def pull(self, name: str, progress: DownloadProgress | None = None) -> Path:
         """Download `name` into the cache, unless an intact copy is there.
 
         The file appears under its name only once it is complete and its checksum is right.
@@ -266,7 +266,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def _fetch(download: Download, file: str, target: Path, progress: Progress | None) -> None:
+def _fetch(download: Download, file: str, target: Path, progress: DownloadProgress | None) -> None:
     if download.archive_sha256 is None:
         _download(download.url, target, progress)
         return
@@ -276,7 +276,7 @@ def _fetch(download: Download, file: str, target: Path, progress: Progress | Non
         _extract(archive, file, target, download.url)
 
 
-def _download(url: str, target: Path, progress: Progress | None) -> None:
+def _download(url: str, target: Path, progress: DownloadProgress | None) -> None:
     with (
         urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
         target.open("wb") as stream,

@@ -28,7 +28,7 @@ from bystander.media.reader import frames_after
 from bystander.models import Models, load_models
 from bystander.models.segmenter import analysis_size
 from bystander.pipeline.checkpoints import AnalysisCheckpoints, AnalysisState, ReaderPosition
-from bystander.pipeline.chunks import Chunk, Look, keep_warm, look_tasks, plan
+from bystander.pipeline.chunks import Chunk, ChunkAnalysis, keep_warm, look_tasks, plan
 from bystander.pipeline.join import JoinedVideo
 from bystander.pipeline.looking import begin, facts_of, observe
 from bystander.pipeline.tasks import Parallel
@@ -197,13 +197,13 @@ def _in_chunks(
     deciding = ProgressMeter("decide", info.frame_count, report)
     deciding.report()
     scale = info.display_size[0] / tasks[0].grid[0]
-    looks: list[tuple[Chunk, Look]] = []
+    looks: list[tuple[Chunk, ChunkAnalysis]] = []
     for chunk, task in zip(chunks, tasks, strict=True):
         deciding.advance(LOADING_SHARE * len(looks) / len(tasks))
         path = workspace.find(task.name)
         if path is None:
             raise InvalidTimeline(f"{task.name} is gone from the workspace", "Start again.")
-        looks.append((chunk, Look.load(path, scale)))
+        looks.append((chunk, ChunkAnalysis.load(path, scale)))
     whole = JoinedVideo(looks, info, opened.models.faces.thresholds.different, clicks)
     joining = part_of(deciding.advance, LOADING_SHARE, JOINED_SHARE)
     with TimelineWriter(opened.output) as writer:

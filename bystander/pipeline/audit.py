@@ -36,7 +36,7 @@ from bystander.auditing.likeness import compare, luma
 from bystander.auditing.masked import masked_badly
 from bystander.auditing.pairs import AuditFrame, FrameComparison, Pair, PairedReader, looked_at
 from bystander.auditing.redrawn import Redrawer
-from bystander.auditing.report import Result, check_page, write_report
+from bystander.auditing.report import AuditResult, check_page, write_report
 from bystander.auditing.streams import carried, carried_in_frame
 from bystander.auditing.visibility import visible_faces, visible_people
 from bystander.choices import EffectName
@@ -74,7 +74,7 @@ def audit(
     report: Report | None = None,
     edits: Edits | None = None,
     earlier: EarlierAudit | None = None,
-) -> Result:
+) -> AuditResult:
     """Audit a masked video and write what was found.
 
     Args:
@@ -146,7 +146,7 @@ def audit(
     if again is not None:
         in_output = ordered([*in_output, *again.findings])
     found = (*whole_file, *in_output, *_about_effect(redrawing, header))
-    result = Result(
+    result = AuditResult(
         source=source,
         output=output,
         checksums=(checksum, sha256(output)),

@@ -28,7 +28,7 @@ from bystander.media.colour import PixelFormat, planes_of
 from bystander.media.facts import VideoInfo
 from bystander.media.prefetch import prefetch
 from bystander.media.reader import Frame, frames_after
-from bystander.redaction.camera import Motion, View, registered
+from bystander.redaction.camera import Homography, View, registered
 from bystander.redaction.effects import EffectSettings, Plane
 from bystander.redaction.filling import Filling
 from bystander.redaction.plates import (
@@ -71,29 +71,29 @@ _SIGHTING: Final = struct.Struct("<iiiiid")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PlateWindow:
     """Frames `start` to `stop` of one shot that share a plate, `stop` not among them."""
 
     start: int
     stop: int
 
 
-def windows_of(header: Header) -> list[Window]:
+def windows_of(header: Header) -> list[PlateWindow]:
     """All windows of a video, in order; what is too short for a plate is in none."""
     found = []
     for shot in header.shots:
         count = ceil((shot.end - shot.start) / WINDOW_FRAMES)
         cuts = [shot.start + (shot.end - shot.start) * n // max(1, count) for n in range(count + 1)]
-        found += [Window(a, b) for a, b in pairwise(cuts) if b - a >= MIN_WINDOW_FRAMES]
+        found += [PlateWindow(a, b) for a, b in pairwise(cuts) if b - a >= MIN_WINDOW_FRAMES]
     return found
 
 
-def window_at(windows: Sequence[Window], frame: int) -> Window | None:
+def window_at(windows: Sequence[PlateWindow], frame: int) -> PlateWindow | None:
     """The window that a frame belongs to."""
     return next((window for window in windows if window.start <= frame < window.stop), None)
 
 
-def frames_behind(windows: Sequence[Window], start: int, stop: int) -> tuple[int, int]:
+def frames_behind(windows: Sequence[PlateWindow], start: int, stop: int) -> tuple[int, int]:
     """The frames that are read to draw those from `start` to `stop`, the last not among them."""
     near = [window for window in windows if window.start < stop and start < window.stop]
     return (
@@ -124,7 +124,7 @@ class _Seen:
         looks: what each sample looks like.
     """
 
-    motions: dict[int, Motion]
+    motions: dict[int, Homography]
     people: dict[int, NDArray[np.uint8]]
     samples: list[tuple[int, list[Plane]]]
     ends: dict[int, list[tuple[int, Sighting, Small]]]
@@ -159,7 +159,7 @@ class Backgrounds:
         self._per_grid = GridTransform(info.display_size, header.grid).display_per_grid
         self._tracklets: dict[int, Tracklet] = {one.id: one for one in header.tracklets}
         self._windows = windows_of(header)
-        self._made: tuple[Window, Plate | None, _Seen] | None = None
+        self._made: tuple[PlateWindow, Plate | None, _Seen] | None = None
         self._frames: Generator[Frame] | None = None
         self._next = 0
 
@@ -192,7 +192,7 @@ class Backgrounds:
             self._frames.close()
             self._frames = None
 
-    def _read(self, window: Window) -> _Seen:
+    def _read(self, window: PlateWindow) -> _Seen:
         """Look at all frames of a window."""
         records = {
             record.pts: record
@@ -201,8 +201,8 @@ class Backgrounds:
         count = self._sample_count(window)
         sampled = {window.start + (window.stop - window.start) * n // count for n in range(count)}
         seen = _Seen({}, {}, [], {}, [])
-        anchor: tuple[View, Motion] | None = None  # what samples are registered with
-        last: tuple[View, Motion] | None = None  # the sample before
+        anchor: tuple[View, Homography] | None = None  # what samples are registered with
+        last: tuple[View, Homography] | None = None  # the sample before
         guess = np.eye(3)  # from that to the frame before
         for frame in self._reading(window, max(records)):
             record = records.get(frame.pts)
@@ -211,7 +211,7 @@ class Backgrounds:
             people = self._people(record.sightings)
             planes = planes_of(frame.upright(self._pixel_format))
             view = View(self._grey(planes[0]), ~people)
-            motion: Motion | None
+            motion: Homography | None
             if anchor is None or last is None:
                 motion, anchor, last = np.eye(3), (view, np.eye(3)), (view, np.eye(3))
                 is_sample = True
@@ -243,7 +243,7 @@ class Backgrounds:
                 ends[1:] = [(record.index, sighting, look)]
         return seen
 
-    def _reading(self, window: Window, last_pts: int) -> Iterator[Frame]:
+    def _reading(self, window: PlateWindow, last_pts: int) -> Iterator[Frame]:
         """The frames of a window, read on from those of the one before where it follows."""
         if self._frames is None or self._next != window.start:
             self.close()
@@ -260,7 +260,7 @@ class Backgrounds:
     def _pts(self) -> NDArray[np.int64]:
         return self._timeline.pts()
 
-    def _plate(self, window: Window, seen: _Seen) -> Plate | None:
+    def _plate(self, window: PlateWindow, seen: _Seen) -> Plate | None:
         numbers = [number for number, _ in seen.samples]
         if len(numbers) < MIN_SAMPLES:
             return None
@@ -353,7 +353,7 @@ class Backgrounds:
         width, height = self._grid
         return np.unpackbits(packed, count=width * height).reshape(height, width).view(bool)
 
-    def _sample_count(self, window: Window) -> int:
+    def _sample_count(self, window: PlateWindow) -> int:
         width, height = self._size
         planes = 3 if self._pixel_format.startswith("yuv444") else 1.5
         size = width * height * planes * (2 if self._pixel_format.endswith("10le") else 1)

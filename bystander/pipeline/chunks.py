@@ -193,7 +193,7 @@ class LookTask:
                 writer.finish(header, analyzer.pictures(), (jpeg for _, jpeg in analyzer.pointed))
                 with zipfile.ZipFile(path, "a") as archive:
                     archive.writestr(_entry(EVIDENCE), dump_evidence(analyzer.evidence))
-                    archive.writestr(_entry(FACTS), _Facts.of(analyzer).model_dump_json())
+                    archive.writestr(_entry(FACTS), _ChunkFacts.of(analyzer).model_dump_json())
             except BaseException:
                 step(-done)
                 raise
@@ -266,7 +266,7 @@ class _Miss(BaseModel):
     advice: str
 
 
-class _Facts(BaseModel):
+class _ChunkFacts(BaseModel):
     """What of a look is in no timeline.
 
     Attributes:
@@ -279,7 +279,7 @@ class _Facts(BaseModel):
     misses: list[_Miss]
 
     @classmethod
-    def of(cls, analyzer: FrameAnalyzer) -> _Facts:
+    def of(cls, analyzer: FrameAnalyzer) -> _ChunkFacts:
         misses = [
             _Miss(seconds=seconds, what=error.what, advice=error.advice)
             for seconds, error in analyzer.misses
@@ -288,7 +288,7 @@ class _Facts(BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ChunkAnalysis:
     """What was learnt from one chunk.
 
     Attributes:
@@ -304,7 +304,7 @@ class Look:
     misses: tuple[tuple[float, SelectionError], ...]
 
     @classmethod
-    def load(cls, path: Path, scale: float) -> Look:
+    def load(cls, path: Path, scale: float) -> ChunkAnalysis:
         """Read a look.
 
         Args:
@@ -319,7 +319,7 @@ class Look:
                 if any(archive.getinfo(name).file_size > MAX_BYTES for name in (EVIDENCE, FACTS)):
                     raise ValueError("it unpacks into too much")
                 evidence = load_evidence(archive.read(EVIDENCE), scale)
-                facts = _Facts.model_validate_json(archive.read(FACTS))
+                facts = _ChunkFacts.model_validate_json(archive.read(FACTS))
             known = {tracklet.id for tracklet in timeline.header.tracklets}
             if not known <= evidence.dossiers.keys():
                 raise ValueError("of some tracklets there is no evidence")

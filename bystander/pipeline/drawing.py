@@ -30,7 +30,7 @@ from bystander.media.facts import FieldOrder, VideoInfo
 from bystander.media.partial_files import Spans
 from bystander.media.prefetch import prefetch
 from bystander.media.reader import Frame, frames_after
-from bystander.media.resuming import Run, Span
+from bystander.media.resuming import Run, SegmentSpan
 from bystander.media.segments import Filled, SegmentWriter
 from bystander.pipeline.backgrounds import Backgrounds
 from bystander.pipeline.render_plan import regions_of
@@ -72,7 +72,7 @@ class DrawTask:
     timeline: str
     effect: EffectSettings
     encoder: EncoderSettings
-    span: Span
+    span: SegmentSpan
     shown: int | None
     parameter_id: int
     last: bool

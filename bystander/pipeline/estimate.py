@@ -31,7 +31,7 @@ from bystander.pipeline.looking import begin, observe
 from bystander.redaction.effects import EffectSettings
 from bystander.settings import Profile
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import FrameRecord
 from bystander.tracking.frame_analysis import FrameAnalyzer
 
@@ -198,6 +198,6 @@ class _Sample:
             bodies_across_shots=False,
         )
         base = (info.time_base.numerator, info.time_base.denominator)
-        facts = VideoFacts(*info.display_size, base, self.frames, analyzer.fps, "")
+        facts = SourceVideo(*info.display_size, base, self.frames, analyzer.fps, "")
         grid = analysis_size(*info.display_size, settings.long_side)
         return Header(facts, grid, tuple(analyzer.shots), tracklets, persons, {})

@@ -13,7 +13,7 @@ from typing import Final
 
 from bystander.errors import InvalidTimeline, SelectionError
 from bystander.media.facts import VideoInfo
-from bystander.pipeline.chunks import Chunk, Look
+from bystander.pipeline.chunks import Chunk, ChunkAnalysis
 from bystander.timeline.types import FrameRecord, Origin, PointedAt, Shot
 from bystander.tracking.clicks import Click
 from bystander.tracking.evidence import EvidenceStore, SegmentEvidence, TrackletEvidence
@@ -31,7 +31,7 @@ REACH_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _ChunkPart:
     """What is taken of a chunk.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Part:
         blur: frames about a joint in which a possible swap counts, whichever side noted it.
     """
 
-    look: Look
+    look: ChunkAnalysis
     first: int
     last: int
     offset: int
@@ -69,7 +69,7 @@ class JoinedVideo:
 
     def __init__(
         self,
-        looks: Sequence[tuple[Chunk, Look]],
+        looks: Sequence[tuple[Chunk, ChunkAnalysis]],
         info: VideoInfo,
         different: float,
         clicks: Sequence[Click],
@@ -118,7 +118,7 @@ class JoinedVideo:
                 segment = self.evidence.dossiers[sighting.tracklet].stretch(record.index)
                 segment.see(record.index, sighting.box)
 
-    def _number(self, part: _Part, before: dict[int, int]) -> dict[int, int]:
+    def _number(self, part: _ChunkPart, before: dict[int, int]) -> dict[int, int]:
         """The numbers in the joined video of everyone in a part, by their own.
 
         Args:
@@ -137,7 +137,7 @@ class JoinedVideo:
             ids[tracklet.id] = known
         return ids
 
-    def _take_in(self, number: int, part: _Part) -> None:
+    def _take_in(self, number: int, part: _ChunkPart) -> None:
         """Add what one part has learnt; everyone in it has a number."""
         ids, before = self._ids[number], self._ids[number - 1] if number else {}
         shots = self._take_shots(part)
@@ -173,7 +173,7 @@ class JoinedVideo:
         for face in found.faces:  # may begin a new segment
             self.evidence.add_face(tracklet.id, face, self._different)
 
-    def _take_shots(self, part: _Part) -> dict[int, int]:
+    def _take_shots(self, part: _ChunkPart) -> dict[int, int]:
         """Number in the joined video of each shot of a part, by its own."""
         numbers: dict[int, int] = {}
         for own, shot in enumerate(part.look.timeline.header.shots):
@@ -208,7 +208,7 @@ class JoinedVideo:
         )
 
 
-def _parts(looks: Sequence[tuple[Chunk, Look]], blur: int) -> list[_Part]:
+def _parts(looks: Sequence[tuple[Chunk, ChunkAnalysis]], blur: int) -> list[_ChunkPart]:
     """What to take of each chunk."""
     joints = [_joint(chunk, one, other, blur) for (chunk, one), (_, other) in pairwise(looks)]
     parts, offset, first, joint = [], 0, 0, None
@@ -218,14 +218,16 @@ def _parts(looks: Sequence[tuple[Chunk, Look]], blur: int) -> list[_Part]:
             raise InvalidTimeline(
                 f"{look.timeline.path} ends before it begins", "Make the chunks longer."
             )
-        parts.append(_Part(look, first, last, offset - first, joint, blur))
+        parts.append(_ChunkPart(look, first, last, offset - first, joint, blur))
         offset += last - first
         if number < len(joints):
             _, first, joint = joints[number]
     return parts
 
 
-def _joint(chunk: Chunk, one: Look, other: Look, blur: int) -> tuple[int, int, Joint]:
+def _joint(
+    chunk: Chunk, one: ChunkAnalysis, other: ChunkAnalysis, blur: int
+) -> tuple[int, int, Joint]:
     """Where a chunk gives way to the next one: the frame's number in both, and who is who.
 
     Args:
@@ -258,13 +260,13 @@ def _joint(chunk: Chunk, one: Look, other: Look, blur: int) -> tuple[int, int, J
     return next(numbers), next(numbers), joint
 
 
-def _cuts(look: Look, records: Sequence[FrameRecord]) -> set[int]:
+def _cuts(look: ChunkAnalysis, records: Sequence[FrameRecord]) -> set[int]:
     """The pts of frames with which a shot begins; every window begins with one."""
     starts = {shot.start for shot in look.timeline.header.shots} - {0}
     return {record.pts for record in records if record.index in starts}
 
 
-def _doubts(look: Look, records: Sequence[FrameRecord]) -> set[int]:
+def _doubts(look: ChunkAnalysis, records: Sequence[FrameRecord]) -> set[int]:
     """The pts of frames in which two people may have been swapped."""
     frames = {
         segment.start
@@ -275,7 +277,7 @@ def _doubts(look: Look, records: Sequence[FrameRecord]) -> set[int]:
 
 
 def _within(
-    segments: Sequence[SegmentEvidence], part: _Part, ids: Mapping[int, int]
+    segments: Sequence[SegmentEvidence], part: _ChunkPart, ids: Mapping[int, int]
 ) -> list[SegmentEvidence]:
     """Somebody's segments as far as they lie in a part, by the joined video's numbers."""
     # Somebody may be continued backwards into the part who is first seen after it.

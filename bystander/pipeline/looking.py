@@ -23,7 +23,7 @@ from bystander.models import Models
 from bystander.models.segmenter import analysis_size
 from bystander.pipeline.checkpoints import ReaderPosition
 from bystander.settings import AnalysisSettings
-from bystander.timeline.header import VideoFacts
+from bystander.timeline.header import SourceVideo
 from bystander.tracking.appearance import to_lab
 from bystander.tracking.clicks import Click
 from bystander.tracking.face_assignment import detect_faces
@@ -35,7 +35,7 @@ from bystander.tracking.shots import CutDetector, thumbnail
 from bystander.tracking.tiled_inference import detect_tiled
 
 Item = TypeVar("Item")
-View = tuple[AnalysisFrame, ReaderPosition]
+PlacedFrame = tuple[AnalysisFrame, ReaderPosition]
 
 QUEUE_FRAMES: Final = 6
 
@@ -44,7 +44,7 @@ QUEUE_FRAMES: Final = 6
 class _LookedAt:
     """Frames in order, and what the networks found in the last one."""
 
-    views: list[View]
+    views: list[PlacedFrame]
     instances: list[Instance]
     faces: list[Face]
 
@@ -71,9 +71,9 @@ def begin(
     )
 
 
-def facts_of(info: VideoInfo, key: str) -> VideoFacts:
+def facts_of(info: VideoInfo, key: str) -> SourceVideo:
     """What a timeline says of its video, whose fingerprint is `key`; without frames yet."""
-    return VideoFacts(
+    return SourceVideo(
         width=info.display_size[0],
         height=info.display_size[1],
         time_base=(info.time_base.numerator, info.time_base.denominator),
@@ -125,7 +125,7 @@ def _views(
     info: VideoInfo,
     settings: AnalysisSettings,
     standing: ReaderPosition | None,
-) -> Iterator[View]:
+) -> Iterator[PlacedFrame]:
     """Decoded frames at grid size, and in detail whenever a look at faces is due.
 
     Every shot's first second is looked at more often: what is found there decides most.
@@ -158,12 +158,12 @@ def detail_size(info: VideoInfo, settings: AnalysisSettings) -> tuple[int, int]:
     return analysis_size(*info.display_size, settings.detail_long_side)
 
 
-def _runs(views: Iterable[View], stride: int) -> Iterator[list[View]]:
+def _runs(views: Iterable[PlacedFrame], stride: int) -> Iterator[list[PlacedFrame]]:
     """Frames in runs of at most `stride`, none over a cut, of which the last is a keyframe.
 
     Where faces are looked for, and where a shot begins and ends, are keyframes.
     """
-    run: list[View] = []
+    run: list[PlacedFrame] = []
     for view, position in views:
         if view.cut and run:
             yield run
@@ -177,7 +177,7 @@ def _runs(views: Iterable[View], stride: int) -> Iterator[list[View]]:
 
 
 def _look(
-    models: Models, settings: AnalysisSettings, runs: Sequence[list[View]]
+    models: Models, settings: AnalysisSettings, runs: Sequence[list[PlacedFrame]]
 ) -> list[_LookedAt]:
     """Run the networks on keyframes: people; faces, and small people again, where due."""
     found = models.segmenter.segment([run[-1][0].grid for run in runs])

@@ -22,7 +22,7 @@ from bystander.choices import ExportFormat
 from bystander.errors import ConfigError
 from bystander.files import replacing
 from bystander.timeline.archive import Timeline
-from bystander.timeline.header import VideoFacts
+from bystander.timeline.header import SourceVideo
 from bystander.timeline.types import EvidenceKind
 
 _NTSC: Final = Fraction(1000, 1001)
@@ -124,7 +124,7 @@ def _findings(audit: Path, times: NDArray[np.float64]) -> Iterator[Marker]:
 
 
 def write_markers(
-    markers: Sequence[Marker], video: VideoFacts, wanted: ExportFormat, path: Path
+    markers: Sequence[Marker], video: SourceVideo, wanted: ExportFormat, path: Path
 ) -> None:
     """Write markers as `edl`, `fcpxml` or `csv`.
 
@@ -204,7 +204,7 @@ def _told(marker: Marker) -> str:
     return f"{title}: {marker.text}".replace("|", "/")
 
 
-def _fcpxml(markers: Sequence[Marker], video: VideoFacts, rate: Fraction, name: str) -> str:
+def _fcpxml(markers: Sequence[Marker], video: SourceVideo, rate: Fraction, name: str) -> str:
     def at(count: int) -> str:
         span = count / rate
         return f"{span.numerator}/{span.denominator}s" if span.denominator > 1 else f"{span}s"

@@ -44,7 +44,7 @@ from bystander.timeline.header import Header
 from bystander.tracking.clicks import Click, check_clicks
 
 if TYPE_CHECKING:
-    from bystander.auditing.report import Result
+    from bystander.auditing.report import AuditResult
     from bystander.editing.document import Edits
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -68,7 +68,7 @@ class MaskResult:
     header: Header
     pointed_at: tuple[Pointed, ...]
     sound: SoundPlan
-    audit: Result | None
+    audit: AuditResult | None
     filled: float | None
 
     @property

@@ -36,7 +36,7 @@ from bystander.media.resuming import (
     SEGMENT_FRAMES,
     RenderCheckpoints,
     SegmentedWriter,
-    Span,
+    SegmentSpan,
     even_spans,
 )
 from bystander.media.segments import Filled
@@ -239,7 +239,7 @@ def planned_spans(
     effect: EffectSettings | None = None,
     encoder: EncoderSettings | None = None,
     length: int = SEGMENT_FRAMES,
-) -> list[Span] | None:
+) -> list[SegmentSpan] | None:
     """The spans that a rendering consists of, each named by all that its pictures depend on.
 
     Args:
@@ -270,7 +270,7 @@ def _plan(
     encoder: EncoderSettings,
     copyable: CopyableStream | None,
     length: int | None,
-) -> tuple[list[Span] | None, CopyableStream | None, array[int]]:
+) -> tuple[list[SegmentSpan] | None, CopyableStream | None, array[int]]:
     """The video in spans, what may be copied of it, and its frames' pts; None for what can't be
     told.
 
@@ -288,7 +288,7 @@ def _plan(
 
 def _tasks(
     video: Path,
-    plan: Sequence[Span],
+    plan: Sequence[SegmentSpan],
     timeline: Timeline,
     info: VideoInfo,
     effect: EffectSettings,
@@ -311,7 +311,7 @@ def _tasks(
 
     windows = windows_of(timeline.header) if effect.name is EffectName.FILL else []
 
-    def bytes_of(span: Span) -> Spans:
+    def bytes_of(span: SegmentSpan) -> Spans:
         first, stop = frames_behind(windows, span.start, span.stop)
         start = pts[first - 1] + (not lead) if first else None
         return spans_of(workspace, video, info, start, pts[stop] if stop < len(pts) else None)

@@ -24,7 +24,7 @@ from bystander.choices import EffectName
 from bystander.geometry.masks import Mask
 from bystander.media.encoder import EncoderSettings
 from bystander.media.facts import VideoInfo
-from bystander.media.resuming import SEGMENT_FRAMES, Span
+from bystander.media.resuming import SEGMENT_FRAMES, SegmentSpan
 from bystander.media.stream_copy import CopyableStream, PictureGroup
 from bystander.pipeline.backgrounds import add_people, windows_of
 from bystander.redaction.compositing import Region
@@ -131,7 +131,7 @@ def planned(
     base: str,
     copyable: CopyableStream | None,
     length: int | None,
-) -> list[Span]:
+) -> list[SegmentSpan]:
     """The whole video in spans.
 
     Where the video is cut depends on the frames' numbers and on what is copied only. A group is
@@ -143,7 +143,7 @@ def planned(
         length: frames after which what is encoded is cut; None: not at all.
     """
     count = len(frames.pts)
-    spans: list[Span] = []
+    spans: list[SegmentSpan] = []
     encoded_from = 0
     for start, stop in _copied_runs(frames, copyable) if copyable else []:
         spans += _cut(frames, base, encoded_from, start, length)
@@ -196,7 +196,9 @@ def _copied_runs(frames: DrawnFrames, copyable: CopyableStream) -> list[tuple[in
     ]
 
 
-def _cut(frames: DrawnFrames, base: str, start: int, stop: int, length: int | None) -> list[Span]:
+def _cut(
+    frames: DrawnFrames, base: str, start: int, stop: int, length: int | None
+) -> list[SegmentSpan]:
     """Encoded frames, cut at multiples of `length`: where, others may be copied or not."""
     cuts = [start, *range((start // length + 1) * length, stop, length)] if length else [start]
     ends = [*cuts[1:], stop]
@@ -207,7 +209,7 @@ def _cut(frames: DrawnFrames, base: str, start: int, stop: int, length: int | No
 
 def _cut_groups(
     frames: DrawnFrames, base: str, groups: Sequence[PictureGroup], start: int, stop: int
-) -> list[Span]:
+) -> list[SegmentSpan]:
     """Copied frames, cut between groups, in segments of about `SEGMENT_FRAMES`."""
     begins = [group.start for group in groups if start <= group.start < stop]
     cuts = [b for a, b in pairwise(begins) if a // SEGMENT_FRAMES < b // SEGMENT_FRAMES]
@@ -217,10 +219,10 @@ def _cut_groups(
     ]
 
 
-def _span(frames: DrawnFrames, base: str, start: int, stop: int, copied: bool) -> Span:
+def _span(frames: DrawnFrames, base: str, start: int, stop: int, copied: bool) -> SegmentSpan:
     digest = hashlib.sha256(f"{base} {start} {stop}".encode())
     digest.update(frames.digests[_FRAME_DIGEST_BYTES * start : _FRAME_DIGEST_BYTES * stop])
-    return Span(start, stop, digest.hexdigest(), copied)
+    return SegmentSpan(start, stop, digest.hexdigest(), copied)
 
 
 def _digest_of(

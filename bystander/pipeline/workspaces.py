@@ -49,7 +49,7 @@ VIDEO: Final = "video"
 """What a video is called that `workspace_of` stores."""
 _NAME: Final = re.compile(r"(?!\.)(?!.*\.\.)[A-Za-z0-9.-]{1,120}", re.ASCII)
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 log = logging.getLogger(__name__)
 
 
@@ -227,8 +227,8 @@ def spans_of(
 
 
 def with_video(
-    workspace: Workspace, fingerprint: str, spans: Spans, work: Callable[[Path], Result]
-) -> Result:
+    workspace: Workspace, fingerprint: str, spans: Spans, work: Callable[[Path], ResultT]
+) -> ResultT:
     """`work` on the video, of which no more is fetched than `spans`, if that is enough.
 
     Should it read more, which isn't to be expected but from a damaged video, it is called again
@@ -241,7 +241,7 @@ def with_video(
         TimelineMismatch: there is another video in its place.
     """
 
-    def on(spans: Spans) -> Result:
+    def on(spans: Spans) -> ResultT:
         video = workspace.video(spans)
         if fingerprint_of(video) != fingerprint:
             raise TimelineMismatch(
@@ -263,7 +263,7 @@ def _digest(of: object) -> str:
 
 
 @dataclass(frozen=True)
-class _Copy:
+class _CachedCopy:
     workspace: BucketWorkspace
     is_video: bool
     disk_bytes: int
@@ -281,7 +281,7 @@ class _Cache:
         self._folder = OwnedFolder(CACHE_PREFIX)
         self._mutex = threading.Lock()
         self._filling: dict[Path, threading.Lock] = {}
-        self._copies: OrderedDict[Path, _Copy] = OrderedDict()
+        self._copies: OrderedDict[Path, _CachedCopy] = OrderedDict()
         self._in_use: dict[int, tuple[BucketWorkspace, Path | None]] = {}
 
     def folder_of(self, workspace: BucketWorkspace) -> Path:
@@ -316,7 +316,7 @@ class _Cache:
                 _delete(path)
                 raise
             with self._mutex:
-                self._copies[path] = _Copy(workspace, is_video, taken)
+                self._copies[path] = _CachedCopy(workspace, is_video, taken)
                 self._make_room(workspace.cache_bytes)
         return path
 

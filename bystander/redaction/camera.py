@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits
 
-Motion = NDArray[np.float64]
+Homography = NDArray[np.float64]
 """float64 [3, 3], a homography: x, y, 1 of one frame to those of another, up to scale."""
 
 MAX_CORNERS: Final = 200
@@ -71,7 +71,7 @@ class View:
         return np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
 
 
-def registered(one: View, other: View, guess: Motion | None = None) -> Motion | None:
+def registered(one: View, other: View, guess: Homography | None = None) -> Homography | None:
     """The motion that takes grid pixels of `one` to those of `other`; None where none is told.
 
     Args:
@@ -94,13 +94,13 @@ def registered(one: View, other: View, guess: Motion | None = None) -> Motion | 
     return _fitted(corners[good], found[good], (width, height))
 
 
-def moved(points: NDArray[np.float32], motion: Motion) -> NDArray[np.float32]:
+def moved(points: NDArray[np.float32], motion: Homography) -> NDArray[np.float32]:
     """Points, float32 [N, 2], where a motion takes them."""
     there = cv2.perspectiveTransform(points.reshape(1, -1, 2).astype(np.float64), motion)
     return np.asarray(there.reshape(-1, 2), dtype=np.float32)
 
 
-def is_still(motion: Motion) -> bool:
+def is_still(motion: Homography) -> bool:
     """Whether nothing moves."""
     return bool(np.array_equal(motion, np.eye(3)))
 
@@ -131,7 +131,7 @@ def _looked_for(
 
 def _fitted(
     here: NDArray[np.float32], there: NDArray[np.float32], size: tuple[int, int]
-) -> Motion | None:
+) -> Homography | None:
     away = there - here
     still = np.hypot(*away.T) < STILL_PX
     if np.hypot(*np.median(away, axis=0)) < STILL_MEDIAN_PX and still.mean() >= STILL_SHARE:
@@ -142,7 +142,7 @@ def _fitted(
     similarity, agreed = cv2.estimateAffinePartial2D(
         here, there, method=cv2.RANSAC, ransacReprojThreshold=MAX_MISS_PX
     )
-    fits: list[tuple[float, Motion, Bits]] = []
+    fits: list[tuple[float, Homography, Bits]] = []
     if similarity is not None:
         inliers = agreed.reshape(-1).astype(bool)
         fits.append((float(inliers.mean()), np.vstack((similarity, (0, 0, 1))), inliers))

@@ -11,7 +11,7 @@ import numpy as np
 
 from bystander.geometry.masks import Bits
 from bystander.geometry.types import PixelBox
-from bystander.redaction.camera import Motion
+from bystander.redaction.camera import Homography
 from bystander.redaction.effects import Plane
 from bystander.redaction.plates import Plate, Weight, shifted
 
@@ -41,7 +41,7 @@ class Filling:
     """
 
     plate: Plate
-    motion: Motion
+    motion: Homography
     nobody: Bits
 
     def offsets(self, source: Sequence[Plane], box: PixelBox) -> Offsets | None:
@@ -120,7 +120,7 @@ class Filling:
         return 2 if index and chroma.shape[1] < luma.shape[1] else 1
 
 
-def _looked_up(plane: Plane, place: Motion, size: tuple[int, int], beyond: int) -> Plane:
+def _looked_up(plane: Plane, place: Homography, size: tuple[int, int], beyond: int) -> Plane:
     """The samples of a plane that `place` leads to from each pixel of a picture of `size`."""
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpPerspective(plane, place, size, flags=how, borderMode=beyond))

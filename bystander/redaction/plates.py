@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bystander.geometry.masks import Bits
-from bystander.redaction.camera import Motion, moved
+from bystander.redaction.camera import Homography, moved
 from bystander.redaction.effects import Plane
 
 Weight = NDArray[np.uint8]
@@ -67,7 +67,7 @@ class Sample:
     """
 
     planes: Sequence[Plane]
-    motion: Motion
+    motion: Homography
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ class Canvas:
     scale: tuple[float, float]
 
     @classmethod
-    def of(cls, motions: Sequence[Motion], size: tuple[int, int], grid: tuple[int, int]) -> Canvas:
+    def of(
+        cls, motions: Sequence[Homography], size: tuple[int, int], grid: tuple[int, int]
+    ) -> Canvas:
         """Around all frames of `size` = (W, H) that are moved so."""
         width, height = size
         corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float32)
@@ -103,7 +105,7 @@ class Canvas:
         """Width, height of the canvas in grid pixels."""
         return round(self.width / self.scale[0]), round(self.height / self.scale[1])
 
-    def place(self, motion: Motion, step: int = 1) -> Motion:
+    def place(self, motion: Homography, step: int = 1) -> Homography:
         """From pixels of a frame to those of the canvas.
 
         Args:
@@ -112,7 +114,7 @@ class Canvas:
         """
         return np.asarray(scaled(shifted(-self.x, -self.y) @ motion, (step, step)))
 
-    def grid_place(self, motion: Motion) -> Motion:
+    def grid_place(self, motion: Homography) -> Homography:
         """From grid pixels of a frame to those of the canvas; `motion` is in luma pixels."""
         return np.asarray(scaled(shifted(-self.x, -self.y) @ motion, self.scale))
 
@@ -132,12 +134,12 @@ class Plate:
     weights: tuple[Weight, Weight]
 
 
-def in_luma(motion: Motion, scale: tuple[float, float]) -> Motion:
+def in_luma(motion: Homography, scale: tuple[float, float]) -> Homography:
     """A motion of grid pixels as one of luma pixels."""
     return np.asarray(scaled(motion, (1 / scale[0], 1 / scale[1])))
 
 
-def warped_bits(bits: Bits, place: Motion, size: tuple[int, int]) -> Bits:
+def warped_bits(bits: Bits, place: Homography, size: tuple[int, int]) -> Bits:
     """Bits where a motion takes them, rather too many: bool [H, W] of `size` = (W, H)."""
     if np.array_equal(place, np.eye(3)) and bits.shape == size[::-1]:
         return bits
@@ -145,7 +147,7 @@ def warped_bits(bits: Bits, place: Motion, size: tuple[int, int]) -> Bits:
     return np.asarray(spread > 0)
 
 
-def has_left(then: Small, now: Small, place: Motion, mask: Bits) -> bool:
+def has_left(then: Small, now: Small, place: Homography, mask: Bits) -> bool:
     """Whether somebody who was seen in one frame is plainly gone from there in another.
 
     Args:
@@ -295,7 +297,7 @@ def _extended(values: Plane, known: Bits) -> Plane:
 
 
 def _stacked(
-    planes: Sequence[Plane], places: Sequence[Motion], covered: Sequence[Bits], asked: Bits
+    planes: Sequence[Plane], places: Sequence[Homography], covered: Sequence[Bits], asked: Bits
 ) -> tuple[Plane, Bits]:
     """What each sample shows of the pixels that are asked for, and which it does: [N, K]."""
     size = asked.shape[::-1]
@@ -337,13 +339,13 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
-def shifted(x: float, y: float) -> Motion:
+def shifted(x: float, y: float) -> Homography:
     return np.array([(1, 0, x), (0, 1, y), (0, 0, 1)], dtype=np.float64)
 
 
 def scaled(
-    motion: Motion, scale: tuple[float, float], onto: tuple[float, float] | None = None
-) -> Motion:
+    motion: Homography, scale: tuple[float, float], onto: tuple[float, float] | None = None
+) -> Homography:
     """A motion of pixels as one of pixels `scale` times as large, counted from their corners.
 
     Args:
@@ -352,7 +354,7 @@ def scaled(
     return np.asarray(np.linalg.inv(_larger(onto or scale)) @ motion @ _larger(scale))
 
 
-def _larger(scale: tuple[float, float]) -> Motion:
+def _larger(scale: tuple[float, float]) -> Homography:
     """From pixels `scale` times as large to pixels."""
     return np.array(
         [(scale[0], 0, scale[0] / 2 - 0.5), (0, scale[1], scale[1] / 2 - 0.5), (0, 0, 1)]

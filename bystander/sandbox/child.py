@@ -24,7 +24,7 @@ from bystander.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["video", "photo", "picture", "clip", "frame", "follow", "proxy", "masks"]
+TaskKind = Literal["video", "photo", "picture", "clip", "frame", "follow", "proxy", "masks"]
 Hear = Callable[[bytes], None]
 """Takes what a child tells while it works, a line at a time."""
 FactsT = TypeVar("FactsT", bound=BaseModel)
@@ -51,7 +51,7 @@ class _Answer(BaseModel):
 
 
 def ask(
-    kind: Kind,
+    kind: TaskKind,
     path: Path,
     folder: Path,
     limits: Limits,
@@ -88,7 +88,7 @@ def ask(
     raise _refusal(kind, answer.error, path)
 
 
-def take_over(made: Path, target: Path, kind: Kind) -> None:
+def take_over(made: Path, target: Path, kind: TaskKind) -> None:
     """Move a file that the child has made.
 
     Raises:
@@ -100,7 +100,7 @@ def take_over(made: Path, target: Path, kind: Kind) -> None:
 
 
 def _run(
-    kind: Kind, path: Path, folder: Path, limits: Limits, listener: _Listener
+    kind: TaskKind, path: Path, folder: Path, limits: Limits, listener: _Listener
 ) -> tuple[bytes, bytes, str]:
     """What the child says on stdout and stderr, and how it ended. Nothing of it is left."""
     child = subprocess.Popen(
@@ -206,7 +206,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return environment
 
 
-def _refusal(kind: Kind, refusal: _Refusal, path: Path) -> BystanderError:
+def _refusal(kind: TaskKind, refusal: _Refusal, path: Path) -> BystanderError:
     """The child's error, if it is one of those that a file of this `kind` may get."""
     error = getattr(errors, refusal.type, None)
     base = PhotoError if kind == "photo" else VideoError
@@ -216,7 +216,7 @@ def _refusal(kind: Kind, refusal: _Refusal, path: Path) -> BystanderError:
     return error(refusal.what.replace(str(path), name), refusal.advice.replace(str(path), name))
 
 
-def _not_examined(kind: Kind, reason: str, complaint: bytes = b"") -> BystanderError:
+def _not_examined(kind: TaskKind, reason: str, complaint: bytes = b"") -> BystanderError:
     log.warning(
         "a %s can't be examined: %s %s",
         _file_of(kind), reason, complaint[-2000:].decode(errors="replace"),
@@ -230,7 +230,7 @@ def _not_examined(kind: Kind, reason: str, complaint: bytes = b"") -> BystanderE
     return VideoError(what, "Convert it to H.264 in MP4 and try again.")
 
 
-def _file_of(kind: Kind) -> str:
+def _file_of(kind: TaskKind) -> str:
     """What it is that the child looks into."""
     return "photo" if kind == "photo" else "video"
 

@@ -42,7 +42,7 @@ _LONGEST_WAY: Final = 10  # seconds from one keyframe to the next, where there i
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class SourceFrame:
     """A picture in its video's shape, shown from `pts` (ticks) on."""
 
     pts: int
@@ -85,7 +85,7 @@ class Source:
             self.time_base = stream.time_base or Fraction(1)
             self.origin = stream.start_time or 0
 
-    def frames(self, start: int) -> Iterator[Frame]:
+    def frames(self, start: int) -> Iterator[SourceFrame]:
         """What decodes from the keyframe before pts `start` on, in the order it is shown.
 
         Raises:
@@ -101,7 +101,7 @@ class Source:
                     continue
                 seconds = float((picture.pts - self.origin) * self.time_base)
                 if (fitted := canvas.fit(picture, seconds)) is not None:
-                    yield Frame(picture.pts, *fitted)
+                    yield SourceFrame(picture.pts, *fitted)
 
     def _open(self, resources: ExitStack) -> tuple[InputContainer, VideoStream]:
         container = resources.enter_context(open_media(self._path))

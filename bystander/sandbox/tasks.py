@@ -39,7 +39,7 @@ from bystander.sandbox.protocol import (
     PictureOrder,
     VideoFacts,
 )
-from bystander.sandbox.source import Frame, Source, size_within
+from bystander.sandbox.source import Source, SourceFrame, size_within
 
 _PHOTO_LONG_SIDE_PX = 2048  # pixels; faces need no more
 _PHOTO_QUALITY = 95  # JPEG's; what recognition sees of a face isn't changed
@@ -156,7 +156,7 @@ def _refuse_clock(path: Path, info: VideoInfo) -> None:
         )
 
 
-def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[Frame | reader.Frame]:
+def _spread_pictures(path: Path, info: VideoInfo) -> Iterator[SourceFrame | reader.Frame]:
     """Keyframes near the middles of equal parts of the video, each once; else the first.
 
     Keyframes, because the frames between them cost seconds of decoding in a large video.
@@ -191,7 +191,7 @@ def _pictures_at(path: Path, info: VideoInfo, moments: list[int]) -> Iterator[re
         yield shown
 
 
-def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
+def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> SourceFrame | None:
     """The first picture that decodes from the keyframe before `pts` on, or from the start."""
     # A decoder that was given damage may stay confused: each picture gets a fresh one.
     with open_media(path) as container:
@@ -216,11 +216,8 @@ def _picture_near(path: Path, info: VideoInfo, pts: int | None) -> Frame | None:
                 shown_at = picture.pts or 0
                 seconds = float((shown_at - info.start_pts) * info.time_base)
                 if (fitted := canvas.fit(picture, seconds)) is not None:
-                    return Frame(shown_at, *fitted)
+                    return SourceFrame(shown_at, *fitted)
     return None
-
-
-Box = tuple[float, float, float, float]
 
 
 def write_clip(path: Path, folder: Path, limits: Limits) -> ClipFacts:
@@ -247,7 +244,7 @@ def write_clip(path: Path, folder: Path, limits: Limits) -> ClipFacts:
     return ClipFacts(width=size[0], height=size[1], frames=count)
 
 
-def _span(source: Source, start: int, seconds: float) -> Iterator[Frame]:
+def _span(source: Source, start: int, seconds: float) -> Iterator[SourceFrame]:
     """The frames from pts `start` on, no more than `_CLIP_MAX_FPS` a second."""
     end = start + seconds / source.time_base
     # A little less, so that clocks of milliseconds lose none of 30 a second.
@@ -261,14 +258,14 @@ def _span(source: Source, start: int, seconds: float) -> Iterator[Frame]:
             due = frame.pts + step
 
 
-def _drawn(frame: Frame, size: tuple[int, int], order: ClipOrder) -> Rgb:
+def _drawn(frame: SourceFrame, size: tuple[int, int], order: ClipOrder) -> Rgb:
     pixels = frame.rgb(size)
     before = bisect_right(order.moments, frame.pts, key=lambda moment: moment.pts)
     box = order.moments[before - 1].box if before else None
     return _framed(pixels, box) if box else pixels
 
 
-def _framed(pixels: Rgb, box: Box) -> Rgb:
+def _framed(pixels: Rgb, box: tuple[float, float, float, float]) -> Rgb:
     """`pixels` with a frame around `box`, of which some is seen at any edge.
 
     Args:

@@ -25,10 +25,10 @@ from bystander.errors import BystanderError, ConfigError, PhotoError
 from bystander.models import Models, ModelSettings, load_models
 from bystander.sandbox.confine import check_confinement
 from bystander.server.bentos import estimate_worker, job_worker
-from bystander.server.bentos.children import Children
-from bystander.server.bentos.face_embedder import FaceEmbedder
+from bystander.server.bentos.children import ServiceChildren
+from bystander.server.bentos.face_embedder import FaceEmbedderService
 from bystander.server.bentos.lifeline import end_with_supervisor
-from bystander.server.bentos.person_segmenter import PersonSegmenter
+from bystander.server.bentos.person_segmenter import PersonSegmenterService
 from bystander.server.bentos.remote import open_models, services_here
 from bystander.server.http import observability
 from bystander.server.http.app import create_app
@@ -44,7 +44,7 @@ from bystander.server.http.limits import RateLimiter, UploadSlots
 from bystander.server.http.observability import job_metrics
 from bystander.server.http.patches import patch_bentoml
 from bystander.server.http.previews import MAX_PICTURE_BYTES, PictureTasks
-from bystander.server.http.reference import Reference
+from bystander.server.http.reference import ReferenceMiddleware
 from bystander.server.http.stopping import server_stops
 from bystander.server.jobs.driver import driver_command, driver_environment
 from bystander.server.jobs.estimates import DurationEstimator
@@ -57,7 +57,7 @@ from bystander.server.settings import ServiceSettings, load_service_settings
 from bystander.server.store import open_store
 from bystander.storage import open_storage
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 API: Final = "/v1"
 HEALTH: Final = frozenset({"/livez", "/readyz", "/healthz"})
@@ -104,8 +104,8 @@ patch_bentoml()
 class Bystander:
     """Masks everyone in a video but the people who may be seen."""
 
-    segmenter = bentoml.depends(PersonSegmenter)
-    faces = bentoml.depends(FaceEmbedder)
+    segmenter = bentoml.depends(PersonSegmenterService)
+    faces = bentoml.depends(FaceEmbedderService)
 
     def __init__(self) -> None:
         end_with_supervisor()
@@ -118,7 +118,7 @@ class Bystander:
         self._store = open_store(settings)
         self._storage = open_storage(settings.storage, data)
         check_confinement(settings.jobs.confinement)
-        children = Children(settings.jobs.confinement, services_here())
+        children = ServiceChildren(settings.jobs.confinement, services_here())
         in_flight = str(settings.models.in_flight)
         self._durations = DurationEstimator(
             self._store,
@@ -218,7 +218,7 @@ entry: Any = Bystander  # BentoML's decorator has made a Service of the class
 entry.mount_asgi_app(late, path=API, name="api")
 # The first one added is the first that a request meets. The reference says nothing that isn't in
 # every copy of the program; anybody may read it.
-entry.add_asgi_middleware(Reference, describe=lambda: late.app.openapi(), prefix=API)
+entry.add_asgi_middleware(ReferenceMiddleware, describe=lambda: late.app.openapi(), prefix=API)
 # The API has gates of its own, that answer with problems: nothing is read from a stranger.
 entry.add_asgi_middleware(
     AuthMiddleware,
@@ -261,7 +261,7 @@ def _in_api(path: str) -> bool:
     return path.startswith(f"{API}/") and "\n" not in path
 
 
-def _told(call: Callable[[], Result]) -> Result:
+def _told(call: Callable[[], ResultT]) -> ResultT:
     """The result, or an error of ours as one that BentoML passes on to the client."""
     try:
         return call()

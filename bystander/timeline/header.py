@@ -35,7 +35,7 @@ MAX_GRID: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFacts:
+class SourceVideo:
     """The video that a timeline was made from.
 
     Attributes:
@@ -66,7 +66,7 @@ class Header:
     """Everything but the frames. `models` maps role to name and checksum; `looks` are those that
     tracklets name by number."""
 
-    video: VideoFacts
+    video: SourceVideo
     grid: tuple[int, int]
     shots: tuple[Shot, ...]
     tracklets: tuple[Tracklet, ...]

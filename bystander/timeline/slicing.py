@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import Person, PointedAt, Shot, Tracklet, Verdict
 
 
 def sliced(
     timeline: Timeline,
     first: int,
-    video: VideoFacts,
+    video: SourceVideo,
     pts: Sequence[int],
     offset: float,
     output: Path,

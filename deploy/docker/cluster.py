@@ -40,7 +40,7 @@ print(len(done), len({t.node_id for t in done}))
 """
 
 
-class Cluster:
+class RayCluster:
     """Nodes that are started one after another, and all end with the last of them.
 
     Args:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.docker.buildah import REPOSITORY, Buildah, NoEngineError, install_tools
-from deploy.docker.cluster import WORKERS, Cluster
+from deploy.docker.cluster import WORKERS, RayCluster
 from deploy.docker.pod import Container, Mount, containers_of, leave_the_network
 
 DOCKERFILES: Final = {
@@ -136,7 +136,7 @@ def _start_cluster(buildah: Buildah, folder: Path) -> None:
     """Ray's head and two workers of the service's image, and a video through an entry of it."""
     tokens, place = folder / "tokens.txt", folder / "cluster"
     place.mkdir(exist_ok=True)
-    cluster = Cluster(buildah, place, folder / "hosts")
+    cluster = RayCluster(buildah, place, folder / "hosts")
     with ExitStack() as stack:
         with _timed("Ray's head healthy"):
             head = stack.enter_context(cluster.head())

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from frontend.api_types import PhotoView
+from frontend.components.face_picker import Box
 from frontend.components.people import Keepable, PeopleTexts, Used, keep_people, use_people
 from frontend.page import Page, from_service, turn
 from frontend.service import Service
 
-Box = tuple[float, float, float, float]
 SAME_FACE: Final = 0.5
 """Intersection over union of two boxes from which on they are of one face."""
 

@@ -6,15 +6,15 @@ import os
 
 import bentoml
 
-from bystander.server.bentos.face_embedder import FaceEmbedder
-from bystander.server.bentos.person_segmenter import PersonSegmenter
+from bystander.server.bentos.face_embedder import FaceEmbedderService
+from bystander.server.bentos.person_segmenter import PersonSegmenterService
 from bystander.server.bentos.remote import services_here
 
 
 @bentoml.service
 class Small:
-    segmenter = bentoml.depends(PersonSegmenter)
-    faces = bentoml.depends(FaceEmbedder)
+    segmenter = bentoml.depends(PersonSegmenterService)
+    faces = bentoml.depends(FaceEmbedderService)
 
     @bentoml.api
     def services(self) -> dict[str, str]:

@@ -44,12 +44,12 @@ def on_gpu(module: str, service: str) -> Any:
 
 @pytest.fixture(scope="module")
 def segmenter() -> Any:
-    return on_gpu("bystander.server.bentos.person_segmenter", "PersonSegmenter")
+    return on_gpu("bystander.server.bentos.person_segmenter", "PersonSegmenterService")
 
 
 @pytest.fixture(scope="module")
 def embedder() -> Any:
-    return on_gpu("bystander.server.bentos.face_embedder", "FaceEmbedder")
+    return on_gpu("bystander.server.bentos.face_embedder", "FaceEmbedderService")
 
 
 def test_frames_of_one_shape_run_together_and_come_back_in_order(

@@ -9,7 +9,7 @@ import pytest
 
 from bystander.models.store import Catalogue, ModelStore
 from bystander.sandbox.launch import Confinement
-from bystander.server.bentos.children import Children
+from bystander.server.bentos.children import ServiceChildren
 
 SERVER = {
     "PATH": os.defpath,
@@ -23,14 +23,14 @@ SERVER = {
 }
 
 
-def confinement_of(children: Children, folder: Path) -> Confinement:
+def confinement_of(children: ServiceChildren, folder: Path) -> Confinement:
     *_, confinement, module, argument = children.command(folder, "a.module", "argument")
     assert (module, argument) == ("a.module", "argument")
     return Confinement.model_validate_json(confinement)
 
 
 def test_they_are_told_no_token_and_no_credentials() -> None:
-    environment = Children("auto", {}, SERVER).environment
+    environment = ServiceChildren("auto", {}, SERVER).environment
     assert set(environment) == {
         *("PATH", "LANG", "OMP_NUM_THREADS", "PYTHONPATH"),
         *("BYSTANDER_MODELS", "BENTOML_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
@@ -49,7 +49,7 @@ def test_they_find_the_networks_that_the_server_finds(
         "BYSTANDER_SEGMENTER": "own.onnx",
         "BYSTANDER_LICENCE": "commercial",
     }
-    children = Children("auto", {}, given)
+    children = ServiceChildren("auto", {}, given)
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.chdir("/")
     store = ModelStore.from_environment(Catalogue.load(), children.environment)
@@ -75,13 +75,13 @@ def test_they_read_the_networks_and_nothing_beside_them(tmp_path: Path) -> None:
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "XDG_DATA_HOME": str(tmp_path / "share"),
     }
-    read = confinement_of(Children("auto", {}, given), tmp_path).read
+    read = confinement_of(ServiceChildren("auto", {}, given), tmp_path).read
     assert {path for path in read if path.is_relative_to(tmp_path)} == {*networks, added}
 
 
 def test_they_get_their_folder_and_the_ports_of_the_services(tmp_path: Path) -> None:
     services = {"One": "file:///tmp/one.sock", "Two": "tcp://127.0.0.1:3456"}
-    children = Children("required", services, SERVER)
+    children = ServiceChildren("required", services, SERVER)
     confinement = confinement_of(children, tmp_path)
     assert (confinement.mode, confinement.folder) == ("required", tmp_path)
     assert confinement.ports == (3456,)

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from bystander.auditing.findings import Finding, FindingKind, Severity, in_file, in_frame
-from bystander.auditing.report import Result
+from bystander.auditing.report import AuditResult
 from bystander.cli.audit import MAX_LINES, tell_audit
 from bystander.cli.console import Console
 from bystander.errors import AuditFailed
 from bystander.geometry.coordinates import DisplayBox
 
 
-def result(*findings: Finding) -> Result:
+def result(*findings: Finding) -> AuditResult:
     """Of an output whose first frame is shown at 0.8 s."""
     paths = Path("source.mp4"), Path("out.mp4")
-    return Result(*paths, ("", ""), 50, 2.0, None, {}, (), findings, first_seconds=0.8)
+    return AuditResult(*paths, ("", ""), 50, 2.0, None, {}, (), findings, first_seconds=0.8)
 
 
 BOX = DisplayBox((10, 20, 50, 100))

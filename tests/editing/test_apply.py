@@ -30,7 +30,7 @@ from bystander.editing.shapes import Motion
 from bystander.errors import InvalidEdits
 from bystander.geometry.masks import Mask
 from bystander.redaction.regions import drawn
-from bystander.timeline.header import Header, VideoFacts, check_header
+from bystander.timeline.header import Header, SourceVideo, check_header
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -57,7 +57,7 @@ def tracklet(number: int, decision: Decision) -> Tracklet:
 def header() -> Header:
     """Anna, who is kept, and two bystanders."""
     return Header(
-        VideoFacts(200, 100, (1, 10), FRAMES, RATE, "f"),
+        SourceVideo(200, 100, (1, 10), FRAMES, RATE, "f"),
         GRID,
         (Shot(0, FRAMES),),
         (tracklet(1, KEEP), tracklet(2, MASK), tracklet(3, MASK)),

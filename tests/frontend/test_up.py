@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from frontend.up import UNDER_MAKE, Part, PortInUse, address_of, check_port, run
+from frontend.up import UNDER_MAKE, PortInUse, ServerProcess, address_of, check_port, run
 from tests.conftest import REPOSITORY
 from tests.support.house import alive
 from tests.support.waiting import until
@@ -27,12 +27,12 @@ time.sleep(600)
 """
 
 
-def server(name: str) -> Part:
+def server(name: str) -> ServerProcess:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", "/dev"]
-    return Part(name, address_of("127.0.0.1", port), "/", command, dict(os.environ))
+    return ServerProcess(name, address_of("127.0.0.1", port), "/", command, dict(os.environ))
 
 
 def test_both_addresses_are_told_once_both_answer(capfd: pytest.CaptureFixture[str]) -> None:

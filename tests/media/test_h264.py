@@ -14,7 +14,7 @@ from bystander.media.h264 import (
     DISPLAY_ORIENTATION_SEI,
     PPS,
     SPS,
-    Bits,
+    BitReader,
     Ended,
     SequenceParameters,
     annex_b,
@@ -39,7 +39,7 @@ def parameter_sets(size: tuple[int, int] = (320, 240), number: int = 0, **option
 
 def sequences(data: bytes) -> list[SequenceParameters]:
     units = units_after_start_codes(data)
-    return [read_sequence(Bits(unit[1:])) for unit in units if unit[0] & 31 == SPS]
+    return [read_sequence(BitReader(unit[1:])) for unit in units if unit[0] & 31 == SPS]
 
 
 def test_what_is_shown_is_told_from_what_is_coded() -> None:
@@ -59,7 +59,7 @@ def test_every_decoder_takes_these_profiles(profile: str) -> None:
 def test_a_sequence_parameter_set_that_is_cut_short_is_an_error() -> None:
     (unit, _) = units_after_start_codes(parameter_sets())
     with pytest.raises(Ended):
-        read_sequence(Bits(unit[1:7]))
+        read_sequence(BitReader(unit[1:7]))
 
 
 def test_joined_sets_begin_with_the_highest_profile_and_tell_the_highest_level() -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bystander.media.segments import DamagedSegment, Filled, Segment, SegmentWriter, decoding_times
+from bystander.media.segments import (
+    DamagedSegment,
+    Filled,
+    SegmentWriter,
+    VideoSegment,
+    decoding_times,
+)
 from tests.conftest import sampled
 
 
@@ -27,7 +33,7 @@ def test_an_empty_segment_is_read_back(tmp_path: Path) -> None:
     with SegmentWriter(tmp_path / "s", b"extra") as writer:
         writer.finish(True, Filled(2**40, 3))
 
-    segment = Segment.load(tmp_path / "s")
+    segment = VideoSegment.load(tmp_path / "s")
     assert (segment.extradata, list(segment.pts), segment.last) == (b"extra", [], True)
     assert segment.filled == Filled(2**40, 3)
     assert list(segment.packets()) == []
@@ -36,7 +42,7 @@ def test_an_empty_segment_is_read_back(tmp_path: Path) -> None:
 def test_what_is_no_segment_does_not_load(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(b"something else, of some length")
     with pytest.raises(DamagedSegment):
-        Segment.load(tmp_path / "s")
+        VideoSegment.load(tmp_path / "s")
 
 
 @pytest.mark.parametrize("seed", sampled(range(20), 4))
@@ -48,7 +54,7 @@ def test_decoding_times_increase_and_come_before_presentation(seed: int) -> None
         pts = [start := start + rng.randrange(1, 9999) for _ in range(rng.randrange(1, 12))]
         later = pts[1:]
         rng.shuffle(later)
-        segments.append(Segment(Path(), b"", array("q", [pts[0], *later]), False, Filled()))
+        segments.append(VideoSegment(Path(), b"", array("q", [pts[0], *later]), False, Filled()))
 
     shown = [pts for segment in segments for pts in segment.pts]
     times = list(decoding_times(segments))

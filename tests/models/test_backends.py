@@ -15,16 +15,16 @@ from bystander.errors import ConfigError
 from bystander.geometry.instances import Instance
 from bystander.geometry.masks import Mask
 from bystander.models import ModelSettings, backends, choose_network, load_models, segmenter_files
-from bystander.models.backends import Candidate, Measurement, choose, measurements, self_test
+from bystander.models.backends import BackendCandidate, Measurement, choose, measurements, self_test
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import Catalogue, ModelStore, Variant
 
 pytestmark = pytest.mark.sampled(4)
 
-FP32 = Candidate("onnxruntime", "cpu", Precision.FP32)
-INT8 = Candidate("onnxruntime", "cpu", Precision.INT8)
-OPENVINO = Candidate("openvino", "cpu", Precision.FP32)
-BF16 = Candidate("openvino", "cpu", Precision.BF16)
+FP32 = BackendCandidate("onnxruntime", "cpu", Precision.FP32)
+INT8 = BackendCandidate("onnxruntime", "cpu", Precision.INT8)
+OPENVINO = BackendCandidate("openvino", "cpu", Precision.FP32)
+BF16 = BackendCandidate("openvino", "cpu", Precision.BF16)
 HERE = (FP32, INT8, OPENVINO, BF16)
 NOTHING: Mapping[str, str] = {}  # set in the environment
 
@@ -41,7 +41,7 @@ def networks(tmp_path: Path) -> dict[Variant, Path]:
     return {"float": tmp_path / "float", "int8": tmp_path / "int8"}
 
 
-def agreeing(candidate: Candidate, milliseconds: float) -> Measurement:
+def agreeing(candidate: BackendCandidate, milliseconds: float) -> Measurement:
     return Measurement(candidate, milliseconds, mean_iou=0.99, score_difference=0.01)
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bystander.auditing.findings import AuditSettings, FindingKind
-from bystander.auditing.report import Result
+from bystander.auditing.report import AuditResult
 from bystander.choices import EffectName
 from bystander.cli.app import app
 from bystander.errors import OutputUnwritable, TimelineMismatch
@@ -72,7 +72,7 @@ class Tampered(Timeline):
         return map(self._tamper, super().frames(start))
 
 
-def audited(masked: Masked, output: Path, page: Path, known: bool = True) -> Result:
+def audited(masked: Masked, output: Path, page: Path, known: bool = True) -> AuditResult:
     return audit(
         masked.source,
         output,

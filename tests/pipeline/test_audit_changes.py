@@ -12,7 +12,7 @@ import pytest
 
 from bystander.auditing.earlier import EarlierAudit
 from bystander.auditing.findings import AuditSettings
-from bystander.auditing.report import Result
+from bystander.auditing.report import AuditResult
 from bystander.editing.document import (
     AcceptedFinding,
     AcceptEdit,
@@ -116,7 +116,7 @@ def audited(
     earlier: EarlierAudit | None = None,
     edits: Edits | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> Result:
+) -> AuditResult:
     return audit(
         masked.source,
         masked.output,

@@ -19,12 +19,12 @@ from bystander.media.demux import fingerprint
 from bystander.media.facts import VideoInfo
 from bystander.media.probe import probe
 from bystander.pipeline.analyze import analyze
-from bystander.pipeline.chunks import Chunk, Look, LookTask, look_tasks, plan
+from bystander.pipeline.chunks import Chunk, ChunkAnalysis, LookTask, look_tasks, plan
 from bystander.pipeline.join import JoinedVideo
 from bystander.pipeline.tasks import FolderWorkspace, InProcess, Parallel, Task
 from bystander.progress import Progress, ProgressMeter, Report
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import Decision, FrameRecord, Shot, Sighting
 from bystander.tracking.clicks import Click
 from bystander.tracking.evidence import EvidenceStore
@@ -225,7 +225,7 @@ def test_a_click_after_the_end_is_an_error(crossing: Path, tmp_path: Path) -> No
         in_chunks(crossing, tmp_path, [Click(500, 360, 140)])
 
 
-def look_at(frames: range, doubt: int | None, folder: Path) -> Look:
+def look_at(frames: range, doubt: int | None, folder: Path) -> ChunkAnalysis:
     """One person in some frames of a video, who may have been swapped in one of them."""
     folder.mkdir()
     store = EvidenceStore(1.0)
@@ -238,10 +238,10 @@ def look_at(frames: range, doubt: int | None, folder: Path) -> Look:
             sightings = (Sighting(1, (10, 10, 30, 50), 0.9, mask),)
             writer.add_frame(record := FrameRecord(number, pts, sightings))
             store.count(record)
-        facts = VideoFacts(100, 60, (1, 20), len(frames), 20.0, "f")
+        facts = SourceVideo(100, 60, (1, 20), len(frames), 20.0, "f")
         shots = (Shot(0, len(frames)),)
         writer.finish(Header(facts, (100, 60), shots, store.tracklets(), (), {}))
-    return Look(Timeline.load(folder / "timeline"), store, {}, ())
+    return ChunkAnalysis(Timeline.load(folder / "timeline"), store, {}, ())
 
 
 @pytest.mark.parametrize("doubt", [30, 32, 34])
@@ -344,7 +344,7 @@ def test_a_look_that_is_damaged_or_another_s_is_refused(
     damaged.write_bytes(look.read_bytes()[:-200])
     for path in (damaged, whole.path):  # a timeline has no evidence beside it
         with pytest.raises(InvalidTimeline):
-            Look.load(path, 1.5)
+            ChunkAnalysis.load(path, 1.5)
 
 
 @pytest.mark.long

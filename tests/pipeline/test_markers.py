@@ -21,7 +21,7 @@ from bystander.pipeline.markers import (
     timecode,
     write_markers,
 )
-from bystander.timeline.header import VideoFacts
+from bystander.timeline.header import SourceVideo
 
 # Of what we write, by its type definition (1.9): children in their order, attributes that must be
 # there, and those that may.
@@ -39,8 +39,8 @@ KNOWN: Final = {
 TIMES: Final = ("start", "duration", "offset", "tcStart", "frameDuration")
 
 
-def _facts(rate: float, frames: int) -> VideoFacts:
-    return VideoFacts(640, 360, (1, 12_800), frames, rate, "0")
+def _facts(rate: float, frames: int) -> SourceVideo:
+    return SourceVideo(640, 360, (1, 12_800), frames, rate, "0")
 
 
 def _marker(start: int, end: int, rate: float, text: str = "look") -> Marker:

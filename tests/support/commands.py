@@ -22,7 +22,7 @@ from bystander.cli.app import app
 from bystander.media.demux import fingerprint
 from bystander.media.probe import probe
 from bystander.timeline.archive import TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -72,7 +72,7 @@ def make_timeline(path: Path, video: Path, people: dict[str, Decision]) -> Path:
         persons = tuple(Person(name, None, (n,), 0.96) for n, name in enumerate(people, 1))
         size, clock = (info.width, info.height), info.time_base.as_integer_ratio()
         rate = float(info.average_rate)
-        facts = VideoFacts(*size, clock, frames, rate, fingerprint(video))
+        facts = SourceVideo(*size, clock, frames, rate, fingerprint(video))
         writer.finish(Header(facts, size, (Shot(0, frames),), tracklets, persons, {}))
     return path
 

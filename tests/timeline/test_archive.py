@@ -11,7 +11,7 @@ import pytest
 
 from bystander.errors import InvalidTimeline, OutputUnwritable, TimelineMismatch
 from bystander.timeline.archive import CHUNK_FRAMES, Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -30,7 +30,7 @@ FRAMES = CHUNK_FRAMES + 7
 
 
 def header(frames: int = FRAMES) -> Header:
-    facts = VideoFacts(640, 360, (1, 12800), frames, 25.0, "abc")
+    facts = SourceVideo(640, 360, (1, 12800), frames, 25.0, "abc")
     verdict = Verdict(0, frames, Decision.KEEP, Evidence(EvidenceKind.FACE, "민지", 0.6, 4, "yes"))
     tracklet = Tracklet(1, 0, 0, frames, frames, 160.0, 21.5, (verdict,))
     return Header(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bystander.errors import SelectionError
-from bystander.timeline.header import Header, VideoFacts, verdicts_digest, with_decisions
+from bystander.timeline.header import Header, SourceVideo, verdicts_digest, with_decisions
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -25,7 +25,7 @@ def tracklet(number: int, decision: Decision) -> Tracklet:
 
 
 HEADER = Header(
-    VideoFacts(640, 360, (1, 25), 90, 25.0, "abc"),
+    SourceVideo(640, 360, (1, 25), 90, 25.0, "abc"),
     (640, 360),
     (Shot(0, 90),),
     (tracklet(1, Decision.KEEP), tracklet(2, Decision.MASK), tracklet(3, Decision.MASK)),

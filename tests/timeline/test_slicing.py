@@ -10,7 +10,7 @@ import pytest
 
 from bystander.geometry.masks import Mask
 from bystander.timeline.archive import Timeline, TimelineWriter
-from bystander.timeline.header import Header, VideoFacts, check_header
+from bystander.timeline.header import Header, SourceVideo, check_header
 from bystander.timeline.slicing import sliced
 from bystander.timeline.types import (
     Decision,
@@ -25,7 +25,7 @@ from bystander.timeline.types import (
     Verdict,
 )
 
-FACTS = VideoFacts(200, 100, (1, 10), 40, 10.0, "whole")
+FACTS = SourceVideo(200, 100, (1, 10), 40, 10.0, "whole")
 NONE = Evidence(EvidenceKind.NONE)
 
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bystander.errors import ModelContract
 from bystander.geometry.types import Rgb
 from bystander.models import ModelSettings, choose_network
-from bystander.models.backends import Choice
+from bystander.models.backends import BackendChoice
 from bystander.models.segmenter import SegmenterSettings
 from bystander.models.sessions import SessionSettings
 from bystander.models.store import ModelStore, Variant
@@ -34,7 +34,7 @@ from bystander.server.bentos.protocol import (
 from bystander.server.settings import ModelServiceSettings, load_service_settings
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 Function = TypeVar("Function", bound=Callable[..., object])
 
 SETTINGS: Final[ModelServiceSettings] = load_service_settings().models
@@ -122,7 +122,7 @@ def take_arrays(service: object) -> None:
     cast(Any, service).add_asgi_middleware(OnlyArrays)
 
 
-def network_choice(variant: Variant, store: ModelStore) -> tuple[Path, Choice]:
+def network_choice(variant: Variant, store: ModelStore) -> tuple[Path, BackendChoice]:
     """The file of a variant, and how it is run here: as the command line would.
 
     Raises:
@@ -155,11 +155,11 @@ class OneByOne:
         self._service = service
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, "look")
 
-    def __call__(self, look: Callable[[Item], Result], items: Iterable[Item]) -> list[bytes]:
+    def __call__(self, look: Callable[[Item], ResultT], items: Iterable[Item]) -> list[bytes]:
         """The packed result, or error, of each item."""
         return list(self._pool.map(lambda item: self._outcome(look, item), items))
 
-    def _outcome(self, look: Callable[[Item], Result], item: Item) -> bytes:
+    def _outcome(self, look: Callable[[Item], ResultT], item: Item) -> bytes:
         try:
             return packed(look(item))
         except Exception as error:

@@ -16,7 +16,7 @@ from bystander.sandbox.launch import ConfinementMode
 from bystander.server.bentos.job_worker import SERVICES_VARIABLE
 
 
-class Children(children.Children):
+class ServiceChildren(children.Children):
     """How children of the service are started.
 
     Args:

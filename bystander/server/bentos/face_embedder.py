@@ -38,7 +38,7 @@ FaceCrops = list[tuple[Rgb, Face]]
 
 
 @bentoml.service(name=FACE_EMBEDDER, **SERVICE)
-class FaceEmbedder:
+class FaceEmbedderService:
     """Finds faces and compares them, with the first face pack that is here.
 
     Raises:
@@ -124,4 +124,4 @@ def _checked(group: Any) -> FaceCrops:
     return [(check_picture(crop), face) for crop, face in group]
 
 
-take_arrays(FaceEmbedder)
+take_arrays(FaceEmbedderService)

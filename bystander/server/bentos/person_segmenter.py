@@ -11,8 +11,7 @@ import bentoml
 from bystander.errors import BystanderError
 from bystander.geometry.instances import Instance
 from bystander.geometry.types import Rgb
-from bystander.models.segmenter import PersonSegmenter as Network
-from bystander.models.segmenter import SegmenterSettings
+from bystander.models.segmenter import PersonSegmenter, SegmenterSettings
 from bystander.models.sessions import open_session
 from bystander.models.store import Catalogue, ModelStore, Variant, sha256
 from bystander.server.bentos.batching import (
@@ -34,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @bentoml.service(name=PERSON_SEGMENTER, **SERVICE)
-class PersonSegmenter:
+class PersonSegmenterService:
     """Finds people and their silhouettes.
 
     Both variants of the network are open from the start: together they are 40 MB, and a call
@@ -49,13 +48,13 @@ class PersonSegmenter:
         end_with_supervisor()
         hide_client_errors()
         store = ModelStore.from_environment(Catalogue.load())
-        self._networks: dict[Variant, Network] = {}
+        self._networks: dict[Variant, PersonSegmenter] = {}
         self._facts: dict[Variant, tuple[str, str, str]] = {}
         on_gpus: list[bool] = []
         for variant in SEGMENT:
             path, choice = network_choice(variant, store)
             settings = SegmenterSettings(variant=choice.variant)
-            self._networks[variant] = Network(open_session(path, choice.sessions), settings)
+            self._networks[variant] = PersonSegmenter(open_session(path, choice.sessions), settings)
             self._facts[variant] = path.name, sha256(path), choice.name
             on_gpus.append(on_gpu(choice.sessions))
             _log.info("the variant %s of the segmenter runs by %s", variant, choice.name)
@@ -99,7 +98,7 @@ class PersonSegmenter:
         return self._one_by_one(look, frames)
 
 
-def _by_shape(frames: Sequence[Rgb], network: Network) -> list[list[Instance]]:
+def _by_shape(frames: Sequence[Rgb], network: PersonSegmenter) -> list[list[Instance]]:
     """Who is in each frame, those of one shape looked at in one run of the network."""
     found: list[list[Instance]] = [[] for _ in frames]
     for positions in positions_by([frame.shape for frame in frames]).values():
@@ -109,4 +108,4 @@ def _by_shape(frames: Sequence[Rgb], network: Network) -> list[list[Instance]]:
     return found
 
 
-take_arrays(PersonSegmenter)
+take_arrays(PersonSegmenterService)

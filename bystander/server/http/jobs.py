@@ -32,7 +32,7 @@ from bystander.server.http.job_requests import (
     warnings_for,
 )
 from bystander.server.http.job_watcher import preview_url
-from bystander.server.http.pages import LINKED, Page, unknown_cursor
+from bystander.server.http.pages import LINKED, Pagination, unknown_cursor
 from bystander.server.http.views import ApiView
 from bystander.server.http.webhooks import no_webhooks
 from bystander.server.jobs.outbound import parse
@@ -155,7 +155,7 @@ def list_jobs(
     request: Request,
     response: Response,
     context: CurrentContext,
-    page: Annotated[Page, Depends()],
+    page: Annotated[Pagination, Depends()],
 ) -> JobsView:
     """Those that have ended, too."""
     jobs = context.store.jobs

@@ -29,7 +29,7 @@ LINKED: Final[dict[int | str, dict[str, Any]]] = {
 Item = TypeVar("Item")
 
 
-class Page:
+class Pagination:
     """Which part of a list a request asks for. A dependency of routes: `Depends()`.
 
     Attributes:

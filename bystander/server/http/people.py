@@ -32,7 +32,7 @@ from bystander.server.http.deps import (
 )
 from bystander.server.http.downloads import JPEG_ANSWER, StoredFile, send
 from bystander.server.http.errors import ApiError, responses
-from bystander.server.http.pages import LINKED, Page, unknown_cursor
+from bystander.server.http.pages import LINKED, Pagination, unknown_cursor
 from bystander.server.http.results import FILE
 from bystander.server.http.timelines import TimelineSummary
 from bystander.server.http.views import ApiView
@@ -271,7 +271,7 @@ def list_people(
     summary: CurrentSummary,
     request: Request,
     response: Response,
-    page: Annotated[Page, Depends()],
+    page: Annotated[Pagination, Depends()],
 ) -> PeopleView:
     """404 before the first analysis."""
     everyone = _view(request, here, summary, Verdicts(keep=here.keep, mask=here.mask)).people

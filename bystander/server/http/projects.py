@@ -14,7 +14,7 @@ from bystander.server.http.callers import LimitedParty, caller_of
 from bystander.server.http.deps import Context, CurrentContext, CurrentProject, project_url
 from bystander.server.http.errors import ApiError, responses
 from bystander.server.http.idempotency import key_described
-from bystander.server.http.pages import LINKED, Page, unknown_cursor
+from bystander.server.http.pages import LINKED, Pagination, unknown_cursor
 from bystander.server.http.videos import VideoView, view_of
 from bystander.server.http.views import ApiView
 from bystander.server.models import Job, JobState, Project, StaleReason, VideoState, staleness_of
@@ -104,7 +104,7 @@ def list_projects(
     request: Request,
     response: Response,
     context: CurrentContext,
-    page: Annotated[Page, Depends()],
+    page: Annotated[Pagination, Depends()],
 ) -> ProjectsView:
     """Those that were made with this token."""
     after = _position(page.after) if page.after is not None else None

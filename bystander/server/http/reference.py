@@ -53,7 +53,7 @@ POLICY: Final = (
 Schema = Mapping[str, Any]
 
 
-class Reference:
+class ReferenceMiddleware:
     """Answers GET and HEAD of `PATH` with the page; all else is the application's business.
 
     Args:

@@ -183,7 +183,7 @@ def main(options: DriverOptions, command: Sequence[str]) -> int:
     except BystanderError as error:  # of the bucket: another try may find it
         print(error, file=sys.stderr)
         code = error.exit_code
-    except _Stopped:
+    except _Terminated:
         code = -signal.SIGTERM
     finally:
         worker.terminate()
@@ -202,12 +202,12 @@ def _tell(span: tracing.SpanRecord) -> None:
     os.write(sys.stdout.fileno(), line.encode())
 
 
-class _Stopped(BaseException):
+class _Terminated(BaseException):
     """Told to end: what the executor does ends first."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
+    raise _Terminated
 
 
 if __name__ == "__main__":

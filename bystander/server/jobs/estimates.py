@@ -117,7 +117,7 @@ _Key = tuple[str, str, ProfileName]
 _What = TypeVar("_What")
 
 
-class Sample(BaseModel):
+class MeasuredSample(BaseModel):
     """What the child prints, of a `bystander.pipeline.estimate.Estimate`: seconds a frame, and
     people."""
 
@@ -193,7 +193,7 @@ class DurationEstimator:
         self._under_way: dict[_Key, threading.Event] = {}
         self._given_up: OrderedDict[_Key, float] = OrderedDict()
         self._command, self._environment, self._scratch = command, environment, scratch
-        self._samples: OrderedDict[_Key, Sample | None] = OrderedDict()
+        self._samples: OrderedDict[_Key, MeasuredSample | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def estimate(self, project: Project, profile: ProfileName) -> DurationForecast:
@@ -247,7 +247,7 @@ class DurationEstimator:
                 self._store.learn(_correction(profile, stage, sample is not None), ratio)
 
     def _expected(
-        self, project: Project, profile: ProfileName, sample: Sample | None
+        self, project: Project, profile: ProfileName, sample: MeasuredSample | None
     ) -> DurationForecast:
         each = {
             stage: seconds
@@ -261,7 +261,7 @@ class DurationEstimator:
             people=None if sample is None else sample.people,
         )
 
-    def _measure(self, project: Project, profile: ProfileName) -> Sample | None:
+    def _measure(self, project: Project, profile: ProfileName) -> MeasuredSample | None:
         """What the child prints; None where the video is too large to be fetched for it.
 
         Raises:
@@ -284,7 +284,7 @@ class DurationEstimator:
                 check=True,
                 start_new_session=True,
             )
-        return Sample.model_validate_json(done.stdout)
+        return MeasuredSample.model_validate_json(done.stdout)
 
 
 def _remember(known: OrderedDict[_Key, _What], key: _Key, what: _What) -> None:
@@ -302,7 +302,7 @@ def _correction(profile: ProfileName, stage: str, sampled: bool) -> str:
     return f"{profile}:{stage}:{'sampled' if sampled else 'guessed'}"
 
 
-def _raw(project: Project, sample: Sample | None) -> dict[str, float]:
+def _raw(project: Project, sample: MeasuredSample | None) -> dict[str, float]:
     """Seconds a frame of each stage, before correction."""
     if sample is not None:
         found = {"analyze": sample.analyze, "render": sample.render}

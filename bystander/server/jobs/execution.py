@@ -24,12 +24,12 @@ from bystander.server.jobs.estimates import overall_progress
 from bystander.server.jobs.process import (
     DoneMessage,
     FailedMessage,
-    Message,
     PreviewMessage,
     ProgressMessage,
     ResumedMessage,
     SoundSummary,
     SpanMessage,
+    WorkerMessage,
     WorkerProcess,
 )
 from bystander.server.jobs.spec import (
@@ -306,7 +306,7 @@ class JobExecution:
                 raise _Interrupted
             yield
 
-    def _hear(self, messages: Sequence[Message]) -> DoneMessage | FailedMessage | None:
+    def _hear(self, messages: Sequence[WorkerMessage]) -> DoneMessage | FailedMessage | None:
         """Remember what a worker said; returns its last word, if it was among it."""
         jobs, final = self._place.store.jobs, None
         for message in messages:

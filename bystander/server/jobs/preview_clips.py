@@ -20,7 +20,7 @@ from typing import Final
 from bystander.errors import Cancelled, NotStored, VideoError
 from bystander.redaction.effects import EffectSettings
 from bystander.sandbox import ClipOrder, cut_clip
-from bystander.server.jobs.process import FailedMessage, Message, WorkerProcess
+from bystander.server.jobs.process import FailedMessage, WorkerMessage, WorkerProcess
 from bystander.server.jobs.spec import (
     RESULT_FILE,
     TIMELINE_FILE,
@@ -164,7 +164,7 @@ class PreviewClips:
         """Let a worker do what is ordered in `folder`."""
         until = time.monotonic() + PATIENCE_SECONDS
         memory = self.settings.jobs.memory_bytes
-        told: list[Message] = []
+        told: list[WorkerMessage] = []
         with WorkerProcess(self.command(folder), self.environment, memory) as worker:
             while not worker.ended:
                 told += worker.listen(LISTEN_SECONDS)

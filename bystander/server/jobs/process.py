@@ -107,16 +107,16 @@ class SpanMessage(_Message):
     span: SpanRecord
 
 
-Message = (
+WorkerMessage = (
     ProgressMessage | ResumedMessage | PreviewMessage | DoneMessage | FailedMessage | SpanMessage
 )
 
-_MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(
-    Annotated[Message, Field(discriminator="event")]
+_MESSAGE: Final[TypeAdapter[WorkerMessage]] = TypeAdapter(
+    Annotated[WorkerMessage, Field(discriminator="event")]
 )
 
 
-def parse_message(line: bytes) -> Message | None:
+def parse_message(line: bytes) -> WorkerMessage | None:
     """None: junk, such as what a library prints."""
     try:
         return _MESSAGE.validate_json(line)
@@ -208,7 +208,7 @@ class WorkerProcess:
             assert stream
             stream.close()
 
-    def listen(self, seconds: float) -> list[Message]:
+    def listen(self, seconds: float) -> list[WorkerMessage]:
         """What it says within `seconds`; returns as soon as it says anything, or has ended."""
         return [
             message
@@ -216,7 +216,7 @@ class WorkerProcess:
             for message in self._read(key.fileobj, key.data)  # type: ignore[arg-type]
         ]
 
-    def drain(self) -> list[Message]:
+    def drain(self) -> list[WorkerMessage]:
         """What is left to be read once it has ended."""
         self._kill(signal.SIGKILL)  # whatever it started, which may hold the streams open
         messages = []
@@ -231,9 +231,9 @@ class WorkerProcess:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
-    def end(self, grace: float) -> list[Message]:
+    def end(self, grace: float) -> list[WorkerMessage]:
         """Ask it to end, and make it after `grace` seconds; returns its last words."""
-        messages: list[Message] = []
+        messages: list[WorkerMessage] = []
         self._kill(signal.SIGTERM)
         until = time.monotonic() + grace
         while not self.ended and time.monotonic() < until:
@@ -253,7 +253,7 @@ class WorkerProcess:
         """The last lines that it complained with."""
         return "\n".join(line.decode(errors="replace") for line in self._tail)
 
-    def _read(self, stream: IO[bytes], lines: LineReader) -> list[Message]:
+    def _read(self, stream: IO[bytes], lines: LineReader) -> list[WorkerMessage]:
         try:
             chunk = os.read(stream.fileno(), READ_BYTES)
         except BlockingIOError:

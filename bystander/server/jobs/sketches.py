@@ -19,7 +19,7 @@ from bystander.errors import BystanderError
 from bystander.geometry.coordinates import DisplaySize
 from bystander.media.encoder import encoding_of
 from bystander.media.reader import frames_after
-from bystander.media.segments import Segment
+from bystander.media.segments import VideoSegment
 from bystander.pipeline.chunks import LookTask
 from bystander.pipeline.drawing import DrawTask
 from bystander.pipeline.tasks import Executor, Step, Task
@@ -68,7 +68,7 @@ class Sketching:
                 case LookTask():
                     self._show_look(task, Timeline.load(found))
                 case DrawTask():
-                    self._show_segment(task, Segment.load(found))
+                    self._show_segment(task, VideoSegment.load(found))
         except (BystanderError, av.error.FFmpegError) as error:
             # Whoever needs the part says what is wrong with it.
             log.debug("no preview of %s: %s", task.name, error)
@@ -83,7 +83,7 @@ class Sketching:
         if frame is not None and frame.pts == record.pts:
             self._previews.found(frame.rgb(task.grid), [seen.mask for seen in record.sightings])
 
-    def _show_segment(self, task: DrawTask, segment: Segment) -> None:
+    def _show_segment(self, task: DrawTask, segment: VideoSegment) -> None:
         """Its first picture, which is encoded by itself."""
         codec = encoding_of(task.info, self._video, task.encoder).codec
         decoder = av.CodecContext.create(codec.value, "r")

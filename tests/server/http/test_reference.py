@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from bystander.server.http.errors import HEADERS
-from bystander.server.http.reference import STYLE, Reference
+from bystander.server.http.reference import STYLE, ReferenceMiddleware
 from tests.support.asking import ask
 from tests.support.stage import Stage, staged
 
@@ -47,7 +47,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def answer(stage: Stage) -> httpx.Response:
-    guard = [Middleware(Reference, describe=stage.app.openapi, prefix="/v1")]
+    guard = [Middleware(ReferenceMiddleware, describe=stage.app.openapi, prefix="/v1")]
     return ask(Starlette(routes=[Mount("/v1", stage.app)], middleware=guard))
 
 
@@ -95,12 +95,12 @@ def test_whatever_is_described_is_only_text() -> None:
         },
         "components": {"schemas": {"A": {"description": evil, "enum": [evil]}}},
     }
-    app = Reference(Starlette(), lambda: described, "/v1")
+    app = ReferenceMiddleware(Starlette(), lambda: described, "/v1")
     assert "script" not in Page(ask(app).text).tags
 
 
 def test_all_else_is_the_applications(stage: Stage) -> None:
-    app = Reference(Starlette(), stage.app.openapi, "/v1")
+    app = ReferenceMiddleware(Starlette(), stage.app.openapi, "/v1")
     assert ask(app, "POST").status_code == 404
     assert ask(app, path="/docs").status_code == 404
     assert (ask(app, "HEAD").status_code, ask(app, "HEAD").content) == (200, b"")

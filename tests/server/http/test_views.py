@@ -8,11 +8,11 @@ from pathlib import Path
 from fastapi.routing import APIRoute
 
 from bystander.auditing.findings import FindingKind, Severity, in_file, in_frame
-from bystander.auditing.report import Result, as_json
+from bystander.auditing.report import AuditResult, as_json
 from bystander.geometry.coordinates import DisplayBox
 from bystander.server.http.app import ROUTERS
 from bystander.server.http.views import AuditView
-from bystander.timeline.header import Header, VideoFacts
+from bystander.timeline.header import Header, SourceVideo
 from bystander.timeline.types import (
     Decision,
     Evidence,
@@ -27,7 +27,7 @@ from bystander.timeline.types import (
 def test_a_report_holds_what_its_description_says_and_nothing_else() -> None:
     kept = (Verdict(0, 9, Decision.KEEP, Evidence(EvidenceKind.USER)),)
     header = Header(
-        VideoFacts(64, 36, (1, 25), 9, 25.0, "f"),
+        SourceVideo(64, 36, (1, 25), 9, 25.0, "f"),
         (64, 36),
         (Shot(0, 9),),
         (Tracklet(1, 0, 0, 9, 9, 30.0, None, kept),),
@@ -37,7 +37,7 @@ def test_a_report_holds_what_its_description_says_and_nothing_else() -> None:
     box = DisplayBox((1.0, 2.5, 30.0, 20.0))
     leak = in_frame(FindingKind.UNMASKED, Severity.LEAK, (3, 0.12), box, 0.7, "somebody shows")
     note = in_file(FindingKind.METADATA, "comment", "there is a comment", Severity.NOTE)
-    report = Result(
+    report = AuditResult(
         source=Path("a.mp4"),
         output=Path("b.mp4"),
         checksums=("0" * 64, "1" * 64),

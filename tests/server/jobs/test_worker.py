@@ -26,7 +26,7 @@ from bystander.errors import ConfigError, InvalidTimeline, ModelError, NotAVideo
 from bystander.media.probe import probe
 from bystander.redaction.effects import EffectSettings
 from bystander.server.bentos import job_worker
-from bystander.server.bentos.children import Children
+from bystander.server.bentos.children import ServiceChildren
 from bystander.server.jobs.spec import (
     AUDIT_FILE,
     AUDIT_PAGE_FILE,
@@ -452,7 +452,7 @@ def test_a_real_video_is_masked_by_the_command_of_the_service(tmp_path: Path) ->
     source = next(path for path in sorted(clip.iterdir()) if path.suffix == ".mp4")
     short = remuxed(source, tmp_path / "short.mp4", "-frames:v", "40")
     work = Work(tmp_path / "work", short, order())
-    children = Children("auto", {})
+    children = ServiceChildren("auto", {})
     ran = subprocess.run(
         children.command(work.folder, job_worker.__name__, str(work.folder)),
         env=children.environment,
