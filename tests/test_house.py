@@ -149,6 +149,22 @@ def test_the_web_app_knows_the_service_by_its_api_alone(path: Path) -> None:
     assert not roots & {"bystander", "bentos", "service", "training"}
 
 
+MADE = REPOSITORY / "frontend" / "api_types.py"
+"""Its classes are the service's, by the service's names: see `deploy.api_types`."""
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    files = [path for folder in ("bystander", "frontend", "deploy") for path in
+             sorted((REPOSITORY / folder).rglob("*.py")) if path != MADE]  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name(path))
+    assert "Timeline" in found
+    assert {one: where for one, where in found.items() if len(where) > 1} == {}
+
+
 @pytest.mark.parametrize("folder", ["bystander", "benchmarks"])
 def test_nothing_imports_training(folder: str) -> None:
     for path in sorted((REPOSITORY / folder).rglob("*.py")):

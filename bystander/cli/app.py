@@ -22,23 +22,23 @@ from bystander.cli.export import export
 from bystander.cli.mask import mask
 from bystander.cli.models import models_app
 from bystander.cli.options import (
-    Cast,
-    Cluster,
+    CastOption,
+    ClusterOption,
     DeviceOption,
     Json,
     KeepAt,
     LicenceOption,
     Overwrite,
     PrecisionOption,
-    Processes,
+    ProcessesOption,
     ProfileOption,
     TimelineFile,
-    Video,
+    VideoArgument,
     Work,
     clicks_of,
 )
 from bystander.cli.paths import check_at_once
-from bystander.cli.preset import Preset
+from bystander.cli.preset import PresetOption
 from bystander.cli.render import render
 from bystander.cli.summary import pointed_in, summary_of
 from bystander.errors import ModelError
@@ -126,20 +126,20 @@ app.command()(mask)
 
 @app.command()
 def analyze(
-    video: Video,
+    video: VideoArgument,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="TIMELINE", help="The timeline to write.")
     ],
-    cast: Cast = None,
+    cast: CastOption = None,
     keep_at: KeepAt = None,
     profile: ProfileOption = ProfileName.BALANCED,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     licence: LicenceOption = None,
-    processes: Processes = None,
-    cluster: Cluster = None,
+    processes: ProcessesOption = None,
+    cluster: ClusterOption = None,
     work: Work = None,
-    preset: Preset = None,
+    preset: PresetOption = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -214,7 +214,7 @@ app.command()(export)
 
 @app.command()
 def estimate(
-    video: Video,
+    video: VideoArgument,
     profile: ProfileOption = ProfileName.BALANCED,
     device: DeviceOption = None,
     precision: PrecisionOption = None,

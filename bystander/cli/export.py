@@ -9,7 +9,7 @@ import typer
 
 from bystander.choices import ExportFormat, ShapeName
 from bystander.cli.console import open_console
-from bystander.cli.options import Json, Overwrite, Shape, TimelineFile
+from bystander.cli.options import Json, Overwrite, ShapeOption, TimelineFile
 
 
 def export(
@@ -50,7 +50,7 @@ def export(
         Path | None,
         typer.Option("--audit", metavar="JSON", help="Findings of this audit become markers, too."),
     ] = None,
-    shape: Shape = ShapeName.SILHOUETTE,
+    shape: ShapeOption = ShapeName.SILHOUETTE,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bystander.redaction.effects import EffectSettings
     from bystander.tracking.clicks import Click
 
-Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
+VideoArgument = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video to mask.")]
 VideoOrFolder = Annotated[
     Path,
     typer.Argument(
@@ -40,7 +40,7 @@ VideoOrFolder = Annotated[
 TimelineFile = Annotated[
     Path, typer.Argument(metavar="TIMELINE", help="A file that 'analyze' made.")
 ]
-Cast = Annotated[
+CastOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--cast",
@@ -129,7 +129,7 @@ PictureOf = Annotated[
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="OUT", help="The masked video: .mp4, .mov, .mkv.")
 ]
-Effect = Annotated[
+EffectOption = Annotated[
     EffectName,
     typer.Option(
         "--effect",
@@ -137,7 +137,7 @@ Effect = Annotated[
         "show it, else the blur.",
     ),
 ]
-Shape = Annotated[
+ShapeOption = Annotated[
     ShapeName,
     typer.Option(
         "--shape",
@@ -247,7 +247,7 @@ SmartRenderOption = Annotated[
         show_default=False,
     ),
 ]
-Sound = Annotated[
+SoundOption = Annotated[
     list[str] | None,
     typer.Option(
         "--sound",
@@ -268,7 +268,7 @@ Segments = Annotated[
         "OUT.",
     ),
 ]
-Processes = Annotated[
+ProcessesOption = Annotated[
     int | None,
     typer.Option(
         "--processes",
@@ -279,7 +279,7 @@ Processes = Annotated[
         show_default=False,
     ),
 ]
-Cluster = Annotated[
+ClusterOption = Annotated[
     str | None,
     typer.Option(
         "--cluster",
@@ -299,7 +299,7 @@ Work = Annotated[
         "fail they stay, and the next try takes them over. By default a folder beside OUT.",
     ),
 ]
-Audit = Annotated[
+AuditOption = Annotated[
     bool,
     typer.Option(
         "--audit",
@@ -311,7 +311,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 Json = Annotated[
     bool, typer.Option("--json", help="Progress, results and errors as JSON lines, for programs.")
 ]
-Keep = Annotated[
+KeepOption = Annotated[
     list[str] | None,
     typer.Option(
         "--keep",
@@ -320,7 +320,7 @@ Keep = Annotated[
         "(t17, from 'people --json'). May be repeated.",
     ),
 ]
-Mask = Annotated[
+MaskOption = Annotated[
     list[str] | None,
     typer.Option("--mask", metavar="ID", help="Mask this person or tracklet. May be repeated."),
 ]

@@ -24,7 +24,7 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-Preset = Annotated[
+PresetOption = Annotated[
     Path | None,
     typer.Option(
         "--preset",
