@@ -18,10 +18,10 @@ from tests.support.waiting import until
 
 STARTER = """
 import os, sys, time
-from frontend.up import Part
+from frontend.up import ServerProcess
 
 sleeper = ["-c", "import time; time.sleep(600)"]
-part = Part("one", "http://127.0.0.1:1", "/", sleeper, dict(os.environ))
+part = ServerProcess("one", "http://127.0.0.1:1", "/", sleeper, dict(os.environ))
 print(part.process.pid, flush=True)
 time.sleep(600)
 """
