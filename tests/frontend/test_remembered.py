@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
+from frontend.api_types import PhotoView
 from frontend.choices import Effect
 from frontend.components.people import Used
 from frontend.page import effect_of
@@ -22,7 +23,7 @@ from tests.support.staged import BOX, HERE, PROJECT, StagedService, photo
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE = b64encode(PNG + b" and pixels").decode()
 LARGE = b64encode(PNG + bytes(512 * 1024)).decode()
-ELSEWHERE = [70.0, 10.0, 90.0, 40.0]
+ELSEWHERE = (70.0, 10.0, 90.0, 40.0)
 
 
 @pytest.fixture
@@ -32,10 +33,11 @@ def service(staged: StagedService) -> Iterator[Service]:
     service.close()
 
 
-def two_faces(chosen: int | None, number: int = 3) -> dict[str, Any]:
+def two_faces(chosen: int | None, number: int = 3) -> PhotoView:
     found = photo(faces=2, number=number)
     found["faces"][1] = {"box": ELSEWHERE, "quality": 0.9}
-    return {**found, "chosen": chosen}
+    found["chosen"] = chosen
+    return found
 
 
 @pytest.mark.parametrize("chosen", [0, None])
@@ -53,9 +55,8 @@ def test_a_photo_in_which_the_face_is_not_found_keeps_nobody(
 ) -> None:
     staged.photos = [photo(number=3), two_faces(0, number=4), photo(number=5)]
     away = (500.0, 500.0, 600.0, 600.0)
-    box = tuple(BOX)
-    used = {f"{3:032x}": away, f"{4:032x}": away, f"{5:032x}": box}
-    mean_the_same(service, Used(PROJECT, used))  # type: ignore[arg-type]
+    used = {f"{3:032x}": away, f"{4:032x}": away, f"{5:032x}": BOX}
+    mean_the_same(service, Used(PROJECT, used))
     assert [found["id"] for found in staged.photos] == [f"{5:032x}"]
 
 

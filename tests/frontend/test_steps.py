@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,7 +12,18 @@ from frontend.steps import result, review, upload
 from frontend.texts import LANGUAGES, Language, texts
 from tests.frontend.conftest import Open, Shown
 from tests.frontend.reading import ENGLISH, press, seen, usual
-from tests.support.staged import HERE, JOB, StagedService, job, kept, person, photo, video
+from tests.support.staged import (
+    HERE,
+    JOB,
+    StagedService,
+    audit,
+    finding,
+    job,
+    kept,
+    person,
+    photo,
+    video,
+)
 
 pytestmark = pytest.mark.sampled(4)
 
@@ -328,7 +339,7 @@ def test_changes_ask_for_another_rendering(open_page: Open, staged: StagedServic
     press(app, "review.render-again")
     assert staged.jobs[-1]["kind"] == "render"
 
-    staged.jobs[-1] = job("done", "render", edits=[kept()])
+    staged.jobs[-1] = job("done", "render", edits=1)
     assert ENGLISH("review.result") in seen(open_page("review"))
 
 
@@ -338,7 +349,7 @@ def test_the_player_gets_the_project_and_its_sentences(
     given: dict[str, Any] = {}
     monkeypatch.setattr(review, "editor", lambda _, **more: given.update(more))
     staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
-    staged.audit = {"passed": True, "frames": 1, "seconds": 1.0, "findings": []}
+    staged.audit = audit()
 
     open_page("review", "ko")
 
@@ -393,16 +404,12 @@ def test_after_a_rendering_that_was_cancelled_another_one_is_asked_for(
 
 def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService) -> None:
     staged.jobs, staged.result = [job("done")], True
-    found = {"severity": "leak", "start": 64.0, "end": 66.0, "seconds": 65.0, "frame": 1950}
     assert ENGLISH("audit.none") in seen(open_page("result"))
 
-    staged.audit = {"passed": True, "frames": 2400, "seconds": 80.0, "findings": []}
+    staged.audit = audit()
     assert ENGLISH("audit.passed") in seen(open_page("result"))
 
-    staged.audit = staged.audit | {
-        "passed": False,
-        "findings": [found | {"kind": "visible face"}, found | {"kind": "metadata", "frame": None}],
-    }
+    staged.audit = audit(finding("visible face", 65.0), finding("metadata", 0.0, None))
     written = seen(open_page("result"))
     assert ENGLISH("audit.failed") in written
     assert ENGLISH("audit.file") in written
@@ -413,10 +420,12 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
 @pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])
 @pytest.mark.sampled(2)
 def test_deleting_everything_asks_once_more_says_what_is_lost_and_that_it_is_gone(
-    open_page: Open, staged: StagedService, state: str
+    open_page: Open,
+    staged: StagedService,
+    state: Literal["result", "review", "cancelled", "failed"],
 ) -> None:
     staged.people = [person(1)]
-    if state in ("result", "review"):
+    if state == "result" or state == "review":
         staged.jobs, staged.result = [job("done")], True
     else:
         staged.jobs = [job(state, problem={"type": "WorkerCrashed"})]
@@ -451,9 +460,9 @@ def test_cancelling_asks_once_more_and_says_what_is_lost(
     app = press(open_page(), "progress.cancel")
 
     assert ENGLISH("progress.cancel-what") in seen(app)
-    assert staged.jobs[-1]["state"] == "running"
+    assert [one["state"] for one in staged.jobs] == ["running"]
     app.button(key="sure").click().run()
-    assert staged.jobs[-1]["state"] == "cancelled"
+    assert [one["state"] for one in staged.jobs] == ["cancelled"]
     assert app.title[0].value == ENGLISH("progress.cancelled")
 
 
@@ -492,8 +501,8 @@ def test_the_review_says_that_the_check_has_found_something(
     open_page: Open, staged: StagedService
 ) -> None:
     staged.jobs, staged.result, staged.people = [job("done")], True, [person(1)]
-    staged.audit = {"passed": True, "frames": 1, "seconds": 1.0, "findings": []}
+    staged.audit = audit()
     assert ENGLISH("audit.look") not in seen(open_page("review"))
 
-    staged.audit["passed"] = False
+    staged.audit = audit(finding("visible face", 0.5))
     assert ENGLISH("audit.look") in seen(open_page("review"))

@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from frontend.api_types import AuditView, FindingKind, FindingView
 from frontend.texts import LANGUAGES, Language, texts
 from frontend.wording import audit_marks, clock
-
-
-def finding(kind: FindingKind, seconds: float, frame: int | None = 1) -> FindingView:
-    return {
-        "kind": kind,
-        "severity": "leak",
-        "start": seconds - 0.1,
-        "end": seconds + 0.1,
-        "seconds": seconds,
-        "frame": frame,
-        "frames": 2,
-        "box": None if frame is None else (10.0, 10.0, 40.0, 60.0),
-        "share": 0.5,
-        "who": "",
-        "detail": "Somebody can be seen.",
-        "accepted": False,
-        "advice": "Cut these seconds out.",
-    }
+from tests.support.staged import audit, finding
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -36,24 +18,9 @@ def test_what_an_audit_found_is_in_the_order_of_time_each_at_its_own(language: L
         finding("weak mask", 1.0),
         finding("metadata", 0.0, None),
     ]
-    audit: AuditView = {
-        "format": "bystander-audit",
-        "version": 1,
-        "passed": False,
-        "source": {"name": "a.mp4", "sha256": "0" * 64},
-        "output": {"name": "b.mp4", "sha256": "1" * 64},
-        "frames": 9,
-        "seconds": 80.0,
-        "timeline": True,
-        "networks": {},
-        "kept": [],
-        "stripped": [],
-        "findings": found,
-        "basis": {},
-    }
     told = texts(language)
 
-    marks = audit_marks(told, audit)
+    marks = audit_marks(told, audit(*found))
 
     assert [(mark["at"], mark["time"]) for mark in marks] == [
         (1.0, "0:01.0"),

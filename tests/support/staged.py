@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,12 +16,45 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from benchmarks.service.server import free_port
+from frontend.api_types import (
+    AuditView,
+    EstimateView,
+    FindingKind,
+    FindingView,
+    JobKind,
+    JobProgress,
+    JobState,
+    JobView,
+    LimitsView,
+    MomentView,
+    PersonView,
+    PhotoView,
+    Problem,
+    ProjectView,
+    ResultView,
+    SharedView,
+    ShareView,
+    SpanView,
+    StaleReason,
+    VideoFacts,
+    VideoState,
+    VideoView,
+)
 from tests.support.waiting import until
 
+Verdict = Literal["keep", "mask", "mixed"]
 PROJECT = "0" * 31 + "1"
 JOB = "0" * 31 + "2"
 HERE = f"/v1/projects/{PROJECT}"
-BOX = [10.0, 10.0, 60.0, 70.0]
+BOX = (10.0, 10.0, 60.0, 70.0)
+LIMITS: LimitsView = {
+    "video_bytes": 10**9,
+    "max_duration": 7200.0,
+    "photo_bytes": 5 * 10**7,
+    "photo_suffixes": [".jpg", ".heic"],
+    "photos": 100,
+    "hours": 24.0,
+}
 
 
 def kept(person: str = "p1") -> dict[str, Any]:
@@ -29,14 +62,23 @@ def kept(person: str = "p1") -> dict[str, Any]:
     return {"kind": "verdict", "who": person, "decision": "keep"}
 
 
-def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
-    facts = {
-        "duration": 80.0,
+def video(state: VideoState = "ready", problem: str | None = None) -> VideoView:
+    facts: VideoFacts = {
+        "container": "mov,mp4,m4a,3gp,3g2,mj2",
+        "codec": "h264",
         "width": 1920,
         "height": 1080,
-        "average_rate": 30.0,
+        "duration": 80.0,
         "frame_count": 2400,
-        "audio": [{}],
+        "average_rate": 30.0,
+        "variable_frame_rate": False,
+        "rotation": 0,
+        "mirrored": False,
+        "pixel_format": "yuv420p",
+        "hdr": False,
+        "bit_depth": 8,
+        "audio": [{"codec": "aac", "channels": 2, "sample_rate": 48_000}],
+        "posters": 1,
     }
     return {
         "state": state,
@@ -50,12 +92,14 @@ def video(state: str = "ready", problem: str | None = None) -> dict[str, Any]:
     }
 
 
-def told(kind: str | None) -> dict[str, str] | None:
+def told(kind: str | None) -> Problem | None:
     """A problem as the service tells it, in words that no page may show."""
-    return kind and {"type": kind, "what": f"TECHNICAL {kind}", "advice": "TECHNICAL"}  # type: ignore[return-value]
+    if kind is None:
+        return None
+    return {"type": kind, "what": f"TECHNICAL {kind}", "advice": "TECHNICAL"}
 
 
-def photo(problem: str | None = None, faces: int = 1, number: int = 3) -> dict[str, Any]:
+def photo(problem: str | None = None, faces: int = 1, number: int = 3) -> PhotoView:
     chosen = 0 if problem in (None, "PoorFace") else None
     return {
         "id": f"{number:032x}",
@@ -69,56 +113,70 @@ def photo(problem: str | None = None, faces: int = 1, number: int = 3) -> dict[s
     }
 
 
-def job(state: str, kind: str = "mask", **more: Any) -> dict[str, Any]:
+def job(state: JobState, kind: JobKind = "mask", **more: Any) -> JobView:
     running = state == "running"
-    progress = {"stage": "analyze", "done": 60, "total": 240, "fps": 9.0, "share": 0.2, "eta": 83.0}
-    return {
+    progress: JobProgress = {
+        "stage": "analyze", "done": 60, "total": 240, "fps": 9.0, "share": 0.2, "eta": 83.0,
+    }  # fmt: skip
+    usual: JobView = {
         "id": JOB,
+        "project": PROJECT,
         "kind": kind,
         "state": state,
+        "profile": "balanced",
         "effect": {
             "name": "blur",
             "shape": "silhouette",
             "color": "#202020",
+            "picture": None,
             "strength": 1.0,
         },
+        "codec": None,
+        "deinterlace": None,
+        "smart_render": None,
         "sound": [],
         "audit": True,
         "created": 1.0,
+        "started": 2.0,
+        "finished": None if running else 3.0,
         "expected": 100.0,
         "queue_position": None,
         "starts_in": None,
+        "attempts": 1,
         "resumed": 0,
         "cancelling": False,
         "keep": [],
         "mask": [],
-        "edits": [],
+        "edits": 0,
         "progress": progress if running else None,
         "preview": f"{HERE}/jobs/{JOB}/preview?number=4" if running else None,
         "problem": None,
         "summary": {"people": 1, "kept": 0, "unrecognised": 0} if state == "done" else None,
-        **more,
+        "warnings": [],
     }
+    return cast(JobView, {**usual, **more})
 
 
-def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
-    span = {
+def person(number: int, verdict: Verdict = "mask", **more: Any) -> PersonView:
+    span: SpanView = {
         "tracklet": f"t{number}",
         "start": 1.0,
         "end": 5.0,
-        "verdict": verdict,
+        "verdict": "keep" if verdict == "keep" else "mask",
         "kind": "none",
+        "reason": "nothing speaks for keeping",
         "similarity": 0.0,
         "samples": 0,
         "doubtful": more.get("doubtful", False),
     }
-    return {
+    usual: PersonView = {
         "id": f"p{number}",
         "name": None,
         "verdict": verdict,
         "analysis": verdict,
         "pointed_at": [],
         "kind": "none",
+        "reason": "nothing speaks for keeping",
         "similarity": 0.0,
         "samples": 0,
         "seconds": 4.0,
@@ -130,7 +188,45 @@ def person(number: int, verdict: str = "mask", **more: Any) -> dict[str, Any]:
         "spans": [span],
         "tracklets": [],
         "figure": "large",
-        **more,
+    }
+    return cast(PersonView, {**usual, **more})
+
+
+def audit(*findings: FindingView) -> AuditView:
+    """A report, passed where nothing was found."""
+    return {
+        "format": "bystander-audit",
+        "version": 1,
+        "passed": not findings,
+        "source": {"name": "holiday.mp4", "sha256": "0" * 64},
+        "output": {"name": "result.mp4", "sha256": "1" * 64},
+        "frames": 2400,
+        "seconds": 80.0,
+        "timeline": True,
+        "networks": {},
+        "kept": [],
+        "stripped": [],
+        "findings": [*findings],
+        "basis": {},
+    }
+
+
+def finding(kind: FindingKind, seconds: float, frame: int | None = 1) -> FindingView:
+    """A leak about `seconds`; in the file as a whole without a frame."""
+    return {
+        "kind": kind,
+        "severity": "leak",
+        "start": seconds - 0.1,
+        "end": seconds + 0.1,
+        "seconds": seconds,
+        "frame": frame,
+        "frames": 2,
+        "box": None if frame is None else BOX,
+        "share": 0.5,
+        "who": "",
+        "detail": "TECHNICAL",
+        "accepted": False,
+        "advice": "TECHNICAL",
     }
 
 
@@ -157,22 +253,26 @@ class StagedService:
         """A project with a video, and nothing else."""
         self.project = True
         self.video = video()
-        self.photos: list[dict[str, Any]] = []
-        self.jobs: list[dict[str, Any]] = []
-        self.people: list[dict[str, Any]] = []
+        self.photos: list[PhotoView] = []
+        self.jobs: list[JobView] = []
+        self.people: list[PersonView] = []
         self.edits: list[dict[str, Any]] = []
-        self.estimate = {
+        self.estimate: EstimateView = {
+            "kind": "mask",
+            "audit": False,
+            "profile": "balanced",
             "seconds": 80.0,
             "low": 60.0,
             "high": 108.0,
             "sampled": True,
             "queue_position": 0,
             "starts_in": 0.0,
+            "people": 3.0,
         }
-        self.moment = {"seconds": 26.5, "people": 3, "kept": ["Anna"]}
+        self.moment: MomentView = {"seconds": 26.5, "people": 3, "kept": ["Anna"]}
         self.measured = threading.Event()
         self.measured.set()
-        self.audit: dict[str, Any] | None = None
+        self.audit: AuditView | None = None
         self.result = False
         self.link: str | None = None
         self.refuse: dict[tuple[str, str], tuple[int, str]] = {}
@@ -193,19 +293,15 @@ class StagedService:
             if refused == method and path.endswith(end):
                 return _problem(status, kind)
         if path == "/v1/limits":
-            return JSONResponse(
-                {
-                    "video_bytes": 10**9,
-                    "max_duration": 7200.0,
-                    "photo_bytes": 5 * 10**7,
-                    "photo_suffixes": [".jpg", ".heic"],
-                    "photos": 100,
-                    "hours": 24.0,
-                }
-            )
+            return JSONResponse(LIMITS)
         if self.link and method == "GET" and path == f"/v1/shared/{self.link}":
-            times = {"made_at": 1.0, "expires": time.time() + 24 * 3600}
-            return JSONResponse({"name": "holiday-masked.mp4", "video": f"{path}/video", **times})
+            shown: SharedView = {
+                "name": "holiday-masked.mp4",
+                "video": f"{path}/video",
+                "made_at": 1.0,
+                "expires": time.time() + 24 * 3600,
+            }
+            return JSONResponse(shown)
         if not self.project or not path.startswith(HERE):
             return _problem(404, "missing")
         return self._answer(method, path.removeprefix(HERE).strip("/"), body)
@@ -219,7 +315,9 @@ class StagedService:
                 return JSONResponse(self._described())
             case "POST", ["share"]:
                 self.link = "link" if self.link is None else f"{self.link}-new"
-                return JSONResponse({"token": self.link}, 201)
+                url, expires = f"/v1/shared/{self.link}", time.time() + 24 * 3600
+                link: ShareView = {"token": self.link, "url": url, "expires": expires}
+                return JSONResponse(link, 201)
             case "DELETE", ["share"]:
                 self.link = None
                 return Response(status_code=204)
@@ -265,9 +363,10 @@ class StagedService:
                 return JSONResponse(self.audit)
         return _problem(404, "missing")
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> ProjectView:
         return {
             "id": PROJECT,
+            "url": HERE,
             "created": time.time(),
             "expires": time.time() + 24 * 3600,
             "video": self.video,
@@ -281,15 +380,17 @@ class StagedService:
             "shared": self.link is not None,
         }
 
-    def _made(self) -> dict[str, Any] | None:
+    def _made(self) -> ResultView | None:
         """The result: of the last job that made one, current until something has changed."""
         made = [job for job in self.jobs if job["state"] == "done" and job["kind"] != "analyze"]
         if not self.result or not made:
             return None
         ended = self.jobs[-1]["state"]
-        stale = f"job-{ended}" if ended in ("failed", "cancelled") else None
-        if self.edits != made[-1]["edits"]:
-            stale = stale or "verdicts-changed"
+        stale: StaleReason | None = None
+        if ended in ("failed", "cancelled"):
+            stale = "job-failed" if ended == "failed" else "job-cancelled"
+        elif len(self.edits) != made[-1]["edits"]:
+            stale = "verdicts-changed"
         return {
             "job": made[-1]["id"],
             "verdicts_digest": "0",

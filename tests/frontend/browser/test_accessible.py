@@ -14,7 +14,17 @@ from bystander.client import Client, RemoteProject
 from tests.frontend.browser.conftest import Come, Material, prepared
 from tests.frontend.browser.visitor import Visitor
 from tests.support.browsing import violations
-from tests.support.staged import PROJECT, StagedService, job, kept, person, photo, video
+from tests.support.staged import (
+    PROJECT,
+    StagedService,
+    audit,
+    finding,
+    job,
+    kept,
+    person,
+    photo,
+    video,
+)
 
 pytestmark = pytest.mark.long
 
@@ -140,9 +150,7 @@ def unsure(staged: StagedService) -> str:
 
 def leaking(staged: StagedService) -> str:
     staged.jobs, staged.result = [job("done")], True
-    found = {"severity": "leak", "kind": "visible face", "start": 1.0, "end": 2.0, "seconds": 1.0}
-    findings = [{**found, "frame": 30}]
-    staged.audit = {"passed": False, "frames": 2400, "seconds": 80.0, "findings": findings}
+    staged.audit = audit(finding("visible face", 1.0, 30))
     return "audit.failed"
 
 
