@@ -99,7 +99,7 @@ class EstimateView(TypedDict):
     low: float
     """it will probably not be faster"""
     high: float
-    """... nor slower"""
+    """it will probably not be slower"""
     sampled: bool
     """a few frames of this very video were measured"""
     queue_position: int
@@ -376,7 +376,7 @@ class ProjectView(TypedDict):
     keep: list[str]
     """people to keep by hand, after an analysis"""
     mask: list[str]
-    """... and to mask"""
+    """people to mask by hand, after an analysis"""
     edits: int
     """how many edits by hand there are, see /edits"""
     verdicts_digest: str | None

@@ -22,7 +22,7 @@ class EstimateView(ApiView):
     profile: ProfileName
     seconds: float = Field(examples=[42.0])
     low: float = Field(description="it will probably not be faster", examples=[33.0])
-    high: float = Field(description="... nor slower", examples=[54.0])
+    high: float = Field(description="it will probably not be slower", examples=[54.0])
     sampled: bool = Field(description="a few frames of this very video were measured")
     queue_position: int = Field(description="how many jobs would probably begin before it")
     starts_in: float = Field(description="seconds until it would probably begin", examples=[0.0])

@@ -253,7 +253,9 @@ class Verdicts(BaseModel):
     keep: tuple[str, ...] = Field(
         (), max_length=MAX_DECISIONS, description="persons (p2) and appearances (t17) to show"
     )
-    mask: tuple[str, ...] = Field((), max_length=MAX_DECISIONS, description="... and to mask")
+    mask: tuple[str, ...] = Field(
+        (), max_length=MAX_DECISIONS, description="persons (p2) and appearances (t17) to mask"
+    )
 
 
 class PeopleView(ApiView):

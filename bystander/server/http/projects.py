@@ -54,7 +54,7 @@ class ProjectView(ApiView):
         description="of people to keep; they are deleted when a job is done, and with the project"
     )
     keep: tuple[str, ...] = Field(description="people to keep by hand, after an analysis")
-    mask: tuple[str, ...] = Field(description="... and to mask")
+    mask: tuple[str, ...] = Field(description="people to mask by hand, after an analysis")
     edits: int = Field(description="how many edits by hand there are, see /edits")
     verdicts_digest: str | None = Field(
         description="of the verdicts and edits that a render job would go by now; null before "
