@@ -6,13 +6,20 @@ import time
 from html import escape
 from typing import Final
 
-from frontend.api_types import AuditView, PhotoView, ProjectView, SharedView, VideoFacts
+from frontend.api_types import (
+    AuditView,
+    FindingKind,
+    PhotoView,
+    ProjectView,
+    SharedView,
+    VideoFacts,
+)
 from frontend.components.compare import Mark
 from frontend.page import told
 from frontend.texts import Texts
 
 HOUR: Final = 3600.0
-FINDINGS: Final = {
+FINDINGS: Final[dict[FindingKind, str]] = {
     "unmasked": "person",
     "visible person": "person",
     "visible face": "face",
