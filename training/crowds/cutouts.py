@@ -106,18 +106,26 @@ def read_picture(picture: Picture) -> Rgb:
 
 
 def cut_people(picture: Picture) -> Iterator[Cutout]:
-    """Those of an annotated picture who are large, cut out as far as they are seen.
+    """Those of an annotated picture who are large and seen whole, as far as masks can tell.
 
-    They sit, lie, bend and lean on each other, which people posing for a photo don't.
+    They sit, lie and bend, which people posing for a photo don't. Who touches the picture's edge
+    or somebody else, or comes in pieces, isn't whole: a hand by itself is to be no person.
 
     Raises:
         DataError: the picture can't be decoded.
     """
     rgb = read_picture(picture)
-    for person in picture.people:
-        bits = person.bits(rgb.shape[1], rgb.shape[0])
+    everyone = [person.bits(rgb.shape[1], rgb.shape[0]) for person in picture.people]
+    taken = np.sum(everyone, axis=0)
+    for person, bits in zip(picture.people, everyone, strict=True):
         rows = np.count_nonzero(bits.any(axis=1))
-        if not person.crowd and rows >= _TALL and np.count_nonzero(bits) >= _LARGE:
+        if person.crowd or rows < _TALL or np.count_nonzero(bits) < _LARGE:
+            continue
+        if cv2.connectedComponents(bits.astype(np.uint8))[0] > 2:  # nobody is 0, one piece 1
+            continue
+        around = cv2.dilate(bits.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0) > 0
+        at_edge = around[[0, -1]].any() or around[:, [0, -1]].any()
+        if not at_edge and not (taken[around] > bits[around]).any():
             yield cut_out(rgb, bits)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bystander.errors import ConfigError
@@ -128,6 +130,33 @@ def test_only_large_people_are_cut_out_of_a_picture(green: Picture) -> None:
     (cutout,) = cut_people(green)
     assert cutout.alpha.shape[0] == pytest.approx(140, abs=6)
     assert tuple(cutout.rgb[70, 30]) == (0, 255, 0)
+
+
+def box(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.float64]:
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param((Annotation("edge", (box(100, 60, 160, 200),)),), id="at the edge"),
+        pytest.param(
+            (
+                Annotation("a", (box(100, 40, 140, 180),)),
+                Annotation("b", (box(140, 40, 180, 180),)),
+            ),
+            id="beside somebody",
+        ),
+        pytest.param(
+            (Annotation("two", (box(100, 40, 160, 100), box(100, 120, 160, 180))),),
+            id="in two pieces",
+        ),
+    ],
+)
+def test_who_is_not_seen_whole_is_not_cut_out(
+    green: Picture, others: tuple[Annotation, ...]
+) -> None:
+    assert len(list(cut_people(replace(green, people=(green.people[0], *others))))) == 1
 
 
 def test_people_of_annotated_pictures_are_met_in_training_alone(
