@@ -10,6 +10,7 @@ python -m benchmarks.quality -o OUT --variant reversed         the same clips, b
 python -m benchmarks.quality sweep -o OUT --set PATH=V1,V2     choose a setting, leaving one out
 python -m benchmarks.quality ablation -o OUT                   what each rule earns
 python -m benchmarks.quality references -o OUT                 ByteTrack and BoT-SORT beside us
+python -m benchmarks.quality pointing -o OUT                   whom clicks mean, all over people
 python -m benchmarks.quality sheets -o OUT                     only make the scenes, to look at
 
 OUT gets quality.json, and a folder for each run with its timeline and its worst frames as PNG
@@ -25,6 +26,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from benchmarks.quality.clips import CLIPS, Run, clip_runs
 from benchmarks.quality.harness import Harness, default_settings, measure_all
 from benchmarks.quality.made import MADE, made_runs, save_sheets
 from benchmarks.quality.options import RULES, UnknownSetting, parsed, with_settings, without
+from benchmarks.quality.pointing import pointing, pointing_table
 from benchmarks.quality.references import reference_rows
 from benchmarks.quality.table import as_json, as_table
 from benchmarks.quality.variants import VARIANTS, varied
@@ -70,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             keep=given.output,
             chunks=tuple(given.chunks) if given.chunks else None,
         )
+        if given.what == "pointing":
+            _point(harness, runs, given.output, console)
+            return
         rows = measure_all(harness, runs)
         if given.what == "references":
             rows = reference_rows(harness, runs, rows)
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         default="table",
-        choices=("table", "sweep", "ablation", "references", "sheets"),
+        choices=("table", "sweep", "ablation", "references", "pointing", "sheets"),
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
     parser.add_argument(
@@ -147,6 +153,21 @@ def _runs(given: argparse.Namespace) -> list[Run]:
     home = given.cache or given.output
     runs += made_runs([name for name in wanted if name in MADE], home, given.seed)
     return [varied(run, given.variant, home) for run in runs] if given.variant else runs
+
+
+def _point(harness: Harness, runs: Sequence[Run], output: Path, console: Console) -> None:
+    """Click on everybody in each clip and scene that has id maps, once."""
+    told = {run.clip: run for run in runs if run.truth.persons is not None}
+    tallies = {}
+    for name, run in told.items():
+        tallies[name] = pointing(harness, run)
+        print(f"{name}: {tallies[name]}", flush=True)
+    document = {
+        name: {place: asdict(tally) for place, tally in by_place.items()}
+        for name, by_place in tallies.items()
+    }
+    _write(output / "pointing.json", document)
+    console.print(pointing_table(tallies))
 
 
 def _compare(

@@ -1,7 +1,8 @@
 """A click and a frame's people -> whom it means: who is seen in front there, or an error.
 
-Nobody is ever meant who is only inferred at that place, and where two people may be meant,
-neither is: a wrong guess would show a stranger. Three things can make a click doubtful:
+Where two people may be meant, neither is: a wrong guess would show a stranger. Who isn't seen at
+that place is meant only if they were seen before and after, and nobody else may be there. Three
+things can make a click doubtful:
 
 - Silhouettes share the pixels around it. The network gives a pixel to two people where it
   can't tell them apart, and an outline is only exact to some pixels.
@@ -112,10 +113,11 @@ def choose(
         transform: between display and grid pixels.
 
     Returns:
-        The sighting, seen in this frame (`Origin.SEEN`, or a face: `Origin.FACE`).
+        The sighting: seen in this frame (`Origin.SEEN`, or a face: `Origin.FACE`), or before
+        and after it (`Origin.FILLED`).
 
     Raises:
-        SelectionError: nobody is seen there, or two people are about equally likely.
+        SelectionError: nobody is there for certain, or two people are about equally likely.
     """
     x, y = transform.to_grid(click.point)
     where = f"at {click.x:g},{click.y:g} at {click.seconds:g} s (frame {record.index})"
@@ -132,9 +134,13 @@ def choose(
             likely = {chosen.tracklet: 1 - chance, rival: chance}
             raise _undecided(where, record, likely, (chosen.tracklet, rival), transform)
         return chosen
-    inferred = {s.tracklet for s in record.sightings if s.mask.contains(x, y)}
+    inferred = [s for s in record.sightings if s.mask.contains(x, y)]
+    if len(inferred) == 1 and inferred[0].origin is Origin.FILLED:
+        rival, _ = _best_by_colours(inferred[0], record, x, y, frame, looks)
+        if rival is None:
+            return inferred[0]
     if inferred:
-        who = " and ".join(f"t{tracklet}" for tracklet in sorted(inferred))
+        who = " and ".join(f"t{tracklet}" for tracklet in sorted(s.tracklet for s in inferred))
         raise SelectionError(
             f"nobody is seen {where}; {who} may be there, but that is only inferred", ADVICE
         )

@@ -60,10 +60,28 @@ def test_who_is_seen_in_front_is_meant_and_not_who_is_inferred_behind(origin: Or
     assert pointed(60, 40, dancer, spectator) == 1
 
 
-@pytest.mark.parametrize("origin", INFERRED)
-def test_nobody_is_meant_who_is_only_inferred(origin: Origin) -> None:
+def test_who_was_seen_before_and_after_is_meant_where_nobody_else_may_be() -> None:
+    missed, walker = somebody(2, 50, origin=Origin.FILLED), somebody(1, 120)
+    assert pointed(60, 40, missed, walker) == 2
+    other = somebody(3, 55, origin=Origin.FILLED)
+    with pytest.raises(SelectionError, match=r"nobody is seen .* t2 and t3 may be there"):
+        pointed(60, 40, missed, walker, other)
+
+
+def test_who_was_seen_before_and_after_is_not_meant_where_colours_are_anothers() -> None:
+    missed, beside = somebody(2, 50, origin=Origin.FILLED), somebody(1, 62, 20)
+    looks = {
+        1: colour_histogram(to_lab(street((beside, RED))), beside.mask),
+        2: colour_histogram(to_lab(street((missed, BLUE))), missed.mask),
+    }
+    assert pointed(60, 40, missed, beside, frame=street((missed, BLUE)), looks=looks) == 2
     with pytest.raises(SelectionError, match=r"nobody is seen .* t2 may be there"):
-        pointed(60, 40, somebody(2, 50, origin=origin), somebody(1, 120))
+        pointed(60, 40, missed, beside, frame=street((missed, RED)), looks=looks)
+
+
+def test_who_is_only_thought_to_be_still_there_is_not_meant() -> None:
+    with pytest.raises(SelectionError, match=r"nobody is seen .* t2 may be there"):
+        pointed(60, 40, somebody(2, 50, origin=Origin.EXTENDED), somebody(1, 120))
 
 
 def test_a_pixel_that_two_people_share_is_an_error_that_names_both() -> None:
