@@ -27,6 +27,8 @@ from bystander.progress import Report
 from bystander.settings import load_profile
 from bystander.timeline.archive import Timeline
 
+Size = tuple[int, int]
+
 SIZE_PX: Final = (1280, 720)
 FPS: Final = 25
 SHOT_SECONDS: Final = 3
@@ -75,8 +77,16 @@ def run_demo(
     }
 
 
-def film(folder: Path, faces: FaceModel) -> tuple[Path, Path]:
+def film(
+    folder: Path, faces: FaceModel, shot_seconds: int | None = None, size_px: Size | None = None
+) -> tuple[Path, Path]:
     """Make the sample video, and a photo of the one to keep; returns both files.
+
+    Args:
+        folder: gets `source.mp4` and `cast/friend.jpg`.
+        faces: finds the one to keep.
+        shot_seconds: of each of the two shots; `SHOT_SECONDS` by default.
+        size_px: width and height; `SIZE_PX` by default.
 
     Raises:
         OutputUnwritable: the folder can't be made.
@@ -90,7 +100,7 @@ def film(folder: Path, faces: FaceModel) -> tuple[Path, Path]:
     group = load_photo(group_photo())
     source, photo = folder / "source.mp4", folder / "cast" / "friend.jpg"
     cv2.imwrite(str(photo), _portrait(group, faces)[:, :, ::-1])
-    _write_video(source, group)
+    _write_video(source, group, shot_seconds or SHOT_SECONDS, size_px or SIZE_PX)
     return source, photo
 
 
@@ -107,23 +117,23 @@ def _portrait(group: NDArray[np.uint8], faces: FaceModel) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(crop[:, ::-1], alpha=1.1, beta=10), dtype=np.uint8)
 
 
-def _write_video(path: Path, group: NDArray[np.uint8]) -> None:
+def _write_video(path: Path, group: NDArray[np.uint8], shot_seconds: int, size_px: Size) -> None:
     """Two shots with camera movement, and a tone for sound."""
     height, width = group.shape[:2]
-    frames = SHOT_SECONDS * FPS
+    frames = shot_seconds * FPS
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20"})
-        video.width, video.height = SIZE_PX
+        video.width, video.height = size_px
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=48000, layout="mono")
         for number in range(2 * frames):
             share = number % frames / frames
             view = width * (0.9 if number < frames else 0.62)
             x = share * (width - view) if number < frames else (width - view) * (0.55 + 0.2 * share)
-            y = (height - view * SIZE_PX[1] / SIZE_PX[0]) * (0.3 + 0.2 * share)
-            scale = SIZE_PX[0] / view
+            y = (height - view * size_px[1] / size_px[0]) * (0.3 + 0.2 * share)
+            scale = size_px[0] / view
             move = np.array([[scale, 0, -x * scale], [0, scale, -y * scale]], dtype=np.float64)
-            picture = cv2.warpAffine(group, move, SIZE_PX, flags=cv2.INTER_AREA)
+            picture = cv2.warpAffine(group, move, size_px, flags=cv2.INTER_AREA)
             frame = av.VideoFrame.from_ndarray(np.asarray(picture, dtype=np.uint8), format="rgb24")
             container.mux(video.encode(frame))
             container.mux(audio.encode(_tone(number)))

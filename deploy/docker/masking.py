@@ -26,8 +26,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from bystander.cli.demo import SHOT_SECONDS, run_demo
+from bystander.cli.demo import KEPT_FACE, film
 from bystander.client import Client
+from bystander.models import load_models
 
 STEPS: Final = ("upload", "confirm", "estimate", "progress", "review", "result")
 PART: Final = 16 * 2**20
@@ -61,15 +62,29 @@ class Clip:
         return cls(folder / "video.mp4", photo, tuple(truth["regions"]))
 
     @classmethod
-    def of_demo(cls, folder: Path) -> Clip:
-        """The video of `bystander demo`, with the right half of its last frame to be masked."""
-        run_demo(folder)
-        with av.open(str(folder / "source.mp4")) as file:
-            width, height = file.streams.video[0].width, file.streams.video[0].height
-        last = 2 * SHOT_SECONDS * 25 - 1
+    def made(cls, folder: Path) -> Clip:
+        """Two seconds like the video of `bystander demo`.
+
+        The faces of its first frame, one of them to keep, and the right half of its last frame.
+        """
+        faces = load_models().faces
+        video, photo = film(folder, faces, shot_seconds=1, size_px=(640, 360))
+        with av.open(str(video)) as file:
+            frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        first: NDArray[np.uint8] = np.asarray(frames[0], dtype=np.uint8)
+        found = sorted(faces.detect(first), key=lambda face: face.box[0])
+        regions = [
+            {
+                "frame": 0,
+                "box": [round(side) for side in face.box],
+                "expect": "keep" if number == KEPT_FACE else "mask",
+            }
+            for number, face in enumerate(found)
+        ]
+        height, width = first.shape[:2]
         box = [width // 2, height // 4, width, height]
-        mask = {"frame": last, "box": box, "expect": "mask"}
-        return cls(folder / "source.mp4", folder / "cast/friend.jpg", (mask,))
+        regions.append({"frame": len(frames) - 1, "box": box, "expect": "mask"})
+        return cls(video, photo, tuple(regions))
 
 
 def mask_by_api(address: str, token: str, clip: Clip, masked: Path) -> None:
@@ -202,25 +217,30 @@ def _sound(video: Path) -> list[bytes]:
 
 
 def main() -> None:
-    """Read the command line; one line a way."""
+    """Read the command line; says how long it took, and what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--service", required=True, help="its address")
-    parser.add_argument("--app", help="the web app's address; without, only the API is tried")
+    parser.add_argument("--app", help="the web app's address, to go through it; else by the API")
     parser.add_argument("--tokens", type=Path, required=True, help="a file with a token")
-    parser.add_argument("--clip", type=Path, help="a folder with video, photo and truth.json")
+    parser.add_argument(
+        "--clip", type=Path, help="its video, photo and truth.json; else one is made"
+    )
     given = parser.parse_args()
     token = given.tokens.read_text().split()[0]
     with tempfile.TemporaryDirectory(prefix="bystander-masking-") as name:
         folder = Path(name)
-        clip = Clip.of_folder(given.clip) if given.clip else Clip.of_demo(folder / "demo")
-        for way in ("API", "app") if given.app else ("API",):
-            masked, started = folder / f"{way}.mp4", time.monotonic()
-            if way == "API":
-                mask_by_api(given.service, token, clip, masked)
-            else:
-                mask_by_app(given.app, given.service, token, clip, masked)
-            found = ", ".join(f"{name} {value:.3g}" for name, value in check(clip, masked).items())
-            print(f"masked by the {way} in {time.monotonic() - started:.0f} s: {found}", flush=True)
+        clip = Clip.of_folder(given.clip) if given.clip else Clip.made(folder / "made")
+        way, masked, started = (
+            "app" if given.app else "API",
+            folder / "masked.mp4",
+            time.monotonic(),
+        )
+        if given.app:
+            mask_by_app(given.app, given.service, token, clip, masked)
+        else:
+            mask_by_api(given.service, token, clip, masked)
+        found = ", ".join(f"{name} {value:.3g}" for name, value in check(clip, masked).items())
+        print(f"masked by the {way} in {time.monotonic() - started:.0f} s: {found}", flush=True)
 
 
 if __name__ == "__main__":

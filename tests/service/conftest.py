@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("bentoml", reason="needs the extra serve")
 
 from benchmarks.service.server import Server
-from bystander.cli import demo
+from bystander.cli.demo import FPS, film
 from bystander.client import Client, RemoteJob, RemoteProject
 from bystander.models import load_models
 from tests.support.stranger import open_client, open_project
@@ -53,9 +53,7 @@ def filmed(folder: Path, frames: int, size: tuple[int, int]) -> tuple[Path, Path
     """The video of the demo, of so many frames, and the photo of one of its six people."""
     with pytest.MonkeyPatch.context() as patch:
         use_shipped_models(patch, folder)
-        patch.setattr(demo, "SHOT_SECONDS", frames // (2 * demo.FPS))
-        patch.setattr(demo, "SIZE_PX", size)
-        return demo.film(folder, load_models().faces)
+        return film(folder, load_models().faces, frames // (2 * FPS), size)
 
 
 def use_shipped_models(patch: pytest.MonkeyPatch, cache: Path) -> None:
