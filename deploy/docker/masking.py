@@ -28,6 +28,7 @@ from websockets.typing import Origin, Subprotocol
 
 from bystander.cli.demo import KEPT_FACE, film
 from bystander.client import Client
+from bystander.geometry.types import Box
 from bystander.models import load_models
 
 STEPS: Final = ("upload", "confirm", "estimate", "progress", "review", "result")
@@ -76,7 +77,7 @@ class Clip:
         regions = [
             {
                 "frame": 0,
-                "box": [round(side) for side in face.box],
+                "box": _within(face.box, first),
                 "expect": "keep" if number == KEPT_FACE else "mask",
             }
             for number, face in enumerate(found)
@@ -85,6 +86,13 @@ class Clip:
         box = [width // 2, height // 4, width, height]
         regions.append({"frame": len(frames) - 1, "box": box, "expect": "mask"})
         return cls(video, photo, tuple(regions))
+
+
+def _within(box: Box, frame: NDArray[np.uint8]) -> list[int]:
+    """Left, top, right, bottom of what a frame shows of a box that may reach beyond it."""
+    height, width = frame.shape[:2]
+    limits = (width, height, width, height)
+    return [min(max(0, round(side)), most) for side, most in zip(box, limits, strict=True)]
 
 
 def mask_by_api(address: str, token: str, clip: Clip, masked: Path) -> None:

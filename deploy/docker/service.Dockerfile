@@ -55,6 +55,8 @@ COPY configs configs
 RUN chmod -R a+rX . && python -m compileall -q bystander bentos service.py
 # BENTOML_CONTAINERIZED stays unset: with it BentoML doesn't start a dead worker again.
 # Sockets and metrics live in /tmp; what must last lives in /data.
+# gRPC's handlers around a fork now and then kill the server that Ray's head starts for a client:
+# github.com/ray-project/ray/issues/63202.
 ENV PATH=/opt/bystander/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
@@ -65,6 +67,7 @@ ENV PATH=/opt/bystander/bin:$PATH \
     BENTOML_DO_NOT_TRACK=True \
     ORT_DISABLE_TELEMETRY=1 \
     RAY_USAGE_STATS_ENABLED=0 \
+    GRPC_ENABLE_FORK_SUPPORT=0 \
     BYSTANDER_CONFIGS=/app/configs \
     BYSTANDER_DATA=/data \
     BYSTANDER_MODELS=/data/models
