@@ -333,8 +333,10 @@ def test_what_runs_networks_waits_for_a_gpu_and_the_rest_does_not(
 
 
 def test_a_cluster_that_is_not_there_is_an_error_and_spoils_no_later_connection(
-    nodes: Nodes, bench: Bench, settings: WorkerSettings
+    nodes: Nodes, bench: Bench, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("INITIAL_TIMEOUT_SEC", "MAX_TIMEOUT_SEC"):  # of three tries, 30 s in all
+        monkeypatch.setattr(f"ray.util.client.worker.{name}", 1)
     sharing = ClusterSettings(worker=settings)
     with (
         pytest.warns(UserWarning, match="timed out"),
