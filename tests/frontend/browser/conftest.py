@@ -24,6 +24,7 @@ from tests.conftest import shared
 from tests.frontend.browser.visitor import PATIENCE, Visitor
 from tests.service.conftest import filmed, use_shipped_models
 from tests.support.staged import StagedService, staged_service
+from tests.support.videos import run_ffmpeg
 
 FRAMES, SIZE = 50, (640, 360)
 CHANGES: dict[str, dict[str, object]] = {
@@ -54,12 +55,14 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 @pytest.fixture(params=["made", "hamilton"])
-def clip(request: pytest.FixtureRequest, material: Material) -> Material:
-    """The made video, and a real one with cuts: dark, a singer before an audience."""
+def clip(request: pytest.FixtureRequest, material: Material, tmp_path: Path) -> Material:
+    """The made video, and of a real one two seconds with a cut: a dark hall, seven spectators."""
     if request.param == "made":
         return material
+    whole, video = shared("clips", "hamilton", "video.mp4"), tmp_path / "hamilton.mp4"
+    run_ffmpeg("-ss", "6.4", "-t", "2.4", "-i", whole, "-preset", "veryfast", video)
     return Material(
-        shared("clips", "hamilton", "video.mp4"),
+        video,
         shared("clips", "hamilton", "cast", "lin", "lin.png"),
         change="keep",
     )

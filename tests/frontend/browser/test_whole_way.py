@@ -26,7 +26,7 @@ FEW = 5
 SAME = 10.0
 """Mean difference in levels of grey, at most, of two encodings of a person."""
 WORK = 300.0
-"""Seconds for a job over ten seconds of video, on a busy machine."""
+"""Seconds for a job over two seconds of video, on a busy machine."""
 CLEARLY = 3.0
 """How many times more a masked one differs; in a dark hall the levels themselves say little."""
 
