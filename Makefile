@@ -61,7 +61,8 @@ test-all: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD)
 	@$(MAKE) --no-print-directory test-postgres
 
-# The tests of jobs and API once more, against a server of their own from Debian's package.
+# The tests of jobs and API that open a store (tests/server/conftest.py) once more, against a server
+# of their own from Debian's package.
 test-postgres: export BYSTANDER_TEST_POSTGRES := 1
 test-postgres: $(INSTALLED)
 	@$(BIN)/python -m pytest $(SPREAD) tests/server/jobs tests/server/http
