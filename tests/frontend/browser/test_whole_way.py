@@ -123,8 +123,8 @@ def test_everybody_gets_there_by_looking(
     assert (after == shown) is (changed["verdict"] == "mask")
 
 
-def test_without_photos_one_clicks_on_those_to_keep(
-    come: Come, client: Client, material: Material
+def test_without_photos_one_clicks_on_those_to_keep_and_what_is_deleted_is_gone(
+    come: Come, client: Client, service: Server, material: Material
 ) -> None:
     with come() as visitor:
         page = visitor.page
@@ -145,30 +145,17 @@ def test_without_photos_one_clicks_on_those_to_keep(
         visitor.expect_step("result")
         visitor.press("compare.play")
         visitor.expect_plays(page.locator(".compare video").last)
-        verdicts = [p["verdict"] for p in client.project(visitor.project).people()["people"]]
-        assert verdicts.count("keep") == 2
-        assert visitor.complaints == []
-
-
-def test_what_is_deleted_is_gone(
-    come: Come, client: Client, service: Server, material: Material
-) -> None:
-    with come() as visitor:
-        visitor.open()
-        visitor.choose_file("video_uploader.choose", material.video)
-        visitor.press("app.continue")
-        visitor.press("estimate.find")
-        visitor.expect_step("review")
-        visitor.press("review.render")
-        visitor.expect_step("result")
         project = visitor.project
+        verdicts = [p["verdict"] for p in client.project(project).people()["people"]]
+        assert verdicts.count("keep") == 2
         assert list(service.data.rglob(f"*{project}*"))
+        visitor.open(project=project, step="result")  # where nothing is played
         visitor.press("result.delete")
-        dialog = visitor.page.get_by_role("dialog")
+        dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name=visitor.texts("result.delete")).click()
         visitor.expect_written("app.deleted")
         visitor.expect_step("upload")
-        assert project not in visitor.page.url
+        assert project not in page.url
         visitor.open(project=project)
         visitor.expect_written("errors.expired.what")
         assert visitor.complaints == []
