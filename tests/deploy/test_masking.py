@@ -60,3 +60,16 @@ def test_any_other_does_not(
     made = video(tmp_path / "masked.mkv", **wrong)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=complaint):
         check(clip, made)
+
+
+def test_the_made_clip_has_one_to_keep_and_regions_that_unmasked_are_told(tmp_path: Path) -> None:
+    made = Clip.made(tmp_path)
+
+    with av.open(str(made.video)) as file:
+        width, height = file.streams.video[0].width, file.streams.video[0].height
+    boxes = [region["box"] for region in made.regions]
+    assert [r["expect"] for r in made.regions].count("keep") == 1
+    assert len(boxes) > 2
+    assert all(0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height for x0, y0, x1, y1 in boxes)
+    with pytest.raises(AssertionError, match=f"{len(boxes) - 1} of {len(boxes) - 1} regions"):
+        check(made, made.video)
