@@ -238,15 +238,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bystander-masking-") as name:
         folder = Path(name)
         clip = Clip.of_folder(given.clip) if given.clip else Clip.made(folder / "made")
-        way, masked, started = (
-            "app" if given.app else "API",
-            folder / "masked.mp4",
-            time.monotonic(),
-        )
+        masked, started = folder / "masked.mp4", time.monotonic()
         if given.app:
             mask_by_app(given.app, given.service, token, clip, masked)
         else:
             mask_by_api(given.service, token, clip, masked)
+        way = "app" if given.app else "API"
         found = ", ".join(f"{name} {value:.3g}" for name, value in check(clip, masked).items())
         print(f"masked by the {way} in {time.monotonic() - started:.0f} s: {found}", flush=True)
 
