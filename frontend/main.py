@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,8 @@ STYLE: Final = Path(__file__).with_name("style.css")
 ICON: Final = Path(__file__).with_name("icon.svg")
 AGAIN: Final = 3.0
 """Seconds until a service that gave no answer is asked again."""
+NEXT: Final = "app-next-asking"
+"""In the session's state: not before this time, in seconds."""
 
 
 def main() -> None:
@@ -158,6 +161,12 @@ def _trouble(texts: Texts, found: Trouble) -> None:
 @st.fragment(run_every=AGAIN)
 def _ask_again(texts: Texts, project: str | None) -> None:
     st.caption(texts("app.trying-again"))
+    # A look at the page asks, too: where one route answers and another doesn't, it would at once
+    # lead to the next look.
+    now = time.monotonic()
+    if now < st.session_state.get(NEXT, 0.0):
+        return
+    st.session_state[NEXT] = now + AGAIN / 2
     try:
         service().project(project) if project else service().limits()
     except Trouble as found:

@@ -164,6 +164,16 @@ def test_a_service_that_is_down_is_asked_again(
     assert not TECHNICAL.search(written)
 
 
+def test_where_one_route_answers_and_another_does_not_the_page_waits(
+    open_page: Open, staged: StagedService
+) -> None:
+    staged.refuse["GET", "/jobs"] = (503, "")
+
+    written = seen(open_page("estimate"))
+
+    assert texts("en")("app.trying-again") in written
+
+
 @pytest.mark.parametrize("language", sampled(LANGUAGES, 2))
 def test_a_service_that_goes_away_during_a_job_costs_nothing(
     open_page: Open, staged: StagedService, language: Language
