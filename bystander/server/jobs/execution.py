@@ -308,13 +308,13 @@ class JobExecution:
 
     def _hear(self, messages: Sequence[WorkerMessage]) -> DoneMessage | FailedMessage | None:
         """Remember what a worker said; returns its last word, if it was among it."""
-        jobs, final = self._place.store.jobs, None
+        jobs, final, resumed = self._place.store.jobs, None, False
         for message in messages:
             match message:
                 case ProgressMessage():
                     self._advance(message)
                 case ResumedMessage():
-                    jobs.resumed(self.job.id, self.job.lease)
+                    resumed = True
                 case PreviewMessage():
                     jobs.previewed(self.job.id, self.job.lease)
                 case SpanMessage() if self._spans < MAX_SPANS:
@@ -322,10 +322,13 @@ class JobExecution:
                     tracing.adopt([message.span], tracing.traceparent())
                 case DoneMessage() | FailedMessage():
                     final = message
-        if self._progress and (final or time.monotonic() - self._written >= WRITE_SECONDS):
+        due = final or resumed or time.monotonic() - self._written >= WRITE_SECONDS
+        if self._progress and due:
             if not jobs.progress(self.job.id, self._progress, self.job.lease):
                 self.lose()
             self._progress, self._written = None, time.monotonic()
+        if resumed:  # whoever sees that sees what is done already, not what was told before
+            jobs.resumed(self.job.id, self.job.lease)
         return final
 
     def _advance(self, message: ProgressMessage) -> None:

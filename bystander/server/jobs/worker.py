@@ -87,12 +87,12 @@ class EventWriter:
         self._stages.add(stage)
 
     def progress(self, progress: Progress) -> None:
+        self("progress", **asdict(progress))
         some = 0 < progress.done < progress.total
         if progress.stage not in self._stages and some and not progress.fps:
             # No frame was done yet, and yet some are: an earlier worker has left them.
             self("resumed", stage=progress.stage, frame=progress.done)
         self._stages.add(progress.stage)
-        self("progress", **asdict(progress))
 
 
 def main(folder: Path, open_models: OpenModels, parallel: Parallel | None = None) -> int:

@@ -205,6 +205,25 @@ def test_previews_and_resumptions_are_counted_and_the_newest_preview_is_shown(
         assert runner.preview(f"../work/{job.id}") is None
 
 
+def test_who_sees_that_work_was_resumed_sees_where(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, known = house.job(), []
+    resumed = house.store.jobs.resumed
+
+    def watched(id: str, lease: str | None) -> None:
+        known.append(house.now(job).progress)
+        resumed(id, lease)
+
+    monkeypatch.setattr(house.store.jobs, "resumed", watched)
+    told = [progress(2), progress(30), say("resumed", stage="render", frame=30), RESULT, DONE]
+    with house.running([told]):
+        house.ended(job)
+    (at,) = known
+    assert at is not None
+    assert at.done == 30
+
+
 def test_junk_and_floods_on_both_streams_do_no_harm(house: House) -> None:
     script: list[Steps] = [
         [("print", "libav: hello"), ("print", '{"event": "party"}'), ("flood", 20), RESULT],
