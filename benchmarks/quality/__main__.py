@@ -158,6 +158,8 @@ def _runs(given: argparse.Namespace) -> list[Run]:
 def _point(harness: Harness, runs: Sequence[Run], output: Path, console: Console) -> None:
     """Click on everybody in each clip and scene that has id maps, once."""
     told = {run.clip: run for run in runs if run.truth.persons is not None}
+    if not told:
+        sys.exit("none of these clips and scenes has id maps: nobody knows whom a click hits")
     tallies = {}
     for name, run in told.items():
         tallies[name] = pointing(harness, run)

@@ -126,6 +126,7 @@ class _Shown:
     def __init__(self, truth: Truth, grid: tuple[int, int]) -> None:
         self._truth, self._grid = truth, grid
         self._pixels: dict[int, dict[int, NDArray[np.int64]]] = {}
+        """By track and frame: int64 [256], by id, 0 nobody's."""
 
     def note(self, record: FrameRecord) -> None:
         """Count, by id, the pixels of everybody who is seen in a frame."""
@@ -136,8 +137,7 @@ class _Shown:
         small = cv2.resize(ids, self._grid, interpolation=cv2.INTER_NEAREST)
         for sighting in record.sightings:
             if sighting.origin in (Origin.SEEN, Origin.FACE):
-                inside = sighting.mask.on_window((0, 0, *self._grid))
-                counts = np.bincount(small[inside], minlength=IDS)
+                counts = np.bincount(small[sighting.mask.on_grid(*self._grid)], minlength=IDS)
                 self._pixels.setdefault(sighting.tracklet, {})[record.index] = counts
 
     def mostly(self, track: int, person: int, frame: int, reach: int) -> bool:
