@@ -162,7 +162,7 @@ def _trouble(texts: Texts, found: Trouble) -> None:
 def _ask_again(texts: Texts, project: str | None) -> None:
     st.caption(texts("app.trying-again"))
     # A look at the page asks, too: where one route answers and another doesn't, it would at once
-    # lead to the next look.
+    # lead to the next look. Half, so that no tick that comes a little early is missed.
     now = time.monotonic()
     if now < st.session_state.get(NEXT, 0.0):
         return

@@ -54,7 +54,7 @@ def run_demo(
     """
     profile = load_profile(ProfileName.BALANCED).on(device, precision)
     models = load_models(profile.analysis.model_settings())
-    source, photo = film(folder, models.faces)
+    source, photo = film(folder, models.faces, SHOT_SECONDS, SIZE_PX)
     masked = folder / "masked.mp4"
     result = mask_video(
         source,
@@ -77,16 +77,14 @@ def run_demo(
     }
 
 
-def film(
-    folder: Path, faces: FaceModel, shot_seconds: int | None = None, size_px: Size | None = None
-) -> tuple[Path, Path]:
+def film(folder: Path, faces: FaceModel, shot_seconds: int, size_px: Size) -> tuple[Path, Path]:
     """Make the sample video, and a photo of the one to keep; returns both files.
 
     Args:
         folder: gets `source.mp4` and `cast/friend.jpg`.
         faces: finds the one to keep.
-        shot_seconds: of each of the two shots; `SHOT_SECONDS` by default.
-        size_px: width and height; `SIZE_PX` by default.
+        shot_seconds: of each of the two shots.
+        size_px: width and height.
 
     Raises:
         OutputUnwritable: the folder can't be made.
@@ -100,7 +98,7 @@ def film(
     group = load_photo(group_photo())
     source, photo = folder / "source.mp4", folder / "cast" / "friend.jpg"
     cv2.imwrite(str(photo), _portrait(group, faces)[:, :, ::-1])
-    _write_video(source, group, shot_seconds or SHOT_SECONDS, size_px or SIZE_PX)
+    _write_video(source, group, shot_seconds, size_px)
     return source, photo
 
 

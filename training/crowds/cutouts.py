@@ -116,7 +116,7 @@ def cut_people(picture: Picture) -> Iterator[Cutout]:
     """
     rgb = read_picture(picture)
     everyone = [person.bits(rgb.shape[1], rgb.shape[0]) for person in picture.people]
-    taken = np.sum(everyone, axis=0)
+    taken = np.sum(everyone, axis=0)  # int64 [H, W]: how many people have each pixel
     for person, bits in zip(picture.people, everyone, strict=True):
         rows = np.count_nonzero(bits.any(axis=1))
         if person.crowd or rows < _TALL or np.count_nonzero(bits) < _LARGE:
