@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bystander.choices import Device, Precision
-from bystander.config import Settings
+from bystander.config import Settings, cores
 from bystander.errors import ConfigError, ModelContract, ModelCorrupt, ModelError
 
 log = logging.getLogger(__name__)
@@ -275,9 +275,7 @@ class _OpenVinoSession:
         self._content = content
         self._any_shape = any_shape
         precision = {Precision.FP16: "f16", Precision.BF16: "bf16"}.get(settings.precision, "f32")
-        self._options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        if settings.threads:
-            self._options["INFERENCE_NUM_THREADS"] = str(settings.threads)
+        self._options = {"INFERENCE_PRECISION_HINT": precision, **_openvino_threads(settings)}
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[tuple[int, ...], ...], _Compiled] = OrderedDict()
         try:
@@ -331,6 +329,22 @@ class _OpenVinoSession:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(shapes)
             return self._compiled[shapes]
+
+
+def _openvino_threads(settings: SessionSettings) -> dict[str, str]:
+    """As many calls side by side as there are cores for.
+
+    A network of one stream takes calls one after another. Pinned streams of all networks and
+    processes share the first cores: two of one thread each took turns on one of two cores.
+    """
+    if not settings.threads:
+        return {"PERFORMANCE_HINT": "LATENCY"}
+    streams = max(1, cores() // settings.threads)
+    return {
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_NUM_THREADS": str(streams * settings.threads),
+        "ENABLE_CPU_PINNING": "NO",
+    }
 
 
 def _errors(names: Sequence[str], *others: type[Exception]) -> tuple[type[Exception], ...]:
