@@ -82,7 +82,7 @@ class CenterFace:
     def __init__(self, score: float = 0.4, sessions: SessionSettings | None = None) -> None:
         self.file = _weights()
         self._score = score
-        how = (sessions or SessionSettings()).exact()
+        how = (sessions or SessionSettings()).of_faces()
         self._session = open_session(self.file, how, _for_any_size(self.file), any_shape=True)
 
     def detect(self, image: Rgb) -> list[Face]:
@@ -276,7 +276,7 @@ class InsightFacePack:
         self._score = score
         zoo = _model_zoo()
         how = sessions or SessionSettings()
-        finding = _open(detector, how.exact(), outputs=_SCRFD_OUTPUTS, side=None)
+        finding = _open(detector, how.of_faces(), outputs=_SCRFD_OUTPUTS, side=None)
         self._detector = zoo.SCRFD(session=finding, static_shape_sessions=False)
         comparing = _open(embedder, how.reference(), outputs=1, side=CHIP_PX)
         self._embedder = zoo.ArcFaceONNX(model_file=str(embedder), session=comparing)

@@ -18,7 +18,7 @@ import numpy as np
 from bystander.geometry.instances import Instance, as_boxes, box_areas, overlaps
 from bystander.geometry.masks import Bits, Mask, iou, union
 from bystander.tracking.frames import AnalysisFrame
-from bystander.tracking.motion import REACH_PX, Flow, Grey, Window, grey
+from bystander.tracking.motion import REACH_PX, Grey, Warp, Window, grey
 from bystander.tracking.settings import KeyframeSettings
 
 MIN_WEIGHT: Final = 0.5
@@ -86,8 +86,8 @@ def between(
     sides = []
     for key in (before, after):
         reach = REACH_PX * abs(view.index - key.index)
-        flow = Flow.between(now, key.picture, view.size) if key.instances else None
-        sides.append([_moved(instance, flow, reach) for instance in key.instances])
+        warp = Warp.between(now, key.picture, view.size) if key.instances else None
+        sides.append([_moved(instance, warp, reach) for instance in key.instances])
     share = (view.index - before.index) / (after.index - before.index)
     pairs = _pairs(*sides)
     result = []
@@ -119,12 +119,12 @@ def _somebody_is_alone(here: Keyframe, there: Keyframe, settings: KeyframeSettin
     return bool((~near.any(axis=1)).any())
 
 
-def _moved(instance: Instance, flow: Flow | None, reach: int) -> Mask:
-    """The silhouette where it is in the frame that `flow` begins in."""
-    if flow is None or not instance.mask.area:
+def _moved(instance: Instance, warp: Warp | None, reach: int) -> Mask:
+    """The silhouette where it is in the frame that `warp` begins in."""
+    if warp is None or not instance.mask.area:
         return Mask(0, 0, np.zeros((0, 0), dtype=bool))
-    mask = instance.mask.clipped(*flow.grid)
-    moved = flow.moved(Window(mask.x, mask.y, mask.bits.astype(np.float32)), reach)
+    mask = instance.mask.clipped(*warp.grid)
+    moved = warp.moved(Window(mask.x, mask.y, mask.bits.astype(np.float32)), reach)
     if moved is None:
         return Mask(0, 0, np.zeros((0, 0), dtype=bool))
     return Mask.from_frame(moved.weights >= MIN_WEIGHT, moved.x, moved.y)

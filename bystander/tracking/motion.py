@@ -71,8 +71,50 @@ def widened(box: PixelBox, margin: int, grid: tuple[int, int]) -> PixelBox:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flow:
+class Warp:
     """Where each pixel of one frame lies in another one of the same shot.
+
+    Attributes:
+        places: float32 [H, W, 2], x and y there, grid pixels.
+    """
+
+    places: NDArray[np.float32]
+
+    @classmethod
+    def between(cls, now: Grey, other: Grey, grid: tuple[int, int]) -> Warp:
+        """Estimate it, by optical flow.
+
+        Args:
+            now, other: uint8 [h, w], see `grey`.
+            grid: width, height of the analysis grid.
+        """
+        return cls(_pixels(*grid) + _on_grid(_estimated(now, other), grid))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        height, width = self.places.shape[:2]
+        return width, height
+
+    def moved(self, window: Window, reach: int = REACH_PX) -> Window | None:
+        """Values of the other frame, where their pixels are now; None if nothing is left.
+
+        Args:
+            reach: how far they may have moved, grid pixels.
+        """
+        box = widened(window.box, reach, self.grid)
+        places = self.places[box[1] : box[3], box[0] : box[2]]
+        if not places.size or not window.weights.size:
+            return None
+        within = cast(Any, cv2.subtract)(places, (window.x, window.y, 0, 0))
+        weights = cast(Any, cv2.remap)(
+            window.weights, within, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+        return Window(box[0], box[1], np.asarray(weights, dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow(Warp):
+    """The same, and how far it can be relied on.
 
     Attributes:
         vectors: float32 [H, W, 2], x and y, grid pixels from a pixel to where it is there.
@@ -87,48 +129,18 @@ class Flow:
 
     @classmethod
     def between(cls, now: Grey, other: Grey, grid: tuple[int, int]) -> Flow:
-        """Estimate it.
-
-        Args:
-            now, other: uint8 [h, w], see `grey`.
-            grid: width, height of the analysis grid.
-        """
-        estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        flow = cast(Any, estimator.calc)(now, other, None)  # its stub wants a first guess
+        flow = _estimated(now, other)
         dx, dy = np.median(flow[::8, ::8].reshape(-1, 2), axis=0) / -FLOW_SCALE
-        columns, rows = _pixels(now.shape[1], now.shape[0])
-        again = cv2.remap(other, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
+        there = _pixels(now.shape[1], now.shape[0]) + flow
+        again = cast(Any, cv2.remap)(other, there, None, cv2.INTER_LINEAR)
         errors = cv2.blur(cv2.absdiff(again, now), (3, 3))
+        vectors = _on_grid(flow, grid)
         return cls(
-            cv2.resize(flow, grid) / np.float32(FLOW_SCALE),
+            _pixels(*grid) + vectors,
+            vectors,
             np.asarray(cv2.resize(errors, grid) <= MISMATCH_GREY_LEVELS),
             (float(dx), float(dy)),
         )
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        height, width = self.reliable.shape
-        return width, height
-
-    def moved(self, window: Window, reach: int = REACH_PX) -> Window | None:
-        """Values of the other frame, where their pixels are now; None if nothing is left.
-
-        Args:
-            reach: how far they may have moved, grid pixels.
-        """
-        box = widened(window.box, reach, self.grid)
-        vectors = self.vectors[box[1] : box[3], box[0] : box[2]]
-        if not vectors.size or not window.weights.size:
-            return None
-        columns, rows = _pixels(vectors.shape[1], vectors.shape[0])
-        weights = cv2.remap(
-            window.weights,
-            columns + np.float32(box[0]) + vectors[..., 0] - np.float32(window.x),
-            rows + np.float32(box[1]) + vectors[..., 1] - np.float32(window.y),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
-        return Window(box[0], box[1], np.asarray(weights, dtype=np.float32))
 
     def with_background(self, box: PixelBox, inside: Bits) -> Bits:
         """Where the picture moves rather with the camera than with somebody: bool [h, w] of `box`.
@@ -158,14 +170,19 @@ def grey(picture: Rgb) -> Grey:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-@lru_cache(maxsize=64)
-def _grid_pixels(width: int, height: int) -> tuple[Weights, Weights]:
+def _estimated(now: Grey, other: Grey) -> NDArray[np.float32]:
+    """float32 [h, w, 2]: x and y from each pixel of `now` to where it is in `other`."""
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    return np.asarray(cast(Any, estimator.calc)(now, other, None))  # its stub wants a first guess
+
+
+def _on_grid(flow: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Vectors of `FLOW_SCALE`'s pixels as float32 [H, W, 2] in pixels of the grid."""
+    return np.asarray(cv2.resize(flow, grid) / np.float32(FLOW_SCALE))
+
+
+@lru_cache(maxsize=8)
+def _pixels(width: int, height: int) -> NDArray[np.float32]:
+    """x and y of every pixel, float32 [height, width, 2]."""
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    return columns.astype(np.float32), rows.astype(np.float32)
-
-
-def _pixels(width: int, height: int) -> tuple[Weights, Weights]:
-    """x and y of every pixel, float32 [height, width] each."""
-    side = 64  # a few sizes serve for all windows
-    columns, rows = _grid_pixels(-(-width // side) * side, -(-height // side) * side)
-    return columns[:height, :width], rows[:height, :width]
+    return np.stack((columns, rows), axis=-1).astype(np.float32)
