@@ -201,7 +201,7 @@ class DlibPack:
         return self.embed_each([face_region(image, face) for face in faces])
 
     def embed_each(self, crops: Sequence[tuple[Rgb, Face]]) -> Embeddings:
-        """One vector for each pair of a picture and a face in it, in one network call.
+        """One vector for each pair of a picture and a face in it.
 
         Args:
             crops: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
@@ -301,7 +301,7 @@ class InsightFacePack:
         return self.embed_each([face_region(image, face) for face in faces])
 
     def embed_each(self, crops: Sequence[tuple[Rgb, Face]]) -> Embeddings:
-        """One vector for each pair of a picture and a face in it, in one network call.
+        """One vector for each pair of a picture and a face in it.
 
         Args:
             crops: pictures uint8 [H, W, 3] RGB, of any sizes, and one face of each.
