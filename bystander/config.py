@@ -6,7 +6,9 @@ carries them in `bystander/configs/`.
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +21,35 @@ from bystander.errors import ConfigError
 CONFIGS_VARIABLE = "BYSTANDER_CONFIGS"
 CORES_VARIABLE = "BYSTANDER_CORES"
 """How many cores a process may compute on that shares the machine with others like it."""
+_CGROUP = Path("/sys/fs/cgroup")
 
 
-def cores(environ: Mapping[str, str] = os.environ) -> int:
-    """How many threads of this process may compute at once: by default one a core."""
+def cores(environ: Mapping[str, str] = os.environ, cgroup: Path = _CGROUP) -> int:
+    """How many threads of this process may compute at once: by default one a core.
+
+    Cores that it may not use don't count: a container has the machine's many and a quota of few.
+    """
     given = environ.get(CORES_VARIABLE, "")
-    return max(1, int(given)) if given.isdecimal() else os.cpu_count() or 1
+    if given.isdecimal():
+        return max(1, int(given))
+    if sys.platform == "linux":
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _quota(cgroup))))
+
+
+def _quota(cgroup: Path) -> float:
+    """Cores' worth of time that Linux' control groups give; infinite where they don't limit it."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # v2, v1
+        try:
+            told = " ".join((cgroup / name).read_text() for name in files).split()
+            quota, period = (int(number) for number in told)
+        except (OSError, ValueError):  # not there; v2 says "max" where there is no limit, v1 -1
+            continue
+        if quota > 0 and period > 0:
+            return quota / period
+    return math.inf
 
 
 class Settings(BaseModel):

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from bystander.choices import LicenceUse, ProfileName
+from bystander.config import cores
 from bystander.errors import BystanderError
 from bystander.media.hardware import ENCODERS, trial
 from bystander.media.photos import load_photo
@@ -55,7 +56,7 @@ def check_up(licence: LicenceUse = LicenceUse.ANY) -> list[HealthCheck]:
     runtime = onnx_runtime()
     return [
         HealthCheck("python", sys.version_info >= (3, 11), platform.python_version()),
-        HealthCheck("cores", True, str(os.cpu_count())),
+        HealthCheck("cores", True, f"{cores()} of {os.cpu_count()}"),
         HealthCheck("pyav", True, f"{av.__version__}, FFmpeg {av.library_versions['libavcodec']}"),
         _attempt("h264 encoder", lambda: av.Codec("libx264", "w").long_name),
         HealthCheck("hardware encoders", True, _hardware_encoders()),

@@ -278,20 +278,19 @@ class _OpenVinoSession:
     ) -> None:
         self._core = openvino_runtime().Core()
         self._path = path
-        self._content = content
         self._any_shape = any_shape
         precision = {Precision.FP16: "f16", Precision.BF16: "bf16"}.get(settings.precision, "f32")
         self._options = {"INFERENCE_PRECISION_HINT": precision, **_openvino_threads(settings)}
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[tuple[int, ...], ...], _Compiled] = OrderedDict()
         try:
-            model = self._core.read_model(content, b"")
+            self._model = self._core.read_model(content, b"")
         except RuntimeError as error:
             raise ModelCorrupt(
                 f"{path} is not a complete ONNX file: {error}", "Get it again."
             ) from error
-        self.inputs = tuple(_openvino_tensor(port) for port in model.inputs)
-        self.outputs = tuple(_openvino_tensor(port) for port in model.outputs)
+        self.inputs = tuple(_openvino_tensor(port) for port in self._model.inputs)
+        self.outputs = tuple(_openvino_tensor(port) for port in self._model.outputs)
         self._splits = _takes_any_batch(self)
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
@@ -316,7 +315,7 @@ class _OpenVinoSession:
         shapes = () if self._any_shape else tuple(feed.shape for feed in feeds.values())
         with self._lock:
             if shapes not in self._compiled:
-                model = self._core.read_model(self._content, b"")
+                model = self._model.clone()
                 if not self._any_shape:
                     model.reshape({name: list(feed.shape) for name, feed in feeds.items()})
                 network = self._core.compile_model(model, "CPU", self._options)

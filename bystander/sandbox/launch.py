@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from bystander.config import Settings
+from bystander.config import CORES_VARIABLE, Settings, cores
 from bystander.sandbox.confine import confine_worker
 
 TEMPORARY: Final = "tmp"
@@ -73,7 +73,8 @@ def child_environment(
     Never all of the server's: it has tokens in it, and a cloud's credentials.
     """
     passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
-    return {"LANG": "C.UTF-8", **passed_on, **(more or {})}
+    # A confined child can't read what limits it.
+    return {"LANG": "C.UTF-8", CORES_VARIABLE: str(cores(environ)), **passed_on, **(more or {})}
 
 
 def confined_command(confinement: Confinement, module: str, *arguments: str) -> list[str]:

@@ -53,6 +53,19 @@ def test_a_session_serves_several_threads(doubler: Path, backend: str) -> None:
             np.testing.assert_array_equal(y, 2 * x)
 
 
+@needs_openvino
+@pytest.mark.parametrize(("cores", "threads", "expected"), [(2, 1, 2), (2, 2, 1), (1, 4, 1)])
+def test_openvino_takes_as_many_calls_at_once_as_there_are_cores_for(
+    doubler: Path, monkeypatch: pytest.MonkeyPatch, cores: int, threads: int, expected: int
+) -> None:
+    monkeypatch.setenv("BYSTANDER_CORES", str(cores))
+    session = open_session(doubler, SessionSettings(backend="openvino", threads=threads))
+    session.run({"x": np.zeros((1, 3), dtype=np.float32)})
+    [compiled] = session._compiled.values()  # type: ignore[attr-defined]
+    assert compiled.network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") == expected
+    assert compiled.network.get_property("ENABLE_CPU_PINNING") is False
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("length", [0, 50])
 def test_a_truncated_network_is_corrupt(doubler: Path, backend: str, length: int) -> None:
@@ -109,3 +122,9 @@ def test_openvino_can_be_compiled_for_any_shape(doubler: Path) -> None:
     for count in (1, 7, 2):
         x = np.random.default_rng(count).random((count, 3), dtype=np.float32)
         np.testing.assert_allclose(session.run({"x": x})[0], 2 * x)
+
+
+def test_faces_are_found_in_the_segmenters_bf16_and_otherwise_in_fp32() -> None:
+    for precision, expected in (("bf16", "bf16"), ("fp16", "fp32"), ("int8", "fp32")):
+        settings = SessionSettings.model_validate({"precision": precision})
+        assert settings.of_faces().precision.value == expected
