@@ -12,6 +12,7 @@ from bystander.settings import AnalysisSettings
 RULES: dict[str, tuple[str, Any]] = {
     "keyframes": ("keyframes.seconds", 0.0),
     "agreement": ("keyframes.agreement", 0.0),
+    "half-size": ("segmenter.large_share", 1.0),
     "second-look": ("second_look.windows", 0),
     "edge-extension": ("filler.edge_extension", 0.0),
     "shot-extension": ("filler.shot_extension", 0.0),

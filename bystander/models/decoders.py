@@ -45,6 +45,10 @@ class Decoder(Protocol):
         """How frames of this size, pixels, lie in the network's input."""
         ...
 
+    def fit_half(self, width: int, height: int) -> Letterbox | None:
+        """The same at half their size; None if the network takes pictures of one size."""
+        ...
+
     def candidates(
         self, outputs: Sequence[Floats], fit: Letterbox | Stretch, settings: SegmenterSettings
     ) -> list[list[Candidate]]:
@@ -89,6 +93,11 @@ class _Yolo:
         if canvas_width and canvas_height:
             return Letterbox.into(width, height, canvas_width, canvas_height)
         return Letterbox.around(width, height)
+
+    def fit_half(self, width: int, height: int) -> Letterbox | None:
+        if any(self.input.shape[2:]):
+            return None
+        return Letterbox.into(width, height, *Letterbox.around(width // 2, height // 2).canvas)
 
     def candidates(
         self, outputs: Sequence[Floats], fit: Letterbox | Stretch, settings: SegmenterSettings
@@ -210,6 +219,9 @@ class _RfDetr:
         if not canvas_width or not canvas_height:
             raise _unknown("an RF-DETR takes pictures of one size")
         return Stretch((width, height), (canvas_width, canvas_height))
+
+    def fit_half(self, width: int, height: int) -> Letterbox | None:
+        return None
 
     def candidates(
         self, outputs: Sequence[Floats], fit: Letterbox | Stretch, settings: SegmenterSettings

@@ -9,8 +9,15 @@ import numpy as np
 from bystander.geometry.instances import Instance
 from bystander.geometry.types import Rgb
 from bystander.models.decoders import decoder_of
+from bystander.models.letterbox import Letterbox, Stretch
 from bystander.models.sessions import Session
-from bystander.models.silhouettes import SegmenterSettings, instances_of
+from bystander.models.silhouettes import (
+    Candidate,
+    SegmenterSettings,
+    instances_of,
+    is_large,
+    refined,
+)
 
 __all__ = ["PersonSegmenter", "SegmenterSettings", "analysis_size"]
 
@@ -67,11 +74,24 @@ class PersonSegmenter:
 
     def _segment_batch(self, frames: Sequence[Rgb]) -> list[list[Instance]]:
         height, width = frames[0].shape[:2]
-        fit = self._decoder.fit(width, height)
+        size = width, height
+        found = self._candidates(frames, self._decoder.fit(width, height))
+        large = [
+            number
+            for number, people in enumerate(found)
+            if any(is_large(one, size, self._settings) for one in people)
+        ]
+        half = self._decoder.fit_half(width, height)
+        if large and half is not None:
+            again = self._candidates([frames[number] for number in large], half)
+            for number, smaller in zip(large, again, strict=True):
+                found[number] = refined(found[number], smaller, size, self._settings)
+        return [instances_of(people, size, self._settings) for people in found]
+
+    def _candidates(self, frames: Sequence[Rgb], fit: Letterbox | Stretch) -> list[list[Candidate]]:
         blob = fit.blob(frames)
         if self._batch and len(frames) < self._batch:
             blob = np.pad(blob, ((0, self._batch - len(frames)), (0, 0), (0, 0), (0, 0)))
         outputs = self._session.run({self._input: blob})
         of_frames = [np.atleast_1d(output)[: len(frames)] for output in outputs]
-        found = self._decoder.candidates(of_frames, fit, self._settings)
-        return [instances_of(one, fit.frame, self._settings) for one in found]
+        return self._decoder.candidates(of_frames, fit, self._settings)

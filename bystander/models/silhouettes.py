@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bystander.config import Settings
-from bystander.geometry.instances import Instance
+from bystander.geometry.instances import Instance, box_area, box_iou
 from bystander.geometry.masks import Bits, Mask, intersection
 from bystander.geometry.types import Box
 from bystander.models.letterbox import Letterbox, Stretch
@@ -65,6 +65,13 @@ class SegmenterSettings(Settings):
         description="of two silhouettes that claim a pixel, the one whose logit is higher by this "
         "has it; otherwise it stays with both",
     )
+    large_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="whose box covers more of the frame is looked at again at half the size: "
+        "networks learn from smaller people; 1 never",
+    )
     claim_confidence: float = Field(
         default=0.35,
         ge=0,
@@ -112,6 +119,12 @@ class Candidate:
         return Mask.from_frame(self.claimed, self.x, self.y)
 
     @property
+    def corners(self) -> Box:
+        """Those of the box."""
+        x0, y0, x1, y1 = (float(value) for value in self.box)
+        return x0, y0, x1, y1
+
+    @property
     def region(self) -> tuple[slice, slice]:
         height, width = self.logits.shape
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
@@ -144,11 +157,15 @@ def candidate_of(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32, copy=False)
-    claimed = found >= math.log(settings.mask_threshold / (1 - settings.mask_threshold))
+    claimed = _claimed(found, settings)
     if not claimed.any():
         # Somebody is there, and no silhouette: rather too much than nothing.
         claimed = np.ones_like(claimed)
     return Candidate(box, score, int(x0), int(y0), found, claimed)
+
+
+def _claimed(logits: Floats, settings: SegmenterSettings) -> Bits:
+    return logits >= math.log(settings.mask_threshold / (1 - settings.mask_threshold))
 
 
 def _under(start: int, stop: int, scale: float, padding: int, count: int) -> tuple[slice, float]:
@@ -163,6 +180,49 @@ def _under(start: int, stop: int, scale: float, padding: int, count: int) -> tup
     last = (stop - 0.5) * scale + offset
     begin = min(max(0, math.floor(first)), count - 1)
     return slice(begin, min(math.floor(last) + 2, count)), first - begin
+
+
+def is_large(candidate: Candidate, size: tuple[int, int], settings: SegmenterSettings) -> bool:
+    """Whether somebody fills so much of a frame (width, height) that a smaller look pays."""
+    (x0, y0, x1, y1), (width, height) = candidate.corners, size
+    within = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    return box_area(within) > settings.large_share * width * height
+
+
+def refined(
+    candidates: list[Candidate],
+    smaller: list[Candidate],
+    size: tuple[int, int],
+    settings: SegmenterSettings,
+) -> list[Candidate]:
+    """Whoever is large, with the mean of their logits in both looks at a frame.
+
+    Args:
+        smaller: of the look at the smaller copy, in the frame's pixels.
+        size: width, height of the frame.
+    """
+    result = []
+    for candidate in candidates:
+        if is_large(candidate, size, settings):
+            ious = [box_iou(candidate.corners, other.corners) for other in smaller]
+            if max(ious, default=0.0) > settings.nms_iou:
+                candidate = _averaged(candidate, smaller[int(np.argmax(ious))], settings)
+        result.append(candidate)
+    return result
+
+
+def _averaged(candidate: Candidate, other: Candidate, settings: SegmenterSettings) -> Candidate:
+    left, top = max(candidate.x, other.x), max(candidate.y, other.y)
+    right = min(one.x + one.logits.shape[1] for one in (candidate, other))
+    bottom = min(one.y + one.logits.shape[0] for one in (candidate, other))
+    mine, theirs = (
+        (slice(top - one.y, bottom - one.y), slice(left - one.x, right - one.x))
+        for one in (candidate, other)
+    )
+    logits = candidate.logits.copy()
+    logits[mine] = (logits[mine] + other.logits[theirs]) / 2
+    claimed = _claimed(logits, settings)
+    return replace(candidate, logits=logits, claimed=claimed) if claimed.any() else candidate
 
 
 def instances_of(
@@ -239,7 +299,7 @@ def _shared_out(
 
 def _instance(candidate: Candidate) -> Instance:
     mask = candidate.mask
-    x0, y0, x1, y1 = (float(v) for v in candidate.box)
+    x0, y0, x1, y1 = candidate.corners
     if mask.area:
         left, top, right, bottom = mask.box
         x0, y0, x1, y1 = min(x0, left), min(y0, top), max(x1, right), max(y1, bottom)
