@@ -14,8 +14,8 @@ from bystander.models.sessions import Session
 from bystander.models.silhouettes import (
     Candidate,
     SegmenterSettings,
+    in_close_contact,
     instances_of,
-    is_large,
     refined,
 )
 
@@ -76,15 +76,15 @@ class PersonSegmenter:
         height, width = frames[0].shape[:2]
         size = width, height
         found = self._candidates(frames, self._decoder.fit(width, height))
-        large = [
+        close = [
             number
             for number, people in enumerate(found)
-            if any(is_large(one, size, self._settings) for one in people)
+            if in_close_contact(people, size, self._settings)
         ]
         half = self._decoder.fit_half(width, height)
-        if large and half is not None:
-            again = self._candidates([frames[number] for number in large], half)
-            for number, smaller in zip(large, again, strict=True):
+        if close and half is not None:
+            again = self._candidates([frames[number] for number in close], half)
+            for number, smaller in zip(close, again, strict=True):
                 found[number] = refined(found[number], smaller, size, self._settings)
         return [instances_of(people, size, self._settings) for people in found]
 

@@ -69,8 +69,8 @@ class SegmenterSettings(Settings):
         default=0.3,
         ge=0,
         le=1,
-        description="whose box covers more of the frame is looked at again at half the size: "
-        "networks learn from smaller people; 1 never",
+        description="whose box covers more of the frame, and meets somebody else's, is looked at "
+        "again at half the size: networks learn from smaller people; 1 never",
     )
     claim_confidence: float = Field(
         default=0.35,
@@ -182,8 +182,22 @@ def _under(start: int, stop: int, scale: float, padding: int, count: int) -> tup
     return slice(begin, min(math.floor(last) + 2, count)), first - begin
 
 
-def is_large(candidate: Candidate, size: tuple[int, int], settings: SegmenterSettings) -> bool:
-    """Whether somebody fills so much of a frame (width, height) that a smaller look pays."""
+def in_close_contact(
+    candidates: list[Candidate], size: tuple[int, int], settings: SegmenterSettings
+) -> bool:
+    """Whether somebody who fills much of a frame (width, height) touches somebody else: then a
+    smaller look pays."""
+    return any(
+        other is not one
+        and other.score >= settings.claim_confidence
+        and box_iou(one.corners, other.corners) > 0
+        for one in candidates
+        if _is_large(one, size, settings)
+        for other in candidates
+    )
+
+
+def _is_large(candidate: Candidate, size: tuple[int, int], settings: SegmenterSettings) -> bool:
     (x0, y0, x1, y1), (width, height) = candidate.corners, size
     within = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     return box_area(within) > settings.large_share * width * height
@@ -203,7 +217,7 @@ def refined(
     """
     result = []
     for candidate in candidates:
-        if is_large(candidate, size, settings):
+        if _is_large(candidate, size, settings):
             ious = [box_iou(candidate.corners, other.corners) for other in smaller]
             if max(ious, default=0.0) > settings.nms_iou:
                 candidate = _averaged(candidate, smaller[int(np.argmax(ious))], settings)

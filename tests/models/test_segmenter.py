@@ -134,56 +134,61 @@ def test_the_larger_sight_of_a_person_is_kept_with_the_better_score(tmp_path: Pa
     assert found.mask.box == pytest.approx((20, 8, 44, 60), abs=1)
 
 
-class OneBySize:
-    """A YOLO of any size that finds one person.
+class BySize:
+    """A YOLO of any size that finds somebody in the middle, and somebody in the corner.
 
     Attributes:
-        share: of the picture that their box covers.
-        filled: of its width that their silhouette does, by the width in pixels.
+        share: of the picture's height that the first one's box covers.
+        score: of the second one.
+        filled: of the picture's width that the first one's silhouette covers, by that in pixels.
         shown: height and width of each picture.
     """
 
     inputs = (Tensor("images", (None, 3, None, None), "tensor(float)"),)
     outputs = ()
 
-    def __init__(self, share: float, filled: dict[int, float]) -> None:
-        self.share, self.filled = share, filled
+    def __init__(self, share: float, score: float, filled: dict[int, float]) -> None:
+        self.share, self.score, self.filled = share, score, filled
         self.shown: list[tuple[int, int]] = []
 
     def run(self, feeds: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         _, _, height, width = feeds["images"].shape
         self.shown.append((height, width))
         anchors = height * width * 21 // 1024
-        proposals = np.zeros((1, 6, anchors), dtype=np.float32)
-        proposals[0, :, 0] = width / 2, height / 2, width, height * self.share, 0.9, 1
-        prototypes = np.full((1, 1, height // 4, width // 4), -6, dtype=np.float32)
-        prototypes[..., : round(self.filled.get(width, 0) * width / 4)] = 4
+        proposals = np.zeros((1, 7, anchors), dtype=np.float32)
+        proposals[0, :, 0] = width / 2, height / 2, width, height * self.share, 0.9, 1, 0
+        corner = width / 8, height / 8, width / 4, height / 4
+        proposals[0, :, 1] = *corner, self.score, 0, 1
+        prototypes = np.full((1, 2, height // 4, width // 4), -6, dtype=np.float32)
+        prototypes[0, 0, :, : round(self.filled.get(width, 0) * width / 4)] = 4
         return [proposals, prototypes]
 
 
 @pytest.mark.parametrize(
-    ("share", "shown", "columns"),
+    ("share", "score", "shown", "columns"),
     [
         # The smaller look is surer of the right half than the first: it is nobody's.
-        pytest.param(0.6, [(128, 128), (64, 64)], (0, 64), id="large"),
-        pytest.param(0.3, [(128, 128)], (0, 128), id="small"),
+        pytest.param(0.9, 0.8, [(128, 128), (64, 64)], (0, 64), id="large, and somebody else"),
+        pytest.param(0.9, 0.2, [(128, 128)], (0, 128), id="large, and hardly anybody else"),
+        pytest.param(0.25, 0.8, [(128, 128)], (0, 128), id="small"),
     ],
 )
-def test_who_fills_the_frame_is_looked_at_again_at_half_the_size(
-    share: float, shown: list[tuple[int, int]], columns: tuple[int, int]
+def test_who_fills_the_frame_beside_another_is_looked_at_again_at_half_the_size(
+    share: float, score: float, shown: list[tuple[int, int]], columns: tuple[int, int]
 ) -> None:
-    session = OneBySize(share, {128: 1.0, 64: 0.5})
+    session = BySize(share, score, {128: 1.0, 64: 0.5})
     network = PersonSegmenter(session)
     session.shown.clear()
-    [[found]] = network.segment([np.zeros((128, 128, 3), dtype=np.uint8)])
+    [[found, *_]] = network.segment([np.zeros((128, 128, 3), dtype=np.uint8)])
     assert session.shown == shown
     assert (found.mask.box[0], found.mask.box[2]) == pytest.approx(columns, abs=3)
 
 
 def test_a_network_of_one_size_looks_once(tmp_path: Path) -> None:
     large = Drawn(box=(0, 0, 64, 64), score=0.9, filled=(0, 0, 16, 16))
-    [[found]] = segmenter(yolo(tmp_path / "y.onnx", [large])).segment([BLANK])
-    assert found.mask.area == 64 * 64
+    other = Drawn(box=(0, 0, 32, 16), score=0.8, filled=(0, 0, 8, 4))
+    [found] = segmenter(yolo(tmp_path / "y.onnx", [large, other])).segment([BLANK])
+    assert found[0].mask.area == 64 * 64
 
 
 def test_four_people_before_a_bus(coco: PersonSegmenter, street: NDArray[np.uint8]) -> None:
