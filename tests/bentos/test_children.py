@@ -34,7 +34,7 @@ def test_they_are_told_no_token_and_no_credentials() -> None:
     assert set(environment) == {
         *("PATH", "LANG", "OMP_NUM_THREADS", "PYTHONPATH"),
         *("BYSTANDER_MODELS", "BENTOML_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
-        "BYSTANDER_LICENCE",
+        *("BYSTANDER_CORES", "BYSTANDER_LICENCE"),
     }
 
 
