@@ -55,7 +55,8 @@ class SessionSettings(Settings):
     """How networks are run.
 
     The segmenter runs by what is chosen here, or by what a self-test chose
-    (`bystander.models.backends`). The others decide who is kept: they always calculate in fp32.
+    (`bystander.models.backends`), and face detectors as it does, in bf16 or fp32. Embedders decide
+    who is kept: they always calculate in fp32.
     """
 
     backend: Literal["auto", "onnxruntime", "openvino"] = Field(
