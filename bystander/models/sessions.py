@@ -329,7 +329,7 @@ class _OpenVinoSession:
 
 def _check_shapes(session: Session, path: Path, feeds: Mapping[str, Array]) -> None:
     for tensor in session.inputs:
-        if tensor.name in feeds and not tensor.takes(feeds[tensor.name].shape):
+        if tensor.name not in feeds or not tensor.takes(feeds[tensor.name].shape):
             raise _refused(path, feeds, f"{tensor.name} is {tensor.shape}")
 
 

@@ -199,6 +199,7 @@ def in_close_contact(
 
 def _is_large(candidate: Candidate, size: tuple[int, int], settings: SegmenterSettings) -> bool:
     (x0, y0, x1, y1), (width, height) = candidate.corners, size
+    # A box may reach out of the frame: with a share of 1 it would be large.
     within = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     return box_area(within) > settings.large_share * width * height
 

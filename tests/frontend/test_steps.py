@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -415,55 +415,6 @@ def test_the_audit_is_told_in_plain_words(open_page: Open, staged: StagedService
     assert ENGLISH("audit.file") in written
     assert ENGLISH("audit.report") in written
     assert f"](/service{HERE.removeprefix('/v1')}/audit)" in written
-
-
-@pytest.mark.parametrize("state", ["result", "review", "cancelled", "failed"])
-@pytest.mark.sampled(2)
-def test_deleting_everything_asks_once_more_says_what_is_lost_and_that_it_is_gone(
-    open_page: Open,
-    staged: StagedService,
-    state: Literal["result", "review", "cancelled", "failed"],
-) -> None:
-    staged.people = [person(1)]
-    if state == "result" or state == "review":
-        staged.jobs, staged.result = [job("done")], True
-    else:
-        staged.jobs = [job(state, problem={"type": "WorkerCrashed"})]
-
-    app = press(open_page("progress" if state == "cancelled" else state), "result.delete")
-
-    assert ENGLISH("result.delete-what") in seen(app)
-    assert app.button(key="sure").label == ENGLISH("result.delete")
-    assert "DELETE" not in {method for method, _, _ in staged.asked}
-    app.button(key="sure").click().run()
-    assert "DELETE" in {method for method, _, _ in staged.asked}
-    assert ENGLISH("app.deleted") in seen(app)
-    assert app.title[0].value == ENGLISH("upload.title")
-
-
-def test_whoever_is_not_sure_keeps_everything(open_page: Open, staged: StagedService) -> None:
-    staged.jobs, staged.result = [job("done")], True
-
-    app = press(open_page("result"), "result.delete")
-    app.button(key="unsure").click().run()
-
-    assert staged.project
-    assert app.title[0].value == ENGLISH("result.title")
-    assert ENGLISH("result.delete-what") not in seen(app)
-
-
-def test_cancelling_asks_once_more_and_says_what_is_lost(
-    open_page: Open, staged: StagedService
-) -> None:
-    staged.jobs, staged.photos = [job("running")], [photo()]
-
-    app = press(open_page(), "progress.cancel")
-
-    assert ENGLISH("progress.cancel-what") in seen(app)
-    assert [one["state"] for one in staged.jobs] == ["running"]
-    app.button(key="sure").click().run()
-    assert [one["state"] for one in staged.jobs] == ["cancelled"]
-    assert app.title[0].value == ENGLISH("progress.cancelled")
 
 
 def test_without_photos_nothing_is_said_of_photos_and_the_effect_can_be_chosen(

@@ -3,7 +3,6 @@ batches on a GPU."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bystander.config import cores
 from bystander.errors import ModelContract
 from bystander.geometry.types import Rgb
 from bystander.models import ModelSettings, choose_network
@@ -153,7 +153,7 @@ class OneByOne:
 
     def __init__(self, service: str, threads: int = 0) -> None:
         self._service = service
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, "look")
+        self._pool = ThreadPoolExecutor(threads or cores(), "look")
 
     def __call__(self, look: Callable[[Item], ResultT], items: Iterable[Item]) -> list[bytes]:
         """The packed result, or error, of each item."""
