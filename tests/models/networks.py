@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from bystander.models.sessions import Tensor
 
 SIDE = 64
 ANCHORS = 8 * 8 + 4 * 4 + 2 * 2
@@ -111,3 +113,33 @@ def rf_detr(path: Path, people: Sequence[Query], classes: int = 91) -> Path:
         left, top, right, bottom = person.filled
         masks[0, i, top:bottom, left:right] = 5
     return save(path, (1, 3, SIDE, SIDE), [masks, dets, labels], ["masks", "dets", "labels"])
+
+
+class BySize:
+    """A YOLO of any size that finds somebody in the middle, and somebody in the corner.
+
+    Attributes:
+        share: of the picture's height that the first one's box covers.
+        score: of the second one.
+        filled: of the picture's width that the first one's silhouette covers, by that in pixels.
+        shown: height and width of each picture.
+    """
+
+    inputs = (Tensor("images", (None, 3, None, None), "tensor(float)"),)
+    outputs = ()
+
+    def __init__(self, share: float, score: float, filled: dict[int, float]) -> None:
+        self.share, self.score, self.filled = share, score, filled
+        self.shown: list[tuple[int, int]] = []
+
+    def run(self, feeds: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        _, _, height, width = feeds["images"].shape
+        self.shown.append((height, width))
+        anchors = height * width * 21 // 1024
+        proposals = np.zeros((1, 7, anchors), dtype=np.float32)
+        proposals[0, :, 0] = width / 2, height / 2, width, height * self.share, 0.9, 1, 0
+        corner = width / 8, height / 8, width / 4, height / 4
+        proposals[0, :, 1] = *corner, self.score, 0, 1
+        prototypes = np.full((1, 2, height // 4, width // 4), -6, dtype=np.float32)
+        prototypes[0, 0, :, : round(self.filled.get(width, 0) * width / 4)] = 4
+        return [proposals, prototypes]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 
 from bystander.geometry.masks import intersection
 from bystander.models.segmenter import PersonSegmenter, SegmenterSettings, analysis_size
-from bystander.models.sessions import SessionSettings, Tensor, open_session
+from bystander.models.sessions import SessionSettings, open_session
 from tests.conftest import shared
-from tests.models.networks import Drawn, yolo
+from tests.models.networks import BySize, Drawn, yolo
 
 BLANK = np.zeros((64, 64, 3), dtype=np.uint8)
 PERSON = Drawn(box=(16, 8, 48, 56), score=0.9, filled=(5, 3, 11, 13))
@@ -132,36 +131,6 @@ def test_the_larger_sight_of_a_person_is_kept_with_the_better_score(tmp_path: Pa
     [[found]] = segmenter(yolo(tmp_path / "y.onnx", [PERSON, whole])).segment([BLANK])
     assert found.score == pytest.approx(0.9)
     assert found.mask.box == pytest.approx((20, 8, 44, 60), abs=1)
-
-
-class BySize:
-    """A YOLO of any size that finds somebody in the middle, and somebody in the corner.
-
-    Attributes:
-        share: of the picture's height that the first one's box covers.
-        score: of the second one.
-        filled: of the picture's width that the first one's silhouette covers, by that in pixels.
-        shown: height and width of each picture.
-    """
-
-    inputs = (Tensor("images", (None, 3, None, None), "tensor(float)"),)
-    outputs = ()
-
-    def __init__(self, share: float, score: float, filled: dict[int, float]) -> None:
-        self.share, self.score, self.filled = share, score, filled
-        self.shown: list[tuple[int, int]] = []
-
-    def run(self, feeds: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        _, _, height, width = feeds["images"].shape
-        self.shown.append((height, width))
-        anchors = height * width * 21 // 1024
-        proposals = np.zeros((1, 7, anchors), dtype=np.float32)
-        proposals[0, :, 0] = width / 2, height / 2, width, height * self.share, 0.9, 1, 0
-        corner = width / 8, height / 8, width / 4, height / 4
-        proposals[0, :, 1] = *corner, self.score, 0, 1
-        prototypes = np.full((1, 2, height // 4, width // 4), -6, dtype=np.float32)
-        prototypes[0, 0, :, : round(self.filled.get(width, 0) * width / 4)] = 4
-        return [proposals, prototypes]
 
 
 @pytest.mark.parametrize(

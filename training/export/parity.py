@@ -69,7 +69,8 @@ def compare(original: Session, other: Session, frames: Iterable[Rgb], confidence
         frames: uint8 [H, W, 3] RGB of any sizes.
         confidence: least score of a person, for both.
     """
-    settings = SegmenterSettings(confidence=confidence)
+    # One look a frame: whom a second one is for hangs on what the first found, in either network.
+    settings = SegmenterSettings(confidence=confidence, large_share=1)
     recorders = [_Recorder(session) for session in (original, other)]
     segmenters = [PersonSegmenter(recorder, settings) for recorder in recorders]
     raw: dict[str, list[tuple[float, float, int]]] = {}

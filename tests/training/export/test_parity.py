@@ -8,7 +8,7 @@ import pytest
 from bystander.geometry.instances import Instance
 from bystander.geometry.masks import Mask
 from bystander.models.sessions import open_session
-from tests.models.networks import SIDE, Drawn, yolo
+from tests.models.networks import SIDE, BySize, Drawn, yolo
 from training.export.parity import compare, match
 
 FRAMES = [np.zeros((SIDE, SIDE, 3), dtype=np.uint8)] * 2
@@ -55,6 +55,14 @@ def test_a_thinner_silhouette_shows_in_the_overlap(tmp_path: Path) -> None:
     assert parity.lost == 0
     assert 0.6 < parity.mask_iou < 0.95
     assert parity.prototypes.largest == 10
+
+
+def test_a_network_that_would_look_a_second_time_is_compared_by_its_first_look() -> None:
+    close, far = (BySize(share, 0.8, {128: 1.0, 64: 0.5}) for share in (0.9, 0.2))
+
+    parity = compare(close, far, [np.zeros((128, 128, 3), dtype=np.uint8)], confidence=0.25)
+
+    assert parity.boxes.largest == pytest.approx(0.7 * 128)
 
 
 def test_frames_without_people_are_no_loss(tmp_path: Path) -> None:
