@@ -34,6 +34,9 @@ EMERGING_SECONDS: Final = 1.0
 MIN_OWNERSHIP: Final = 0.1
 """Ownership down to which pixels that nobody detects any more are still somebody's: for four
 frames."""
+FASTEST_FPS: Final = 30.0
+"""What changes from frame to frame does so at 10 to 30 a second; faster ones count as shares of a
+frame at this rate."""
 UNREMEMBERED_DISTANCE: Final = 0.75
 """Of somebody of whom nothing is remembered yet."""
 MOTION_UNIT_PX: Final = 2.0
@@ -44,6 +47,11 @@ MAX_MOTION_DISTANCE: Final = 2.0
 """Units: what moves still more unlike somebody says no more."""
 UNKNOWN_MOTION_DISTANCE: Final = 1.0
 """Where flow is lost."""
+
+
+def frame_share(fps: float) -> float:
+    """How much of a frame's change comes with a frame of `fps` a second: 1 at most."""
+    return min(1.0, FASTEST_FPS / fps)
 
 
 @dataclass(slots=True, eq=False)
@@ -135,7 +143,12 @@ def _won(claims: Sequence[_Claim], contested: Bits, settings: TrackingSettings) 
 
 
 def update_ownership(
-    track: Track, mask: Mask, contested: Bits, grid: tuple[int, int], settings: TrackingSettings
+    track: Track,
+    mask: Mask,
+    contested: Bits,
+    grid: tuple[int, int],
+    fps: float,
+    settings: TrackingSettings,
 ) -> None:
     """What is somebody's after this frame: what was decided, and what they lost just now."""
     if not mask.area:
@@ -150,14 +163,14 @@ def update_ownership(
         seen = np.zeros_like(inside)
         for detection in track.detections:
             seen |= detection.mask.on_window(box)
-        memory = np.float32(settings.ownership_memory)
+        memory = np.float32(settings.ownership_memory ** frame_share(fps))
         kept = memory * before
         weights = np.where(inside & seen, np.maximum(kept + (1 - memory), 0.4), kept)
     else:
         # Nobody detects them: they fade, in the open slower than against others who are seen.
         held = np.count_nonzero(contested[_at(box)] & inside)
         rate = settings.contested_fading if held > 0.5 * mask.area else settings.fading
-        weights = before * np.float32(rate)
+        weights = before * np.float32(rate ** frame_share(fps))
     track.ownership = Window(
         box[0], box[1], np.where(inside, weights, 0).astype(np.float32, copy=False)
     )

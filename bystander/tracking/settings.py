@@ -79,7 +79,8 @@ class TrackingSettings(Settings):
         0.6,
         ge=0,
         le=1,
-        description="How much of a pixel's ownership lasts from frame to frame.",
+        description="How much of a pixel's ownership lasts from frame to frame, of which there "
+        "are 30 a second at most: faster ones count as shares of such a frame.",
     )
     flow_weight: float = Field(
         0.15, ge=0, description="Of log-odds by ownership a frame ago, for contested pixels."
@@ -115,8 +116,8 @@ class TrackingSettings(Settings):
         0.95,
         gt=0,
         le=1,
-        description="What is left of ownership from frame to frame in the open, where nobody is "
-        "detected any more ...",
+        description="What is left of ownership from frame to frame, as above, in the open, where "
+        "nobody is detected any more ...",
     )
     contested_fading: float = Field(
         0.8,

@@ -21,7 +21,7 @@ from bystander.tracking.association import (
     swap_risks,
 )
 from bystander.tracking.motion import Flow, Window
-from bystander.tracking.ownership import share_out, update_ownership
+from bystander.tracking.ownership import frame_share, share_out, update_ownership
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.track import KNOWN_HITS, Detection, State, Track
 
@@ -30,6 +30,8 @@ APART_HEIGHTS: Final = 0.05
 whom is half hidden only the half, and its box doesn't reach into the other's."""
 CONTACT_SHARE: Final = 0.4
 """Two people are in contact when this share of the smaller box is shared."""
+REMEMBERED_FRAMES: Final = 2
+"""One frame of so many is remembered: those between look like their neighbours."""
 UNCONTESTED_SHARE: Final = 0.1
 """Up to this share of contested pixels a mask tells what somebody looks like."""
 
@@ -91,6 +93,7 @@ class Tracker:
         self._settings = settings or TrackingSettings()
         self._tracks: list[Track] = []
         self._next_id = 1
+        self._remember_every = round(REMEMBERED_FRAMES / frame_share(fps))
         self.max_gap_frames = max(1, round(self._settings.max_gap * fps))
 
     def cut(self) -> tuple[int, ...]:
@@ -202,11 +205,11 @@ class Tracker:
             track.mask = None
             if track.state is not State.LOST:  # whether they are, all boxes of the frame tell
                 track.state = State.HIDDEN
-            update_ownership(track, Mask(0, 0, np.zeros((0, 0), bool)), contested, self._grid,
-                             self._settings)  # fmt: skip
+            nothing = Mask(0, 0, np.zeros((0, 0), bool))
+            update_ownership(track, nothing, contested, self._grid, self._fps, self._settings)
             return None
         track.mask = mask
-        update_ownership(track, mask, contested, self._grid, self._settings)
+        update_ownership(track, mask, contested, self._grid, self._fps, self._settings)
         if not track.detections:
             track.state = State.PROPAGATED
             x0, y0, x1, y1 = mask.box
@@ -221,7 +224,7 @@ class Tracker:
         x0, y0, x1, y1 = found.box if found.area else mask.box
         box = float(x0), float(y0), float(x1), float(y1)
         track.see(frame, mask, box, main.histogram, apart)
-        if frame % 2 == 0 or track.hits <= 3:
+        if frame % self._remember_every == 0 or track.hits <= 3:
             track.memory.add(lab, free, track.box)
         positions = tuple(detection.position for detection in track.detections)
         return TrackedPerson(

@@ -98,8 +98,8 @@ def share(mask: Mask, within: Mask) -> float:
 class Film:
     """Frames one after the other, and what the tracker makes of each."""
 
-    def __init__(self, settings: TrackingSettings | None = None) -> None:
-        self.tracker = Tracker(GRID, FPS, settings)
+    def __init__(self, settings: TrackingSettings | None = None, fps: float = FPS) -> None:
+        self.tracker = Tracker(GRID, fps, settings)
         self.frames = 0
         self._before: Grey | None = None
 

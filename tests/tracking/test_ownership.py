@@ -205,9 +205,9 @@ def without_leg(body: Body) -> tuple[Mask, Mask]:
     return leg, body.mask.without([leg])
 
 
-def losing(frames: int, step: int = 0) -> list[float]:
+def losing(frames: int, step: int = 0, fps: float = FPS) -> list[float]:
     """What of her leg is still Ann's, in the frames in which the network doesn't find it."""
-    film, ann = Film(), Body.of(RED, 60)
+    film, ann = Film(fps=fps), Body.of(RED, 60)
     for n in range(6):
         film.show([ann.at(60 + step * n)])
     shares = []
@@ -227,6 +227,14 @@ def test_what_the_network_loses_of_somebody_stays_theirs_for_some_frames(step: i
 
 def test_what_the_network_does_not_find_again_is_nobodys_after_a_while() -> None:
     assert losing(12)[-1] < 0.1
+
+
+def test_it_stays_theirs_for_as_long_whatever_the_frame_rate() -> None:
+    lasting = {fps: losing(24, fps=fps) for fps in (15, 30, 60, 120)}
+    frames = {fps: sum(share > 0.5 for share in shares) for fps, shares in lasting.items()}
+    assert frames[60] == 2 * frames[30]
+    assert frames[120] == pytest.approx(4 * frames[30], abs=1)
+    assert frames[15] == frames[30]  # flow from one to the next errs more
 
 
 def test_what_something_else_now_hides_is_not_theirs_any_more() -> None:

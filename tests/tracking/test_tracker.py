@@ -7,6 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
+from bystander.geometry.masks import Mask
+from bystander.tracking.appearance import PixelMemory
 from bystander.tracking.settings import TrackingSettings
 from bystander.tracking.tracker import TrackedFrame
 
@@ -229,3 +231,20 @@ def test_the_tracker_leaves_the_picture_and_the_detections_as_they_are() -> None
     np.testing.assert_array_equal(shown, before)
     for instance, mask in zip(seen, masks, strict=True):
         np.testing.assert_array_equal(instance.mask.bits, mask)
+
+
+def test_as_many_frames_a_second_are_remembered_whatever_the_frame_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    remembered: list[Mask] = []
+    monkeypatch.setattr(PixelMemory, "add", lambda self, lab, mask, box: remembered.append(mask))
+    counts = {}
+    for fps in (30, 60, 120):
+        remembered.clear()
+        film = Film(fps=fps)
+        for _ in range(fps):
+            film.show([Body.of(RED, 60)])
+        counts[fps] = len(remembered)
+    assert counts[30] == pytest.approx(15, abs=2)
+    assert counts[60] == pytest.approx(counts[30], abs=2)
+    assert counts[120] == pytest.approx(counts[30], abs=2)
