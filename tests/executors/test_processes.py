@@ -13,8 +13,8 @@ from bystander.executors.processes import Processes
 from bystander.executors.settings import WorkerSettings
 from bystander.pipeline.tasks import FolderWorkspace, InProcess
 from bystander.sandbox import landlock
-from tests.support.fake_tasks import Bench, FakeTask, alive
-from tests.support.waiting import until
+from tests.support.fake_tasks import Bench, FakeTask
+from tests.support.waiting import alive, until
 
 pytestmark = pytest.mark.sampled(4)
 

@@ -20,9 +20,9 @@ from bystander import tracing
 from bystander.errors import Cancelled, ExecutorError, NotAVideo
 from bystander.executors.settings import ClusterSettings, WorkerSettings
 from bystander.pipeline.tasks import FolderWorkspace, InProcess
-from tests.support.fake_tasks import Bench, FakeTask, alive
+from tests.support.fake_tasks import Bench, FakeTask
 from tests.support.ray_cluster import Nodes, ray_cluster
-from tests.support.waiting import until
+from tests.support.waiting import alive, until
 
 ray = pytest.importorskip("ray")
 pytestmark = [

@@ -13,8 +13,7 @@ import pytest
 
 from frontend.up import UNDER_MAKE, PortInUse, ServerProcess, address_of, check_port, run
 from tests.conftest import REPOSITORY
-from tests.support.house import alive
-from tests.support.waiting import until
+from tests.support.waiting import alive, until
 
 STARTER = """
 import os, sys, time

@@ -19,9 +19,8 @@ from bystander.media.probe import probe
 from bystander.media.reader import VideoReader
 from bystander.sandbox import ClipFacts, Limits, make_proxy, proxy_bytes
 from tests.conftest import REPOSITORY, sampled
-from tests.support.house import alive
 from tests.support.videos import Clip, Sound, make_video
-from tests.support.waiting import until
+from tests.support.waiting import alive, until
 
 pytestmark = pytest.mark.long
 

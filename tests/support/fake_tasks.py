@@ -124,11 +124,3 @@ class Bench:
         """Files that are neither a result nor told above."""
         known = re.compile(r"(result|try|tried|gate)-[0-9-]+")
         return [path.name for path in self.folder.iterdir() if not known.fullmatch(path.name)]
-
-
-def alive(pid: int) -> bool:
-    """Whether it runs; what has ended and isn't waited for doesn't."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False

@@ -182,14 +182,6 @@ class Clock:
     sleep = staticmethod(time.sleep)
 
 
-def alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def nothing_left_of(house: House, project: Project) -> bool:
     """Whether working folders and photos are gone."""
     return _pictures(house, project) == 0 and not list((house.data / "work").iterdir())

@@ -1,9 +1,10 @@
-"""Waiting for what other processes and threads do: as long as it takes."""
+"""Waiting for what other processes and threads do, as long as it takes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 HANGS_AFTER_SECONDS: Final = 600.0
@@ -21,3 +22,11 @@ def until(condition: Callable[[], object], seconds: float = HANGS_AFTER_SECONDS)
     while not condition():
         assert time.monotonic() < end, "it never came true"
         time.sleep(LOOK_EVERY_SECONDS)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; what has ended and isn't waited for doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:  # gone, perhaps while it was read
+        return False

@@ -34,9 +34,8 @@ from bystander.server.models import JobKind
 from bystander.server.settings import JobSettings, ServiceSettings
 from tests.conftest import REPOSITORY
 from tests.support.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
-from tests.support.fake_tasks import alive
 from tests.support.ray_cluster import Nodes, ray_cluster
-from tests.support.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.waiting import HANGS_AFTER_SECONDS, alive, until
 
 pytestmark = pytest.mark.sampled(4)
 

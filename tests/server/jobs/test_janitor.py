@@ -10,8 +10,8 @@ from bystander.errors import OutputUnwritable, StorageError
 from bystander.server.models import JobState, Project, Video, VideoState
 from bystander.server.retention import Janitor
 from bystander.storage import LocalStorage
-from tests.support.house import AT_ONCE, FOR_EVER, NAME, VIDEO, House, alive
-from tests.support.waiting import until
+from tests.support.house import AT_ONCE, FOR_EVER, NAME, VIDEO, House
+from tests.support.waiting import alive, until
 
 
 def janitor_of(house: House) -> Janitor:

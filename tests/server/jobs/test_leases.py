@@ -19,8 +19,8 @@ from bystander.server.jobs.queue_position import QueueEntry, position_of
 from bystander.server.models import Job, JobProgress, JobState, new_id
 from tests.conftest import REPOSITORY
 from tests.support.databases import postgres_only
-from tests.support.house import DONE, FOR_EVER, RESULT, House, Steps, alive, progress
-from tests.support.waiting import until
+from tests.support.house import DONE, FOR_EVER, RESULT, House, Steps, progress
+from tests.support.waiting import alive, until
 
 pytestmark = pytest.mark.sampled(2)
 

@@ -21,12 +21,11 @@ from tests.support.house import (
     Clock,
     House,
     Steps,
-    alive,
     nothing_left_of,
     progress,
     say,
 )
-from tests.support.waiting import until
+from tests.support.waiting import alive, until
 
 pytestmark = pytest.mark.sampled(4)
 

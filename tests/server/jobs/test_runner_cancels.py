@@ -18,10 +18,9 @@ from tests.support.house import (
     RESULT,
     House,
     Steps,
-    alive,
     only_photos_left_of,
 )
-from tests.support.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.waiting import HANGS_AFTER_SECONDS, alive, until
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

@@ -24,11 +24,10 @@ from tests.support.house import (
     RESULT,
     House,
     Steps,
-    alive,
     nothing_left_of,
     progress,
 )
-from tests.support.waiting import until
+from tests.support.waiting import alive, until
 
 pytestmark = pytest.mark.sampled(4)
 

@@ -51,10 +51,9 @@ from bystander.timeline.types import Decision
 from tests.conftest import REPOSITORY, sampled, shared
 from tests.support.drawn import GREEN, RED, Figure, Scene, pictures, standing, walking
 from tests.support.drawn_worker import LOOKED, NO_NETWORKS, RENDERING
-from tests.support.house import alive
 from tests.support.street import Street
 from tests.support.videos import remuxed
-from tests.support.waiting import HANGS_AFTER_SECONDS, until
+from tests.support.waiting import HANGS_AFTER_SECONDS, alive, until
 from tests.support.work import Work, told
 
 pytestmark = pytest.mark.long
