@@ -35,8 +35,8 @@ MIN_OWNERSHIP: Final = 0.1
 """Ownership down to which pixels that nobody detects any more are still somebody's: for four
 frames."""
 FASTEST_FPS: Final = 30.0
-"""What changes from frame to frame does so at 10 to 30 a second; faster ones count as shares of a
-frame at this rate."""
+"""What is told a frame was fitted at 10 to 30 of them a second; faster ones count as shares of a
+frame at this rate, or memories would last shorter."""
 UNREMEMBERED_DISTANCE: Final = 0.75
 """Of somebody of whom nothing is remembered yet."""
 MOTION_UNIT_PX: Final = 2.0

@@ -230,8 +230,8 @@ def test_what_the_network_does_not_find_again_is_nobodys_after_a_while() -> None
 
 
 def test_it_stays_theirs_for_as_long_whatever_the_frame_rate() -> None:
-    lasting = {fps: losing(24, fps=fps) for fps in (15, 30, 60, 120)}
-    frames = {fps: sum(share > 0.5 for share in shares) for fps, shares in lasting.items()}
+    left = {fps: losing(24, fps=fps) for fps in (15, 30, 60, 120)}
+    frames = {fps: sum(part > 0.5 for part in parts) for fps, parts in left.items()}
     assert frames[60] == 2 * frames[30]
     assert frames[120] == pytest.approx(4 * frames[30], abs=1)
     assert frames[15] == frames[30]  # flow from one to the next errs more
